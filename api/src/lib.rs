@@ -1,0 +1,23 @@
+//! What users write and what components tell one another: kinds, names, routing, load.
+//!
+//! Pure data and functions: no IO, no clock, no async. Kinds and their JSON are Knative Serving's,
+//! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.
+
+pub mod condition;
+pub mod configuration;
+pub mod domainmapping;
+pub mod keys;
+pub mod load;
+pub mod podautoscaler;
+pub mod revision;
+pub mod route;
+pub mod routing;
+pub mod service;
+
+pub use condition::{Condition, ConditionStatus};
+pub use configuration::{Configuration, ConfigurationSpec, ConfigurationStatus};
+pub use domainmapping::{DomainMapping, DomainMappingSpec, DomainMappingStatus};
+pub use podautoscaler::{PodAutoscaler, PodAutoscalerSpec, PodAutoscalerStatus};
+pub use revision::{Revision, RevisionSpec, RevisionStatus, RevisionTemplate};
+pub use route::{Route, RouteSpec, RouteStatus, TrafficTarget};
+pub use service::{Service, ServiceSpec, ServiceStatus};

@@ -1,0 +1,44 @@
+//! Load reports: what activators tell autoscalers.
+//!
+//! Numbers are cumulative since the activator's epoch, so that a lost report, a reconnection or a
+//! second reader cannot distort what is computed from any two of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One activator's load at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadReport {
+    /// Name of the activator (of its pod, on a cluster).
+    pub activator: String,
+    /// Start of this activator's counting; another epoch starts from zero.
+    pub epoch: u64,
+    /// Grows by one with each report of an epoch.
+    pub sequence: u64,
+    /// Seconds since the epoch began, by the activator's monotonic clock.
+    pub elapsed: f64,
+    /// Revisions that changed since the last report, and once a second all with load.
+    pub revisions: Vec<RevisionLoad>,
+}
+
+/// The load of one revision at one activator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionLoad {
+    pub namespace: String,
+    pub revision: String,
+    /// Sum over all requests of the seconds they were here, waiting included: an integral of
+    /// `in_flight + queued` over time.
+    pub in_flight_seconds: f64,
+    /// Requests that came.
+    pub arrivals: u64,
+    /// Requests now in a pod.
+    pub in_flight: u32,
+    /// Requests now waiting for one.
+    pub queued: u32,
+    /// For each pod marked as draining: requests still in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub draining: BTreeMap<String, u32>,
+}

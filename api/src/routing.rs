@@ -1,0 +1,59 @@
+//! `status.routing`: a Route or DomainMapping compiled to what an activator needs.
+//!
+//! Activators evaluate no template and read no traffic block; they route by this alone. Settings of
+//! a revision (concurrency, timeouts, port, probe) they read from the Revision.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that one object adds to the routing table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Routing {
+    /// Grows with each change of the rest; an activator says up to which version it serves.
+    pub version: i64,
+    pub hosts: Vec<Host>,
+}
+
+/// One set of host names and where their requests go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Host {
+    /// Answered on both listeners. Lower case, without port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
+    /// Answered on the cluster-local listener only: 404 on the public one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<String>,
+    /// The tag that this host stands for, if it is not the main one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    #[serde(default)]
+    pub http: HttpOption,
+    /// Shares; percents make 100. A target of 0 % is left out.
+    pub split: Vec<Share>,
+    /// The Host header that the revision sees, for a DomainMapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite_host: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpOption {
+    #[default]
+    Enabled,
+    /// 301 to https.
+    Redirected,
+}
+
+/// One revision's share of a host. The revision lives in the namespace of the Route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    pub revision: String,
+    /// 1 to 100.
+    pub percent: u8,
+    /// Set on each request to this revision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
