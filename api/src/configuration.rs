@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, RevisionTemplate};
+use crate::{Condition, ConditionSet, RevisionTemplate};
+
+/// A Configuration sets its Ready itself.
+pub const CONDITIONS: ConditionSet = ConditionSet::new(&[]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(

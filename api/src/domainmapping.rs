@@ -2,7 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, route::Addressable, routing::Routing};
+use crate::{Condition, ConditionSet, route::Addressable, routing::Routing};
+
+pub const DOMAIN_CLAIMED: &str = "DomainClaimed";
+pub const REFERENCE_RESOLVED: &str = "ReferenceResolved";
+pub const INGRESS_READY: &str = "IngressReady";
+pub const CERTIFICATE_PROVISIONED: &str = "CertificateProvisioned";
+/// What decides a DomainMapping's Ready.
+pub const CONDITIONS: ConditionSet = ConditionSet::new(&[
+    DOMAIN_CLAIMED,
+    REFERENCE_RESOLVED,
+    INGRESS_READY,
+    CERTIFICATE_PROVISIONED,
+]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(

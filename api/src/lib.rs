@@ -6,15 +6,17 @@
 pub mod condition;
 pub mod configuration;
 pub mod domainmapping;
+pub mod duration;
 pub mod keys;
 pub mod load;
+pub mod meta;
 pub mod podautoscaler;
 pub mod revision;
 pub mod route;
 pub mod routing;
 pub mod service;
 
-pub use condition::{Condition, ConditionStatus};
+pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};
 pub use configuration::{Configuration, ConfigurationSpec, ConfigurationStatus};
 pub use domainmapping::{DomainMapping, DomainMappingSpec, DomainMappingStatus};
 pub use podautoscaler::{PodAutoscaler, PodAutoscalerSpec, PodAutoscalerStatus};

@@ -3,7 +3,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::Condition;
+use crate::{Condition, ConditionSet};
+
+pub const ACTIVE: &str = "Active";
+pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
+/// What decides a PodAutoscaler's Ready. There is no ServerlessService here, so no `SKSReady`.
+pub const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(

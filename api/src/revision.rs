@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::{Deserialize, Serialize};
 
-use crate::Condition;
+use crate::{Condition, ConditionSet};
+
+pub const RESOURCES_AVAILABLE: &str = "ResourcesAvailable";
+pub const CONTAINER_HEALTHY: &str = "ContainerHealthy";
+/// Informational: a Revision that sleeps is still Ready.
+pub const ACTIVE: &str = "Active";
+/// What decides a Revision's Ready.
+pub const CONDITIONS: ConditionSet = ConditionSet::new(&[RESOURCES_AVAILABLE, CONTAINER_HEALTHY]);
 
 /// What a Revision runs: a pod, and how requests reach it.
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

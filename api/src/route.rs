@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, routing::Routing};
+use crate::{Condition, ConditionSet, routing::Routing};
+
+pub const ALL_TRAFFIC_ASSIGNED: &str = "AllTrafficAssigned";
+pub const INGRESS_READY: &str = "IngressReady";
+pub const CERTIFICATE_PROVISIONED: &str = "CertificateProvisioned";
+/// What decides a Route's Ready.
+pub const CONDITIONS: ConditionSet =
+    ConditionSet::new(&[ALL_TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(

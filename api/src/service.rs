@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, RevisionTemplate, TrafficTarget, route::Addressable};
+use crate::{Condition, ConditionSet, RevisionTemplate, TrafficTarget, route::Addressable};
+
+pub const CONFIGURATIONS_READY: &str = "ConfigurationsReady";
+pub const ROUTES_READY: &str = "RoutesReady";
+/// What decides a Service's Ready.
+pub const CONDITIONS: ConditionSet = ConditionSet::new(&[CONFIGURATIONS_READY, ROUTES_READY]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
