@@ -1,1 +1,7 @@
+//! The embedded Kubernetes: API server, built-in controllers, scheduler.
 
+pub mod kinds;
+pub mod openapi;
+pub mod patch;
+pub mod schema;
+pub mod table;

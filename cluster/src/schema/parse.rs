@@ -1,0 +1,148 @@
+//! A CRD's `openAPIV3Schema`, read into nodes.
+
+use serde_json::Value;
+
+use super::node::{Limits, List, Node, Pattern, Type};
+
+/// Why a schema cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: Invalid value: {pattern:?}: must be a valid regular expression: {source}")]
+    Pattern {
+        path: String,
+        pattern: String,
+        #[source]
+        source: Box<regex::Error>,
+    },
+}
+
+/// Reads a schema document.
+pub(super) fn node(document: &Value) -> Result<Node, Error> {
+    read(document, "")
+}
+
+fn read(document: &Value, path: &str) -> Result<Node, Error> {
+    let flag = |name: &str| document[name].as_bool().unwrap_or(false);
+    let mut out = Node {
+        kind: kind(document),
+        format: document["format"].as_str().map(str::to_owned),
+        nullable: flag("nullable"),
+        default: document.get("default").cloned(),
+        required: strings(&document["required"]),
+        list: list(document),
+        atomic: document["x-kubernetes-map-type"] == "atomic",
+        preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
+        embedded: flag("x-kubernetes-embedded-resource"),
+        ..Node::default()
+    };
+    if let Some(properties) = document["properties"].as_object() {
+        for (name, property) in properties {
+            out.properties
+                .insert(name.clone(), read(property, &format!("{path}.properties[{name}]"))?);
+        }
+    }
+    out.additional = match &document["additionalProperties"] {
+        Value::Object(_) => Some(Box::new(read(
+            &document["additionalProperties"],
+            &format!("{path}.additionalProperties"),
+        )?)),
+        Value::Bool(true) => Some(Box::new(Node { preserve_unknown: true, ..Node::default() })),
+        _ => None,
+    };
+    if document["items"].is_object() {
+        out.items = Some(Box::new(read(&document["items"], &format!("{path}.items"))?));
+    }
+    out.limits = limits(document, path)?.map(Box::new);
+    Ok(out)
+}
+
+fn kind(document: &Value) -> Type {
+    if document["x-kubernetes-int-or-string"] == true {
+        return Type::IntOrString;
+    }
+    match document["type"].as_str() {
+        Some("object") => Type::Object,
+        Some("array") => Type::Array,
+        Some("string") => Type::String,
+        Some("integer") => Type::Integer,
+        Some("number") => Type::Number,
+        Some("boolean") => Type::Boolean,
+        _ => Type::Any,
+    }
+}
+
+fn list(document: &Value) -> Option<List> {
+    match document["x-kubernetes-list-type"].as_str()? {
+        "map" => Some(List::Map(strings(&document["x-kubernetes-list-map-keys"]))),
+        "set" => Some(List::Set),
+        _ => Some(List::Atomic),
+    }
+}
+
+fn limits(document: &Value, path: &str) -> Result<Option<Limits>, Error> {
+    const WORDS: [&str; 16] = [
+        "enum",
+        "pattern",
+        "minimum",
+        "maximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "uniqueItems",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+    ];
+    if !WORDS.iter().any(|word| document.get(word).is_some()) {
+        return Ok(None);
+    }
+    let bound = |name: &str, exclusive: &str| {
+        document[name].as_f64().map(|v| (v, document[exclusive].as_bool().unwrap_or(false)))
+    };
+    let all = |name: &str| -> Result<Vec<Node>, Error> {
+        let schemas = document[name].as_array().map(Vec::as_slice).unwrap_or_default();
+        schemas.iter().enumerate().map(|(i, s)| read(s, &format!("{path}.{name}[{i}]"))).collect()
+    };
+    Ok(Some(Limits {
+        allowed: document["enum"].as_array().cloned().unwrap_or_default(),
+        pattern: document["pattern"].as_str().map(|text| pattern(text, path)).transpose()?,
+        minimum: bound("minimum", "exclusiveMinimum"),
+        maximum: bound("maximum", "exclusiveMaximum"),
+        multiple_of: document["multipleOf"].as_f64(),
+        min_length: document["minLength"].as_u64(),
+        max_length: document["maxLength"].as_u64(),
+        min_items: document["minItems"].as_u64(),
+        max_items: document["maxItems"].as_u64(),
+        min_properties: document["minProperties"].as_u64(),
+        max_properties: document["maxProperties"].as_u64(),
+        unique_items: document["uniqueItems"].as_bool().unwrap_or(false),
+        all_of: all("allOf")?,
+        any_of: all("anyOf")?,
+        one_of: all("oneOf")?,
+        not: match document.get("not") {
+            Some(schema) => Some(Box::new(read(schema, &format!("{path}.not"))?)),
+            None => None,
+        },
+    }))
+}
+
+fn pattern(text: &str, path: &str) -> Result<Pattern, Error> {
+    match regex::Regex::new(text) {
+        Ok(regex) => Ok(Pattern { text: text.to_owned(), regex }),
+        Err(source) => Err(Error::Pattern {
+            path: format!("{path}.pattern"),
+            pattern: text.to_owned(),
+            source: Box::new(source),
+        }),
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
