@@ -3,7 +3,9 @@
 //! Pure data and functions: no IO, no clock, no async. Kinds and their JSON are Knative Serving's,
 //! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.
 
+pub mod annotations;
 pub mod condition;
+pub mod config;
 pub mod configuration;
 pub mod domainmapping;
 pub mod duration;
@@ -11,10 +13,12 @@ pub mod keys;
 pub mod load;
 pub mod meta;
 pub mod podautoscaler;
+pub mod quantity;
 pub mod revision;
 pub mod route;
 pub mod routing;
 pub mod service;
+pub mod template;
 
 pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};
 pub use configuration::{Configuration, ConfigurationSpec, ConfigurationStatus};
