@@ -1,1 +1,26 @@
-fn main() {}
+//! The one binary: the user's commands, and the composition of all components.
+
+mod args;
+mod datadir;
+mod http;
+mod outcome;
+mod printer;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let printer = printer::Printer::new(cli.global.output);
+    match commands::run(cli, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            printer.progress(failure.to_string());
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}
+
+mod commands;

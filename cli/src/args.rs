@@ -1,0 +1,315 @@
+//! The command line as clap reads it: names, help and defaults. No behaviour.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Knative Serving in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "rouse", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Start here:  rouse demo      a tour in under a minute
+             rouse up        start the platform on this machine")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Kubeconfig of the cluster to talk to
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Cluster")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    pub(crate) context: Option<String>,
+    /// Data directory of a local cluster: state, images, certificates, logs, kubeconfig
+    /// [env: ROUSE_DATA_DIR; default: rouse under the user's data home]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Cluster")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Namespace
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    pub(crate) namespace: Option<String>,
+    /// How results are printed
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document on stdout
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the platform on this machine
+    Up(Up),
+    /// Stop the platform of the data directory
+    Down(Down),
+    /// Say whether the platform runs, where, and with what
+    Status,
+    /// Print shell lines that point kubectl here: eval "$(rouse env)"
+    Env,
+    /// Create a service, or change what the flags name
+    Deploy(Box<Deploy>),
+    /// Build an image from a folder: a Procfile, an executable, or a Python function
+    Build(Build),
+    /// Share requests between revisions: TARGET is a revision, a tag, or @latest
+    Traffic(Traffic),
+    /// Send all requests to the revision that served before
+    Rollback(Named),
+    /// Send one request to a service
+    Call(Call),
+    /// List services
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one service: URLs, revisions, traffic, conditions
+    Describe(Named),
+    /// List the revisions of a service
+    Revisions(Named),
+    /// Print what the pods of a service wrote
+    Logs(Logs),
+    /// Delete a service and all its revisions
+    Delete(Delete),
+    /// List the images of the local store
+    Images,
+    /// Say why a service has the scale it has: its last scaling decisions
+    Explain(Named),
+    /// A tour: deploy a model, split traffic, scale to zero, wake
+    Demo(Demo),
+    /// Say what this machine can run, and what is missing
+    Doctor,
+    /// Print the completion script of a shell
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// The model server that the demo packs (the digits example)
+    #[command(hide = true)]
+    Digits(DigitsServe),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Up {
+    /// Keep the state in memory; nothing is left behind
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Port of the Kubernetes API; 0 picks a free one [default: 7443, or the next free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) api_port: Option<u16>,
+    /// Port of the gateway; 0 picks a free one [default: 7080, or the next free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// How pods run
+    #[arg(long, value_name = "RUNTIME", default_value = "auto")]
+    pub(crate) runtime: Runtime,
+    /// Write {"api","http","kubeconfig"} here when everything answers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// Return when everything answers, and keep running in the background
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// Docker where an engine answers, else processes
+    Auto,
+    /// Containers of the Docker Engine
+    Docker,
+    /// Processes of this machine
+    Process,
+    /// Nothing runs: pods become ready by script
+    Fake,
+}
+
+impl Runtime {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Docker => "docker",
+            Self::Process => "process",
+            Self::Fake => "fake",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    /// Remove the data directory's state as well, listing what goes
+    #[arg(long)]
+    pub(crate) purge: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Name of the service
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// Name of the service
+    pub(crate) name: String,
+    /// Image to run: a name in the local store, or a registry reference
+    #[arg(long, value_name = "IMAGE", conflicts_with = "source")]
+    pub(crate) image: Option<String>,
+    /// Folder to build the image from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) source: Option<PathBuf>,
+    /// Environment variable, NAME=VALUE; NAME- removes it
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Port that the container listens on
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Command, instead of the image's; repeat for its words
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+    /// Argument; repeat for more
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) arg: Vec<String>,
+    /// CPU limit, such as 500m or 2
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) cpu: Option<String>,
+    /// Memory limit, such as 256Mi
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) memory: Option<String>,
+    /// Longest time for one request, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<i64>,
+    /// Most requests in one pod at a time; 0 is no limit
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency_limit: Option<i64>,
+    /// Requests in one pod that the autoscaler aims at
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency_target: Option<f64>,
+    /// Fewest pods
+    #[arg(long, value_name = "N")]
+    pub(crate) scale_min: Option<u32>,
+    /// Most pods; 0 is no limit
+    #[arg(long, value_name = "N")]
+    pub(crate) scale_max: Option<u32>,
+    /// Time over which load is averaged, 6s to 1h
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) scale_window: Option<String>,
+    /// Send the new revision no requests yet
+    #[arg(long)]
+    pub(crate) no_traffic: bool,
+    /// Give the new revision a host of its own
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Do not wait until it is ready
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Print the Service that would be sent, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Longest time to wait until it is ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) wait_timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Folder, or one executable file
+    pub(crate) dir: PathBuf,
+    /// Name of the image, NAME or NAME:TAG
+    #[arg(long, short = 't', visible_alias = "tag", value_name = "NAME")]
+    pub(crate) image: String,
+    /// Image to put the result on top of
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) base: Option<String>,
+    /// Name of the Python function to serve
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Traffic {
+    /// Name of the service
+    pub(crate) name: String,
+    /// TARGET=PERCENT: a revision, a tag, or @latest
+    #[arg(value_name = "TARGET=PERCENT")]
+    pub(crate) shares: Vec<String>,
+    /// Give a revision a host of its own, REVISION=TAG
+    #[arg(long, value_name = "REVISION=TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Take a tag away
+    #[arg(long, value_name = "TAG")]
+    pub(crate) untag: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// Name of the service
+    pub(crate) name: String,
+    /// Path and query
+    #[arg(default_value = "/")]
+    pub(crate) path: String,
+    /// Call the revision behind this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Body to POST: text, or @FILE (@- is stdin)
+    #[arg(short, long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// Request header, NAME: VALUE
+    #[arg(short = 'H', long, value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// Name of the service
+    pub(crate) name: String,
+    /// Keep printing
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the last lines
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<i64>,
+    /// Of this revision only
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) revision: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Names of the services
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Remove everything that the demo made
+    #[arg(long)]
+    pub(crate) stop: bool,
+    /// How pods run
+    #[arg(long, value_name = "RUNTIME", default_value = "process")]
+    pub(crate) runtime: Runtime,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DigitsServe {
+    /// Model file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+}

@@ -1,0 +1,110 @@
+//! `rouse call NAME [PATH]`: one request; the answer on stdout, what is about it on stderr.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::serving::service;
+use crate::args::{Call, Global};
+use crate::http::{Answer, Connection};
+use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+use crate::target::Target;
+
+/// Names the revision that answered; set by the activator.
+pub(crate) const REVISION_HEADER: &str = "rouse-revision";
+
+pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Result {
+    let target = Target::connect(global).await?;
+    let service = service(&target, &args.name).await?;
+    let url = url_of(&service, args.tag.as_deref())?;
+    let body = args.data.as_deref().map(read_data).transpose()?;
+    let headers = headers(&args.header, body.as_deref())?;
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let path = if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
+    let mut connection = Connection::open(&url).await.map_err(|failure| {
+        failure.because(format!("the service says it answers at {url}")).next("rouse status")
+    })?;
+    let answer = connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
+    print(&answer, printer);
+    if answer.status.is_client_error() || answer.status.is_server_error() {
+        return Err(Failure::new(format!("{} answered {}", args.name, answer.status)));
+    }
+    Ok(())
+}
+
+fn url_of(service: &rouse_api::Service, tag: Option<&str>) -> Result<String> {
+    let name = service.metadata.name.clone().unwrap_or_default();
+    let status = service.status.clone().unwrap_or_default();
+    let url = match tag {
+        None => status.url,
+        Some(tag) => {
+            let tagged = status.traffic.into_iter().find(|t| t.tag.as_deref() == Some(tag));
+            tagged
+                .ok_or_else(|| Failure::new(format!("{name} has no tag {tag:?}")).next(format!("rouse describe {name}")))?
+                .url
+        }
+    };
+    url.ok_or_else(|| Failure::not_ready(format!("{name} has no URL yet")).next(format!("rouse describe {name}")))
+}
+
+fn read_data(data: &str) -> Result<Vec<u8>> {
+    match data.strip_prefix('@') {
+        None => Ok(data.as_bytes().to_vec()),
+        Some("-") => {
+            let mut body = Vec::new();
+            std::io::stdin().read_to_end(&mut body).or_fail(|| "cannot read stdin".to_owned())?;
+            Ok(body)
+        }
+        Some(file) => std::fs::read(file).or_fail(|| format!("cannot read {file}")),
+    }
+}
+
+/// What was asked for; a body that looks like JSON is called so unless the user calls it otherwise.
+fn headers(given: &[String], body: Option<&[u8]>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if body.is_some_and(|b| matches!(b.trim_ascii_start().first(), Some(b'{' | b'['))) {
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for line in given {
+        let bad = || Failure::usage(format!("{line:?} is not NAME: VALUE"));
+        let (name, value) = line.split_once(':').ok_or_else(bad)?;
+        let name: HeaderName = name.trim().parse().map_err(|_| bad())?;
+        headers.insert(name, value.trim().parse().map_err(|_| bad())?);
+    }
+    Ok(headers)
+}
+
+fn print(answer: &Answer, printer: &Printer) {
+    let revision = answer.headers.get(REVISION_HEADER).and_then(|v| v.to_str().ok());
+    if printer.json() {
+        let text = String::from_utf8_lossy(&answer.body);
+        let body = serde_json::from_slice(&answer.body).unwrap_or_else(|_| serde_json::Value::from(text));
+        printer.document(&serde_json::json!({
+            "status": answer.status.as_u16(), "revision": revision,
+            "milliseconds": answer.took.as_secs_f64() * 1000.0, "body": body
+        }));
+        return;
+    }
+    printer.bytes(&answer.body);
+    if printer.interactive() && !answer.body.ends_with(b"\n") {
+        printer.line("");
+    }
+    let from = revision.map_or_else(String::new, |r| format!(" from {r}"));
+    printer.progress(format!("{}{from} in {:.1} ms", answer.status, answer.took.as_secs_f64() * 1000.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_body_is_called_json_unless_the_user_says_otherwise() {
+        let plain = headers(&[], Some(b" {\"a\":1}")).unwrap();
+        assert_eq!(plain["content-type"], "application/json");
+        let own = headers(&["Content-Type: text/x".to_owned()], Some(b"{}")).unwrap();
+        assert_eq!(own["content-type"], "text/x");
+        assert!(headers(&["nonsense".to_owned()], None).is_err());
+    }
+}

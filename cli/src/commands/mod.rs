@@ -1,0 +1,57 @@
+//! One verb a file. Each takes its arguments and the printer, and gives back how it ended.
+
+mod call;
+mod completions;
+mod delete;
+mod deploy;
+mod describe;
+mod env;
+mod explain;
+mod list;
+mod logs;
+mod revisions;
+mod rollback;
+mod serving;
+mod status;
+mod traffic;
+mod wait;
+
+use crate::args::{Cli, Command};
+use crate::outcome::{Context, Result};
+use crate::printer::Printer;
+
+/// Runs one command to its end.
+pub(crate) fn run(cli: Cli, printer: &Printer) -> Result {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Completions { shell } => completions::run(shell, printer),
+        Command::Status => status::run(&global, printer),
+        Command::Env => env::run(&global, printer),
+        other => block_on(remote(other, &global, printer)),
+    }
+}
+
+async fn remote(command: Command, global: &crate::args::Global, printer: &Printer) -> Result {
+    match command {
+        Command::Deploy(args) => deploy::run(*args, global, printer).await,
+        Command::Traffic(args) => traffic::run(args, global, printer).await,
+        Command::Rollback(args) => rollback::run(&args, global, printer).await,
+        Command::Call(args) => call::run(args, global, printer).await,
+        Command::List(args) => list::run(&args, global, printer).await,
+        Command::Describe(args) => describe::run(&args, global, printer).await,
+        Command::Revisions(args) => revisions::run(&args, global, printer).await,
+        Command::Logs(args) => logs::run(args, global, printer).await,
+        Command::Delete(args) => delete::run(args, global, printer).await,
+        Command::Explain(args) => explain::run(&args, global, printer).await,
+        _ => Ok(()),
+    }
+}
+
+/// A user's command needs one thread.
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_fail(|| "cannot start the runtime".to_owned())?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,131 @@
+//! What several commands read of a service: itself, its revisions, its pods, its conditions.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use rouse_api::{Condition, ConditionStatus, Revision, Service, keys};
+
+use crate::outcome::{Failure, Result, refused};
+use crate::target::Target;
+
+/// The service, or a failure that says how to find the right name.
+pub(crate) async fn service(target: &Target, name: &str) -> Result<Service> {
+    let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
+    match api.get_opt(name).await {
+        Ok(Some(service)) => Ok(service),
+        Ok(None) => Err(missing(target, name)),
+        Err(error) => Err(unavailable(&error, &format!("read service {name:?}"))),
+    }
+}
+
+pub(crate) fn missing(target: &Target, name: &str) -> Failure {
+    Failure::new(format!("there is no service {name:?} in namespace {:?}", target.namespace))
+        .next("rouse list -A")
+}
+
+/// A cluster without the kinds of Knative Serving answers 404 to everything about them.
+pub(crate) fn unavailable(error: &kube::Error, doing: &str) -> Failure {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            Failure::new(format!("could not {doing}: this cluster does not know Knative Services"))
+                .next("rouse up, for a cluster that does; or name another with --kubeconfig")
+        }
+        other => refused(other, doing),
+    }
+}
+
+/// The revisions of a service, newest first.
+pub(crate) async fn revisions(target: &Target, service: &str) -> Result<Vec<Revision>> {
+    let api: Api<Revision> = Api::namespaced(target.client.clone(), &target.namespace);
+    let of_service = ListParams::default().labels(&format!("{}={service}", keys::SERVICE));
+    let list = api.list(&of_service).await.map_err(|e| unavailable(&e, "list revisions"))?;
+    let mut revisions = list.items;
+    revisions.sort_by_key(|r| std::cmp::Reverse((generation(r), r.metadata.creation_timestamp.clone())));
+    Ok(revisions)
+}
+
+pub(crate) fn generation(revision: &Revision) -> i64 {
+    let label = revision.metadata.labels.as_ref().and_then(|l| l.get(keys::CONFIGURATION_GENERATION));
+    label.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// The pods of a service, or of one of its revisions, newest first.
+pub(crate) async fn pods(target: &Target, label: &str, value: &str) -> Result<Vec<Pod>> {
+    let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
+    let list = api
+        .list(&ListParams::default().labels(&format!("{label}={value}")))
+        .await
+        .map_err(|e| refused(&e, "list pods"))?;
+    let mut pods = list.items;
+    pods.sort_by_key(|pod| std::cmp::Reverse(pod.metadata.creation_timestamp.clone()));
+    Ok(pods)
+}
+
+pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|c| c.type_ == type_)
+}
+
+/// True, False or Unknown, and why when it is not True.
+pub(crate) fn ready_text(conditions: &[Condition]) -> (String, String) {
+    let Some(ready) = condition(conditions, "Ready") else {
+        return ("Unknown".to_owned(), String::new());
+    };
+    let why = if ready.status == ConditionStatus::True { String::new() } else { ready.reason.clone() };
+    (status_text(ready.status).to_owned(), why)
+}
+
+pub(crate) fn status_text(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::True => "True",
+        ConditionStatus::False => "False",
+        ConditionStatus::Unknown => "Unknown",
+    }
+}
+
+/// Name of an object that a server has given back.
+pub(crate) fn name_of<K: kube::Resource>(object: &K) -> &str {
+    object.meta().name.as_deref().unwrap_or_default()
+}
+
+/// Seconds since the object was made.
+pub(crate) fn age_of<K: kube::Resource>(object: &K) -> String {
+    let Some(created) = &object.meta().creation_timestamp else { return String::new() };
+    crate::printer::age(jiff::Timestamp::now().as_second() - created.0.as_second())
+}
+
+/// `100% hello-00002, 0% hello-00001 (tag old)`, as the status has it.
+pub(crate) fn traffic_text(traffic: &[rouse_api::TrafficTarget]) -> String {
+    let one = |t: &rouse_api::TrafficTarget| {
+        let mut text = format!("{}% ", t.percent.unwrap_or(0));
+        text.push_str(t.revision_name.as_deref().unwrap_or("@latest"));
+        if t.latest_revision == Some(true) && t.revision_name.is_some() {
+            text.push_str(" (@latest)");
+        }
+        if let Some(tag) = &t.tag {
+            text.push_str(&format!(" (tag {tag})"));
+        }
+        text
+    };
+    traffic.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The form that needs no name resolution: an address, and the Host header.
+/// `http://hello.default.localhost:7080` -> (`http://127.0.0.1:7080`, `hello.default.localhost:7080`).
+pub(crate) fn loopback_form(url: &str) -> Option<(String, String)> {
+    let authority = url.strip_prefix("http://")?.split('/').next()?;
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    host.ends_with(".localhost").then(|| (format!("http://127.0.0.1:{port}"), authority.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_localhost_names_have_a_loopback_form() {
+        assert_eq!(
+            loopback_form("http://a.b.localhost:7080/x"),
+            Some(("http://127.0.0.1:7080".to_owned(), "a.b.localhost:7080".to_owned()))
+        );
+        assert_eq!(loopback_form("http://a.b.example.com"), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! Waits until a service is ready, and says on the way what it waits for.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, LogParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use rouse_api::{ConditionStatus, Service, keys};
+
+use super::serving::{condition, name_of, pods, unavailable};
+use crate::outcome::{Failure, Result};
+use crate::printer::Printer;
+use crate::target::Target;
+
+/// How long Ready may be False for another reason than a failed revision before that counts as the
+/// end: Routes pass through False while they learn of a new revision.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Log lines shown of a revision that failed.
+const LOG_LINES: i64 = 10;
+
+/// What one look at a service says.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Ready,
+    /// The revision failed: waiting longer changes nothing.
+    Failed { reason: String, message: String },
+    /// Not ready for another reason, which may pass.
+    Unsettled { reason: String, message: String },
+    Waiting(String),
+}
+
+fn verdict(service: &Service) -> Verdict {
+    let status = service.status.clone().unwrap_or_default();
+    if status.observed_generation != service.metadata.generation {
+        return Verdict::Waiting("waiting for the controller".to_owned());
+    }
+    let Some(ready) = condition(&status.conditions, "Ready") else {
+        return Verdict::Waiting("waiting for the controller".to_owned());
+    };
+    let configurations = condition(&status.conditions, "ConfigurationsReady");
+    match ready.status {
+        ConditionStatus::True => Verdict::Ready,
+        ConditionStatus::False => {
+            let failed = configurations.filter(|c| c.status == ConditionStatus::False);
+            let why = failed.unwrap_or(ready);
+            let (reason, message) = (why.reason.clone(), why.message.clone());
+            if failed.is_some() { Verdict::Failed { reason, message } } else { Verdict::Unsettled { reason, message } }
+        }
+        ConditionStatus::Unknown if configurations.is_none_or(|c| c.status != ConditionStatus::True) => {
+            let revision = status.latest_created_revision_name.unwrap_or_default();
+            Verdict::Waiting(format!("starting revision {revision}"))
+        }
+        ConditionStatus::Unknown => Verdict::Waiting("routing requests to it".to_owned()),
+    }
+}
+
+/// Returns the ready service, or a failure with the reason and the last log lines.
+pub(crate) async fn until_ready(
+    target: &Target,
+    name: &str,
+    limit: Duration,
+    printer: &Printer,
+) -> Result<Service> {
+    let started = Instant::now();
+    let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
+    let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut stream = watcher(api, only).default_backoff().applied_objects().boxed();
+    let mut said = String::new();
+    let mut unsettled: Option<(Instant, String, String)> = None;
+    loop {
+        let left = limit.saturating_sub(started.elapsed());
+        let wake = unsettled.as_ref().map_or(left, |(since, ..)| left.min(SETTLE.saturating_sub(since.elapsed())));
+        let service = match tokio::time::timeout(wake, stream.try_next()).await {
+            Ok(Ok(Some(service))) => service,
+            Ok(Ok(None)) => return Err(Failure::new("the watch of the service ended")),
+            Ok(Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error))) => {
+                return Err(unavailable(&error, "watch the service"));
+            }
+            Ok(Err(_)) => continue,
+            Err(_) if started.elapsed() >= limit => {
+                let why = if said.is_empty() { "nothing was heard of it".to_owned() } else { said };
+                return Err(Failure::not_ready(format!("{name} was not ready within {} s", limit.as_secs()))
+                    .because(why)
+                    .next(format!("rouse describe {name} -n {}", target.namespace)));
+            }
+            Err(_) => {
+                let (_, reason, message) = unsettled.take().expect("only an unsettled wait ends before the limit");
+                return Err(failed(target, name, &reason, &message).await);
+            }
+        };
+        match verdict(&service) {
+            Verdict::Ready => return Ok(service),
+            Verdict::Failed { reason, message } => return Err(failed(target, name, &reason, &message).await),
+            Verdict::Unsettled { reason, message } => {
+                let since = unsettled.as_ref().map_or_else(Instant::now, |(since, ..)| *since);
+                unsettled = Some((since, reason, message));
+            }
+            Verdict::Waiting(what) => {
+                unsettled = None;
+                if what != said {
+                    printer.progress(format!("  {:>5.1} s  {what}", started.elapsed().as_secs_f64()));
+                    said = what;
+                }
+            }
+        }
+    }
+}
+
+/// The reason, the last log lines of the newest pod, and which revision still serves.
+async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Failure {
+    let mut failure = Failure::new(format!("{name} is not ready: {reason}"));
+    if !message.is_empty() {
+        failure = failure.because(message);
+    }
+    let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
+    let status = api.get(name).await.ok().and_then(|s| s.status).unwrap_or_default();
+    if let Some(revision) = &status.latest_created_revision_name {
+        for line in last_lines(target, revision).await {
+            failure = failure.because(format!("log: {line}"));
+        }
+    }
+    let serving: Vec<_> = status
+        .traffic
+        .iter()
+        .filter(|t| t.percent.unwrap_or(0) > 0)
+        .filter_map(|t| t.revision_name.clone())
+        .collect();
+    let failure = if serving.is_empty() {
+        failure.because("no revision serves")
+    } else {
+        failure.because(format!("{} still serves", serving.join(", ")))
+    };
+    failure.next(format!("rouse describe {name} -n {ns}; rouse logs {name} -n {ns}", ns = target.namespace))
+}
+
+async fn last_lines(target: &Target, revision: &str) -> Vec<String> {
+    let Ok(pods) = pods(target, keys::REVISION, revision).await else { return Vec::new() };
+    let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
+    for pod in &pods {
+        for previous in [false, true] {
+            let params = LogParams { tail_lines: Some(LOG_LINES), previous, ..LogParams::default() };
+            match api.logs(name_of(pod), &params).await {
+                Ok(text) if !text.trim().is_empty() => return text.lines().map(str::to_owned).collect(),
+                _ => {}
+            }
+        }
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn service(observed: i64, conditions: serde_json::Value) -> Service {
+        serde_json::from_value(json!({
+            "metadata": { "name": "a", "generation": 2 }, "spec": {},
+            "status": { "observedGeneration": observed, "conditions": conditions }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_old_generation_is_never_ready() {
+        let old = service(1, json!([{ "type": "Ready", "status": "True" }]));
+        assert!(matches!(verdict(&old), Verdict::Waiting(_)));
+        let new = service(2, json!([{ "type": "Ready", "status": "True" }]));
+        assert_eq!(verdict(&new), Verdict::Ready);
+    }
+
+    #[test]
+    fn a_failed_revision_ends_the_wait_but_a_route_may_settle() {
+        let failed = service(
+            2,
+            json!([{ "type": "ConfigurationsReady", "status": "False", "reason": "RevisionFailed", "message": "m" },
+                   { "type": "Ready", "status": "False", "reason": "RevisionFailed" }]),
+        );
+        assert!(matches!(verdict(&failed), Verdict::Failed { .. }));
+        let route = service(2, json!([{ "type": "Ready", "status": "False", "reason": "RevisionMissing" }]));
+        assert!(matches!(verdict(&route), Verdict::Unsettled { .. }));
+    }
+}

@@ -1,0 +1,192 @@
+//! The data directory of a local cluster: where it is, what lies in it, who runs in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Context, Failure, Result};
+
+/// A data directory, which need not exist yet.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir(PathBuf);
+
+/// What a running platform says of itself in `up.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UpInfo {
+    pub(crate) pid: u32,
+    /// Start of the process, so that a reused process id is not taken for it.
+    pub(crate) started: u64,
+    pub(crate) version: String,
+    pub(crate) api: String,
+    pub(crate) http: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) runtime: String,
+    pub(crate) runtime_because: String,
+    pub(crate) ephemeral: bool,
+    /// RFC 3339.
+    pub(crate) since: String,
+}
+
+/// Held while a platform runs; the kernel lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] fs::File);
+
+impl DataDir {
+    /// The one that was named, else `ROUSE_DATA_DIR`, else the default under the user's data home.
+    pub(crate) fn chosen(named: Option<&Path>) -> Result<Self> {
+        let from_env = || std::env::var_os("ROUSE_DATA_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(dir) = named.map(Path::to_path_buf).or_else(from_env) {
+            let dir = std::path::absolute(&dir).or_fail(|| format!("{} is no path", dir.display()))?;
+            return Ok(Self(dir));
+        }
+        let home = std::env::var_os("XDG_DATA_HOME")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        match home {
+            Some(home) => Ok(Self(home.join("rouse"))),
+            None => Err(Failure::usage("no data directory: HOME is not set").next("rouse --data-dir DIR …")),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.join("kubeconfig")
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.join("images")
+    }
+
+    /// Makes the directory, for its owner only, and checks that it can be written.
+    pub(crate) fn create(&self) -> Result {
+        let cannot = |error: std::io::Error| {
+            Failure::new(format!("the data directory {} cannot be written", self.0.display()))
+                .because(error)
+                .next("rouse up --data-dir DIR, with a directory of yours that has room")
+        };
+        fs::create_dir_all(&self.0).map_err(cannot)?;
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
+        let probe = self.join(".probe");
+        fs::write(&probe, [0_u8; 4096]).and_then(|()| fs::remove_file(&probe)).map_err(cannot)
+    }
+
+    /// Takes the directory for this process, or says who has it.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let path = self.join("lock");
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .or_fail(|| format!("cannot open {}", path.display()))?;
+        let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        if locked.is_ok() {
+            return Ok(Lock(file));
+        }
+        let who = self.running().map_or_else(
+            || "another rouse".to_owned(),
+            |up| format!("process {} (API {}, gateway {})", up.pid, up.api, up.http),
+        );
+        Err(Failure::new(format!("{} is in use by {who}", self.0.display()))
+            .next("rouse down, or rouse up --data-dir DIR for a second platform"))
+    }
+
+    /// What runs here now, if something does.
+    pub(crate) fn running(&self) -> Option<UpInfo> {
+        let up: UpInfo = serde_json::from_slice(&fs::read(self.join("up.json")).ok()?).ok()?;
+        (process_started(up.pid)? == up.started).then_some(up)
+    }
+
+    pub(crate) fn write_up(&self, up: &UpInfo) -> Result {
+        write_whole(&self.join("up.json"), &json(up), 0o600)
+    }
+
+    pub(crate) fn remove_up(&self) {
+        // Gone already is as good as removed.
+        let _gone = fs::remove_file(self.join("up.json"));
+    }
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("our own types have string keys");
+    text.push(b'\n');
+    text
+}
+
+/// Writes a file so that a reader sees the old one or the new one, whole.
+pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    fs::write(&new, content)
+        .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(mode)))
+        .and_then(|()| fs::rename(&new, path))
+        .or_fail(|| format!("cannot write {}", path.display()))
+}
+
+/// When a process started, in clock ticks since boot; `None` if there is no such process.
+pub(crate) fn process_started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name, in brackets, may hold spaces; the 22nd field is the 20th after it.
+    let fields = stat.rsplit_once(')')?.1;
+    let mut fields = fields.split_ascii_whitespace();
+    if fields.clone().next() == Some("Z") {
+        return None;
+    }
+    fields.nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temp() -> (tempfile::TempDir, DataDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir(dir.path().join("data"));
+        (dir, data)
+    }
+
+    #[test]
+    fn a_second_lock_says_that_the_directory_is_in_use() {
+        let (_keep, dir) = temp();
+        dir.create().unwrap();
+        let held = dir.lock().unwrap();
+        assert!(dir.lock().unwrap_err().to_string().contains("is in use by"));
+        drop(held);
+        dir.lock().unwrap();
+    }
+
+    #[test]
+    fn a_reused_process_id_is_not_taken_for_the_platform() {
+        let (_keep, dir) = temp();
+        dir.create().unwrap();
+        let mut up = UpInfo {
+            pid: std::process::id(),
+            started: process_started(std::process::id()).unwrap(),
+            version: "1".into(),
+            api: "https://127.0.0.1:1".into(),
+            http: "http://127.0.0.1:2".into(),
+            kubeconfig: "/k".into(),
+            runtime: "fake".into(),
+            runtime_because: "asked for".into(),
+            ephemeral: true,
+            since: "2026-01-01T00:00:00Z".into(),
+        };
+        dir.write_up(&up).unwrap();
+        assert_eq!(dir.running().unwrap().pid, up.pid);
+        up.started += 1;
+        dir.write_up(&up).unwrap();
+        assert!(dir.running().is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! What people see: results on stdout, progress on stderr, tables, and the live line.
+//!
+//! The one place that prints. Control codes go only to a terminal, and not when `NO_COLOR` is set.
+
+use std::io::{IsTerminal, Write};
+
+use crate::args::Output;
+
+/// Where and how a command prints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    pub(crate) output: Output,
+    stderr_is_terminal: bool,
+    stdout_is_terminal: bool,
+    colour: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(output: Output) -> Self {
+        let stdout_is_terminal = std::io::stdout().is_terminal();
+        let colour = stdout_is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Self { output, stderr_is_terminal: std::io::stderr().is_terminal(), stdout_is_terminal, colour }
+    }
+
+    /// Whether programs read the result.
+    pub(crate) fn json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    pub(crate) fn interactive(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// A line of the result.
+    pub(crate) fn line(&self, text: impl AsRef<str>) {
+        write_to(&mut std::io::stdout().lock(), text.as_ref(), "\n");
+    }
+
+    /// Bytes of the result, as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        // A reader that went away (`| head`) is no error of ours.
+        let _gone = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    /// The whole result as one JSON document.
+    pub(crate) fn document(&self, value: &impl serde::Serialize) {
+        let text = serde_json::to_string_pretty(value).expect("our own types have string keys");
+        self.line(text);
+    }
+
+    /// A line of progress.
+    pub(crate) fn progress(&self, text: impl AsRef<str>) {
+        write_to(&mut std::io::stderr().lock(), text.as_ref(), "\n");
+    }
+
+    /// Progress that replaces itself on a terminal; elsewhere each change is a line.
+    pub(crate) fn live(&self, text: impl AsRef<str>) {
+        let mut err = std::io::stderr().lock();
+        if self.stderr_is_terminal {
+            write_to(&mut err, &format!("\r\x1b[2K{}", text.as_ref()), "");
+        } else {
+            write_to(&mut err, text.as_ref(), "\n");
+        }
+    }
+
+    /// Ends a live line.
+    pub(crate) fn live_done(&self) {
+        if self.stderr_is_terminal {
+            write_to(&mut std::io::stderr().lock(), "", "\n");
+        }
+    }
+
+    /// Bold, where that is possible.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        self.styled(text, "1")
+    }
+
+    /// Dim, where that is possible.
+    pub(crate) fn dim(&self, text: &str) -> String {
+        self.styled(text, "2")
+    }
+
+    fn styled(&self, text: &str, code: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Rows under headings, columns as wide as their widest cell.
+    pub(crate) fn table(&self, headings: &[&str], rows: &[Vec<String>]) {
+        for line in table(headings, rows) {
+            self.line(line);
+        }
+    }
+}
+
+fn write_to(out: &mut impl Write, text: &str, end: &str) {
+    // A reader that went away (`| head`) is no error of ours.
+    let _gone = write!(out, "{text}{end}").and_then(|()| out.flush());
+}
+
+/// The lines of a table, headings first.
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
+        cells.chain([headings[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let format_row = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}"));
+        padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+    };
+    let mut lines = vec![format_row(headings.to_vec())];
+    lines.extend(rows.iter().map(|row| format_row(row.iter().map(String::as_str).collect())));
+    lines
+}
+
+/// A time span as kubectl writes it: 45s, 3m, 2h, 5d.
+pub(crate) fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s if s < 120 => format!("{s}s"),
+        s if s < 7200 => format!("{}m", s / 60),
+        s if s < 172_800 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86400),
+    }
+}
+
+/// `percent` of a bar that is `width` wide.
+pub(crate) fn bar(share: f64, width: usize) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to width")]
+    let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
+    format!("{}{}", "█".repeat(full), "░".repeat(width - full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = vec![vec!["a".to_owned(), "100%".to_owned()], vec!["longer".to_owned(), "5%".to_owned()]];
+        assert_eq!(table(&["NAME", "SHARE"], &rows), ["NAME     SHARE", "a        100%", "longer   5%"]);
+    }
+
+    #[test]
+    fn ages_read_as_kubectl_writes_them() {
+        assert_eq!([age(45), age(180), age(7300), age(200_000)], ["45s", "3m", "2h", "2d"]);
+    }
+
+    #[test]
+    fn a_bar_is_never_longer_than_its_width() {
+        assert_eq!(bar(0.5, 4), "██░░");
+        assert_eq!(bar(2.0, 3), "███");
+    }
+}

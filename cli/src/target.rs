@@ -1,0 +1,115 @@
+//! Which cluster a command talks to.
+//!
+//! `--kubeconfig`/`--context`; else `KUBECONFIG`; else the kubeconfig of the data directory, if one
+//! was ever made there; else `~/.kube/config`. A cluster that was named or is local and does not
+//! answer is an error, never a reason to try the next.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use crate::args::Global;
+use crate::datadir::DataDir;
+use crate::outcome::{Context, Failure, Result};
+
+/// Name of the kubeconfig extension that holds the data directory of a local cluster.
+pub(crate) const EXTENSION: &str = "rouse.dev/data-dir";
+
+/// The cluster chosen, connected to nothing yet.
+pub(crate) struct Target {
+    pub(crate) client: Client,
+    pub(crate) context: String,
+    pub(crate) namespace: String,
+    /// Data directory that the kubeconfig names, if the cluster is a local one.
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) server: String,
+}
+
+impl Target {
+    /// Chooses and reads the kubeconfig, and asks the cluster whether it is there.
+    pub(crate) async fn connect(global: &Global) -> Result<Self> {
+        let (kubeconfig, from) = choose(global)?;
+        let target = Self::from_kubeconfig(kubeconfig, &from, global).await?;
+        target.ask(&from).await?;
+        Ok(target)
+    }
+
+    async fn from_kubeconfig(kubeconfig: Kubeconfig, from: &str, global: &Global) -> Result<Self> {
+        let context = global
+            .context
+            .clone()
+            .or_else(|| kubeconfig.current_context.clone())
+            .ok_or_else(|| Failure::usage(format!("{from} has no current context")).next("--context NAME"))?;
+        let data_dir = data_dir_of(&kubeconfig, &context);
+        let options = KubeConfigOptions { context: Some(context.clone()), ..Default::default() };
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .or_fail(|| format!("cannot use context {context:?} of {from}"))?;
+        config.connect_timeout = Some(Duration::from_secs(5));
+        let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config).or_fail(|| format!("cannot use {from}"))?;
+        Ok(Self { client, context, namespace, data_dir, server })
+    }
+
+    async fn ask(&self, from: &str) -> Result {
+        let Err(error) = self.client.apiserver_version().await else { return Ok(()) };
+        let next = match &self.data_dir {
+            Some(dir) => format!("rouse up --data-dir {}", dir.display()),
+            None => "check that the cluster runs, or name another with --kubeconfig".to_owned(),
+        };
+        Err(Failure::new(format!("the cluster at {} does not answer", self.server))
+            .because(format!("context {:?} of {from}", self.context))
+            .because(short(&error))
+            .next(next))
+    }
+}
+
+fn short(error: &kube::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+fn choose(global: &Global) -> Result<(Kubeconfig, String)> {
+    if let Some(path) = &global.kubeconfig {
+        return read(path);
+    }
+    if std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty()) && global.data_dir.is_none() {
+        let config = Kubeconfig::from_env().or_fail(|| "cannot read the KUBECONFIG".to_owned())?;
+        let name = std::env::var("KUBECONFIG").unwrap_or_default();
+        return config
+            .map(|config| (config, name.clone()))
+            .ok_or_else(|| Failure::usage(format!("KUBECONFIG names {name:?}, where there is no file")));
+    }
+    let local = DataDir::chosen(global.data_dir.as_deref())?.kubeconfig();
+    if local.exists() || global.data_dir.is_some() {
+        return read(&local);
+    }
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
+    match home {
+        Some(home) if home.exists() => read(&home),
+        _ => Err(Failure::new("there is no cluster to talk to").next("rouse up")),
+    }
+}
+
+fn read(path: &Path) -> Result<(Kubeconfig, String)> {
+    let shown = path.display().to_string();
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is no kubeconfig at {shown}"))
+            .next("rouse up, or name the right file with --kubeconfig"));
+    }
+    let config = Kubeconfig::read_from(path).or_fail(|| format!("cannot read the kubeconfig {shown}"))?;
+    Ok((config, shown))
+}
+
+fn data_dir_of(config: &Kubeconfig, context: &str) -> Option<PathBuf> {
+    let context = config.contexts.iter().find(|c| c.name == context)?.context.as_ref()?;
+    let cluster = config.clusters.iter().find(|c| c.name == context.cluster)?.cluster.as_ref()?;
+    let extension = cluster.extensions.as_ref()?.iter().find(|e| e.name == EXTENSION)?;
+    extension.extension.get("path")?.as_str().map(PathBuf::from)
+}
