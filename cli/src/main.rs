@@ -4,6 +4,7 @@ mod args;
 mod datadir;
 mod http;
 mod outcome;
+mod platform;
 mod printer;
 mod target;
 

@@ -3,6 +3,7 @@
 mod call;
 mod completions;
 mod delete;
+mod down;
 mod deploy;
 mod describe;
 mod env;
@@ -36,6 +37,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Deploy(args) => deploy::run(*args, global, printer).await,
         Command::Traffic(args) => traffic::run(args, global, printer).await,
         Command::Rollback(args) => rollback::run(&args, global, printer).await,
+        Command::Down(args) => down::run(&args, global, printer).await,
         Command::Call(args) => call::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
         Command::Describe(args) => describe::run(&args, global, printer).await,

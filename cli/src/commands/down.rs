@@ -1,0 +1,77 @@
+//! `rouse down`: ends the platform of the data directory, and with `--purge` what it kept.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::args::{Down, Global};
+use crate::datadir::{DataDir, UpInfo, process_started};
+use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+
+/// Longer than pods get to end in.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Everything that a platform makes in its data directory; nothing else is ever removed.
+const OURS: [&str; 10] =
+    ["state.redb", "kubeconfig", "pki", "images", "logs", "pods", "demo", "up.json", "up.log", "lock"];
+
+pub(crate) async fn run(args: &Down, global: &Global, printer: &Printer) -> Result {
+    let dir = DataDir::chosen(global.data_dir.as_deref())?;
+    let stopped = stop(&dir, printer).await?;
+    let purged = if args.purge { purge(&dir, printer)? } else { Vec::new() };
+    if printer.json() {
+        printer.document(&serde_json::json!({ "stopped": stopped, "purged": purged }));
+    } else if !stopped && !args.purge {
+        printer.line(format!("nothing runs in {}", dir.path().display()));
+    }
+    Ok(())
+}
+
+/// Whether something ran, and has ended now.
+pub(crate) async fn stop(dir: &DataDir, printer: &Printer) -> Result<bool> {
+    let Some(up) = dir.running() else { return Ok(false) };
+    let pid = i32::try_from(up.pid).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid else { return Ok(false) };
+    printer.progress(format!("stopping process {} …", up.pid));
+    kill_process(pid, Signal::TERM).or_fail(|| format!("cannot end process {}", up.pid))?;
+    wait_gone(&up).await?;
+    if !printer.json() {
+        printer.line("stopped");
+    }
+    Ok(true)
+}
+
+async fn wait_gone(up: &UpInfo) -> Result {
+    let started = Instant::now();
+    while process_started(up.pid) == Some(up.started) {
+        if started.elapsed() > PATIENCE {
+            return Err(Failure::not_ready(format!("process {} is still ending its pods", up.pid))
+                .next(format!("rouse down again, or kill -9 {}: no pod survives it", up.pid)));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+pub(crate) fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
+    let mut gone = Vec::new();
+    for name in OURS {
+        let path = dir.join(name);
+        if !path.exists() {
+            continue;
+        }
+        remove(&path).or_fail(|| format!("cannot remove {}", path.display()))?;
+        if !printer.json() {
+            printer.line(format!("removed {}", path.display()));
+        }
+        gone.push(path);
+    }
+    // Only if it is empty: what others put there is theirs.
+    let _kept = std::fs::remove_dir(dir.path());
+    Ok(gone)
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+}

@@ -1,0 +1,26 @@
+//! The kubeconfig of a local cluster. It alone holds the credential.
+
+use std::path::Path;
+
+use base64::Engine;
+use serde_json::json;
+
+use crate::target::EXTENSION;
+
+/// Name of the cluster, the user and the context.
+pub(crate) const NAME: &str = "rouse";
+
+/// The file's text: JSON, which is YAML, so that no reader is left out.
+pub(crate) fn text(api: &str, authority_pem: &str, token: &str, data_dir: &Path) -> String {
+    let authority = base64::engine::general_purpose::STANDARD.encode(authority_pem);
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": NAME, "preferences": {},
+        "clusters": [{ "name": NAME, "cluster": {
+            "server": api, "certificate-authority-data": authority,
+            "extensions": [{ "name": EXTENSION, "extension": { "path": data_dir } }]
+        } }],
+        "users": [{ "name": NAME, "user": { "token": token } }],
+        "contexts": [{ "name": NAME, "context": { "cluster": NAME, "user": NAME, "namespace": "default" } }]
+    });
+    serde_yaml::to_string(&config).expect("a JSON document is a YAML document")
+}

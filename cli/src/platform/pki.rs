@@ -1,0 +1,100 @@
+//! The certificates and the credential of a local cluster, made once and kept in `pki/`.
+//!
+//! The authority's key signs a new serving certificate at each start, so that it always names the
+//! address listened on; clients trust the authority, whose certificate never changes.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::datadir::write_whole;
+use crate::outcome::{Context, Result};
+
+/// What the API listener and the kubeconfig need.
+pub(crate) struct Pki {
+    pub(crate) authority_pem: String,
+    pub(crate) server: Arc<rustls::ServerConfig>,
+    /// The administrator's bearer token, which only the kubeconfig holds.
+    pub(crate) token: String,
+}
+
+impl Pki {
+    /// Reads `dir`, or makes what is not there.
+    pub(crate) fn load_or_make(dir: &Path, addresses: &[IpAddr]) -> Result<Self> {
+        fs::create_dir_all(dir).or_fail(|| format!("cannot make {}", dir.display()))?;
+        let key_pem = kept(&dir.join("ca.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let key = KeyPair::from_pem(&key_pem).or_fail(|| format!("{} is damaged", dir.join("ca.key").display()))?;
+        let authority_pem =
+            kept(&dir.join("ca.crt"), 0o644, || Ok(authority().self_signed(&key)?.pem()))?;
+        let token = kept(&dir.join("token"), 0o600, random_token)?.trim().to_owned();
+        let issuer = Issuer::new(authority(), key);
+        let server = Arc::new(server_config(&issuer, addresses).or_fail(|| "cannot make the API's certificate".to_owned())?);
+        Ok(Self { authority_pem, server, token })
+    }
+}
+
+/// The file's content; made and written if it is not there.
+fn kept(path: &Path, mode: u32, make: impl FnOnce() -> anyhow::Result<String>) -> Result<String> {
+    if let Ok(content) = fs::read_to_string(path)
+        && !content.trim().is_empty()
+    {
+        return Ok(content);
+    }
+    let content = make().or_fail(|| format!("cannot make {}", path.display()))?;
+    write_whole(path, content.as_bytes(), mode)?;
+    Ok(content)
+}
+
+fn random_token() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("no random bytes: {e}"))?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "rouse local authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn server_config(issuer: &Issuer<'_, KeyPair>, addresses: &[IpAddr]) -> anyhow::Result<rustls::ServerConfig> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names.extend(addresses.iter().map(ToString::to_string));
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, "rouse");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, issuer)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authority_and_token_stay_the_same_over_restarts() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Pki::load_or_make(dir.path(), &[]).unwrap();
+        let second = Pki::load_or_make(dir.path(), &[]).unwrap();
+        assert_eq!(first.authority_pem, second.authority_pem);
+        assert_eq!(first.token, second.token);
+        assert!(first.token.len() >= 43, "256 bits");
+    }
+}

@@ -1,0 +1,1 @@
+//! `rouse` as a person types it.

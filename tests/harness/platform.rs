@@ -1,0 +1,199 @@
+//! A `rouse up` of the test's own: free ports, a directory of its own, ended with the test.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::http::{self, Answer};
+use crate::kubectl::Kubectl;
+use crate::wait;
+
+/// Longest time until a platform answers.
+const START: Duration = Duration::from_secs(60);
+
+/// A running platform.
+#[derive(Debug)]
+pub struct Platform {
+    child: Option<Child>,
+    dir: PathBuf,
+    runtime: String,
+    _temp: Option<tempfile::TempDir>,
+    pub http: SocketAddr,
+    pub api: String,
+    pub kubeconfig: PathBuf,
+}
+
+/// The binary under test: `ROUSE_TEST_BIN`, else the one beside this test's own.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("ROUSE_TEST_BIN") {
+        return PathBuf::from(path);
+    }
+    let me = std::env::current_exe().unwrap_or_default();
+    let folder = me.parent().map(Path::to_path_buf).unwrap_or_default();
+    let folder = if folder.ends_with("deps") { folder.parent().map(Path::to_path_buf).unwrap_or_default() } else { folder };
+    folder.join("rouse")
+}
+
+impl Platform {
+    /// With `process` pods, state in a temporary directory.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_with("process")
+    }
+
+    pub fn start_with(runtime: &str) -> anyhow::Result<Self> {
+        let temp = tempfile::tempdir()?;
+        let dir = temp.path().join("data");
+        let mut platform = Self::start_in(&dir, runtime)?;
+        platform._temp = Some(temp);
+        Ok(platform)
+    }
+
+    /// In a directory that the caller keeps.
+    pub fn start_in(dir: &Path, runtime: &str) -> anyhow::Result<Self> {
+        let mut platform = Self {
+            child: None,
+            dir: dir.to_owned(),
+            runtime: runtime.to_owned(),
+            _temp: None,
+            http: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api: String::new(),
+            kubeconfig: PathBuf::new(),
+        };
+        platform.spawn()?;
+        Ok(platform)
+    }
+
+    fn spawn(&mut self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        let ready = self.dir.join("ready.json");
+        let _old = std::fs::remove_file(&ready);
+        let output = std::fs::File::create(self.dir.join("test-up.log"))?;
+        let mut command = Command::new(binary());
+        command
+            .args(["up", "--api-port", "0", "--http-port", "0", "--runtime", &self.runtime, "--data-dir"])
+            .arg(&self.dir)
+            .arg("--ready-file")
+            .arg(&ready)
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = command.spawn().with_context(|| format!("start {}", binary().display()))?;
+        let child = self.child.insert(child);
+        let log = self.dir.join("test-up.log");
+        let said = wait::until("rouse up", START, || {
+            if let Ok(Some(status)) = child.try_wait() {
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                return Ok(Err(format!("rouse up ended with {status}: {text}")));
+            }
+            let text = std::fs::read(&ready).map_err(|e| e.to_string())?;
+            serde_json::from_slice::<serde_json::Value>(&text).map(Ok).map_err(|e| e.to_string())
+        })?;
+        let said = said.map_err(anyhow::Error::msg)?;
+        let field = |name: &str| said[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {said}"));
+        self.api = field("api")?;
+        self.http = field("http")?.trim_start_matches("http://").trim_end_matches('/').parse()?;
+        self.kubeconfig = PathBuf::from(field("kubeconfig")?);
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    #[must_use]
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(&self.kubeconfig, &self.dir)
+    }
+
+    /// Runs the binary against this platform.
+    pub fn rouse(&self, words: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.rouse_command(words).output()?)
+    }
+
+    #[must_use]
+    pub fn rouse_command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(words).args(["--data-dir"]).arg(&self.dir).env_remove("KUBECONFIG").stdin(Stdio::null());
+        command
+    }
+
+    /// The command's stdout; an error with its stderr if it failed.
+    pub fn rouse_ok(&self, line: &str) -> anyhow::Result<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let output = self.rouse(&words)?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(output.status.success(), "rouse {line} ended with {}: {out}{err}", output.status);
+        Ok(out.into_owned())
+    }
+
+    /// One request to `name` in namespace `default`.
+    pub fn get(&self, name: &str, path: &str) -> anyhow::Result<Answer> {
+        self.send(&self.host(name), path, None)
+    }
+
+    #[must_use]
+    pub fn host(&self, name: &str) -> String {
+        format!("{name}.default.localhost:{}", self.http.port())
+    }
+
+    pub fn send(&self, host: &str, path: &str, body: Option<&str>) -> anyhow::Result<Answer> {
+        http::send(self.http, host, path, body)
+    }
+
+    /// SIGTERM, then the exit status.
+    pub fn stop(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        let mut child = self.child.take().context("it was stopped already")?;
+        signal(&child, rustix::process::Signal::TERM)?;
+        Ok(child.wait()?)
+    }
+
+    /// SIGKILL: nothing gets to say goodbye.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("it was stopped already")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Starts again in the same directory, on new ports.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.spawn()
+    }
+
+    /// Everything that the platform wrote, for a failing test's message.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("test-up.log")).unwrap_or_default()
+    }
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) -> anyhow::Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).context("a process id")?;
+    Ok(rustix::process::kill_process(pid, signal)?)
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let asked = signal(&child, rustix::process::Signal::TERM);
+            let gone = wait::until("the end of the platform", Duration::from_secs(20), || {
+                child.try_wait().ok().flatten().ok_or_else(|| "still there".to_owned())
+            });
+            if asked.is_err() || gone.is_err() {
+                let _killed = child.kill();
+                let _reaped = child.wait();
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Waiting for something to become true, with a limit and a reason.
+
+use std::time::{Duration, Instant};
+
+/// Asks every few milliseconds; gives what `look` found, or an error that says what was last seen.
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> anyhow::Result<T> {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return Ok(found),
+            Err(seen) if started.elapsed() > limit => {
+                anyhow::bail!("{what} did not happen within {limit:?}; last seen: {seen}")
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
