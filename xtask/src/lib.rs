@@ -1,1 +1,17 @@
+//! Generators and the checks that keep the documents true.
+//!
+//! Nothing here is part of the product: it reads the workspace and writes committed files, or says what is wrong.
 
+pub mod edges;
+pub mod kinds;
+pub mod schema;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace, found from where this crate stands.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.to_path_buf(), Path::to_path_buf)
+}

@@ -117,7 +117,8 @@ fn field_node(expression: &str, numbers: Vec<u32>, more: More) -> Node {
     let mut node = of(expression);
     node.numbers = numbers;
     node.pointer = more.pointer;
-    node.default = more.default;
+    // An empty text as default only makes a key of a list: no typed writer would send it.
+    node.default = more.default.filter(|default| default != "");
     node.list = more.list.map(|list| match list.as_str() {
         "map" => List::Map(more.keys),
         "set" => List::Set,
