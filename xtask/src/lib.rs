@@ -2,8 +2,10 @@
 //!
 //! Nothing here is part of the product: it reads the workspace and writes committed files, or says what is wrong.
 
+pub mod crds;
 pub mod edges;
 pub mod kinds;
+pub mod manifests;
 pub mod schema;
 pub mod tidy;
 

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   kinds DIR    write cluster/kinds/types.json from the Kubernetes API sources under DIR
+  manifests    write manifests/crds/ and manifests/initial.json
   tidy         check file headers, file lengths and forbidden words
   edges        check the crates' dependencies against the design";
 
@@ -14,6 +15,7 @@ fn main() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["kinds", directory] => xtask::kinds::generate(Path::new(directory)),
+        ["manifests"] => xtask::manifests::generate(),
         ["tidy"] => report("tidy", &xtask::tidy::check(&xtask::root())?),
         ["edges"] => report("edges", &xtask::edges::check()?),
         _ => bail!("{USAGE}"),
