@@ -1,6 +1,9 @@
 //! Patches: JSON patch, merge patch and strategic merge patch, each a function from documents to a document.
 
+mod order;
 mod strategic;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
@@ -22,7 +25,7 @@ pub enum Error {
     #[error("map: {item} does not contain declared merge key: {key}")]
     NoMergeKey { item: String, key: String },
     /// A `$patch` directive that does not exist.
-    #[error("Unknown patch type found: {directive}")]
+    #[error("unknown patch type {directive:?}: only delete, merge and replace are known")]
     Directive { directive: String },
     /// A list, set or object meets something else.
     #[error("unable to merge {path}: expected {want}")]

@@ -19,7 +19,8 @@ struct Place<'a> {
 
 fn walk(node: &Node, value: &Value, place: &Place<'_>) -> Option<String> {
     let target = node.resolve();
-    if value.is_null() {
+    // Null is a zero value; `or:` types take other forms than the object that they refer to.
+    if value.is_null() || node.kind == Type::Any && !value.is_object() {
         return None;
     }
     match target.kind {

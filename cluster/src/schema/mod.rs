@@ -12,6 +12,8 @@ mod invalid;
 mod node;
 mod parse;
 mod structural;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use serde_json::Value;
@@ -86,6 +88,7 @@ impl Schema {
     }
 }
 
+/// A built-in type as OpenAPI, its fields written out.
 pub(crate) fn emit_type(node: &Node) -> Value {
     emit::node(node)
 }
