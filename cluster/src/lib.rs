@@ -4,4 +4,5 @@ pub mod kinds;
 pub mod openapi;
 pub mod patch;
 pub mod schema;
+pub mod store;
 pub mod table;

@@ -1,0 +1,75 @@
+//! A watcher: a place in the ring of one resource. It holds no queue of its own, so a slow one costs
+//! nothing; one that falls behind the ring is told so.
+
+use std::sync::Arc;
+
+use tokio::sync::watch as signal;
+
+use super::Store;
+use super::ring::{Event, Expired};
+
+/// Events taken at a time.
+const BATCH: usize = 256;
+
+/// The changes of one resource, in order.
+#[derive(Debug)]
+pub struct Watch {
+    store: Store,
+    resource: Arc<str>,
+    seen: u64,
+    changed: signal::Receiver<u64>,
+    durable: signal::Receiver<u64>,
+}
+
+impl Watch {
+    pub(super) fn new(
+        store: Store,
+        resource: Arc<str>,
+        seen: u64,
+        changed: signal::Receiver<u64>,
+        durable: signal::Receiver<u64>,
+    ) -> Self {
+        Self { store, resource, seen, changed, durable }
+    }
+
+    /// The next changes, at least one, as soon as they are ordered. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
+        loop {
+            // Marked as seen before the ring is read: a change after that wakes the next wait.
+            self.changed.borrow_and_update();
+            let events = self.store.events_after(&self.resource, self.seen, BATCH)?;
+            if let Some(last) = events.last() {
+                self.seen = last.version;
+                return Ok(events);
+            }
+            if self.changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The next changes, at least one, as soon as they are durable: what may be told outside.
+    pub async fn next_durable(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
+        loop {
+            self.changed.borrow_and_update();
+            let durable = *self.durable.borrow_and_update();
+            let mut events = self.store.events_after(&self.resource, self.seen, BATCH)?;
+            let more = events.iter().any(|event| event.version > durable);
+            events.retain(|event| event.version <= durable);
+            if let Some(last) = events.last() {
+                self.seen = last.version;
+                return Ok(events);
+            }
+            let signal = if more { &mut self.durable } else { &mut self.changed };
+            if signal.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The version up to which nothing of this resource is missing: for bookmarks.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.seen
+    }
+}
