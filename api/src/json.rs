@@ -1,0 +1,109 @@
+//! Reading documents whose shape is not certain: what is absent or of another type is not there.
+
+use serde_json::{Map, Value};
+
+/// Looks into a JSON document.
+pub(crate) trait Look {
+    fn field(&self, name: &str) -> Option<&Value>;
+    fn text(&self, name: &str) -> &str;
+    fn int(&self, name: &str) -> Option<i64>;
+    fn list(&self, name: &str) -> &[Value];
+    fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Value)>;
+
+    fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
+    }
+}
+
+impl Look for Value {
+    /// The field, unless it is null.
+    fn field(&self, name: &str) -> Option<&Value> {
+        self.get(name).filter(|v| !v.is_null())
+    }
+
+    /// The text of a field; empty where there is none.
+    fn text(&self, name: &str) -> &str {
+        self.get(name).and_then(Self::as_str).unwrap_or_default()
+    }
+
+    fn int(&self, name: &str) -> Option<i64> {
+        self.get(name).and_then(Self::as_i64)
+    }
+
+    fn list(&self, name: &str) -> &[Value] {
+        self.get(name).and_then(Self::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Value)> {
+        self.get(name).and_then(Self::as_object).into_iter().flatten()
+    }
+}
+
+/// The strings of a map: labels and annotations.
+pub(crate) fn strings(parent: &Value, name: &str) -> std::collections::BTreeMap<String, String> {
+    parent
+        .pairs(name)
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// The object under `name`, made where there is none.
+pub(crate) fn object_mut<'a>(parent: &'a mut Value, name: &str) -> &'a mut Value {
+    if !parent.is_object() {
+        *parent = Value::Object(Map::new());
+    }
+    let child = &mut parent[name];
+    if !child.is_object() {
+        *child = Value::Object(Map::new());
+    }
+    child
+}
+
+/// Equal for Kubernetes: a null field and an empty list are as good as none.
+pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    a.map(canonical).unwrap_or_default() == b.map(canonical).unwrap_or_default()
+}
+
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(_, v)| !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()))
+            .map(|(k, v)| (k.clone(), canonical(v)))
+            .collect(),
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What differs, a path, the old and the new value each: empty if nothing does.
+pub(crate) fn difference(old: &Value, new: &Value) -> String {
+    let mut out = String::new();
+    differ("", &canonical(old), &canonical(new), &mut out);
+    out
+}
+
+fn differ(path: &str, old: &Value, new: &Value, out: &mut String) {
+    use std::fmt::Write as _;
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let (x, y) = (a.get(name), b.get(name));
+                let null = Value::Null;
+                differ(&format!("{path}.{name}"), x.unwrap_or(&null), y.unwrap_or(&null), out);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (x, y)) in a.iter().zip(b).enumerate() {
+                differ(&format!("{path}[{index}]"), x, y, out);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => {
+            let shown = |v: &Value| if v.is_null() { "<unset>".to_owned() } else { v.to_string() };
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{{{path}}}:\n\t-: {}\n\t+: {}\n", shown(a), shown(b));
+        }
+    }
+}
