@@ -22,6 +22,7 @@ pub mod route;
 pub mod routing;
 pub mod service;
 pub mod template;
+pub mod validation;
 
 pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};
 pub use configuration::{Configuration, ConfigurationSpec, ConfigurationStatus};
