@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::node::Node;
+use super::node::{Node, Type};
 use crate::kinds::types;
 
 /// The paths of unknown fields, in the object's order.
@@ -85,5 +85,34 @@ pub(super) fn field<'a>(node: &'a Node, key: &str, whole_object: bool) -> Option
         "metadata" => Some(types::object_meta()),
         "apiVersion" | "kind" => declared.or_else(|| types::object_meta().field("name")),
         _ => declared,
+    }
+}
+
+/// Makes a value what a typed writer would write back: no nulls where the schema has a field, quantities as text.
+pub(super) fn normalise(node: &Node, value: &mut Value) {
+    let target = node.resolve();
+    match value {
+        Value::Object(map) => {
+            if target.kind == Type::Any || target.preserve_unknown {
+                return;
+            }
+            map.retain(|_, child| !child.is_null());
+            for (key, child) in map.iter_mut() {
+                if let Some(schema) = node.field(key) {
+                    normalise(schema, child);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = &target.items {
+                for item in items {
+                    normalise(schema, item);
+                }
+            }
+        }
+        Value::Number(number) if target.kind == Type::Quantity => {
+            *value = Value::String(number.to_string())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -106,7 +106,14 @@ impl Invalid {
     /// The text or list is too long; the value itself is not repeated.
     #[must_use]
     pub fn too_long(path: impl Into<String>, limit: u64) -> Self {
-        Self::new(path, Reason::TooLong, format!("Too long: may not be more than {limit} bytes"))
+        Self::new(
+            path,
+            Reason::TooLong,
+            format!(
+                "Too long: may not be more than {limit} {}",
+                if limit == 1 { "byte" } else { "bytes" }
+            ),
+        )
     }
 
     /// The list or map holds too many items.
@@ -115,7 +122,10 @@ impl Invalid {
         Self::new(
             path,
             Reason::TooMany,
-            format!("Too many: {actual}: must have at most {limit} items"),
+            format!(
+                "Too many: {actual}: must have at most {limit} {}",
+                if limit == 1 { "item" } else { "items" }
+            ),
         )
     }
 

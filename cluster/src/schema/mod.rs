@@ -69,6 +69,11 @@ impl Schema {
         fields::prune(&self.root, object);
     }
 
+    /// Makes an object what a typed writer would write back: no nulls, quantities as text. For built-in kinds.
+    pub fn normalise(&self, object: &mut Value) {
+        fields::normalise(&self.root, object);
+    }
+
     /// Fills in the schema's defaults where a field is absent.
     pub fn default(&self, object: &mut Value) {
         defaults::apply(&self.root, object);

@@ -162,7 +162,7 @@ fn a_custom_resource_is_refused_in_kubernetes_words() {
         (
             object(json!({"a": {"type": "array", "items": {"type": "string"}, "maxItems": 1}})),
             json!({"a": ["x", "y"]}),
-            "spec.a: Too many: 2: must have at most 1 items",
+            "spec.a: Too many: 2: must have at most 1 item",
         ),
         (
             object(json!({"a": {"x-kubernetes-int-or-string": true}})),

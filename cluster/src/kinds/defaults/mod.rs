@@ -1,0 +1,142 @@
+//! Defaults of built-in kinds that the table does not hold, because they depend on other fields.
+
+mod pod;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use serde_json::{Map, Value, json};
+
+use super::Resource;
+
+/// Fills in what Kubernetes fills in when an object is written: the schema's defaults, then the kind's own.
+///
+/// Doing it twice changes nothing more.
+pub fn apply(resource: &Resource, object: &mut Value) {
+    if !resource.custom {
+        resource.schema.normalise(object);
+    }
+    resource.schema.default(object);
+    if resource.custom {
+        return;
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pod::pod(object),
+        ("", "Service") => workload::service(object),
+        ("", "Secret") => secret(object),
+        ("", "Namespace") => namespace(object),
+        ("", "Endpoints") => endpoints(object),
+        ("apps", "Deployment") => workload::deployment(object),
+        ("apps", "ReplicaSet") => workload::replica_set(object),
+        ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
+        _ => {}
+    }
+}
+
+/// The status that a new object begins with; what a writer sent as status is dropped before.
+#[must_use]
+pub fn initial_status(resource: &Resource, object: &Value) -> Option<Value> {
+    if resource.custom {
+        return None;
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => Some(json!({"phase": "Pending", "qosClass": pod::quality(object)})),
+        ("", "Namespace") => Some(json!({"phase": "Active"})),
+        ("", "Service") => Some(json!({"loadBalancer": {}})),
+        ("apps", "Deployment" | "ReplicaSet") => Some(json!({})),
+        _ => None,
+    }
+}
+
+fn secret(object: &mut Value) {
+    set(object, "type", json!("Opaque"));
+    let Some(Value::Object(texts)) = object.as_object_mut().and_then(|o| o.remove("stringData"))
+    else {
+        return;
+    };
+    // What was written as text is stored as bytes, and wins over what was written as bytes.
+    if let Some(data) = child(object, "data") {
+        for (key, text) in texts {
+            use base64::Engine as _;
+            let bytes =
+                base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or_default());
+            data.insert(key, Value::String(bytes));
+        }
+    }
+}
+
+fn namespace(object: &mut Value) {
+    let name = object["metadata"]["name"].clone();
+    if name.is_string()
+        && let Some(labels) = object.get_mut("metadata").and_then(|m| child(m, "labels"))
+    {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name);
+    }
+    set_in(object, "spec", "finalizers", json!(["kubernetes"]));
+}
+
+fn endpoints(object: &mut Value) {
+    for subset in each(object, "subsets") {
+        each(subset, "ports").for_each(|port| set(port, "protocol", json!("TCP")));
+    }
+}
+
+fn endpoint_slice(object: &mut Value) {
+    for port in each(object, "ports") {
+        set(port, "name", json!(""));
+        set(port, "protocol", json!("TCP"));
+    }
+}
+
+fn crd(object: &mut Value) {
+    let names = object.get_mut("spec").and_then(|s| s.get_mut("names"));
+    if let Some(names) = names
+        && let Some(kind) = names["kind"].as_str().map(str::to_owned)
+    {
+        set(names, "singular", json!(kind.to_lowercase()));
+        set(names, "listKind", json!(format!("{kind}List")));
+    }
+    set_in(object, "spec", "conversion", json!({"strategy": "None"}));
+}
+
+/// Sets a field that is absent or null.
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(map) = object
+        && map.get(name).is_none_or(Value::is_null)
+    {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+/// Sets a field that is absent, null, empty or zero: what Go cannot tell from absent.
+fn set_zero(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(map) = object
+        && map.get(name).is_none_or(|v| v.is_null() || v == "" || v == 0)
+    {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+/// Sets a field of an object that comes into being by it.
+fn set_in(object: &mut Value, outer: &str, name: &str, value: Value) {
+    if let Some(map) = child(object, outer)
+        && map.get(name).is_none_or(Value::is_null)
+    {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+/// The object of a field, made if it is absent; none if something else is there.
+fn child<'a>(object: &'a mut Value, name: &str) -> Option<&'a mut Map<String, Value>> {
+    let field = object.as_object_mut()?.entry(name.to_owned()).or_insert(Value::Null);
+    if field.is_null() {
+        *field = json!({});
+    }
+    field.as_object_mut()
+}
+
+/// The items of a list, if there is one.
+fn each<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
