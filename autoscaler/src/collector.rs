@@ -142,7 +142,8 @@ impl Activator {
                 };
                 Sample {
                     span: span(since, elapsed),
-                    request_seconds: (load.in_flight_seconds - last.load.in_flight_seconds).max(0.0),
+                    request_seconds: (load.in_flight_seconds - last.load.in_flight_seconds)
+                        .max(0.0),
                     arrivals: load.arrivals.saturating_sub(last.load.arrivals),
                     present,
                 }
@@ -243,7 +244,8 @@ mod tests {
         for sequence in 2..60 {
             all.take(report(1, sequence, f64::from(u32::try_from(sequence).unwrap()), &[]));
         }
-        let (seconds, arrivals, span) = taken(&mut all, report(1, 60, 60.0, &[(1.2, 2, 0)])).unwrap();
+        let (seconds, arrivals, span) =
+            taken(&mut all, report(1, 60, 60.0, &[(1.2, 2, 0)])).unwrap();
         assert!((seconds - 0.2).abs() < 1e-9);
         assert_eq!((arrivals, span), (1, 1.0));
     }

@@ -46,7 +46,7 @@ fn rows() -> Vec<Row> {
     let panicking = Mode::Panic { last_over: at(-5), floor: 5 };
     let slow_up = DeciderSpec { rate_up: 1.1, ..spec(1.0, 1982.0) };
     let slow_down = DeciderSpec { rate_down: 1.1, ..spec(10.0, 1982.0) };
-    let unreachable = DeciderSpec { reachable: false, ..slow_down.clone() };
+    let unreachable = DeciderSpec { reachable: false, ..spec(10.0, 1982.0) };
     let activation = DeciderSpec { activation_scale: Some(2), ..spec(10.0, 75.0) };
     vec![
         row("no load", spec(10.0, 100.0), (1, 0.0, 0.0), 0),
@@ -119,8 +119,7 @@ fn a_panic_holds_its_height_for_a_stable_window() {
 
 #[test]
 fn a_slow_rise_ends_the_panic() {
-    let steps =
-        [(0, (10, 11.0, 25.0), 25), (30, (40, 30.0, 41.0), 41), (62, (55, 50.0, 56.0), 50)];
+    let steps = [(0, (10, 11.0, 25.0), 25), (30, (40, 30.0, 41.0), 41), (62, (55, 50.0, 56.0), 50)];
     assert_eq!(run(&spec(1.0, 98.0), &steps), Mode::Stable);
 }
 

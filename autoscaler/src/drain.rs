@@ -61,7 +61,11 @@ pub fn plan(
     let keep = marked.len().min(surplus as usize);
     let unmark = marked.split_off(keep).into_iter().map(|pod| pod.name.clone()).collect();
     if want >= replicas {
-        return DrainPlan { unmark, scale: (want > replicas).then_some(want), ..DrainPlan::default() };
+        return DrainPlan {
+            unmark,
+            scale: (want > replicas).then_some(want),
+            ..DrainPlan::default()
+        };
     }
     if surplus == 0 {
         return DrainPlan { unmark, scale: Some(want), ..DrainPlan::default() };
@@ -172,7 +176,8 @@ mod tests {
     #[test]
     fn those_that_are_empty_go_before_the_others_are() {
         let pods = [pod("old", 90), marked("a", 20, 3), marked("b", 10, 3)];
-        let only_a_is_empty = |pod: &PodView| if pod.name == "a" { Load::Empty } else { Load::Busy };
+        let only_a_is_empty =
+            |pod: &PodView| if pod.name == "a" { Load::Empty } else { Load::Busy };
         let plan = plan(3, 1, &pods, only_a_is_empty, at(0));
         assert_eq!((plan.scale, plan.first), (Some(2), names(&["a"])));
     }

@@ -103,10 +103,13 @@ pub fn resolve(
     initialized: bool,
     now: Timestamp,
 ) -> Target {
-    if desired.is_none() && activity.state != Active::Activating {
-        return Target::leave(None, None);
-    }
-    let (bounded, rule) = bounds(spec, desired.unwrap_or(0), initialized);
+    let desired = match (desired, activity.state) {
+        (Some(desired), _) => desired,
+        // Pods that never came up are given up on, however long that takes.
+        (None, Active::Activating | Active::TimedOut) => 0,
+        (None, Active::Active | Active::NoTraffic) => return Target::leave(None, None),
+    };
+    let (bounded, rule) = bounds(spec, desired, initialized);
     if bounded > 0 {
         return Target::write(bounded, rule);
     }
@@ -147,10 +150,9 @@ fn to_zero(spec: &ScalingSpec, activity: Activity, now: Timestamp) -> Target {
             recheck: Some(activity.since + spec.stable_window()),
             ..Target::write(1, Some(Rule::ActiveTooShort))
         },
-        Active::NoTraffic | Active::TimedOut if lasted >= spec.retention => Target::write(0, None),
-        Active::NoTraffic | Active::TimedOut => {
-            Target::leave(Some(0), Some(activity.since + spec.retention))
-        }
+        Active::TimedOut => Target::write(0, Some(Rule::ActivationTimedOut)),
+        Active::NoTraffic if lasted >= spec.retention => Target::write(0, None),
+        Active::NoTraffic => Target::leave(Some(0), Some(activity.since + spec.retention)),
     }
 }
 

@@ -84,9 +84,7 @@ fn target(read: Autoscaling<'_>, config: &AutoscalerConfig, limit: i64) -> (f64,
     let limit = (limit > 0).then(|| limit_of(limit));
     let total = match (read.metric(), read.target()) {
         (Metric::Rps, target) => target.unwrap_or(config.requests_per_second_target_default),
-        (Metric::Concurrency, None) => {
-            limit.unwrap_or(config.container_concurrency_target_default)
-        }
+        (Metric::Concurrency, None) => limit.unwrap_or(config.container_concurrency_target_default),
         // Aiming for more than a pod admits would leave requests waiting for ever.
         (Metric::Concurrency, Some(target)) => limit.map_or(target, |limit| target.min(limit)),
     };
@@ -119,7 +117,8 @@ mod tests {
 
     #[test]
     fn the_target_follows_annotation_limit_and_metric() {
-        let rows: [(&[(&str, &str)], i64, f64, f64); 6] = [
+        type Row = (&'static [(&'static str, &'static str)], i64, f64, f64);
+        let rows: [Row; 6] = [
             (&[], 0, 70.0, 100.0),
             (&[], 10, 7.0, 10.0),
             (&[(keys::TARGET, "50")], 10, 7.0, 10.0),
@@ -138,10 +137,8 @@ mod tests {
     fn the_panic_window_is_whole_seconds() {
         let rows = [("60s", "10", 6), ("6s", "10", 1), ("6s", "1", 1), ("45s", "10", 5)];
         for (window, percentage, seconds) in rows {
-            let spec = spec(
-                &[(keys::WINDOW, window), (keys::PANIC_WINDOW_PERCENTAGE, percentage)],
-                0,
-            );
+            let spec =
+                spec(&[(keys::WINDOW, window), (keys::PANIC_WINDOW_PERCENTAGE, percentage)], 0);
             assert_eq!(spec.panic_window, Duration::from_secs(seconds), "{window} {percentage}");
         }
     }
@@ -153,8 +150,7 @@ mod tests {
         let written = [(keys::MIN_SCALE, "3"), (keys::SCALE_TO_ZERO_RETENTION, "1m")];
         pa.metadata.annotations =
             Some(written.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-        let spec =
-            ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
+        let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
         assert_eq!((spec.min, spec.retention), (0, Duration::ZERO));
     }
 }

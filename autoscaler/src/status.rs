@@ -12,8 +12,7 @@ use crate::scale::{Active, Activity};
 pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
 pub const SKS_READY: &str = "SKSReady";
-const CONDITIONS: ConditionSet =
-    ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED, SKS_READY]);
+const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED, SKS_READY]);
 
 /// Changes of scale that a status keeps.
 pub const DECISIONS_KEPT: usize = 20;
@@ -32,7 +31,11 @@ pub struct Facts<'a> {
 
 /// The status after `before`.
 #[must_use]
-pub fn compute(before: &PodAutoscalerStatus, facts: &Facts<'_>, now: Timestamp) -> PodAutoscalerStatus {
+pub fn compute(
+    before: &PodAutoscalerStatus,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> PodAutoscalerStatus {
     let mut after = before.clone();
     let (seen, generation) = (before.observed_generation, facts.generation);
     let mut conditions = CONDITIONS.begin(&mut after.conditions, seen, generation, now);
@@ -132,7 +135,10 @@ mod tests {
             "Active=False(NoTraffic) Ready=False(NoTraffic) SKSReady=True() \
              ScaleTargetInitialized=True()"
         );
-        assert_eq!(activity_of(&asleep, at(50)), Activity { state: Active::NoTraffic, since: at(9) });
+        assert_eq!(
+            activity_of(&asleep, at(50)),
+            Activity { state: Active::NoTraffic, since: at(9) }
+        );
         assert!(was_initialized(&asleep));
     }
 

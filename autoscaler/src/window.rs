@@ -47,7 +47,7 @@ impl Window {
         }
         let until = seconds(now);
         let from = (until - span.as_secs_f64()).max(self.first.map_or(until, seconds));
-        if until - from < f64::EPSILON {
+        if until <= from {
             self.add(now.as_second(), amount);
             return;
         }
@@ -63,7 +63,11 @@ impl Window {
     fn restart_after_silence(&mut self, now: Timestamp, span: Duration, forget: Duration) {
         let silent = self.last.is_none_or(|last| last + forget <= now);
         if silent {
-            *self = Self { first: Some(now - span.min(forget)), newest: now.as_second(), ..Self::default() };
+            *self = Self {
+                first: Some(now - span.min(forget)),
+                newest: now.as_second(),
+                ..Self::default()
+            };
         }
     }
 
