@@ -59,7 +59,8 @@ pub(crate) fn object_mut<'a>(parent: &'a mut Value, name: &str) -> &'a mut Value
     child
 }
 
-/// Equal for Kubernetes: a null field and an empty list are as good as none.
+/// Equal for Kubernetes: null, an empty list or text, and an empty map of strings are as good as
+/// none, since a client that reads and writes typed objects leaves them out.
 pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     a.map(canonical).unwrap_or_default() == b.map(canonical).unwrap_or_default()
 }
@@ -68,11 +69,25 @@ fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()
-            .filter(|(_, v)| !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()))
+            .filter(|(name, value)| !is_void(name, value))
             .map(|(k, v)| (k.clone(), canonical(v)))
             .collect(),
         Value::Array(items) => items.iter().map(canonical).collect(),
         other => other.clone(),
+    }
+}
+
+fn is_void(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        // An empty object elsewhere is a choice: `emptyDir: {}`.
+        Value::Object(fields) => {
+            fields.is_empty()
+                && matches!(name, "labels" | "annotations" | "requests" | "limits" | "resources")
+        }
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -1,1 +1,3 @@
+//! Objects -> objects: the reconcilers of Knative Serving, and its admission.
 
+pub mod admission;

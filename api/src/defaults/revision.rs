@@ -117,8 +117,8 @@ fn resources(container: &mut Value, request: Request<'_>) {
     let defaults = &request.config.defaults;
     let resources = object_mut(container, "resources");
     for (kind, configured) in [("requests", &defaults.requests), ("limits", &defaults.limits)] {
-        let amounts = object_mut(resources, kind);
         for (name, quantity) in configured.iter() {
+            let amounts = object_mut(resources, kind);
             if !amounts.has(name) {
                 amounts[name] = json!(quantity);
             }
@@ -132,7 +132,8 @@ fn probes(container: &mut Value, is_only_container: bool) {
     if is_only_container || !container.list("ports").is_empty() {
         let probe = object_mut(container, "readinessProbe");
         if !HANDLERS.iter().any(|handler| probe.has(handler)) {
-            probe["tcpSocket"] = json!({});
+            // Port 0 is the container's own; written out, as Go does.
+            probe["tcpSocket"] = json!({ "port": 0 });
         }
     }
     if container.has("readinessProbe") {

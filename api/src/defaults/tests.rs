@@ -44,8 +44,8 @@ fn a_minimal_service_gets_all_defaults() {
                     "containers": [{
                         "name": "user-container",
                         "image": "dev.local/hello",
-                        "resources": { "requests": {}, "limits": {} },
-                        "readinessProbe": { "tcpSocket": {}, "successThreshold": 1 },
+                        "resources": {},
+                        "readinessProbe": { "tcpSocket": { "port": 0 }, "successThreshold": 1 },
                     }],
                 } },
                 "traffic": [{ "latestRevision": true, "percent": 100 }],
