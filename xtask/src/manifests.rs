@@ -58,3 +58,31 @@ fn one_object_a_line(objects: &[Value]) -> Result<String> {
         objects.iter().map(serde_json::to_string).collect::<serde_json::Result<Vec<_>>>()?;
     Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_generated_is_up_to_date() {
+        let root = crate::root();
+        for (path, text) in generated(&root).unwrap() {
+            let committed = fs::read_to_string(root.join(&path)).unwrap();
+            assert!(committed == text, "{path} is out of date: run `cargo xtask manifests`");
+        }
+    }
+
+    #[test]
+    fn every_object_is_named_and_every_name_is_its_own() {
+        let root = crate::root();
+        let text = fs::read_to_string(root.join("manifests/initial.json")).unwrap();
+        let objects: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut names: Vec<String> = objects
+            .iter()
+            .map(|o| format!("{} {}", o["kind"], o["metadata"]["name"].as_str().unwrap()))
+            .collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), objects.len());
+    }
+}

@@ -232,3 +232,6 @@ fn render(kind: Kind) -> Crd {
     });
     Crd { file, object }
 }
+
+#[cfg(test)]
+mod tests;
