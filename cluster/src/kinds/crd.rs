@@ -25,7 +25,7 @@ pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Inval
     let document = &entry["schema"]["openAPIV3Schema"];
     let schema = Schema::from_openapi(document).map_err(|error| {
         let detail = error.to_string();
-        vec![Invalid::invalid(
+        vec![Invalid::value(
             "spec.validation.openAPIV3Schema",
             &Value::String(String::new()),
             &detail,
@@ -68,7 +68,7 @@ pub(super) fn problems(crd: &Value) -> Vec<Invalid> {
     let stored = versions.iter().filter(|v| v["storage"] == true).count();
     if !versions.is_empty() && stored != 1 {
         let shown = spec["versions"].as_array().map_or(0, Vec::len);
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             "spec.versions",
             &shown.into(),
             "must have exactly one version marked as storage version",
@@ -102,7 +102,7 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
     }
     found.extend(structural_problems(schema, schema_at));
     if let Err(error) = Schema::from_openapi(schema) {
-        found.push(Invalid::invalid(schema_at, &Value::String(String::new()), &error.to_string()));
+        found.push(Invalid::value(schema_at, &Value::String(String::new()), &error.to_string()));
     }
     for (index, column) in
         version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate()
@@ -114,7 +114,7 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
             }
         }
         if column["jsonPath"].as_str().is_some_and(|path| jsonpath::Path::parse(path).is_none()) {
-            found.push(Invalid::invalid(
+            found.push(Invalid::value(
                 format!("{place}.jsonPath"),
                 &column["jsonPath"],
                 "is an invalid jsonpath",
@@ -143,7 +143,7 @@ fn names(crd: &Value, found: &mut Vec<Invalid>) {
     let want = format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"]));
     let name = &crd["metadata"]["name"];
     if name.as_str().is_some_and(|n| n != want) {
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             "metadata.name",
             name,
             "must be spec.names.plural+\".\"+spec.group",

@@ -142,7 +142,7 @@ fn list(
         match directive {
             Some("delete") => result.retain(|old| old.get(key) != Some(identity)),
             Some("merge" | "replace") | None => {
-                merge_item(items, &mut result, key, identity, patch)?
+                merge_item(items, &mut result, key, identity, patch)?;
             }
             Some(other) => return Err(Error::Directive { directive: other.to_owned() }),
         }

@@ -111,7 +111,7 @@ pub(super) fn normalise(node: &Node, value: &mut Value) {
             }
         }
         Value::Number(number) if target.kind == Type::Quantity => {
-            *value = Value::String(number.to_string())
+            *value = Value::String(number.to_string());
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }

@@ -55,7 +55,7 @@ impl Invalid {
 
     /// `Invalid value: "x": detail`.
     #[must_use]
-    pub fn invalid(path: impl Into<String>, value: &Value, detail: &str) -> Self {
+    pub fn value(path: impl Into<String>, value: &Value, detail: &str) -> Self {
         Self::new(path, Reason::Invalid, join(format!("Invalid value: {}", shown(value)), detail))
     }
 

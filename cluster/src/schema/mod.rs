@@ -18,6 +18,7 @@ mod validate;
 
 use serde_json::Value;
 
+pub(crate) use decode::amount as quantity;
 pub use duplicates::duplicates;
 pub use invalid::{Invalid, Reason, aggregate};
 pub use node::{Limits, List, Node, Pattern, Strategy, Type};

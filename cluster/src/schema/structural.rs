@@ -11,7 +11,7 @@ pub(crate) fn problems(document: &Value, path: &str) -> Vec<Invalid> {
         let at = format!("{path}.type");
         found.push(match document.get("type") {
             None => Invalid::required(at, "must not be empty at the root"),
-            Some(kind) => Invalid::invalid(at, kind, "must be object at the root"),
+            Some(kind) => Invalid::value(at, kind, "must be object at the root"),
         });
     }
     check(document, path, true, &mut found);
@@ -74,7 +74,7 @@ fn typed(schema: &Value, path: &str, root: bool, found: &mut Vec<Invalid>) {
         Some(_) | None => {}
     }
     if flag("x-kubernetes-embedded-resource") && schema["type"] != "object" {
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             format!("{path}.type"),
             &schema["type"],
             "must be object if x-kubernetes-embedded-resource is true",
@@ -141,7 +141,7 @@ fn lists(schema: &Value, path: &str, found: &mut Vec<Invalid>) {
             for (index, key) in keys.iter().enumerate() {
                 let name = key.as_str().unwrap_or_default();
                 if !schema["items"]["properties"][name].is_object() {
-                    found.push(Invalid::invalid(
+                    found.push(Invalid::value(
                         format!("{path}.x-kubernetes-list-map-keys[{index}]"),
                         key,
                         "entries must all be names of item properties",

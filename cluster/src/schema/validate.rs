@@ -128,7 +128,7 @@ fn limits(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Invalid>) 
             let count = items.len() as u64;
             if let Some(least) = limits.min_items.filter(|n| count < *n) {
                 let detail = format!("{}should have at least {least} items", in_body(path));
-                found.push(Invalid::invalid(path, &count.into(), &detail));
+                found.push(Invalid::value(path, &count.into(), &detail));
             }
             if let Some(most) = limits.max_items.filter(|n| count > *n) {
                 found.push(Invalid::too_many(path, items.len(), most));
@@ -138,7 +138,7 @@ fn limits(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Invalid>) 
             let count = map.len() as u64;
             if let Some(least) = limits.min_properties.filter(|n| count < *n) {
                 let detail = format!("{}should have at least {least} properties", in_body(path));
-                found.push(Invalid::invalid(path, &count.into(), &detail));
+                found.push(Invalid::value(path, &count.into(), &detail));
             }
             if let Some(most) = limits.max_properties.filter(|n| count > *n) {
                 found.push(Invalid::too_many(path, map.len(), most));
@@ -153,14 +153,14 @@ fn text_limits(limits: &Limits, text: &str, value: &Value, path: &str, found: &m
     let length = text.chars().count() as u64;
     if let Some(least) = limits.min_length.filter(|n| length < *n) {
         let detail = format!("{}should be at least {least} chars long", in_body(path));
-        found.push(Invalid::invalid(path, value, &detail));
+        found.push(Invalid::value(path, value, &detail));
     }
     if let Some(most) = limits.max_length.filter(|n| length > *n) {
         found.push(Invalid::too_long(path, most));
     }
     if let Some(pattern) = limits.pattern.as_ref().filter(|p| !p.regex.is_match(text)) {
         let detail = format!("{}should match '{}'", in_body(path), pattern.text);
-        found.push(Invalid::invalid(path, value, &detail));
+        found.push(Invalid::value(path, value, &detail));
     }
 }
 
@@ -170,7 +170,7 @@ fn number_limits(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Inv
         && (number < least || exclusive && number <= least)
     {
         let than = if exclusive { "greater than" } else { "greater than or equal to" };
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             path,
             value,
             &format!("{}should be {than} {least}", in_body(path)),
@@ -180,7 +180,7 @@ fn number_limits(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Inv
         && (number > most || exclusive && number >= most)
     {
         let than = if exclusive { "less than" } else { "less than or equal to" };
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             path,
             value,
             &format!("{}should be {than} {most}", in_body(path)),
@@ -190,7 +190,7 @@ fn number_limits(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Inv
         && factor != 0.0
         && (number / factor).fract().abs() > 1e-9
     {
-        found.push(Invalid::invalid(
+        found.push(Invalid::value(
             path,
             value,
             &format!("{}should be a multiple of {factor}", in_body(path)),
@@ -214,7 +214,7 @@ fn branches(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Invalid>
     }
     if !limits.any_of.is_empty() && !limits.any_of.iter().any(passes) {
         let detail = format!("{}must validate at least one schema (anyOf)", in_body(path));
-        found.push(Invalid::invalid(path, &shown, &detail));
+        found.push(Invalid::value(path, &shown, &detail));
     }
     if !limits.one_of.is_empty() {
         let count = limits.one_of.iter().filter(|node| passes(node)).count();
@@ -226,12 +226,12 @@ fn branches(limits: &Limits, value: &Value, path: &str, found: &mut Vec<Invalid>
             };
             let detail =
                 format!("{}must validate one and only one schema (oneOf).{rest}", in_body(path));
-            found.push(Invalid::invalid(path, &shown, &detail));
+            found.push(Invalid::value(path, &shown, &detail));
         }
     }
     if limits.not.as_deref().is_some_and(passes) {
         let detail = format!("{}must not validate the schema (not)", in_body(path));
-        found.push(Invalid::invalid(path, &shown, &detail));
+        found.push(Invalid::value(path, &shown, &detail));
     }
 }
 
