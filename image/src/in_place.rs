@@ -245,3 +245,6 @@ pub(crate) fn shebang(path: &Path) -> Option<(String, Option<String>)> {
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,10 @@ impl FromStr for Reference {
         if text.contains("://") {
             return Err(invalid("write it without http:// or https://".to_owned()));
         }
-        let parsed: oci_client::Reference = text.parse().map_err(|e: oci_client::ParseError| {
+        let parsed = oci_client::Reference::from_str(text).map_err(|e| {
+            if oci_client::Reference::from_str(&text.to_lowercase()).is_ok() {
+                return invalid("the name must be lowercase".to_owned());
+            }
             invalid(format!("{e} (expected NAME[:TAG] or NAME@sha256:…)"))
         })?;
         let digest = parsed.digest().map(str::parse).transpose()?;

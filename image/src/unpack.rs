@@ -229,3 +229,6 @@ fn remove(path: &Path) -> Result<(), Failure> {
     let gone = if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     gone.map_err(|e| Failure::Disk(path.to_owned(), e))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the example promises: both models are as good as stated, and what is served is what the
 //! model says.
 
+#![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]
+
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full};

@@ -1,0 +1,264 @@
+//! A registry in memory: manifests and blobs by repository, anonymous tokens or a login.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use self::image::digest;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+#[derive(Default)]
+struct State {
+    /// `repository/manifests/TAG-OR-DIGEST` and `repository/blobs/DIGEST`: media type and bytes.
+    content: HashMap<String, (String, Vec<u8>)>,
+    /// Repository to the `Authorization` that opens it.
+    logins: HashMap<String, String>,
+    blobs_sent: usize,
+}
+
+pub(crate) struct Registry {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Registry {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let task = tokio::spawn(accept(listener, state.clone()));
+        Self { address, state, task }
+    }
+
+    /// Closes the listener and every connection.
+    pub(crate) async fn stop(&self) {
+        self.task.abort();
+        while !self.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn name(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.address)
+    }
+
+    pub(crate) fn blobs_sent(&self) -> usize {
+        self.state.lock().blobs_sent
+    }
+
+    pub(crate) fn require_login(&self, repository: &str, user: &str, password: &str) {
+        assert_eq!(
+            (user, password),
+            ("ann", "secret"),
+            "the one login whose encoding is written here"
+        );
+        self.state.lock().logins.insert(repository.to_owned(), "Basic YW5uOnNlY3JldA==".to_owned());
+    }
+
+    pub(crate) fn corrupt_layers(&self, repository: &str) {
+        let prefix = format!("{repository}/blobs/");
+        for (path, (kind, bytes)) in &mut self.state.lock().content {
+            if path.starts_with(&prefix) && kind == LAYER {
+                bytes[0] ^= 1;
+            }
+        }
+    }
+
+    /// An image of the layers' files; its manifest's digest.
+    pub(crate) fn push(&self, repository: &str, tag: &str, layers: &[&[(&str, &str)]]) -> String {
+        let manifest = self.push_manifest(repository, std::env::consts::ARCH, layers);
+        let mut state = self.state.lock();
+        let digest = digest(&manifest);
+        for name in [tag, &digest] {
+            let path = format!("{repository}/manifests/{name}");
+            state.content.insert(path, (MANIFEST.to_owned(), manifest.clone()));
+        }
+        digest
+    }
+
+    /// An index with an image for each architecture, with a file `arch`; the index's digest.
+    pub(crate) fn push_index(
+        &self,
+        repository: &str,
+        tag: &str,
+        variants: &[(&str, &str)],
+    ) -> String {
+        let mut entries = Vec::new();
+        for (architecture, content) in variants {
+            let manifest = self.push_manifest(repository, architecture, &[&[("arch", content)]]);
+            let digest = digest(&manifest);
+            entries.push(json!({
+                "mediaType": MANIFEST, "digest": digest, "size": manifest.len(),
+                "platform": {"os": "linux", "architecture": architecture},
+            }));
+            let path = format!("{repository}/manifests/{digest}");
+            self.state.lock().content.insert(path, (MANIFEST.to_owned(), manifest));
+        }
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries});
+        let index = index.to_string().into_bytes();
+        let digest = digest(&index);
+        for name in [tag, &digest] {
+            let path = format!("{repository}/manifests/{name}");
+            self.state.lock().content.insert(path, (INDEX.to_owned(), index.clone()));
+        }
+        digest
+    }
+
+    fn push_manifest(
+        &self,
+        repository: &str,
+        architecture: &str,
+        layers: &[&[(&str, &str)]],
+    ) -> Vec<u8> {
+        let architecture = match architecture {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let mut descriptors = Vec::new();
+        for files in layers {
+            descriptors.push(self.push_blob(repository, LAYER, image::layer(files)));
+        }
+        let diff_ids: Vec<_> = descriptors.iter().map(|layer| layer["digest"].clone()).collect();
+        let config = json!({
+            "architecture": architecture, "os": "linux",
+            "config": {
+                "Entrypoint": ["/app/serve"], "Cmd": ["--quick"], "User": "1000",
+                "ExposedPorts": {"8080/tcp": {}}, "Env": ["A=b"], "WorkingDir": "/app",
+            },
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        });
+        let config_type = "application/vnd.oci.image.config.v1+json";
+        let config = self.push_blob(repository, config_type, config.to_string().into_bytes());
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": descriptors,
+        });
+        manifest.to_string().into_bytes()
+    }
+
+    fn push_blob(&self, repository: &str, media_type: &str, bytes: Vec<u8>) -> serde_json::Value {
+        let digest = digest(&bytes);
+        let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
+        let path = format!("{repository}/blobs/{digest}");
+        self.state.lock().content.insert(path, (media_type.to_owned(), bytes));
+        descriptor
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = state.clone();
+        let answering = service_fn(move |request: Request<Incoming>| {
+            let response = answer(&mut state.lock(), &request);
+            async { Ok::<_, Infallible>(response) }
+        });
+        let http = hyper::server::conn::http1::Builder::new();
+        connections.spawn(http.serve_connection(TokioIo::new(stream), answering));
+    }
+}
+
+fn answer(state: &mut State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().trim_start_matches("/v2/").trim_start_matches('/').to_owned();
+    if path.is_empty() {
+        // The version check; it also says how to log in, for a registry where some may.
+        let mut response = Response::new(Full::default());
+        if !state.logins.is_empty() {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            response
+                .headers_mut()
+                .insert("www-authenticate", "Basic realm=\"test\"".parse().unwrap());
+        }
+        return response;
+    }
+    let repository = path.split("/manifests/").next().unwrap().split("/blobs/").next().unwrap();
+    if let Some(login) = state.logins.get(repository) {
+        let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        if given != Some(login.as_str()) {
+            let error =
+                json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]});
+            return respond(
+                StatusCode::UNAUTHORIZED,
+                "application/json",
+                error.to_string().into_bytes(),
+            );
+        }
+    }
+    let Some((media_type, bytes)) = state.content.get(&path).cloned() else {
+        let error =
+            json!({"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]});
+        return respond(StatusCode::NOT_FOUND, "application/json", error.to_string().into_bytes());
+    };
+    if path.contains("/blobs/") {
+        state.blobs_sent += 1;
+    }
+    let digest = digest(&bytes);
+    let body = if request.method() == Method::HEAD { Vec::new() } else { bytes };
+    let mut response = respond(StatusCode::OK, &media_type, body);
+    if path.contains("/manifests/") {
+        response.headers_mut().insert("docker-content-digest", digest.parse().unwrap());
+    }
+    response
+}
+
+fn respond(status: StatusCode, media_type: &str, bytes: Vec<u8>) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(status)
+        .header("content-type", media_type)
+        .body(Full::from(bytes))
+        .unwrap()
+}
+
+/// Layers and digests.
+pub(crate) mod image {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    pub(crate) fn digest(bytes: &[u8]) -> String {
+        rouse_image::Digest::of(bytes).to_string()
+    }
+
+    pub(crate) fn layer(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    /// The files of an archive.
+    pub(crate) fn files(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(archive);
+        let mut files = BTreeMap::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().to_string_lossy().into_owned();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            files.insert(path, content);
+        }
+        files
+    }
+}
