@@ -1,0 +1,202 @@
+//! Waiting: at zero, for a slot, in order, with a bound and a deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::harness::{Gate, HOST, REVISION, SOON, get, pod_at, read, says, server, stage, text};
+use crate::probe::Check;
+use crate::revision::Settings;
+use crate::timeout::Limits;
+
+fn limited(concurrency: u32) -> Settings {
+    Settings { concurrency, ..Settings::default() }
+}
+
+fn seconds_total(total: u64) -> Limits {
+    Limits { total: Duration::from_secs(total), response_start: None, idle: None }
+}
+
+#[tokio::test]
+async fn a_request_at_zero_is_held_until_a_pod_appears() {
+    let mut stage = stage(Settings::default()).await;
+    let mut client = stage.client().await;
+    let waiting = tokio::spawn(async move { client.send(get("/")).await.expect("an answer") });
+    // The wake comes at once, long before the period of a report.
+    let report = timeout(Duration::from_millis(900), stage.load.recv()).await;
+    let report = report.expect("at once").expect("a report");
+    assert_eq!(report.revisions[0].revision, REVISION);
+    assert_eq!((report.revisions[0].queued, report.revisions[0].arrivals), (1, 1));
+
+    stage.pod("p", pod_at(says("hello").await)).await;
+    let response = timeout(SOON, waiting).await.expect("an answer").expect("no panic");
+    let header = |name: &str| {
+        response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
+    };
+    assert_eq!(header("rouse-revision").as_deref(), Some(REVISION));
+    let timing = header("server-timing").expect("it waited");
+    let phases: Vec<_> = timing.split(", ").filter_map(|part| part.split(';').next()).collect();
+    assert_eq!(phases, ["hold", "wake", "start", "ready", "app"]);
+    assert_eq!(read(response).await.1, "hello");
+
+    // A warm request says whose it is, and has no wait to tell of.
+    let mut client = stage.client().await;
+    let warm = client.send(get("/")).await.expect("an answer");
+    assert!(warm.headers().contains_key("rouse-revision"));
+    assert!(!warm.headers().contains_key("server-timing"));
+}
+
+#[tokio::test]
+async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
+    let stage = stage(Settings::default()).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    stage.pod("p", pod_at(address)).await;
+    let answer = stage.get();
+    let serving = async {
+        stage.until(|stats| stats.queued == 1).await;
+        let listener = tokio::net::TcpListener::bind(address).await.expect("still free");
+        super::harness::serve(listener, |_| async { text("late") }).await;
+    };
+    tokio::select! {
+        answer = answer => assert_eq!(answer, (http::StatusCode::OK, "late".to_owned())),
+        () = serving => unreachable!("it serves on"),
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_only_the_kubelet_can_probe_waits_for_ready() {
+    let stage = stage(Settings::default()).await;
+    let facts = crate::pods::PodFacts { check: Check::Kubelet, ..pod_at(says("hello").await) };
+    stage.pod("p", facts.clone()).await;
+    let ready = async {
+        stage.until(|stats| stats.queued == 1).await;
+        assert_eq!(stage.handle.stats().pods, 0);
+        stage.pod("p", crate::pods::PodFacts { ready: true, ..facts }).await;
+    };
+    let (answer, ()) = tokio::join!(stage.get(), ready);
+    assert_eq!(answer.1, "hello");
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_than_the_timeout_and_the_cause_is_told() {
+    let settings = Settings { limits: seconds_total(1), ..Settings::default() };
+    let stage = stage(settings).await;
+    let trouble = Some("CrashLoopBackOff: it exits at once".to_owned());
+    let address = ([127, 0, 0, 1], 9).into();
+    let facts = crate::pods::PodFacts { trouble, address: None, ..pod_at(address) };
+    stage.pod("p", facts).await;
+    let (status, body) = stage.get().await;
+    assert_eq!(status, 504);
+    let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["reason"], "NotReadyInTime");
+    assert_eq!(body["revision"], REVISION);
+    assert_eq!(body["cause"], "CrashLoopBackOff: it exits at once");
+    stage.until(|stats| stats.queued == 0).await;
+}
+
+#[tokio::test]
+async fn beyond_the_queue_limit_the_answer_is_503_at_once() {
+    let stage = stage(Settings { queue_limit: 2, ..Settings::default() }).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = stage.client().await;
+        clients.push(tokio::spawn(async move { client.send(get("/")).await }));
+    }
+    stage.until(|stats| stats.queued == 2).await;
+    let (status, body) = stage.get().await;
+    assert_eq!(status, 503);
+    assert!(body.contains(r#""reason":"QueueFull""#), "{body}");
+    // Who waits is served all the same.
+    stage.pod("p", pod_at(says("hello").await)).await;
+    for client in clients {
+        assert_eq!(client.await.expect("no panic").expect("an answer").status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn concurrency_is_exact_across_threads_under_fifty_clients() {
+    const LIMIT: u32 = 3;
+    let stage = stage(limited(LIMIT)).await;
+    let highest = Arc::new(AtomicU32::new(0));
+    for name in ["p", "q"] {
+        let (now, highest) = (Arc::new(AtomicU32::new(0)), Arc::clone(&highest));
+        let address = server(move |_| {
+            let (now, highest) = (Arc::clone(&now), Arc::clone(&highest));
+            async move {
+                highest.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                now.fetch_sub(1, Ordering::SeqCst);
+                text("done")
+            }
+        })
+        .await;
+        stage.pod(name, pod_at(address)).await;
+    }
+    stage.until(|stats| stats.pods == 2).await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = stage.client().await;
+        clients.push(tokio::spawn(async move {
+            for _ in 0..20 {
+                let response = client.send(get("/")).await.expect("an answer");
+                assert_eq!(read(response).await.0, 200);
+            }
+        }));
+    }
+    for client in clients {
+        client.await.expect("all answered");
+    }
+    assert_eq!(highest.load(Ordering::SeqCst), LIMIT, "reached and never passed");
+    stage.until(|stats| (stats.in_flight, stats.queued) == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
+    let stage = stage(limited(1)).await;
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let address = server(move |_| {
+        let gate = held.clone();
+        async move {
+            gate.pass().await;
+            text("done")
+        }
+    })
+    .await;
+    stage.pod("p", pod_at(address)).await;
+    stage.until(|stats| stats.pods == 1).await;
+    let mut clients = Vec::new();
+    for in_line in 0..3_u32 {
+        let mut client = stage.client().await;
+        clients.push(tokio::spawn(async move { client.send(get("/")).await }));
+        stage.until(|stats| stats.in_flight + stats.queued == in_line + 1).await;
+    }
+    // The second gives up its place, the first its slot, which goes to the third.
+    let last = clients.pop().expect("three");
+    clients.pop().expect("two").abort();
+    stage.until(|stats| (stats.in_flight, stats.queued) == (1, 1)).await;
+    clients.pop().expect("one").abort();
+    stage.until(|stats| (stats.in_flight, stats.queued) == (1, 0)).await;
+    gate.let_through(3);
+    assert_eq!(last.await.expect("no panic").expect("an answer").status(), 200);
+    stage.until(|stats| (stats.in_flight, stats.queued) == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_revision_that_is_deleted_tells_those_who_wait() {
+    let stage = stage(Settings::default()).await;
+    let deleted = async {
+        stage.until(|stats| stats.queued == 1).await;
+        let key = crate::revision::RevisionKey::new("default", REVISION);
+        stage.tell(crate::control::Change::Revision(key, None)).await;
+    };
+    let ((status, body), ()) = tokio::join!(stage.get(), deleted);
+    assert_eq!(status, 503);
+    assert!(body.contains("RevisionMissing"), "{body} of {HOST}");
+}
