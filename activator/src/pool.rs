@@ -62,8 +62,11 @@ impl Conn {
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<HashMap<u64, Idle>>,
-    shared: RefCell<HashMap<u64, (Arc<Pod>, http2::SendRequest<Outgoing>)>>,
+    shared: RefCell<HashMap<u64, Shared>>,
 }
+
+/// A pod's h2c connection; clones of the sender share it.
+type Shared = (Arc<Pod>, http2::SendRequest<Outgoing>);
 
 #[derive(Debug)]
 struct Idle {

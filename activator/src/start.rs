@@ -9,7 +9,7 @@ use futures::future::join_all;
 use rouse_api::load::LoadReport;
 use rouse_kit::{AddressResolver, Clock, Shutdown};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::LocalSet;
 
 use crate::config::Config;
 use crate::control::{Change, Directory, Registry, Shared};
@@ -176,13 +176,11 @@ pub(crate) fn launch(
             drain: config.drain,
         })?);
     }
-    let _: JoinHandle<()> = tokio::spawn({
-        let stopped = stopped.clone();
-        async move {
-            // A thread that broke has ended as well.
-            let _ = join_all(ended).await;
-            stopped.cancel();
-        }
+    let end = stopped.clone();
+    tokio::spawn(async move {
+        // A thread that broke has ended as well.
+        let _ = join_all(ended).await;
+        end.cancel();
     });
     Ok((Handle { shared, registry, public, local, stopped }, changes))
 }

@@ -49,14 +49,14 @@ impl Backoff for Patience {
 enum Step<K> {
     /// A list begins; whatever it does not name is gone at its end.
     Begin,
-    Seen(K, Change),
+    Seen(K, Box<Change>),
     Gone(K),
     Done,
 }
 
 /// What the control task is told: a change, or that the first list of a kind is through.
 enum Told {
-    Change(Change),
+    Change(Box<Change>),
     Listed,
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn run(
     let mut all = stream::select_all(streams);
     while let Some(Some(told)) = shutdown.run_until_cancelled(all.next()).await {
         let change = match told {
-            Told::Change(change) => change,
+            Told::Change(change) => *change,
             Told::Listed => {
                 missing -= 1;
                 if missing > 0 {
@@ -135,7 +135,7 @@ where
                 Ok(Event::Init) => Some(Step::Begin),
                 Ok(Event::InitApply(object) | Event::Apply(object)) => {
                     let (key, change) = read(&object);
-                    Some(Step::Seen(key, change))
+                    Some(Step::Seen(key, Box::new(change)))
                 }
                 Ok(Event::InitDone) => Some(Step::Done),
                 Ok(Event::Delete(object)) => Some(Step::Gone(read(&object).0)),
@@ -174,7 +174,7 @@ where
                 }
                 Step::Gone(key) => {
                     there.remove(&key);
-                    vec![Told::Change(gone(key))]
+                    vec![Told::Change(Box::new(gone(key)))]
                 }
                 Step::Done => {
                     let mut told: Vec<_> = unlisted
@@ -182,7 +182,7 @@ where
                         .inspect(|key| {
                             there.remove(key);
                         })
-                        .map(|key| Told::Change(gone(key)))
+                        .map(|key| Told::Change(Box::new(gone(key))))
                         .collect();
                     if !std::mem::replace(&mut listed, true) {
                         told.push(Told::Listed);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn seen(name: &str) -> Step<PodKey> {
-        Step::Seen(pod(name), Change::Pod(pod(name), None))
+        Step::Seen(pod(name), Box::new(Change::Pod(pod(name), None)))
     }
 
     #[tokio::test]
@@ -222,8 +222,10 @@ mod tests {
         let told = known(stream::iter(steps).boxed(), |key| Change::Pod(key, None));
         let names: Vec<String> = told
             .map(|told| match told {
-                Told::Change(Change::Pod(key, _)) => key.name,
-                Told::Change(other) => panic!("not a pod: {other:?}"),
+                Told::Change(change) => match *change {
+                    Change::Pod(key, _) => key.name,
+                    other => panic!("not a pod: {other:?}"),
+                },
                 Told::Listed => "listed".to_owned(),
             })
             .collect()
