@@ -34,7 +34,7 @@ impl Look for Value {
         self.get(name).and_then(Self::as_array).map_or(&[], Vec::as_slice)
     }
 
-    fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Value)> {
+    fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Self)> {
         self.get(name).and_then(Self::as_object).into_iter().flatten()
     }
 }

@@ -116,4 +116,6 @@ pub fn example_checksum(example: &str) -> String {
 }
 
 #[cfg(test)]
+mod manifest_tests;
+#[cfg(test)]
 mod tests;

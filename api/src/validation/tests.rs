@@ -395,7 +395,7 @@ fn volumes_and_mounts_are_checked() {
         ),
         (
             json!([{ "name": "v", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }]),
-            mount.clone(),
+            mount,
             "must not set the field(s): volumes[0].projected[0].serviceAccountToken\nnot handled by Rouse yet",
         ),
         (

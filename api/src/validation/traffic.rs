@@ -55,12 +55,12 @@ pub(super) fn list(spec: &Value, owner: Owner) -> FieldErrors {
 fn one(target: &Value, owner: Owner) -> FieldErrors {
     let mut errors = FieldErrors::none();
     let revision = target.text("revisionName");
-    if let Some(latest) = target.field("latestRevision").and_then(Value::as_bool) {
-        if latest != revision.is_empty() {
-            let message =
-                format!("may not set revisionName {revision:?} when latestRevision is {latest}");
-            errors.push(FieldError::new(message, "latestRevision"));
-        }
+    if let Some(latest) = target.field("latestRevision").and_then(Value::as_bool)
+        && latest != revision.is_empty()
+    {
+        let message =
+            format!("may not set revisionName {revision:?} when latestRevision is {latest}");
+        errors.push(FieldError::new(message, "latestRevision"));
     }
     errors.extend(points_to(revision, target.text("configurationName"), owner));
     if let Some(percent) = target.int("percent").filter(|p| !(0..=100).contains(p)) {

@@ -136,7 +136,7 @@ fn every_kind_is_defaulted_and_validated() {
     let spec = json!({ "containers": [{ "image": "dev.local/hello" }] });
     for (kind, spec) in [
         ("Configuration", json!({ "template": { "spec": spec } })),
-        ("Revision", spec.clone()),
+        ("Revision", spec),
         ("Route", json!({ "traffic": [{ "configurationName": "hello", "percent": 100 }] })),
     ] {
         let object = json!({ "metadata": { "name": "hello", "namespace": "prod" }, "spec": spec });

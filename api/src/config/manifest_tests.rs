@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::{ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_checksum, features};
 use k8s_openapi::api::core::v1::ConfigMap;
-use rouse_api::config::{
-    ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_checksum, features,
-};
 
 fn config_maps() -> BTreeMap<String, ConfigMap> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/config");
