@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Column, Resource, ScalePaths, types};
-use crate::schema::{Node, Schema, Type};
+use crate::schema::Schema;
 
 static RESOURCES: &str = include_str!("../../kinds/resources.json");
 
@@ -47,7 +47,6 @@ pub(super) fn resources() -> Vec<Resource> {
 }
 
 fn resource(row: Row) -> Resource {
-    let root = Node { kind: Type::Object, reference: Some(row.r#type), ..Node::default() };
     Resource {
         singular: row.kind.to_lowercase(),
         list_kind: format!("{}List", row.kind),
@@ -58,7 +57,7 @@ fn resource(row: Row) -> Resource {
             label_selector: Some(".spec.selector".to_owned()),
         }),
         columns: row.columns.into_iter().map(column).collect(),
-        schema: Arc::new(Schema::new(root)),
+        schema: Arc::new(Schema::of_type(&row.r#type)),
         custom: false,
         storage: true,
         fingerprint: types::fingerprint(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Column, Resource, ScalePaths, fingerprint};
-use crate::schema::{Invalid, Schema, structural_problems};
+use crate::schema::{Invalid, ParseError, Schema, structural_problems};
 use crate::table::jsonpath;
 
 const VERBS: [&str; 8] =
@@ -13,7 +13,7 @@ const VERBS: [&str; 8] =
 
 /// One version of a CRD, or what is wrong with it.
 pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
-    let mut problems = problems(crd);
+    let mut problems = structure(crd);
     let versions = crd["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let Some(entry) = versions.iter().find(|v| v["name"] == version) else {
         problems.push(Invalid::not_found("spec.versions", &Value::String(version.to_owned())));
@@ -23,14 +23,7 @@ pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Inval
         return Err(problems);
     }
     let document = &entry["schema"]["openAPIV3Schema"];
-    let schema = Schema::from_openapi(document).map_err(|error| {
-        let detail = error.to_string();
-        vec![Invalid::value(
-            "spec.validation.openAPIV3Schema",
-            &Value::String(String::new()),
-            &detail,
-        )]
-    })?;
+    let schema = Schema::from_openapi(document).map_err(|error| vec![unreadable(&error)])?;
     let names = &crd["spec"]["names"];
     let kind = text(&names["kind"]);
     let or = |value: &Value, other: String| value.as_str().map_or(other, str::to_owned);
@@ -58,6 +51,22 @@ pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Inval
 
 /// What is wrong with a CRD: names, versions, schemas and columns.
 pub(super) fn problems(crd: &Value) -> Vec<Invalid> {
+    let mut found = structure(crd);
+    for version in crd["spec"]["versions"].as_array().into_iter().flatten() {
+        if let Err(error) = Schema::from_openapi(&version["schema"]["openAPIV3Schema"]) {
+            found.push(unreadable(&error));
+        }
+    }
+    found
+}
+
+fn unreadable(error: &ParseError) -> Invalid {
+    let at = "spec.validation.openAPIV3Schema";
+    Invalid::value(at, &Value::String(String::new()), &error.to_string())
+}
+
+/// The same, but for the patterns, which only reading the schema shows.
+fn structure(crd: &Value) -> Vec<Invalid> {
     let mut found = Vec::new();
     let spec = &crd["spec"];
     names(crd, &mut found);
@@ -101,9 +110,6 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
         return;
     }
     found.extend(structural_problems(schema, schema_at));
-    if let Err(error) = Schema::from_openapi(schema) {
-        found.push(Invalid::value(schema_at, &Value::String(String::new()), &error.to_string()));
-    }
     for (index, column) in
         version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate()
     {

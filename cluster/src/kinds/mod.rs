@@ -6,6 +6,7 @@
 mod builtin;
 mod crd;
 pub mod defaults;
+pub mod events;
 pub mod types;
 pub mod validate;
 

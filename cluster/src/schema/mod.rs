@@ -40,6 +40,12 @@ impl Schema {
         Self { root, source: None }
     }
 
+    /// The schema of a built-in type that is no resource: `autoscaling.v1.Scale`, `meta.v1.DeleteOptions`.
+    #[must_use]
+    pub fn of_type(name: &str) -> Self {
+        Self::new(Node { kind: Type::Object, reference: Some(name.to_owned()), ..Node::default() })
+    }
+
     /// The schema of a CRD's `openAPIV3Schema`.
     pub fn from_openapi(document: &Value) -> Result<Self, ParseError> {
         Ok(Self { root: parse::node(document)?, source: Some(document.clone()) })

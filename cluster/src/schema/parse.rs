@@ -1,5 +1,8 @@
 //! A CRD's `openAPIV3Schema`, read into nodes.
 
+use std::collections::HashMap;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::node::{Limits, List, Node, Pattern, Type};
@@ -18,42 +21,129 @@ pub enum Error {
 
 /// Reads a schema document.
 pub(super) fn node(document: &Value) -> Result<Node, Error> {
-    read(document, "")
+    Reader::default().read(document, "")
 }
 
-fn read(document: &Value, path: &str) -> Result<Node, Error> {
-    let flag = |name: &str| document[name].as_bool().unwrap_or(false);
-    let mut out = Node {
-        kind: kind(document),
-        format: document["format"].as_str().map(str::to_owned),
-        nullable: flag("nullable"),
-        default: document.get("default").cloned(),
-        required: strings(&document["required"]),
-        list: list(document),
-        atomic: document["x-kubernetes-map-type"] == "atomic",
-        preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
-        embedded: flag("x-kubernetes-embedded-resource"),
-        ..Node::default()
-    };
-    if let Some(properties) = document["properties"].as_object() {
-        for (name, property) in properties {
-            out.properties
-                .insert(name.clone(), read(property, &format!("{path}.properties[{name}]"))?);
+/// The patterns met so far: the same one stands at many fields, and a compiled one is large.
+#[derive(Default)]
+struct Reader {
+    patterns: HashMap<String, Regex>,
+}
+
+impl Reader {
+    fn read(&mut self, document: &Value, path: &str) -> Result<Node, Error> {
+        let flag = |name: &str| document[name].as_bool().unwrap_or(false);
+        let mut out = Node {
+            kind: kind(document),
+            format: document["format"].as_str().map(str::to_owned),
+            nullable: flag("nullable"),
+            default: document.get("default").cloned(),
+            required: strings(&document["required"]),
+            list: list(document),
+            atomic: document["x-kubernetes-map-type"] == "atomic",
+            preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
+            embedded: flag("x-kubernetes-embedded-resource"),
+            ..Node::default()
+        };
+        if let Some(properties) = document["properties"].as_object() {
+            for (name, property) in properties {
+                out.properties.insert(
+                    name.clone(),
+                    self.read(property, &format!("{path}.properties[{name}]"))?,
+                );
+            }
+        }
+        out.additional = match &document["additionalProperties"] {
+            Value::Object(_) => Some(Box::new(self.read(
+                &document["additionalProperties"],
+                &format!("{path}.additionalProperties"),
+            )?)),
+            Value::Bool(true) => Some(Box::new(Node { preserve_unknown: true, ..Node::default() })),
+            _ => None,
+        };
+        if document["items"].is_object() {
+            out.items = Some(Box::new(self.read(&document["items"], &format!("{path}.items"))?));
+        }
+        out.limits = self.limits(document, path)?.map(Box::new);
+        Ok(out)
+    }
+
+    fn limits(&mut self, document: &Value, path: &str) -> Result<Option<Limits>, Error> {
+        const WORDS: [&str; 16] = [
+            "enum",
+            "pattern",
+            "minimum",
+            "maximum",
+            "multipleOf",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "minProperties",
+            "maxProperties",
+            "uniqueItems",
+            "allOf",
+            "anyOf",
+            "oneOf",
+            "not",
+        ];
+        if !WORDS.iter().any(|word| document.get(word).is_some()) {
+            return Ok(None);
+        }
+        let bound = |name: &str, exclusive: &str| {
+            document[name].as_f64().map(|v| (v, document[exclusive].as_bool().unwrap_or(false)))
+        };
+        Ok(Some(Limits {
+            allowed: document["enum"].as_array().cloned().unwrap_or_default(),
+            pattern: document["pattern"]
+                .as_str()
+                .map(|text| self.pattern(text, path))
+                .transpose()?,
+            minimum: bound("minimum", "exclusiveMinimum"),
+            maximum: bound("maximum", "exclusiveMaximum"),
+            multiple_of: document["multipleOf"].as_f64(),
+            min_length: document["minLength"].as_u64(),
+            max_length: document["maxLength"].as_u64(),
+            min_items: document["minItems"].as_u64(),
+            max_items: document["maxItems"].as_u64(),
+            min_properties: document["minProperties"].as_u64(),
+            max_properties: document["maxProperties"].as_u64(),
+            unique_items: document["uniqueItems"].as_bool().unwrap_or(false),
+            all_of: self.branches(document, "allOf", path)?,
+            any_of: self.branches(document, "anyOf", path)?,
+            one_of: self.branches(document, "oneOf", path)?,
+            not: match document.get("not") {
+                Some(schema) => Some(Box::new(self.read(schema, &format!("{path}.not"))?)),
+                None => None,
+            },
+        }))
+    }
+
+    fn branches(&mut self, document: &Value, name: &str, path: &str) -> Result<Vec<Node>, Error> {
+        let schemas = document[name].as_array().map(Vec::as_slice).unwrap_or_default();
+        schemas
+            .iter()
+            .enumerate()
+            .map(|(i, s)| self.read(s, &format!("{path}.{name}[{i}]")))
+            .collect()
+    }
+
+    fn pattern(&mut self, text: &str, path: &str) -> Result<Pattern, Error> {
+        if let Some(regex) = self.patterns.get(text) {
+            return Ok(Pattern { text: text.to_owned(), regex: regex.clone() });
+        }
+        match Regex::new(text) {
+            Ok(regex) => {
+                self.patterns.insert(text.to_owned(), regex.clone());
+                Ok(Pattern { text: text.to_owned(), regex })
+            }
+            Err(source) => Err(Error::Pattern {
+                path: format!("{path}.pattern"),
+                pattern: text.to_owned(),
+                source: Box::new(source),
+            }),
         }
     }
-    out.additional = match &document["additionalProperties"] {
-        Value::Object(_) => Some(Box::new(read(
-            &document["additionalProperties"],
-            &format!("{path}.additionalProperties"),
-        )?)),
-        Value::Bool(true) => Some(Box::new(Node { preserve_unknown: true, ..Node::default() })),
-        _ => None,
-    };
-    if document["items"].is_object() {
-        out.items = Some(Box::new(read(&document["items"], &format!("{path}.items"))?));
-    }
-    out.limits = limits(document, path)?.map(Box::new);
-    Ok(out)
 }
 
 fn kind(document: &Value) -> Type {
@@ -76,69 +166,6 @@ fn list(document: &Value) -> Option<List> {
         "map" => Some(List::Map(strings(&document["x-kubernetes-list-map-keys"]))),
         "set" => Some(List::Set),
         _ => Some(List::Atomic),
-    }
-}
-
-fn limits(document: &Value, path: &str) -> Result<Option<Limits>, Error> {
-    const WORDS: [&str; 16] = [
-        "enum",
-        "pattern",
-        "minimum",
-        "maximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "maxItems",
-        "minProperties",
-        "maxProperties",
-        "uniqueItems",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-    ];
-    if !WORDS.iter().any(|word| document.get(word).is_some()) {
-        return Ok(None);
-    }
-    let bound = |name: &str, exclusive: &str| {
-        document[name].as_f64().map(|v| (v, document[exclusive].as_bool().unwrap_or(false)))
-    };
-    let all = |name: &str| -> Result<Vec<Node>, Error> {
-        let schemas = document[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        schemas.iter().enumerate().map(|(i, s)| read(s, &format!("{path}.{name}[{i}]"))).collect()
-    };
-    Ok(Some(Limits {
-        allowed: document["enum"].as_array().cloned().unwrap_or_default(),
-        pattern: document["pattern"].as_str().map(|text| pattern(text, path)).transpose()?,
-        minimum: bound("minimum", "exclusiveMinimum"),
-        maximum: bound("maximum", "exclusiveMaximum"),
-        multiple_of: document["multipleOf"].as_f64(),
-        min_length: document["minLength"].as_u64(),
-        max_length: document["maxLength"].as_u64(),
-        min_items: document["minItems"].as_u64(),
-        max_items: document["maxItems"].as_u64(),
-        min_properties: document["minProperties"].as_u64(),
-        max_properties: document["maxProperties"].as_u64(),
-        unique_items: document["uniqueItems"].as_bool().unwrap_or(false),
-        all_of: all("allOf")?,
-        any_of: all("anyOf")?,
-        one_of: all("oneOf")?,
-        not: match document.get("not") {
-            Some(schema) => Some(Box::new(read(schema, &format!("{path}.not"))?)),
-            None => None,
-        },
-    }))
-}
-
-fn pattern(text: &str, path: &str) -> Result<Pattern, Error> {
-    match regex::Regex::new(text) {
-        Ok(regex) => Ok(Pattern { text: text.to_owned(), regex }),
-        Err(source) => Err(Error::Pattern {
-            path: format!("{path}.pattern"),
-            pattern: text.to_owned(),
-            source: Box::new(source),
-        }),
     }
 }
 
