@@ -1,0 +1,238 @@
+//! Container logs: one file per run of a container, rotated, the previous run kept.
+//!
+//! `<root>/<namespace>_<pod>_<uid>/<container>/<restarts>.log`, a line each as container runtimes
+//! write them: time, stream, `F` (whole) or `P` (part of a longer line), text. The logs of the last
+//! pods that are gone are kept, so that one can ask why a pod went.
+
+mod read;
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rouse_kit::Clock;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::watch;
+
+use crate::runtime::PodRef;
+
+pub use read::{LogError, LogLine, LogOptions, parse_line};
+
+/// A file is renamed to `.1` at this size, as the kubelet does by default; one older is kept.
+const ROTATE_AT_BYTES: u64 = 10 * 1024 * 1024;
+/// Longer lines are written in parts, as container runtimes do.
+const LINE_MAX_BYTES: usize = 16 * 1024;
+/// So many pods that are gone keep their logs.
+const GONE_KEPT_MAX: usize = 50;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    Stdout,
+    Stderr,
+}
+
+impl LogStream {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// All logs below one directory.
+#[derive(Clone)]
+pub struct Logs {
+    root: PathBuf,
+    clock: Clock,
+    /// Runs that may still write; the value moves with each write and closes with the writer.
+    live: Arc<Mutex<HashMap<PathBuf, watch::Receiver<u64>>>>,
+}
+
+impl Logs {
+    #[must_use]
+    pub fn new(root: PathBuf, clock: Clock) -> Self {
+        Self { root, clock, live: Arc::default() }
+    }
+
+    fn pod_dir(&self, pod: &PodRef) -> PathBuf {
+        self.root.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
+    }
+
+    /// Opens the log of a run; runs before the previous one are forgotten.
+    pub fn writer(&self, pod: &PodRef, container: &str, restarts: i32) -> io::Result<LogWriter> {
+        let dir = self.pod_dir(pod).join(container);
+        fs::create_dir_all(&dir)?;
+        for old in runs(&dir).into_iter().filter(|run| *run < restarts - 1) {
+            // Kept too long is no failure.
+            let _ = fs::remove_file(run_path(&dir, old));
+            let _ = fs::remove_file(rotated(&run_path(&dir, old)));
+        }
+        let path = run_path(&dir, restarts);
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let size = file.metadata()?.len();
+        let (moved, live) = watch::channel(size);
+        self.live.lock().insert(path.clone(), live);
+        let inner = Inner { path, file, size };
+        Ok(LogWriter {
+            inner: Arc::new(Mutex::new(inner)),
+            moved: Arc::new(Moved { sender: moved, live: Arc::clone(&self.live) }),
+            clock: self.clock,
+        })
+    }
+
+    /// Removes the logs of all but the last pods that are gone.
+    pub fn forget_old(&self, is_live: impl Fn(&str) -> bool) {
+        let Ok(entries) = fs::read_dir(&self.root) else { return };
+        let mut gone: Vec<_> = entries
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name();
+                let uid = name.to_str().and_then(|name| name.rsplit('_').next());
+                !uid.is_some_and(&is_live)
+            })
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        gone.sort();
+        let surplus = gone.len().saturating_sub(GONE_KEPT_MAX);
+        for (_, path) in gone.into_iter().take(surplus) {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// Writes one run's lines. Followers end when the last clone is dropped.
+#[derive(Clone)]
+pub struct LogWriter {
+    inner: Arc<Mutex<Inner>>,
+    moved: Arc<Moved>,
+    clock: Clock,
+}
+
+struct Inner {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+struct Moved {
+    sender: watch::Sender<u64>,
+    live: Arc<Mutex<HashMap<PathBuf, watch::Receiver<u64>>>>,
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        self.live.lock().retain(|_, run| !run.same_channel(&self.sender.subscribe()));
+    }
+}
+
+impl LogWriter {
+    /// Appends one line, or a part of one.
+    pub fn line(&self, stream: LogStream, whole: bool, text: &[u8]) {
+        let tag = if whole { "F" } else { "P" };
+        let mut line = format!("{} {} {tag} ", self.clock.now(), stream.word()).into_bytes();
+        line.extend_from_slice(text);
+        line.push(b'\n');
+        let mut inner = self.inner.lock();
+        if inner.size >= ROTATE_AT_BYTES && rotate(&mut inner).is_err() {
+            // The full disk or read-only directory shows in the next write as well.
+            return;
+        }
+        match inner.file.write_all(&line) {
+            Ok(()) => inner.size += line.len() as u64,
+            Err(error) => {
+                tracing::warn!(%error, path = %inner.path.display(), "cannot write a container's log");
+            }
+        }
+        drop(inner);
+        self.moved.sender.send_modify(|written| *written += 1);
+    }
+
+    /// Copies what a container writes until it closes its end.
+    pub async fn pump(self, stream: LogStream, mut from: impl AsyncRead + Unpin) {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 8 * 1024];
+        while let Ok(read) = from.read(&mut buffer).await {
+            if read == 0 {
+                break;
+            }
+            lines.feed(&buffer[..read], |whole, text| self.line(stream, whole, text));
+        }
+        lines.finish(|whole, text| self.line(stream, whole, text));
+    }
+
+    /// The last lines of this run, for `terminationMessagePolicy: FallbackToLogsOnError`.
+    #[must_use]
+    pub fn tail(&self, lines: usize, bytes: usize) -> String {
+        let path = self.inner.lock().path.clone();
+        read::tail_text(&path, lines, bytes)
+    }
+}
+
+fn rotate(inner: &mut Inner) -> io::Result<()> {
+    fs::rename(&inner.path, rotated(&inner.path))?;
+    inner.file = OpenOptions::new().create(true).append(true).open(&inner.path)?;
+    inner.size = 0;
+    Ok(())
+}
+
+fn rotated(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
+}
+
+fn run_path(dir: &Path, restarts: i32) -> PathBuf {
+    dir.join(format!("{restarts}.log"))
+}
+
+/// The runs that have a log, oldest first.
+fn runs(dir: &Path) -> Vec<i32> {
+    let mut runs: Vec<i32> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".log")?.parse().ok())
+        .collect();
+    runs.sort_unstable();
+    runs
+}
+
+/// Cuts bytes into lines.
+#[derive(Default)]
+pub(crate) struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(bool, &[u8])) {
+        self.rest.extend_from_slice(bytes);
+        let mut start = 0;
+        loop {
+            let rest = &self.rest[start..];
+            let end = rest.iter().take(LINE_MAX_BYTES).position(|byte| *byte == b'\n');
+            match end {
+                Some(end) => {
+                    each(true, &rest[..end]);
+                    start += end + 1;
+                }
+                None if rest.len() >= LINE_MAX_BYTES => {
+                    each(false, &rest[..LINE_MAX_BYTES]);
+                    start += LINE_MAX_BYTES;
+                }
+                None => break,
+            }
+        }
+        self.rest.drain(..start);
+    }
+
+    pub(crate) fn finish(&mut self, mut each: impl FnMut(bool, &[u8])) {
+        if !self.rest.is_empty() {
+            each(true, &std::mem::take(&mut self.rest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Log files: what is written, what is read back, and following.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::*;
+
+fn pod() -> PodRef {
+    PodRef { namespace: "demo".into(), name: "hello-1".into(), uid: "u-77".into() }
+}
+
+fn logs() -> (tempfile::TempDir, Logs) {
+    let dir = tempfile::tempdir().unwrap();
+    let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let logs = Logs::new(dir.path().to_owned(), Clock::starting_at(start));
+    (dir, logs)
+}
+
+async fn all(mut chunks: mpsc::Receiver<Bytes>) -> String {
+    let mut text = Vec::new();
+    while let Some(chunk) = chunks.recv().await {
+        text.extend_from_slice(&chunk);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn read(logs: &Logs, options: LogOptions) -> mpsc::Receiver<Bytes> {
+    logs.read("demo", "hello-1", "user", options).unwrap()
+}
+
+#[tokio::test]
+async fn the_last_lines_of_a_run_are_read_back_without_their_times() {
+    let (_dir, logs) = logs();
+    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    for line in ["one", "two", "three"] {
+        writer.line(LogStream::Stdout, true, line.as_bytes());
+    }
+    let tail = LogOptions { tail_lines: Some(2), ..LogOptions::default() };
+    assert_eq!(all(read(&logs, tail)).await, "two\nthree\n");
+    let limited = LogOptions { limit_bytes: Some(5), ..LogOptions::default() };
+    assert_eq!(all(read(&logs, limited)).await, "one\nt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_are_shown_and_selected_by_when_asked() {
+    let (_dir, logs) = logs();
+    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    writer.line(LogStream::Stdout, true, b"early");
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    writer.line(LogStream::Stderr, true, b"late");
+    let since = Some("2026-01-02T03:05:00Z".parse().unwrap());
+    let options = LogOptions { since, timestamps: true, ..LogOptions::default() };
+    let text = all(read(&logs, options)).await;
+    assert!(text.starts_with("2026-01-02T03:05:0"), "{text}");
+    assert!(text.ends_with(" late\n"), "{text}");
+}
+
+#[tokio::test]
+async fn the_previous_run_is_kept_and_older_ones_are_not() {
+    let (dir, logs) = logs();
+    let none = LogOptions { previous: true, ..LogOptions::default() };
+    for run in 0..3 {
+        let writer = logs.writer(&pod(), "user", run).unwrap();
+        writer.line(LogStream::Stdout, true, format!("run {run}").as_bytes());
+    }
+    assert_eq!(all(read(&logs, LogOptions::default())).await, "run 2\n");
+    assert_eq!(all(read(&logs, none)).await, "run 1\n");
+    assert!(!dir.path().join("demo_hello-1_u-77/user/0.log").exists());
+}
+
+#[tokio::test]
+async fn following_ends_when_the_run_ends() {
+    let (_dir, logs) = logs();
+    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    writer.line(LogStream::Stdout, true, b"before");
+    let mut chunks = read(&logs, LogOptions { follow: true, ..LogOptions::default() });
+    assert_eq!(chunks.recv().await.unwrap(), "before\n");
+    writer.line(LogStream::Stdout, true, b"after");
+    assert_eq!(chunks.recv().await.unwrap(), "after\n");
+    drop(writer);
+    assert_eq!(chunks.recv().await, None);
+}
+
+#[tokio::test]
+async fn a_container_without_a_log_is_named() {
+    let (_dir, logs) = logs();
+    let error = logs.read("demo", "hello-1", "user", LogOptions::default()).unwrap_err();
+    assert!(error.to_string().contains(r#"container "user" in pod "hello-1""#), "{error}");
+    logs.writer(&pod(), "user", 0).unwrap();
+    let previous = LogOptions { previous: true, ..LogOptions::default() };
+    let error = logs.read("demo", "hello-1", "user", previous).unwrap_err();
+    assert!(error.to_string().contains("previous terminated container"), "{error}");
+}
+
+#[test]
+fn a_long_line_is_written_in_parts() {
+    let mut parts = Vec::new();
+    let mut lines = Lines::default();
+    let long = [vec![b'x'; LINE_MAX_BYTES + 3], b"\nend".to_vec()].concat();
+    lines.feed(&long, |whole, text| parts.push((whole, text.len())));
+    lines.finish(|whole, text| parts.push((whole, text.len())));
+    assert_eq!(parts, [(false, LINE_MAX_BYTES), (true, 3), (true, 3)]);
+}

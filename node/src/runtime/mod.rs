@@ -1,0 +1,173 @@
+//! What runs containers: the small trait, and which implementation a machine gets.
+//!
+//! A runtime starts one container at a time and says how it is reached and how it ended. Restarts,
+//! probes, statuses and Events are the agent's, so that they are the same for every runtime.
+
+pub mod choose;
+pub mod docker;
+pub mod fake;
+pub mod process;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::images::Image;
+use crate::logs::LogWriter;
+
+pub use choose::{Chosen, Wanted, choose};
+
+/// A future in a box, so that the trait can be an object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Which pod, in the words that users know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodRef {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl fmt::Display for PodRef {
+    /// As the kubelet writes it in messages: `name_namespace(uid)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}({})", self.name, self.namespace, self.uid)
+    }
+}
+
+/// A directory or file of the host that a container sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    pub volume: String,
+    pub host_path: PathBuf,
+    pub path: String,
+    pub read_only: bool,
+}
+
+/// One container to start, with everything decided: expanded, looked up, and defaulted.
+#[derive(Clone)]
+pub struct ContainerSpec {
+    pub pod: PodRef,
+    pub container: String,
+    /// How often this container was started before.
+    pub restarts: i32,
+    pub image: Arc<Image>,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    /// The pod's variables; the image's own come before them.
+    pub env: Vec<(String, String)>,
+    pub working_dir: Option<String>,
+    pub ports: Vec<u16>,
+    /// What `reserve` answered.
+    pub reserved: BTreeMap<u16, SocketAddr>,
+    pub mounts: Vec<Mount>,
+    pub memory_limit: Option<u64>,
+    pub cpu_limit_millis: Option<u64>,
+    pub user: Option<i64>,
+    pub grace: Duration,
+    pub log: LogWriter,
+}
+
+/// A container that runs.
+pub struct Started {
+    /// With the runtime's scheme, as in `containerStatuses`: `process://…`.
+    pub id: String,
+    pub ip: Option<IpAddr>,
+    /// Ports that are not reached at `ip:port`.
+    pub addresses: BTreeMap<u16, SocketAddr>,
+    /// What was asked for and is not enforced, in a sentence each.
+    pub not_enforced: Vec<String>,
+    /// A scripted container serves nothing: its probes count as passed after this long.
+    pub ready_after: Option<Duration>,
+    /// Resolves once, when the container has ended and its output was read.
+    pub exit: BoxFuture<'static, Exit>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// 128 + the signal's number where a signal ended it, as container engines say it.
+    pub code: i32,
+    pub oom_killed: bool,
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Term,
+    Kill,
+}
+
+/// Why a container was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pod asks for something that this runtime does not have: nothing changes by trying again.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The container's own command, directory or user cannot be had.
+    #[error("{0}")]
+    Start(String),
+    /// The engine behind the runtime did not do its part.
+    #[error("{what}: {why}")]
+    Engine { what: &'static str, why: String },
+}
+
+/// What holds for pods of this runtime; users read it in the node's status and in `doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `PORT` is given by the runtime and differs from the container port.
+    pub remaps_port: bool,
+    pub memory_limit: bool,
+    pub cpu_limit: bool,
+    pub volumes: bool,
+    /// How many pods the node says it takes.
+    pub pods_max: u32,
+}
+
+/// Starts, signals and forgets containers.
+pub trait ContainerRuntime: Send + Sync + 'static {
+    /// `process`, `docker`, `fake`.
+    fn name(&self) -> &'static str;
+
+    /// As in the node's `containerRuntimeVersion`, without the scheme.
+    fn version(&self) -> String;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// Ends and forgets what an earlier run with the same data directory left. Says how many.
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>>;
+
+    /// Does what an image needs before it can be started, at pull time and never on a wake.
+    fn prepare<'a>(&'a self, image: &'a Image) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Where `ports` of this container will be reached, if that can be said before it is started.
+    /// The same container gets the same answer until `release`.
+    fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr>;
+
+    /// Gives back what was reserved for a pod.
+    fn release(&self, pod: &PodRef);
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>>;
+
+    /// A container that has ended already is no error.
+    fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Forgets an ended container.
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()>;
+
+    /// Runs a command in the container and gives its exit code and the head of its output.
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>>;
+
+    /// The TCP ports on which the container listens, where the host can tell.
+    fn listening(&self, id: &str) -> Option<Vec<u16>>;
+}
