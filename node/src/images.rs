@@ -1,43 +1,146 @@
-//! Images as the agent needs them: is it here, bring it here, and what is in its configuration.
+//! Images as the agent needs them: is it here, and bring it here.
 //!
-//! A trait, so that the agent and its tests know nothing of registries.
+//! A trait, so that the agent and its tests know nothing of stores and registries.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rouse_image::{Digest, Reference, Store, silent};
 
 use crate::runtime::BoxFuture;
 
 /// An image that is on this machine, unpacked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Image {
+#[derive(Clone, Debug)]
+pub struct LocalImage {
     /// As the pod names it.
     pub reference: String,
-    /// `sha256:…` of its manifest.
-    pub digest: String,
+    pub image: rouse_image::Image,
     pub rootfs: PathBuf,
-    pub entrypoint: Vec<String>,
-    pub cmd: Vec<String>,
-    pub env: Vec<(String, String)>,
-    pub working_dir: Option<String>,
-    pub user: Option<String>,
-    /// Its programs use the interpreter of this host: it cannot run in a container of its own.
-    pub needs_host: Option<String>,
-    pub size: u64,
+}
+
+impl LocalImage {
+    /// For runtimes that run nothing: a name without content.
+    pub(crate) fn nothing(reference: &str) -> Self {
+        let digest = Digest::of(reference.as_bytes());
+        Self {
+            reference: reference.to_owned(),
+            image: rouse_image::Image {
+                digest: digest.clone(),
+                config_digest: digest,
+                architecture: String::new(),
+                entrypoint: Vec::new(),
+                cmd: Vec::new(),
+                env: Vec::new(),
+                working_dir: "/".to_owned(),
+                user: String::new(),
+                exposed_ports: Vec::new(),
+                labels: BTreeMap::new(),
+                stop_signal: None,
+                layers: Vec::new(),
+            },
+            rootfs: PathBuf::new(),
+        }
+    }
+
+    /// As `containerStatuses[].imageID` has it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let parsed: Option<Reference> = self.reference.parse().ok();
+        let digest = &self.image.digest;
+        parsed.map_or_else(|| digest.to_string(), |reference| reference.pinned(digest))
+    }
 }
 
 /// Why an image is not here, in a sentence for the pod's status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ImageError(pub String);
+pub enum ImageError {
+    #[error("{0}")]
+    InvalidName(String),
+    #[error("{0}")]
+    Store(String),
+}
 
 /// Where images come from.
 pub trait Images: Send + Sync + 'static {
-    /// Local only; never the network.
-    fn find<'a>(
+    /// Local only: never the network, never unpacking.
+    fn find(&self, reference: &str) -> Result<Option<Arc<LocalImage>>, ImageError>;
+
+    /// From its registry, unpacked. An image that was built here is as good as pulled.
+    fn pull<'a>(&'a self, reference: &'a str)
+    -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>>;
+}
+
+/// The image store, with what was read about images by digest kept: a wake reads no JSON.
+pub struct StoreImages {
+    store: Store,
+    known: Mutex<HashMap<String, Arc<LocalImage>>>,
+}
+
+/// Images remembered; more than that many revisions are hardly awake at once.
+const KNOWN_MAX: usize = 1024;
+
+impl StoreImages {
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    fn remember(&self, reference: &Reference, local: &Arc<LocalImage>) {
+        // A tag may move; a digest means the same for ever.
+        if reference.digest().is_some() {
+            let mut known = self.known.lock();
+            if known.len() >= KNOWN_MAX {
+                known.clear();
+            }
+            known.insert(local.reference.clone(), Arc::clone(local));
+        }
+    }
+}
+
+fn store_error(error: &rouse_image::Error) -> ImageError {
+    ImageError::Store(error.to_string())
+}
+
+fn parse(reference: &str) -> Result<Reference, ImageError> {
+    reference.parse().map_err(|error: rouse_image::Error| {
+        ImageError::InvalidName(format!(
+            "Failed to apply default image tag {reference:?}: couldn't parse image name: {error}"
+        ))
+    })
+}
+
+impl Images for StoreImages {
+    fn find(&self, reference: &str) -> Result<Option<Arc<LocalImage>>, ImageError> {
+        if let Some(known) = self.known.lock().get(reference).cloned()
+            && known.rootfs.exists()
+        {
+            return Ok(Some(known));
+        }
+        let parsed = parse(reference)?;
+        let Some(image) = self.store.find(&parsed).map_err(|error| store_error(&error))? else {
+            return Ok(None);
+        };
+        // In the store but not unpacked is "not here": pulling unpacks.
+        let Ok(rootfs) = self.store.rootfs(&image.digest) else { return Ok(None) };
+        let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
+        self.remember(&parsed, &local);
+        Ok(Some(local))
+    }
+
+    fn pull<'a>(
         &'a self,
         reference: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Arc<Image>>, ImageError>>;
-
-    /// From its registry, unpacked.
-    fn pull<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Arc<Image>, ImageError>>;
+    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
+        Box::pin(async move {
+            let parsed = parse(reference)?;
+            let image =
+                self.store.ensure(&parsed, &silent()).await.map_err(|error| store_error(&error))?;
+            let rootfs = self.store.rootfs(&image.digest).map_err(|error| store_error(&error))?;
+            let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
+            self.remember(&parsed, &local);
+            Ok(local)
+        })
+    }
 }

@@ -75,8 +75,7 @@ impl Logs {
         container: &str,
         options: LogOptions,
     ) -> Result<mpsc::Receiver<Bytes>, LogError> {
-        let missing =
-            || LogError::NoRun { pod: pod.to_owned(), container: container.to_owned() };
+        let missing = || LogError::NoRun { pod: pod.to_owned(), container: container.to_owned() };
         let dir = self.find_pod(namespace, pod).ok_or_else(missing)?.join(container);
         let runs = runs(&dir);
         let newest = *runs.last().ok_or_else(missing)?;

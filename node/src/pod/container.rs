@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Container as Spec, ContainerStateTerminated, Po
 
 use super::{CONFIG_RETRY, Effect, Index, Launched, Note, PodState};
 use crate::backoff::Backoff;
-use crate::probe::ProbeKind;
+use crate::probe::{ProbeKind, Verdict};
 use crate::runtime::{Exit, Signal};
 
 /// Exit code of a container whose end nobody saw, as the kubelet says it.
@@ -20,10 +20,18 @@ const FAILURE_SHOWN: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Run {
     /// Not running. Started at `until`, or as soon as the pod may.
-    Waiting { reason: &'static str, message: Option<String>, until: Option<Timestamp> },
+    Waiting {
+        reason: &'static str,
+        message: Option<String>,
+        until: Option<Timestamp>,
+    },
     Launching,
     Pulling,
-    Running { id: String, since: Timestamp, kill_at: Option<Timestamp> },
+    Running {
+        id: String,
+        since: Timestamp,
+        kill_at: Option<Timestamp>,
+    },
     Ended(Box<ContainerStateTerminated>),
 }
 
@@ -81,14 +89,14 @@ fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
     container.last = before.last_state.as_ref().and_then(|s| s.terminated.clone()).map(Box::new);
     let Some(state) = &before.state else { return container };
     let unseen = state.running.as_ref().map(|running| ContainerStateTerminated {
-            exit_code: UNSEEN_EXIT_CODE,
-            reason: Some("ContainerStatusUnknown".to_owned()),
-            message: Some("the container ended with the node agent that had started it".to_owned()),
-            started_at: running.started_at.clone(),
-            finished_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now)),
-            container_id: before.container_id.clone(),
-            ..ContainerStateTerminated::default()
-        });
+        exit_code: UNSEEN_EXIT_CODE,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("the container ended with the node agent that had started it".to_owned()),
+        started_at: running.started_at.clone(),
+        finished_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now)),
+        container_id: before.container_id.clone(),
+        ..ContainerStateTerminated::default()
+    });
     if let Some(ended) = unseen.as_ref().or(state.terminated.as_ref()) {
         let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
         if restarts_after(policy.unwrap_or("Always"), init, ended.exit_code) {
@@ -185,8 +193,7 @@ impl PodState {
             self.containers[at].wait("ContainerCreating", None, now);
             return;
         }
-        let container = &mut self.containers[at];
-        let image = container.image.clone();
+        let image = self.containers[at].image.clone();
         if self.pull_policy(at) == "Never" {
             let message =
                 format!("Container image {image:?} is not present with pull policy of Never");
@@ -196,7 +203,7 @@ impl PodState {
             self.containers[at].wait("ErrImageNeverPull", Some(message), until);
             return;
         }
-        container.run = Run::Pulling;
+        self.containers[at].run = Run::Pulling;
         out.push(note("Pulling", format!("Pulling image {image:?}"), at));
         out.push(Effect::Pull(at));
     }
@@ -211,13 +218,7 @@ impl PodState {
         init.get(at).or_else(|| spec.containers.get(at.checked_sub(init.len())?))
     }
 
-    pub(super) fn pulled(
-        &mut self,
-        at: Index,
-        took: Duration,
-        size: u64,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn pulled(&mut self, at: Index, took: Duration, size: u64, out: &mut Vec<Effect>) {
         let container = &mut self.containers[at];
         container.pull = Backoff::default();
         container.pulled = true;
@@ -262,8 +263,7 @@ impl PodState {
             return;
         }
         let event = if reason == "FailedMount" { "FailedMount" } else { "Failed" };
-        let text =
-            if event == "Failed" { format!("Error: {message}") } else { message.clone() };
+        let text = if event == "Failed" { format!("Error: {message}") } else { message.clone() };
         out.push(warning(event, text, at));
         let container = &mut self.containers[at];
         let reason = if event == "FailedMount" { "ContainerCreating" } else { reason };
@@ -287,6 +287,7 @@ impl PodState {
         }
         out.push(note("Created", format!("Created container: {name}"), at));
         out.push(note("Started", format!("Started container {name}"), at));
+        let scripted = run.scripted;
         for message in run.not_enforced.into_iter().filter(|_| container.restarts == 0) {
             out.push(warning("NotEnforced", message, at));
         }
@@ -299,6 +300,7 @@ impl PodState {
             self.term_late(at, out);
             return;
         }
+        container.probes.readiness |= scripted;
         container.started = !container.probes.startup;
         container.ready = container.started && !container.probes.readiness;
         if container.probes.startup {
@@ -341,13 +343,7 @@ impl PodState {
         }
     }
 
-    pub(super) fn exited(
-        &mut self,
-        at: Index,
-        exit: Exit,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn exited(&mut self, at: Index, exit: Exit, now: Timestamp, out: &mut Vec<Effect>) {
         let container = &mut self.containers[at];
         let Run::Running { id, since, .. } = &container.run else { return };
         let ran = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
@@ -412,8 +408,7 @@ impl PodState {
     pub(super) fn probed(
         &mut self,
         at: Index,
-        kind: ProbeKind,
-        passed: bool,
+        (kind, verdict): (ProbeKind, Verdict),
         message: &str,
         now: Timestamp,
         out: &mut Vec<Effect>,
@@ -422,25 +417,27 @@ impl PodState {
         let ending = self.ending.is_some();
         let container = &mut self.containers[at];
         let Run::Running { kill_at, .. } = &mut container.run else { return };
-        if !passed && !message.is_empty() {
+        if matches!(verdict, Verdict::Failing | Verdict::Failed) {
             out.push(warning("Unhealthy", format!("{} probe failed: {message}", kind.word()), at));
         }
-        match (kind, passed) {
-            (ProbeKind::Readiness, passed) => {
-                container.ready = passed && container.started;
-                if passed {
-                    container.complaint = None;
+        match (kind, verdict) {
+            (_, Verdict::Nothing | Verdict::Failing) => {}
+            (ProbeKind::Readiness, Verdict::Passed) => {
+                container.ready = container.started;
+                container.complaint = None;
+            }
+            (ProbeKind::Readiness, Verdict::Failed) => container.ready = false,
+            (ProbeKind::Startup, Verdict::Passed) => {
+                if !container.started {
+                    container.started = true;
+                    container.ready = !container.probes.readiness;
+                    if !ending {
+                        self.probe_running(at, out);
+                    }
                 }
             }
-            (ProbeKind::Startup, true) if !container.started => {
-                container.started = true;
-                container.ready = !container.probes.readiness;
-                if !ending {
-                    self.probe_running(at, out);
-                }
-            }
-            (ProbeKind::Startup | ProbeKind::Liveness, true) => {}
-            (ProbeKind::Startup | ProbeKind::Liveness, false) => {
+            (ProbeKind::Liveness, Verdict::Passed) => {}
+            (ProbeKind::Startup | ProbeKind::Liveness, Verdict::Failed) => {
                 if kill_at.is_some() || ending {
                     return;
                 }
@@ -479,6 +476,10 @@ impl PodState {
         }
         if let Some(message) = &message {
             out.push(warning("PortIgnored", message.clone(), at));
+        }
+        // A probe over the network finds out by itself; without one it would pass for ready.
+        if !container.probes.readiness {
+            container.ready = message.is_none() && container.started;
         }
         container.complaint = message;
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::probe::ProbeKind;
+use crate::probe::{ProbeKind, Verdict};
 use crate::runtime::{Exit, PodRef, Signal};
 
 pub(crate) use container::{Container, Run};
@@ -46,16 +46,44 @@ pub(crate) enum Event {
     /// A time that `wake_at` named has come.
     Tick,
     ImageMissing(Index),
-    Pulled { container: Index, took: Duration, size: u64 },
-    PullFailed { container: Index, message: String },
+    Pulled {
+        container: Index,
+        took: Duration,
+        size: u64,
+    },
+    PullFailed {
+        container: Index,
+        message: String,
+    },
     /// Something in the spec cannot be resolved now: `reason` is the kubelet's word for it.
-    Refused { container: Index, reason: &'static str, message: String },
-    Started { container: Index, run: Launched },
-    StartFailed { container: Index, message: String },
-    Exited { container: Index, exit: Exit },
-    Probed { container: Index, kind: ProbeKind, passed: bool, message: String },
+    Refused {
+        container: Index,
+        reason: &'static str,
+        message: String,
+    },
+    Started {
+        container: Index,
+        run: Launched,
+    },
+    StartFailed {
+        container: Index,
+        message: String,
+    },
+    Exited {
+        container: Index,
+        exit: Exit,
+    },
+    Probed {
+        container: Index,
+        kind: ProbeKind,
+        verdict: Verdict,
+        message: String,
+    },
     /// It listens, but not where it was told to.
-    PortIgnored { container: Index, message: Option<String> },
+    PortIgnored {
+        container: Index,
+        message: Option<String>,
+    },
 }
 
 /// What a runtime said of a container that it started.
@@ -66,6 +94,8 @@ pub(crate) struct Launched {
     pub(crate) ip: Option<IpAddr>,
     pub(crate) addresses: BTreeMap<u16, SocketAddr>,
     pub(crate) not_enforced: Vec<String>,
+    /// It says itself when it is ready, probe or none.
+    pub(crate) scripted: bool,
 }
 
 /// What to do. Statuses are not among them: they are written whenever they differ.
@@ -197,8 +227,8 @@ impl PodState {
                 self.start_failed(container, message, now, &mut effects);
             }
             Event::Exited { container, exit } => self.exited(container, exit, now, &mut effects),
-            Event::Probed { container, kind, passed, message } => {
-                self.probed(container, kind, passed, &message, now, &mut effects);
+            Event::Probed { container, kind, verdict, message } => {
+                self.probed(container, (kind, verdict), &message, now, &mut effects);
             }
             Event::PortIgnored { container, message } => {
                 self.port_ignored(container, message, &mut effects);
@@ -280,10 +310,6 @@ impl PodState {
             Run::Launching | Run::Pulling | Run::Ended(_) => None,
         })
         .min()
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.ending.is_some_and(|ending| ending.stage == Stage::Over)
     }
 }
 

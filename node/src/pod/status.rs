@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateRunning, ContainerStateWaiting, ContainerStatus, HostIP, PodIP,
-    PodCondition, PodStatus,
+    ContainerState, ContainerStateRunning, ContainerStateWaiting, ContainerStatus, HostIP,
+    PodCondition, PodIP, PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -110,8 +110,12 @@ impl PodState {
 
     fn facts(&self) -> Vec<Now> {
         let all_started = self.ip.is_some();
-        let mut facts =
-            vec![Now { kind: "PodReadyToStartContainers", holds: all_started, reason: None, message: None }];
+        let mut facts = vec![Now {
+            kind: "PodReadyToStartContainers",
+            holds: all_started,
+            reason: None,
+            message: None,
+        }];
         let pending: Vec<&str> = self.names(|c| c.init && !c.has_succeeded());
         facts.push(Now {
             kind: "Initialized",
@@ -218,10 +222,9 @@ fn container_status(container: &Container, initialized: bool) -> ContainerStatus
             running: Some(ContainerStateRunning { started_at: Some(time(*since)) }),
             ..ContainerState::default()
         },
-        Run::Ended(ended) => ContainerState {
-            terminated: Some((**ended).clone()),
-            ..ContainerState::default()
-        },
+        Run::Ended(ended) => {
+            ContainerState { terminated: Some((**ended).clone()), ..ContainerState::default() }
+        }
     };
     let done = container.init && container.has_succeeded();
     ContainerStatus {

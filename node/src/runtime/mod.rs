@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::images::Image;
+use crate::images::LocalImage;
 use crate::logs::LogWriter;
 
 pub use choose::{Chosen, Wanted, choose};
@@ -56,7 +56,7 @@ pub struct ContainerSpec {
     pub container: String,
     /// How often this container was started before.
     pub restarts: i32,
-    pub image: Arc<Image>,
+    pub image: Arc<LocalImage>,
     pub command: Vec<String>,
     pub args: Vec<String>,
     /// The pod's variables; the image's own come before them.
@@ -139,11 +139,16 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// A runtime that runs nothing needs no image.
+    fn needs_images(&self) -> bool {
+        true
+    }
+
     /// Ends and forgets what an earlier run with the same data directory left. Says how many.
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>>;
 
     /// Does what an image needs before it can be started, at pull time and never on a wake.
-    fn prepare<'a>(&'a self, image: &'a Image) -> BoxFuture<'a, Result<(), Error>>;
+    fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Where `ports` of this container will be reached, if that can be said before it is started.
     /// The same container gets the same answer until `release`.
@@ -170,4 +175,18 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// The TCP ports on which the container listens, where the host can tell.
     fn listening(&self, id: &str) -> Option<Vec<u16>>;
+}
+
+/// Runs `future` in a task of its own, so that it goes on whoever waits for it.
+pub(crate) fn detached(
+    future: impl Future<Output = Exit> + Send + 'static,
+) -> BoxFuture<'static, Exit> {
+    let task = tokio::spawn(future);
+    Box::pin(async move {
+        task.await.unwrap_or_else(|error| Exit {
+            code: 255,
+            oom_killed: false,
+            message: Some(format!("waiting for it failed: {error}")),
+        })
+    })
 }

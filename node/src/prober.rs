@@ -1,0 +1,210 @@
+//! Asking a container: HTTP, TCP, gRPC health and commands, with the kubelet's wording.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tokio::net::TcpStream;
+
+use crate::runtime::ContainerRuntime;
+
+/// A probe's answer is read this far; what a page holds does not matter.
+const BODY_MAX: usize = 10 * 1024;
+const USER_AGENT: &str = "kube-probe/1.35";
+
+/// Where the container to be asked is.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) runtime: Arc<dyn ContainerRuntime>,
+    pub(crate) id: String,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) addresses: BTreeMap<u16, SocketAddr>,
+    pub(crate) spec: Arc<Container>,
+}
+
+/// Passed, or why not.
+pub(crate) async fn ask(target: &Target, probe: &Probe, limit: Duration) -> Result<(), String> {
+    if let Some(exec) = &probe.exec {
+        let command = exec.command.clone().unwrap_or_default();
+        return match target.runtime.exec(&target.id, &command, limit).await {
+            Ok((0, _)) => Ok(()),
+            Ok((_, output)) => Err(output.trim_end().to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+    }
+    let asked = tokio::time::timeout(limit, over_network(target, probe));
+    asked
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {limit:?} (context deadline exceeded)")))
+}
+
+async fn over_network(target: &Target, probe: &Probe) -> Result<(), String> {
+    if let Some(http) = &probe.http_get {
+        return http_get(target, http).await;
+    }
+    if let Some(tcp) = &probe.tcp_socket {
+        let address = resolve(target, &tcp.port, tcp.host.as_deref())?;
+        return connect(address).await.map(drop);
+    }
+    if let Some(grpc) = &probe.grpc {
+        let address = resolve(target, &IntOrString::Int(grpc.port), None)?;
+        return grpc_health(address, grpc.service.as_deref().unwrap_or_default()).await;
+    }
+    Err("the probe names no handler that this node knows".to_owned())
+}
+
+/// A port by number or name, and through the address table where it is reached elsewhere.
+fn resolve(target: &Target, port: &IntOrString, host: Option<&str>) -> Result<SocketAddr, String> {
+    let port = match port {
+        IntOrString::Int(0) => first_port(&target.spec),
+        IntOrString::Int(port) => u16::try_from(*port).ok(),
+        IntOrString::String(name) => named_port(&target.spec, name),
+    };
+    let port = port.ok_or("the probe's port is neither a number nor a name of the container's")?;
+    if let Some(host) = host.filter(|host| !host.is_empty()) {
+        let ip: IpAddr = host.parse().map_err(|_| format!("host {host:?} is no IP address"))?;
+        return Ok(SocketAddr::new(ip, port));
+    }
+    if let Some(address) = target.addresses.get(&port) {
+        return Ok(*address);
+    }
+    let ip = target.ip.ok_or("the pod has no IP address yet")?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// Knative leaves the port at 0 where it means the container's only one.
+fn first_port(spec: &Container) -> Option<u16> {
+    let port = spec.ports.iter().flatten().next().map_or(8080, |port| port.container_port);
+    u16::try_from(port).ok()
+}
+
+fn named_port(spec: &Container, name: &str) -> Option<u16> {
+    let named = spec.ports.iter().flatten().find(|port| port.name.as_deref() == Some(name));
+    match named {
+        Some(port) => u16::try_from(port.container_port).ok(),
+        None => name.parse().ok(),
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| {
+        let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+        let why =
+            if refused { "connect: connection refused".to_owned() } else { error.to_string() };
+        format!("dial tcp {address}: {why}")
+    })?;
+    // Not set: a probe is one small write.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> {
+    let https = probe.scheme.as_deref() == Some("HTTPS");
+    if https {
+        return Err("HTTPS probes are not supported by this node".to_owned());
+    }
+    let address = resolve(target, &probe.port, probe.host.as_deref())?;
+    let path = probe.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/");
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let url = format!("http://{address}{path}");
+    let failed = |why: String| format!("Get {url:?}: {why}");
+    let mut request = Request::builder()
+        .uri(&path)
+        .header(http::header::USER_AGENT, USER_AGENT)
+        .header(http::header::ACCEPT, "*/*")
+        .header(http::header::CONNECTION, "close");
+    let mut host = address.to_string();
+    for header in probe.http_headers.iter().flatten() {
+        if header.name.eq_ignore_ascii_case("host") {
+            host.clone_from(&header.value);
+        } else if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(header.name.as_str()),
+            HeaderValue::try_from(header.value.as_str()),
+        ) {
+            request = request.header(name, value);
+        }
+    }
+    let request = request
+        .header(http::header::HOST, host)
+        .body(Full::<Bytes>::default())
+        .map_err(|error| failed(error.to_string()))?;
+    let stream = connect(address).await.map_err(failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let driver = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| failed(error.to_string()));
+    let status = match answer {
+        Ok(answer) => {
+            let status = answer.status();
+            // Read, so that the server is not cut off in the middle of a small answer.
+            let _ = Limited::new(answer.into_body(), BODY_MAX).collect().await;
+            Ok(status)
+        }
+        Err(error) => Err(error),
+    };
+    driver.abort();
+    match status? {
+        status if status.is_success() || status.is_redirection() => Ok(()),
+        status => Err(format!("HTTP probe failed with statuscode: {}", status.as_u16())),
+    }
+}
+
+/// `grpc.health.v1.Health/Check`, whose messages are small enough to write by hand:
+/// the request is field 1 (service, a string), the answer field 1 (status; 1 is SERVING).
+async fn grpc_health(address: SocketAddr, service: &str) -> Result<(), String> {
+    let failed = |why: String| format!("error: health rpc failed at {address}: {why}");
+    let mut message = Vec::new();
+    if !service.is_empty() {
+        let length = u8::try_from(service.len()).ok().filter(|length| *length < 128);
+        let length = length.ok_or_else(|| failed("the service's name is too long".to_owned()))?;
+        message.extend([0x0a, length]);
+        message.extend_from_slice(service.as_bytes());
+    }
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
+    frame.extend(message);
+    let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
+        .header(http::header::CONTENT_TYPE, "application/grpc")
+        .header(http::header::TE, "trailers")
+        .header(http::header::USER_AGENT, USER_AGENT)
+        .body(Full::new(Bytes::from(frame)))
+        .map_err(|error| failed(error.to_string()))?;
+    let stream = connect(address).await.map_err(failed)?;
+    let executor = TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+    let driver = tokio::spawn(connection);
+    let answer = async {
+        let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, BODY_MAX).collect().await;
+        let body = body.map_err(|error| failed(error.to_string()))?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let code = trailers.get("grpc-status").or_else(|| head.headers.get("grpc-status"));
+        let code = code.and_then(|code| code.to_str().ok()).unwrap_or("2").to_owned();
+        Ok::<_, String>((code, body.to_bytes()))
+    }
+    .await;
+    driver.abort();
+    match answer? {
+        (code, _) if code == "12" => Err(failed(
+            "this server does not implement the grpc health protocol \
+             (grpc.health.v1.Health)"
+                .to_owned(),
+        )),
+        (code, body) if code == "0" && body.get(5..) == Some(&[0x08, 1]) => Ok(()),
+        (code, _) => Err(format!(
+            "service unhealthy (responded with something other than SERVING, grpc status {code})"
+        )),
+    }
+}

@@ -1,0 +1,65 @@
+//! Which runtime a machine gets, and why.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::docker::DockerRuntime;
+use super::fake::{FakeRuntime, Script};
+use super::process::ProcessRuntime;
+use super::{ContainerRuntime, Error};
+
+/// As the user asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// Docker where it runs, else processes.
+    #[default]
+    Auto,
+    Docker,
+    Process,
+    Fake,
+}
+
+/// A runtime and a sentence that says why it is this one.
+#[derive(Clone)]
+pub struct Chosen {
+    pub runtime: Arc<dyn ContainerRuntime>,
+    pub why: String,
+}
+
+/// Chooses and opens a runtime. `guard` is the command line that runs `process::guard::run`.
+///
+/// # Errors
+/// If the one that was asked for cannot be had; with `Auto`, if no directory for processes can.
+pub async fn choose(
+    wanted: Wanted,
+    data_dir: &Path,
+    store: &rouse_image::Store,
+    guard: Option<&[OsString]>,
+) -> Result<Chosen, Error> {
+    match wanted {
+        Wanted::Docker => docker(data_dir, store).await,
+        Wanted::Process => process(data_dir, guard, "it was asked for".to_owned()),
+        Wanted::Fake => Ok(Chosen {
+            runtime: Arc::new(FakeRuntime::new(Script::default())),
+            why: "it was asked for".to_owned(),
+        }),
+        Wanted::Auto => match docker(data_dir, store).await {
+            Ok(chosen) => Ok(chosen),
+            Err(error) => process(data_dir, guard, format!("no Docker: {error}")),
+        },
+    }
+}
+
+async fn docker(data_dir: &Path, store: &rouse_image::Store) -> Result<Chosen, Error> {
+    let docker = DockerRuntime::connect(data_dir, store.clone()).await?;
+    Ok(Chosen { why: docker.describe(), runtime: Arc::new(docker) })
+}
+
+fn process(data_dir: &Path, guard: Option<&[OsString]>, why: String) -> Result<Chosen, Error> {
+    let runtime = ProcessRuntime::open(data_dir, guard).map_err(|error| Error::Engine {
+        what: "cannot keep records of pod processes",
+        why: error.to_string(),
+    })?;
+    Ok(Chosen { runtime: Arc::new(runtime), why })
+}

@@ -1,0 +1,92 @@
+//! A container in Docker's words: what is asked for, and what is read from the answer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding, PortMap,
+};
+use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBuilder};
+
+use super::LABEL_DATA_DIR;
+use crate::runtime::ContainerSpec;
+
+/// As the kubelet named its containers: readable, and unique per start.
+pub(super) fn name(spec: &ContainerSpec) -> CreateContainerOptions {
+    let pod = &spec.pod;
+    let name = format!(
+        "rouse_{}_{}_{}_{}_{}",
+        spec.container, pod.name, pod.namespace, pod.uid, spec.restarts
+    );
+    CreateContainerOptionsBuilder::default().name(&name).build()
+}
+
+pub(super) fn body(spec: &ContainerSpec, data_dir: &str, direct: bool) -> ContainerCreateBody {
+    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let labels = [
+        (LABEL_DATA_DIR, data_dir),
+        ("io.kubernetes.pod.name", &spec.pod.name),
+        ("io.kubernetes.pod.namespace", &spec.pod.namespace),
+        ("io.kubernetes.pod.uid", &spec.pod.uid),
+        ("io.kubernetes.container.name", &spec.container),
+    ];
+    let published = if direct { None } else { Some(publish(&spec.ports)) };
+    ContainerCreateBody {
+        // Docker takes 64 bytes; a pod's name may be longer.
+        hostname: Some(spec.pod.name.chars().take(63).collect()),
+        image: Some(spec.image.image.docker_tag()),
+        entrypoint: some(&spec.command),
+        cmd: some(&spec.args),
+        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        working_dir: spec.working_dir.clone(),
+        user: spec.user.map(|user| user.to_string()),
+        exposed_ports: Some(spec.ports.iter().map(|port| format!("{port}/tcp")).collect()),
+        labels: Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        host_config: Some(HostConfig {
+            memory: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
+            // The same: a limit that may be passed by swapping is none.
+            memory_swap: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
+            nano_cpus: spec
+                .cpu_limit_millis
+                .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000_000)),
+            binds: Some(spec.mounts.iter().map(bind).collect()),
+            port_bindings: published,
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn bind(mount: &crate::runtime::Mount) -> String {
+    let mode = if mount.read_only { "ro" } else { "rw" };
+    format!("{}:{}:{mode}", mount.host_path.display(), mount.path)
+}
+
+/// Each port on a free port of loopback.
+fn publish(ports: &[u16]) -> PortMap {
+    let binding =
+        PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some("0".to_owned()) };
+    let each = ports.iter().map(|port| (format!("{port}/tcp"), Some(vec![binding.clone()])));
+    HashMap::from_iter(each)
+}
+
+pub(super) fn ip(inspected: &ContainerInspectResponse) -> Option<IpAddr> {
+    let networks = inspected.network_settings.as_ref()?.networks.as_ref()?;
+    networks.values().find_map(|network| network.ip_address.as_ref()?.parse().ok())
+}
+
+/// Where Docker published the ports.
+pub(super) fn published(inspected: &ContainerInspectResponse) -> BTreeMap<u16, SocketAddr> {
+    let ports = inspected.network_settings.as_ref().and_then(|settings| settings.ports.as_ref());
+    ports
+        .into_iter()
+        .flatten()
+        .filter_map(|(port, bindings)| {
+            let port = port.strip_suffix("/tcp")?.parse().ok()?;
+            let binding = bindings.as_ref()?.first()?;
+            let host = binding.host_ip.as_deref().unwrap_or("127.0.0.1").parse().ok()?;
+            let host_port = binding.host_port.as_deref()?.parse().ok()?;
+            Some((port, SocketAddr::new(host, host_port)))
+        })
+        .collect()
+}

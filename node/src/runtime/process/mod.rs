@@ -1,0 +1,342 @@
+//! Pods as processes of this host, in its network, without any privilege.
+//!
+//! A container is a session of its own: everything that its program starts ends with it. All are
+//! children of one permanent thread (`spawn`) and die with the platform, whatever ends that; what
+//! they started in turn is ended by the `guard`, and by the next start at the latest (`survivors`).
+//! `PORT` names a free port, and the pod's address says where it is.
+//!
+//! What is enforced: the memory limit, by watching resident memory. What is not: CPU, users,
+//! volumes, a file system of its own. The pod says so.
+
+mod exit;
+pub mod guard;
+mod ports;
+mod proc;
+mod spawn;
+mod survivors;
+mod watchdog;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rouse_image::{InPlace, Overrides, command_in_place};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, PodRef, Signal, Started,
+};
+use crate::images::LocalImage;
+use crate::logs::LogStream;
+
+/// The output of a probe's command is kept this far.
+const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
+/// Pods that a laptop can be expected to run as processes.
+const PODS_MAX: u32 = 250;
+
+pub struct ProcessRuntime {
+    home: PathBuf,
+    spawner: spawn::Spawner,
+    survivors: Arc<survivors::Survivors>,
+    ports: ports::Ports,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+    _guard: Option<guard::Guard>,
+}
+
+/// What is kept of a container that runs.
+#[derive(Clone)]
+struct Running {
+    leader: u32,
+    marker: String,
+    image: Arc<LocalImage>,
+    /// Complete, with the platform's own.
+    env: Vec<(String, String)>,
+    working_dir: PathBuf,
+    terminating: Arc<AtomicBool>,
+}
+
+impl ProcessRuntime {
+    /// `data_dir` tells platforms on one host apart. `guard` is a command that runs
+    /// [`guard::run`]; without one, what a program starts in turn outlives a `kill -9` of the
+    /// platform until the next start.
+    ///
+    /// # Errors
+    /// If the directory for its records cannot be made.
+    pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> io::Result<Self> {
+        let home = data_dir.join("pods");
+        let survivors = Arc::new(survivors::Survivors::open(&home)?);
+        let guard = match guard {
+            Some(command) => match guard::Guard::start(command, &home, survivors.instance()) {
+                Ok(guard) => Some(guard),
+                Err(error) => {
+                    tracing::warn!(%error, "the guard of pod processes did not start");
+                    None
+                }
+            },
+            None => None,
+        };
+        Ok(Self {
+            home,
+            spawner: spawn::Spawner::start()?,
+            survivors,
+            ports: ports::Ports::new(),
+            running: Arc::default(),
+            _guard: guard,
+        })
+    }
+
+    fn find(&self, id: &str) -> Option<Running> {
+        self.running.lock().get(id).cloned()
+    }
+
+    async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
+        if let Some(mount) = spec.mounts.first() {
+            return Err(Error::Unsupported(format!(
+                "the process runtime cannot mount volume {:?} at {}: its pods have no file system \
+                 of their own; use --runtime docker, or environment variables",
+                mount.volume, mount.path
+            )));
+        }
+        let marker = self.survivors.marker(&spec.pod, &spec.container);
+        let plan = command_in_place(
+            &spec.image.image,
+            &spec.image.rootfs,
+            &Overrides {
+                command: &spec.command,
+                args: &spec.args,
+                env: &spec.env,
+                working_dir: spec.working_dir.as_deref(),
+            },
+        )
+        .map_err(|error| Error::Start(error.to_string()))?;
+        let env = self.complete_env(&plan, &marker);
+        let mut command = command(&plan.program, &plan.args, &env, &plan.working_dir);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawner.spawn(command).await.map_err(|error| {
+            Error::Start(format!("failed to start {}: {error}", plan.program.display()))
+        })?;
+        let leader = child.id().unwrap_or(0);
+        let record = self.survivors.record(leader);
+        let id = format!("process://{leader}-{}", record.started);
+        let terminating = Arc::new(AtomicBool::new(false));
+        let running = Running {
+            leader,
+            marker,
+            image: Arc::clone(&spec.image),
+            env,
+            working_dir: plan.working_dir,
+            terminating: Arc::clone(&terminating),
+        };
+        self.running.lock().insert(id.clone(), running.clone());
+        let mut pumps = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stdout, stdout)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stderr, stderr)));
+        }
+        let ended = CancellationToken::new();
+        let over_limit = Arc::new(AtomicBool::new(false));
+        if let Some(limit) = spec.memory_limit {
+            let watch = watchdog::watch(leader, limit, Arc::clone(&over_limit));
+            let ended = ended.clone();
+            tokio::spawn(async move { ended.run_until_cancelled(watch).await });
+        }
+        let all = Arc::clone(&self.running);
+        let exit = exit::Waiting {
+            child,
+            leader,
+            marker: running.marker,
+            pumps,
+            terminating,
+            over_limit,
+            memory_limit: spec.memory_limit,
+            grace: spec.grace,
+            log: spec.log,
+            record,
+            _ended: ended.drop_guard(),
+        };
+        let key = id.clone();
+        let exit = async move {
+            let exit = exit.wait().await;
+            all.lock().remove(&key);
+            exit
+        };
+        Ok(Started {
+            id,
+            ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            addresses: spec.reserved,
+            not_enforced: not_enforced(&spec.container, spec.cpu_limit_millis, spec.user),
+            ready_after: None,
+            // Its own task, so that it is waited for whoever holds the future.
+            exit: super::detached(exit),
+        })
+    }
+
+    fn complete_env(&self, plan: &InPlace, marker: &str) -> Vec<(String, String)> {
+        let mut env = plan.env.clone();
+        if !env.iter().any(|(name, _)| name == "HOME") {
+            env.push(("HOME".to_owned(), self.home.display().to_string()));
+        }
+        env.push((survivors::MARKER.to_owned(), marker.to_owned()));
+        env
+    }
+
+    async fn exec_in(
+        &self,
+        id: &str,
+        argv: &[String],
+        limit: Duration,
+    ) -> Result<(i32, String), Error> {
+        let running = self.find(id).ok_or_else(|| Error::Start("it has ended".to_owned()))?;
+        let overrides =
+            Overrides { command: argv, args: &[], env: &running.env, working_dir: None };
+        let plan = command_in_place(&running.image.image, &running.image.rootfs, &overrides)
+            .map_err(|error| Error::Start(error.to_string()))?;
+        let mut command = command(&plan.program, &plan.args, &running.env, &running.working_dir);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child =
+            self.spawner.spawn(command).await.map_err(|e| Error::Start(e.to_string()))?;
+        let session = child.id().unwrap_or(0);
+        let mut output = Vec::new();
+        let asked = tokio::time::timeout(limit, async {
+            if let Some(stdout) = child.stdout.take() {
+                // What cannot be read is only missing from the message.
+                let _ = stdout.take(EXEC_OUTPUT_MAX).read_to_end(&mut output).await;
+            }
+            child.wait().await
+        })
+        .await;
+        proc::kill_session(session, None);
+        let status = match asked {
+            Ok(status) => status.map_err(|error| Error::Start(error.to_string()))?,
+            Err(_) => {
+                let message = format!("command {:?} timed out after {limit:?}", argv.join(" "));
+                return Err(Error::Start(message));
+            }
+        };
+        Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
+    }
+}
+
+fn command(
+    program: &Path,
+    args: &[String],
+    env: &[(String, String)],
+    working_dir: &Path,
+) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(working_dir).env_clear().stdin(Stdio::null());
+    command.envs(env.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+fn not_enforced(container: &str, cpu: Option<u64>, user: Option<i64>) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(millis) = cpu {
+        all.push(format!(
+            "Container {container}: the CPU limit of {millis}m is not enforced by the process \
+             runtime"
+        ));
+    }
+    if let Some(user) = user {
+        all.push(format!(
+            "Container {container}: runAsUser {user} is not applied by the process runtime; it \
+             runs as the user who runs the node"
+        ));
+    }
+    all
+}
+
+impl ContainerRuntime for ProcessRuntime {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            remaps_port: true,
+            memory_limit: true,
+            cpu_limit: false,
+            volumes: false,
+            pods_max: PODS_MAX,
+        }
+    }
+
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(async move { Ok(self.survivors.end_all()) })
+    }
+
+    fn prepare<'a>(&'a self, _image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {
+        // One port is told to the program, as `PORT`. Others are the host's ports of that number.
+        let serving = ports.first().map(|port| (*port, self.ports.reserve(pod, container)));
+        let others = ports.iter().skip(1).map(|port| (*port, *port));
+        serving
+            .into_iter()
+            .filter_map(|(port, free)| Some((port, free?)))
+            .chain(others)
+            .map(|(port, free)| (port, SocketAddr::from((Ipv4Addr::LOCALHOST, free))))
+            .collect()
+    }
+
+    fn release(&self, pod: &PodRef) {
+        self.ports.release(pod);
+    }
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>> {
+        Box::pin(self.start_container(spec))
+    }
+
+    fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let Some(running) = self.find(id) else { return Ok(()) };
+            running.terminating.store(true, Ordering::Relaxed);
+            match signal {
+                Signal::Term => proc::terminate_group(running.leader),
+                Signal::Kill => {
+                    proc::kill_session(running.leader, Some(&running.marker));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.running.lock().remove(id);
+        })
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>> {
+        Box::pin(self.exec_in(id, command, limit))
+    }
+
+    fn listening(&self, id: &str) -> Option<Vec<u16>> {
+        let running = self.find(id)?;
+        Some(proc::listening(running.leader))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Free ports for `PORT`, one per container for as long as its pod is here.
+//!
+//! They are taken from outside the range from which the kernel gives ports to outgoing
+//! connections, so that none is taken by accident between here and the program's own `bind`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+
+use parking_lot::Mutex;
+
+use crate::runtime::PodRef;
+
+/// Below it are ports that people give to their services by hand.
+const LOWEST: u16 = 20_000;
+/// Where the host does not say (the Linux default).
+const EPHEMERAL: (u16, u16) = (32_768, 60_999);
+/// Fewer than that are no range to choose from.
+const ENOUGH: u16 = 1000;
+
+pub(super) struct Ports {
+    range: Range<u16>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u16,
+    by: BTreeMap<(PodRef, String), u16>,
+}
+
+impl Ports {
+    pub(super) fn new() -> Self {
+        let range = range(ephemeral().unwrap_or(EPHEMERAL));
+        // Two platforms on one host begin at different places.
+        let length = u32::from(range.end - range.start);
+        let offset = std::process::id().wrapping_mul(2_654_435_761) % length;
+        let next = range.start + u16::try_from(offset).unwrap_or(0);
+        Self { range, taken: Mutex::new(Taken { next, by: BTreeMap::new() }) }
+    }
+
+    pub(super) fn reserve(&self, pod: &PodRef, container: &str) -> Option<u16> {
+        let key = (pod.clone(), container.to_owned());
+        let mut taken = self.taken.lock();
+        if let Some(port) = taken.by.get(&key) {
+            return Some(*port);
+        }
+        for _ in self.range.clone() {
+            let port = taken.next;
+            taken.next = if port + 1 < self.range.end { port + 1 } else { self.range.start };
+            if !taken.by.values().any(|other| *other == port) && is_free(port) {
+                taken.by.insert(key, port);
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    pub(super) fn release(&self, pod: &PodRef) {
+        self.taken.lock().by.retain(|(owner, _), _| owner != pod);
+    }
+}
+
+/// As a program would bind it: on every address.
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+}
+
+fn ephemeral() -> Option<(u16, u16)> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut parts = text.split_whitespace().map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+/// Beside the ephemeral range where there is room, inside it where there is none.
+fn range((low, high): (u16, u16)) -> Range<u16> {
+    if low >= LOWEST + ENOUGH {
+        LOWEST..low
+    } else if high < u16::MAX - ENOUGH {
+        high + 1..u16::MAX
+    } else {
+        LOWEST..u16::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_lie_outside_the_ephemeral_range() {
+        assert_eq!(range((32_768, 60_999)), 20_000..32_768);
+        assert_eq!(range((1024, 60_999)), 61_000..65_535);
+        assert_eq!(range((1024, 65_535)), 20_000..65_535);
+    }
+
+    #[test]
+    fn a_container_keeps_its_port_and_no_other_gets_it() {
+        let ports = Ports::new();
+        let pod = |uid: &str| PodRef {
+            namespace: "n".to_owned(),
+            name: "p".to_owned(),
+            uid: uid.to_owned(),
+        };
+        let first = ports.reserve(&pod("a"), "user").unwrap();
+        assert_eq!(ports.reserve(&pod("a"), "user"), Some(first));
+        assert_ne!(ports.reserve(&pod("b"), "user"), Some(first));
+        ports.release(&pod("a"));
+        assert_ne!(ports.reserve(&pod("a"), "user"), Some(first), "not again at once");
+    }
+
+    #[test]
+    fn a_port_in_use_is_passed_over() {
+        let ports = Ports::new();
+        let next = ports.taken.lock().next;
+        let holder = TcpListener::bind((Ipv4Addr::UNSPECIFIED, next));
+        let pod = PodRef { namespace: "n".into(), name: "p".into(), uid: "u".into() };
+        assert_ne!(ports.reserve(&pod, "user"), Some(next));
+        drop(holder);
+    }
+}

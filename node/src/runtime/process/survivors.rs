@@ -1,0 +1,130 @@
+//! Who belongs to whom: so that a later start, or the guard, can end what a dead platform left.
+//!
+//! Each run of a platform (an *instance*) has a directory with one file per container, named by the
+//! process id and holding its start time; and each process inherits a marker in its environment.
+//! Either alone can be lost (a program may leave its session, or overwrite its environment).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::proc;
+use crate::runtime::PodRef;
+
+/// The variable that marks every process of a pod.
+pub(super) const MARKER: &str = "ROUSE_CONTAINER";
+const PREFIX: &str = "run-";
+
+pub(super) struct Survivors {
+    home: PathBuf,
+    /// Tells data directories apart.
+    place: String,
+    instance: String,
+}
+
+/// The file of one container; removed when it has ended.
+pub(super) struct Record {
+    path: PathBuf,
+    pub(super) started: u64,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // Left behind it names a process that is no more, which the next start sees.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Survivors {
+    pub(super) fn open(home: &Path) -> io::Result<Self> {
+        fs::create_dir_all(home)?;
+        let home = home.canonicalize()?;
+        let pid = std::process::id();
+        let started = proc::stat(pid).map_or(0, |stat| stat.started);
+        let instance = format!("{}-{pid}-{started}", boot());
+        fs::create_dir_all(home.join(format!("{PREFIX}{instance}")))?;
+        Ok(Self { place: place(&home), instance, home })
+    }
+
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    pub(super) fn marker(&self, pod: &PodRef, container: &str) -> String {
+        format!("{}/{}/{}/{container}", self.place, self.instance, pod.uid)
+    }
+
+    pub(super) fn record(&self, leader: u32) -> Record {
+        let started = proc::stat(leader).map_or(0, |stat| stat.started);
+        let path = self.home.join(format!("{PREFIX}{}", self.instance)).join(leader.to_string());
+        if let Err(error) = fs::write(&path, started.to_string()) {
+            tracing::warn!(%error, path = %path.display(), "cannot record a pod's process");
+        }
+        Record { path, started }
+    }
+
+    /// Ends what other instances of this directory left.
+    pub(super) fn end_all(&self) -> usize {
+        let own = format!("{PREFIX}{}", self.instance);
+        let entries = fs::read_dir(&self.home).into_iter().flatten().flatten();
+        let mut ended = 0;
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if let Some(instance) = name.strip_prefix(PREFIX)
+                && name != own
+            {
+                ended += end(&self.home, &self.place, instance);
+            }
+        }
+        ended
+    }
+}
+
+/// Ends everything of one instance, which must not be running any more.
+pub(super) fn end_instance(home: &Path, instance: &str) -> usize {
+    let Ok(home) = home.canonicalize() else { return 0 };
+    end(&home, &place(&home), instance)
+}
+
+fn end(home: &Path, place: &str, instance: &str) -> usize {
+    let dir = home.join(format!("{PREFIX}{instance}"));
+    let mut ended = 0;
+    if instance.starts_with(&boot()) {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let recorded = fs::read_to_string(entry.path()).ok().and_then(|t| t.parse().ok());
+            // The number may long be another's; then what is left of the session has the marker.
+            if proc::stat(pid).is_some_and(|stat| Some(stat.started) == recorded) {
+                ended += proc::kill_session(pid, None);
+            }
+        }
+        let prefix = format!("{place}/{instance}/");
+        for stat in proc::all() {
+            if !stat.zombie && proc::marker(stat.pid).is_some_and(|m| m.starts_with(&prefix)) {
+                proc::kill(stat.pid);
+                ended += 1;
+            }
+        }
+    }
+    // If it stays, the next start looks at it again.
+    let _ = fs::remove_dir_all(&dir);
+    ended
+}
+
+/// A short name for a directory: FNV-1a of its path.
+fn place(home: &Path) -> String {
+    let bytes = home.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// Process ids and start times mean nothing after a reboot.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.split('-').next().unwrap_or_default().trim().to_owned()
+}
