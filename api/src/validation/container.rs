@@ -128,13 +128,7 @@ fn value_from(source: &Value, config: &ApiConfig) -> FieldErrors {
         return mask(source, &["configMapKeyRef", "secretKeyRef"]);
     }
     let known = ["configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef"];
-    let mut errors = mask(source, &known);
-    for field in ["fieldRef", "resourceFieldRef"] {
-        if source.has(field) {
-            errors.push(FieldError::not_handled(field));
-        }
-    }
-    errors
+    mask(source, &known)
 }
 
 fn env_from(source: &Value) -> FieldErrors {

@@ -395,8 +395,16 @@ fn volumes_and_mounts_are_checked() {
         ),
         (
             json!([{ "name": "v", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }]),
-            mount,
+            mount.clone(),
             "must not set the field(s): volumes[0].projected[0].serviceAccountToken\nnot handled by Rouse yet",
+        ),
+        (
+            json!([{ "name": "v", "projected": { "sources": [{ "downwardAPI": { "items": [
+                { "path": "labels", "fieldRef": { "fieldPath": "metadata.labels" } },
+                { "resourceFieldRef": { "resource": "limits.cpu" } },
+            ] } }] } }]),
+            mount,
+            "missing field(s): volumes[0].projected[0].downwardAPI.items[1].path\nmust not set the field(s): volumes[0].projected[0].downwardAPI.items[1].resourceFieldRef\nnot handled by Rouse yet",
         ),
         (
             json!([{ "name": "v", "emptyDir": {} }]),

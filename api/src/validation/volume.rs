@@ -135,9 +135,16 @@ fn projection(source: &Value) -> FieldErrors {
     for kind in kinds {
         let Some(value) = source.field(kind) else { continue };
         found.push(kind);
-        if matches!(kind, "serviceAccountToken" | "downwardAPI") {
-            errors.push(FieldError::not_handled(kind));
-            continue;
+        match kind {
+            "serviceAccountToken" => {
+                errors.push(FieldError::not_handled(kind));
+                continue;
+            }
+            "downwardAPI" => {
+                errors.within(kind, downward(value));
+                continue;
+            }
+            _ => {}
         }
         let mut within = mask(value, &["items", "name", "optional"]);
         if value.text("name").is_empty() {
@@ -150,6 +157,29 @@ fn projection(source: &Value) -> FieldErrors {
         [] => errors.push(FieldError::missing_one_of(&kinds)),
         [_] => {}
         several => errors.push(FieldError::multiple_one_of(several)),
+    }
+    errors
+}
+
+fn downward(source: &Value) -> FieldErrors {
+    let mut errors = mask(source, &["items"]);
+    for (index, item) in source.list("items").iter().enumerate() {
+        let mut found = mask(item, &["path", "fieldRef", "resourceFieldRef", "mode"]);
+        match (item.has("fieldRef"), item.has("resourceFieldRef")) {
+            (false, false) => {
+                found.push(FieldError::missing_one_of(&["fieldRef", "resourceFieldRef"]));
+            }
+            (true, true) => found.push(FieldError::about(
+                "Within a single item, cannot set both",
+                &["resourceFieldRef", "fieldRef"],
+            )),
+            (false, true) => found.push(FieldError::not_handled("resourceFieldRef")),
+            (true, false) => {}
+        }
+        if item.text("path").is_empty() {
+            found.push(FieldError::missing("path"));
+        }
+        errors.within_index("items", index, found);
     }
     errors
 }

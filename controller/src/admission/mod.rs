@@ -50,10 +50,11 @@ pub struct Rule {
     pub group: &'static str,
     pub versions: &'static [&'static str],
     pub resources: &'static [&'static str],
-    pub operations: &'static [Operation],
+    /// `CREATE`, `UPDATE`, as the API writes them.
+    pub operations: &'static [&'static str],
 }
 
-const WRITES: &[Operation] = &[Operation::Create, Operation::Update];
+const WRITES: &[&str] = &["CREATE", "UPDATE"];
 
 /// The three hooks, in the order in which they are asked.
 #[must_use]
