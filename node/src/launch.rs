@@ -16,10 +16,15 @@ use serde_json::json;
 use crate::agent::Shared;
 use crate::env;
 use crate::images::LocalImage;
+use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::quantity;
 use crate::runtime::{BoxFuture, ContainerSpec, Error, Exit, Mount, PodRef};
 use crate::volumes;
+
+/// As upstream: so much of the log is a termination message.
+const LAST_WORDS_LINES: usize = 80;
+const LAST_WORDS_BYTES: usize = 2048;
 
 /// What a launch came to.
 pub(crate) enum Outcome {
@@ -107,6 +112,7 @@ impl Launch {
         let mounts = self.mounts(&sources).await?;
         let image_id = image.id();
         let spec = self.container_spec(image, vars, own_ports, reserved, mounts)?;
+        let log = spec.log.later();
         let (started, ()) = tokio::join!(
             biased; // the process first: the annotation's write overlaps with its start
             runtime.start(spec),
@@ -121,6 +127,7 @@ impl Launch {
             addresses.extend(started.addresses.clone());
             annotate(&self.shared, &self.pod, &addresses).await;
         }
+        let exit = self.with_last_words(started.exit, log);
         let run = Launched {
             id: started.id,
             image_id,
@@ -131,8 +138,28 @@ impl Launch {
         };
         Ok(Outcome::Running {
             event: Event::Started { container: self.at, run },
-            exit: started.exit,
+            exit,
             ready_after: started.ready_after,
+        })
+    }
+
+    /// `terminationMessagePolicy: FallbackToLogsOnError`: the end of the log is the message.
+    fn with_last_words(
+        &self,
+        exit: BoxFuture<'static, Exit>,
+        log: LogTail,
+    ) -> BoxFuture<'static, Exit> {
+        let policy = self.spec.termination_message_policy.as_deref();
+        if policy != Some("FallbackToLogsOnError") {
+            return exit;
+        }
+        Box::pin(async move {
+            let mut exit = exit.await;
+            if exit.code != 0 && exit.message.is_none() {
+                let words = log.text(LAST_WORDS_LINES, LAST_WORDS_BYTES);
+                exit.message = Some(words).filter(|words| !words.is_empty());
+            }
+            exit
         })
     }
 

@@ -164,11 +164,23 @@ impl LogWriter {
         lines.finish(|whole, text| self.line(stream, whole, text));
     }
 
-    /// The last lines of this run, for `terminationMessagePolicy: FallbackToLogsOnError`.
+    /// What can be read of this run when it has ended; does not keep the log open.
     #[must_use]
-    pub fn tail(&self, lines: usize, bytes: usize) -> String {
-        let path = self.inner.lock().path.clone();
-        read::tail_text(&path, lines, bytes)
+    pub fn later(&self) -> LogTail {
+        LogTail { path: self.inner.lock().path.clone() }
+    }
+}
+
+/// The end of one run's log.
+pub struct LogTail {
+    path: PathBuf,
+}
+
+impl LogTail {
+    /// Its last lines as plain text, at most so many bytes.
+    #[must_use]
+    pub fn text(&self, lines: usize, bytes: usize) -> String {
+        read::tail_text(&self.path, lines, bytes)
     }
 }
 

@@ -50,10 +50,12 @@ pub(super) fn marker(pid: u32) -> Option<String> {
 
 /// The processes of a session, and those that left it but still carry its marker.
 pub(super) fn members(session: u32, marked: Option<&str>) -> Vec<Stat> {
+    // Outside a process namespace of its own a platform may see sessions that it cannot name: 0.
+    let ours = |stat: &Stat| session > 1 && (stat.session == session || stat.pid == session);
     all()
         .filter(|stat| {
             !stat.zombie
-                && (stat.session == session
+                && (ours(stat)
                     || marked.is_some_and(|marked| marker(stat.pid).as_deref() == Some(marked)))
         })
         .collect()
@@ -77,7 +79,6 @@ pub(super) fn terminate_group(leader: u32) {
 pub(super) fn kill_session(session: u32, marked: Option<&str>) -> usize {
     /// A process may fork while it is being looked for; not for ever.
     const ROUNDS_MAX: usize = 16;
-    // Outside a process namespace of its own a platform may see sessions that it cannot name: 0.
     if session <= 1 {
         return 0;
     }

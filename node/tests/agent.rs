@@ -1,0 +1,241 @@
+//! The agent with processes and with scripted pods, against an API of a few lines.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rouse_kit::{Clock, Shutdown};
+use rouse_node::runtime::fake::{FakeRuntime, Script};
+use rouse_node::runtime::process::ProcessRuntime;
+use rouse_node::runtime::{BoxFuture, ContainerRuntime};
+use rouse_node::{Config, ImageError, Images, LocalImage, Node};
+use serde_json::{Value, json};
+use support::{Api, condition, is_ready, waiting};
+
+/// One image that is here, and none that can be pulled.
+struct OneImage(Arc<LocalImage>);
+
+impl Images for OneImage {
+    fn find(&self, reference: &str) -> Result<Option<Arc<LocalImage>>, ImageError> {
+        Ok((reference == self.0.reference).then(|| Arc::clone(&self.0)))
+    }
+
+    fn pull<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
+        Box::pin(async { Err(ImageError::Store("no such image".to_owned())) })
+    }
+}
+
+fn image(rootfs: &Path) -> OneImage {
+    std::fs::create_dir_all(rootfs.join("bin")).unwrap();
+    let digest = rouse_image::Digest::of(b"");
+    OneImage(Arc::new(LocalImage {
+        reference: "app:1".to_owned(),
+        rootfs: rootfs.to_owned(),
+        image: rouse_image::Image {
+            config_digest: digest.clone(),
+            digest,
+            architecture: match std::env::consts::ARCH {
+                "aarch64" => "arm64".to_owned(),
+                _ => "amd64".to_owned(),
+            },
+            entrypoint: Vec::new(),
+            cmd: Vec::new(),
+            env: Vec::new(),
+            working_dir: "/".to_owned(),
+            user: String::new(),
+            exposed_ports: Vec::new(),
+            labels: [].into(),
+            stop_signal: None,
+            layers: Vec::new(),
+        },
+    }))
+}
+
+struct Running {
+    api: Api,
+    dir: tempfile::TempDir,
+    shutdown: Shutdown,
+    node: tokio::task::JoinHandle<()>,
+}
+
+fn start_in(api: Api, dir: tempfile::TempDir, runtime: Arc<dyn ContainerRuntime>) -> Running {
+    let shutdown = Shutdown::new();
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let images = Arc::new(image(&dir.path().join("rootfs")));
+    let node = Node::new(config, api.client(), images, runtime, Clock::system(), shutdown.clone());
+    Running { node: tokio::spawn(node.run()), api, dir, shutdown }
+}
+
+fn processes() -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    start_in(Api::new(), dir, runtime)
+}
+
+fn fakes(script: Script) -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    start_in(Api::new(), dir, Arc::new(FakeRuntime::new(script)))
+}
+
+impl Running {
+    async fn stop(self) -> (Api, tempfile::TempDir) {
+        self.shutdown.cancel();
+        tokio::time::timeout(support::LONG, self.node).await.unwrap().unwrap();
+        (self.api, self.dir)
+    }
+}
+
+/// Serves the working directory on `PORT`, or sleeps a moment first.
+fn server(script: &str) -> Value {
+    json!({"nodeName": "n1", "terminationGracePeriodSeconds": 3, "containers": [{
+        "name": "user", "image": "app:1",
+        "command": ["/bin/sh", "-c", script],
+        "ports": [{"containerPort": 8080}],
+        "env": [{"name": "PORT", "value": "8080"}],
+        "readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
+    }]})
+}
+
+const SERVE: &str = "exec python3 -m http.server --bind 127.0.0.1 $PORT";
+
+#[tokio::test]
+async fn a_pod_becomes_ready_says_where_it_is_and_goes_when_deleted() {
+    let node = processes();
+    node.api.put_pod("web", server(SERVE));
+    node.api.until("web", "ready", is_ready).await;
+    let pod = node.api.pod("web").unwrap();
+    let address = pod["metadata"]["annotations"]["rouse.dev/address"].as_str().unwrap();
+    let address: Value = serde_json::from_str(address).unwrap();
+    let address: std::net::SocketAddr = address["8080"].as_str().unwrap().parse().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+    assert_eq!(pod["status"]["phase"], "Running");
+    assert_eq!(pod["status"]["podIP"], "127.0.0.1");
+    let mut events = node.api.events();
+    events.retain(|event| !event.starts_with("Unhealthy"));
+    events.sort();
+    assert_eq!(
+        events,
+        [
+            "Created: Created container: user",
+            "Pulled: Container image \"app:1\" already present on machine",
+            "Started: Started container user",
+        ]
+    );
+    node.api.delete_pod("web", 3);
+    node.api.until("web", "gone", |pod| pod.is_none()).await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn pods_start_again_with_the_next_run_of_the_platform() {
+    let node = processes();
+    node.api.put_pod("web", server(SERVE));
+    node.api.until("web", "ready", is_ready).await;
+    let (api, dir) = node.stop().await;
+    assert!(is_ready(api.pod("web").as_ref()), "the end of the platform is not the pod's");
+    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    let node = start_in(api, dir, runtime);
+    let again = |pod: Option<&Value>| {
+        is_ready(pod) && pod.unwrap()["status"]["containerStatuses"][0]["restartCount"] == 1
+    };
+    node.api.until("web", "ready again", again).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_port_is_told_on_the_pod() {
+    let node = processes();
+    let script = "exec python3 -u -c \"import socket,time; s=socket.socket(); \
+                  s.bind(('127.0.0.1',0)); s.listen(); time.sleep(600)\"";
+    node.api.put_pod("web", server(script));
+    let told = |pod: Option<&Value>| {
+        condition(pod, "Ready").is_some_and(|ready| ready["reason"] == "PortIgnored")
+    };
+    node.api.until("web", "told", told).await;
+    let ready = condition(node.api.pod("web").as_ref(), "Ready").unwrap();
+    let message = ready["message"].as_str().unwrap();
+    assert!(message.contains("not on PORT="), "{message}");
+    node.api.until_event("PortIgnored").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn variables_come_from_config_maps_once_they_are_there() {
+    let node = processes();
+    let mut spec = server("echo color $COLOR; sleep 600");
+    spec["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "paint"}}]);
+    spec["containers"][0].as_object_mut().unwrap().remove("readinessProbe");
+    node.api.put_pod("web", spec);
+    let refused = |pod: Option<&Value>| waiting(pod) == Some("CreateContainerConfigError");
+    node.api.until("web", "refused", refused).await;
+    node.api.until_event("Error: configmap \"paint\" not found").await;
+    let map = json!({
+        "kind": "ConfigMap", "apiVersion": "v1",
+        "metadata": {"name": "paint"}, "data": {"COLOR": "red"},
+    });
+    node.api.put("/api/v1/namespaces/demo/configmaps/paint", map);
+    node.api.until("web", "ready", is_ready).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_exist_is_an_image_pull_error() {
+    let node = processes();
+    let mut spec = server(SERVE);
+    spec["containers"][0]["image"] = json!("no/such:1");
+    node.api.put_pod("web", spec);
+    node.api.until("web", "refused", |pod| waiting(pod) == Some("ErrImagePull")).await;
+    node.api.until_event("Failed to pull image \"no/such:1\": no such image").await;
+    node.api.delete_pod("web", 30);
+    node.api.until("web", "gone", |pod| pod.is_none()).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_writes_two_statuses_and_its_address() {
+    let node = fakes(Script { ready: Duration::from_millis(200), ..Script::default() });
+    node.api.put_pod("web", server(""));
+    node.api.until("web", "ready", is_ready).await;
+    let log = node.api.log();
+    let statuses = log.iter().filter(|line| line.ends_with("/pods/web/status")).count();
+    assert_eq!(statuses, 2, "running, then ready: {log:#?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_scripted_pods_become_ready_and_go() {
+    let node = fakes(Script { ready: Duration::from_millis(20), ..Script::default() });
+    for n in 0..1000 {
+        node.api.put_pod(&format!("web-{n}"), server(""));
+    }
+    for n in 0..1000 {
+        node.api.until(&format!("web-{n}"), "ready", is_ready).await;
+    }
+    for n in 0..1000 {
+        node.api.delete_pod(&format!("web-{n}"), 30);
+    }
+    for n in 0..1000 {
+        node.api.until(&format!("web-{n}"), "gone", |pod| pod.is_none()).await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_crashing_program_backs_off_and_its_last_words_are_kept() {
+    let node = processes();
+    let mut spec = server("echo cannot load the model >&2; exit 4");
+    spec["containers"][0]["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+    node.api.put_pod("web", spec);
+    node.api.until("web", "backing off", |pod| waiting(pod) == Some("CrashLoopBackOff")).await;
+    let pod = node.api.pod("web").unwrap();
+    let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
+    assert_eq!(last["exitCode"], 4);
+    assert_eq!(last["message"], "cannot load the model\n");
+    node.api
+        .until_event("Back-off restarting failed container user in pod web_demo(uid-web)")
+        .await;
+    node.stop().await;
+}

@@ -1,0 +1,262 @@
+//! An API of a few lines for one node: objects by path, merge patches, and a watch of pods.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Frame;
+use kube::client::Body;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<BoxBody<Bytes, BoxError>>;
+
+/// No step of these tests takes longer, unless it hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+const PODS: &str = "/api/v1/namespaces/demo/pods";
+
+#[derive(Clone)]
+pub(crate) struct Api {
+    objects: Arc<Mutex<Objects>>,
+    changes: broadcast::Sender<String>,
+}
+
+#[derive(Default)]
+struct Objects {
+    by_path: BTreeMap<String, Value>,
+    version: u64,
+    /// Every write, in order: verb and path.
+    log: Vec<String>,
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        Self { objects: Arc::default(), changes: broadcast::channel(1024).0 }
+    }
+
+    pub(crate) fn client(&self) -> kube::Client {
+        let api = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let api = api.clone();
+            async move { api.answer(request).await }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    /// Puts an object as a user would; pods are bound to the node already.
+    pub(crate) fn put(&self, path: &str, object: Value) {
+        let mut objects = self.objects.lock();
+        let kind = if objects.by_path.contains_key(path) { "MODIFIED" } else { "ADDED" };
+        self.store(&mut objects, path, object, kind);
+    }
+
+    pub(crate) fn put_pod(&self, name: &str, spec: Value) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "demo", "uid": format!("uid-{name}")},
+            "spec": spec, "status": {"phase": "Pending"},
+        });
+        self.put(&format!("{PODS}/{name}"), pod);
+    }
+
+    /// Marks a pod as deleted, as the API server does.
+    pub(crate) fn delete_pod(&self, name: &str, grace: i64) {
+        let path = format!("{PODS}/{name}");
+        let mut objects = self.objects.lock();
+        let mut pod = objects.by_path[&path].clone();
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        self.store(&mut objects, &path, pod, "MODIFIED");
+    }
+
+    pub(crate) fn pod(&self, name: &str) -> Option<Value> {
+        self.objects.lock().by_path.get(&format!("{PODS}/{name}")).cloned()
+    }
+
+    /// `reason: message` of all Events, in no particular order.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let objects = self.objects.lock();
+        let events = objects.by_path.iter().filter(|(path, _)| path.contains("/events/"));
+        events.map(|(_, e)| format!("{}: {}", text(&e["reason"]), text(&e["message"]))).collect()
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.objects.lock().log.clone()
+    }
+
+    /// Waits until the pod's object (or its absence) satisfies.
+    pub(crate) async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        good: impl Fn(Option<&Value>) -> bool,
+    ) {
+        let mut changes = self.changes.subscribe();
+        let waited = tokio::time::timeout(LONG, async {
+            while !good(self.pod(name).as_ref()) {
+                // Missed ones do not matter: the object itself is looked at.
+                let _ = changes.recv().await;
+            }
+        });
+        if waited.await.is_err() {
+            panic!("pod {name} is never {what}: {:#?} {:#?}", self.pod(name), self.events());
+        }
+    }
+
+    pub(crate) async fn until_event(&self, what: &str) {
+        let mut changes = self.changes.subscribe();
+        let waited = tokio::time::timeout(LONG, async {
+            while !self.events().iter().any(|event| event.contains(what)) {
+                let _ = changes.recv().await;
+            }
+        });
+        if waited.await.is_err() {
+            panic!("no event {what:?}: {:#?}", self.events());
+        }
+    }
+
+    fn store(&self, objects: &mut Objects, path: &str, mut object: Value, kind: &str) {
+        objects.version += 1;
+        object["metadata"]["resourceVersion"] = json!(objects.version.to_string());
+        if path.starts_with(PODS) {
+            let event = json!({"type": kind, "object": object});
+            // Nobody watches yet.
+            let _ = self.changes.send(format!("{event}\n"));
+        } else {
+            let _ = self.changes.send(String::new());
+        }
+        if kind == "DELETED" {
+            objects.by_path.remove(path);
+        } else {
+            objects.by_path.insert(path.to_owned(), object);
+        }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Answer, BoxError> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let path = head.uri.path().trim_end_matches("/status").to_owned();
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        if head.method == Method::GET && query.contains("watch=true") {
+            return Ok(self.watch());
+        }
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut objects = self.objects.lock();
+        if head.method != Method::GET {
+            objects.log.push(format!("{} {}", head.method, head.uri.path()));
+        }
+        let found = objects.by_path.get(&path).cloned();
+        Ok(match (head.method, found) {
+            (Method::GET, _) if path == "/api/v1/pods" => self.list(&objects),
+            (Method::GET, Some(object)) => respond(200, &object),
+            (Method::POST, _) => {
+                let path = format!("{path}/{}", text(&body["metadata"]["name"]));
+                self.store(&mut objects, &path, body.clone(), "ADDED");
+                respond(201, &body)
+            }
+            (Method::PATCH, Some(mut object)) => {
+                merge(&mut object, &body);
+                self.store(&mut objects, &path, object.clone(), "MODIFIED");
+                respond(200, &object)
+            }
+            (Method::DELETE, Some(object)) => {
+                self.store(&mut objects, &path, object.clone(), "DELETED");
+                respond(200, &object)
+            }
+            (_, _) => respond(
+                404,
+                &json!({
+                    "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound",
+                    "message": format!("{path} not found"),
+                }),
+            ),
+        })
+    }
+
+    fn list(&self, objects: &Objects) -> Answer {
+        let pods = objects.by_path.iter().filter(|(path, _)| path.starts_with(PODS));
+        let items: Vec<&Value> = pods.map(|(_, pod)| pod).collect();
+        let version = objects.version.to_string();
+        respond(
+            200,
+            &json!({
+                "kind": "PodList", "apiVersion": "v1",
+                "metadata": {"resourceVersion": version}, "items": items,
+            }),
+        )
+    }
+
+    fn watch(&self) -> Answer {
+        let (sender, receiver) = tokio::sync::mpsc::channel(64);
+        let mut changes = self.changes.subscribe();
+        tokio::spawn(async move {
+            while let Ok(line) = changes.recv().await {
+                if !line.is_empty() && sender.send(Bytes::from(line)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Response::new(BoxBody::new(Lines(receiver)))
+    }
+}
+
+struct Lines(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// The pod runs and is ready.
+pub(crate) fn is_ready(pod: Option<&Value>) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
+}
+
+pub(crate) fn condition(pod: Option<&Value>, kind: &str) -> Option<Value> {
+    let conditions = pod?["status"]["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind).cloned()
+}
+
+pub(crate) fn waiting(pod: Option<&Value>) -> Option<&str> {
+    pod?["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].as_str()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn respond(status: u16, value: &Value) -> Answer {
+    let body = Full::new(Bytes::from(value.to_string())).map_err(|never| match never {});
+    Response::builder().status(status).body(BoxBody::new(body)).unwrap()
+}
+
+/// RFC 7386.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut target[key.as_str()], value);
+        }
+    }
+}
