@@ -1,5 +1,6 @@
 //! The embedded Kubernetes: API server, built-in controllers, scheduler.
 
+pub mod builtin;
 pub mod kinds;
 pub mod openapi;
 pub mod patch;

@@ -274,6 +274,24 @@ impl Store {
         Ok(Watch::new(self.clone(), name, version, changed, self.shared.durable.subscribe()))
     }
 
+    /// Follows the version up to which everything is ordered.
+    pub(crate) fn ordered(&self) -> signal::Receiver<u64> {
+        self.shared.ordered.subscribe()
+    }
+
+    /// All changes of all resources after `version`, in order, and the version they lead to.
+    pub(crate) fn changes_after(&self, version: u64) -> Result<(Vec<Arc<Event>>, u64), Expired> {
+        let inner = self.shared.inner.read();
+        let mut events = Vec::new();
+        for resource in inner.resources.values() {
+            if *resource.changed.borrow() > version {
+                events.extend(resource.ring.after(version, usize::MAX)?);
+            }
+        }
+        events.sort_by_key(|event| event.version);
+        Ok((events, inner.version))
+    }
+
     fn events_after(
         &self,
         resource: &Arc<str>,

@@ -1,0 +1,280 @@
+//! How many pods each ReplicaSet of a Deployment should have next. Pure.
+//!
+//! Upstream: `pkg/controller/deployment/{rolling,recreate,sync}.go`.
+
+use k8s_openapi::api::apps::v1::DeploymentSpec;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// A ReplicaSet as a rollout sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Set {
+    pub(super) name: String,
+    /// Order of age.
+    pub(super) created: String,
+    pub(super) replicas: i32,
+    pub(super) available: i32,
+    /// Pods that exist, ended ones not counted.
+    pub(super) pods: i32,
+    /// The replicas that its Deployment asked for when it was last scaled.
+    pub(super) desired: Option<i32>,
+}
+
+/// How a Deployment replaces pods.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Strategy {
+    Recreate,
+    Rolling { surge: i32, unavailable: i32 },
+}
+
+/// The strategy, in pods.
+pub(super) fn strategy(spec: &DeploymentSpec) -> Strategy {
+    let replicas = spec.replicas.unwrap_or(1);
+    let Some(strategy) = &spec.strategy else { return rolling(replicas, None, None) };
+    if strategy.type_.as_deref() == Some("Recreate") {
+        return Strategy::Recreate;
+    }
+    let update = strategy.rolling_update.as_ref();
+    let surge = update.and_then(|update| update.max_surge.as_ref());
+    rolling(replicas, surge, update.and_then(|update| update.max_unavailable.as_ref()))
+}
+
+fn rolling(
+    replicas: i32,
+    surge: Option<&IntOrString>,
+    unavailable: Option<&IntOrString>,
+) -> Strategy {
+    let surge = resolve(surge, replicas, true);
+    let mut unavailable = resolve(unavailable, replicas, false);
+    if surge == 0 && unavailable == 0 {
+        // Nothing could ever move.
+        unavailable = 1;
+    }
+    Strategy::Rolling { surge, unavailable: unavailable.min(replicas) }
+}
+
+/// A number, or a percentage of the replicas; a quarter if neither is there.
+fn resolve(value: Option<&IntOrString>, replicas: i32, up: bool) -> i32 {
+    let percent = match value {
+        Some(IntOrString::Int(number)) => return (*number).max(0),
+        Some(IntOrString::String(text)) => text.trim_end_matches('%').parse().unwrap_or(0),
+        None => 25,
+    };
+    let hundredfold = percent * replicas;
+    if up { (hundredfold + 99) / 100 } else { hundredfold / 100 }
+}
+
+/// The most pods that a Deployment may have at a time.
+pub(super) fn most(replicas: i32, strategy: Strategy) -> i32 {
+    match strategy {
+        Strategy::Recreate => replicas,
+        Strategy::Rolling { surge, .. } if replicas > 0 => replicas + surge,
+        Strategy::Rolling { .. } => replicas,
+    }
+}
+
+/// The replicas that a ReplicaSet begins with beside `old` ones; None: not yet.
+pub(super) fn first(replicas: i32, strategy: Strategy, old: &[Set]) -> Option<i32> {
+    match strategy {
+        Strategy::Recreate => {
+            old.iter().all(|set| set.replicas == 0 && set.pods == 0).then_some(replicas)
+        }
+        Strategy::Rolling { .. } => {
+            let there: i32 = old.iter().map(|set| set.replicas).sum();
+            Some(replicas.min((most(replicas, strategy) - there).max(0)))
+        }
+    }
+}
+
+/// The replicas to be, by name of the ReplicaSet; only what changes.
+pub(super) fn next(
+    replicas: i32,
+    strategy: Strategy,
+    new: &Set,
+    old: &[Set],
+) -> Vec<(String, i32)> {
+    let mut old: Vec<Set> = old.to_vec();
+    old.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.name.cmp(&b.name)));
+    match strategy {
+        Strategy::Recreate => recreate(replicas, new, &old),
+        Strategy::Rolling { unavailable, .. } => {
+            if let Some(scaled) = proportional(replicas, most(replicas, strategy), new, &old) {
+                return scaled;
+            }
+            let up = grow(replicas, most(replicas, strategy), new, &old);
+            if !up.is_empty() {
+                return up;
+            }
+            shrink(replicas - unavailable, new, &old)
+        }
+    }
+}
+
+fn recreate(replicas: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
+    let busy: Vec<(String, i32)> =
+        old.iter().filter(|set| set.replicas > 0).map(|set| (set.name.clone(), 0)).collect();
+    if !busy.is_empty() {
+        return busy;
+    }
+    if new.replicas != replicas && old.iter().all(|set| set.pods == 0) {
+        return vec![(new.name.clone(), replicas)];
+    }
+    Vec::new()
+}
+
+/// The replicas changed while several ReplicaSets run: each gets its part of the change.
+fn proportional(replicas: i32, most: i32, new: &Set, old: &[Set]) -> Option<Vec<(String, i32)>> {
+    let active: Vec<&Set> = old.iter().chain([new]).filter(|set| set.replicas > 0).collect();
+    let rescaled = active.iter().any(|set| set.desired.is_some_and(|d| d != replicas));
+    if active.len() < 2 || !rescaled {
+        return None;
+    }
+    let total: i32 = active.iter().map(|set| set.replicas).sum();
+    let change = most - total;
+    let mut left = change;
+    let mut scaled = Vec::new();
+    // The largest first: it takes what rounding leaves, and the newest is the last to shrink.
+    let mut order = active.clone();
+    order.sort_by(|a, b| b.replicas.cmp(&a.replicas).then_with(|| b.created.cmp(&a.created)));
+    for set in &order {
+        let exact = f64::from(set.replicas) * f64::from(change) / f64::from(total.max(1));
+        #[expect(clippy::cast_possible_truncation, reason = "a part of an i32")]
+        let part = exact.round() as i32;
+        let part = if change > 0 { part.clamp(0, left.max(0)) } else { part.clamp(left.min(0), 0) };
+        left -= part;
+        scaled.push((set.name.clone(), (set.replicas + part).max(0)));
+    }
+    if let Some((_, first)) = scaled.first_mut() {
+        *first = (*first + left).max(0);
+    }
+    Some(scaled)
+}
+
+fn grow(replicas: i32, most: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
+    let to = if new.replicas > replicas {
+        replicas
+    } else {
+        let total: i32 = new.replicas + old.iter().map(|set| set.replicas).sum::<i32>();
+        new.replicas + (most - total).clamp(0, replicas - new.replicas)
+    };
+    if to == new.replicas { Vec::new() } else { vec![(new.name.clone(), to)] }
+}
+
+/// Takes from old ReplicaSets what is not needed to keep `least` pods available: first those pods
+/// that do not work anyway.
+fn shrink(least: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
+    let total: i32 = new.replicas + old.iter().map(|set| set.replicas).sum::<i32>();
+    let coming = (new.replicas - new.available).max(0);
+    let mut may_go = total - least - coming;
+    let mut left: Vec<i32> = old.iter().map(|set| set.replicas).collect();
+    for (set, left) in old.iter().zip(&mut left) {
+        let broken = (set.replicas - set.available).clamp(0, may_go.max(0));
+        *left -= broken;
+        may_go -= broken;
+    }
+    let available: i32 = new.available + old.iter().map(|set| set.available).sum::<i32>();
+    let mut spare = (available - least).min(may_go).max(0);
+    for left in &mut left {
+        let part = (*left).min(spare);
+        *left -= part;
+        spare -= part;
+    }
+    old.iter()
+        .zip(left)
+        .filter(|(set, left)| set.replicas != *left)
+        .map(|(set, left)| (set.name.clone(), left))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, replicas: i32, available: i32) -> Set {
+        let created = name.to_owned();
+        Set { name: name.to_owned(), created, replicas, available, pods: replicas, desired: None }
+    }
+
+    const ROLLING: Strategy = Strategy::Rolling { surge: 1, unavailable: 1 };
+
+    fn named(changes: &[(&str, i32)]) -> Vec<(String, i32)> {
+        changes.iter().map(|(name, replicas)| ((*name).to_owned(), *replicas)).collect()
+    }
+
+    #[test]
+    fn percentages_are_of_the_replicas_up_for_surge_and_down_for_unavailable() {
+        let spec = |replicas, surge, unavailable| DeploymentSpec {
+            replicas: Some(replicas),
+            strategy: Some(k8s_openapi::api::apps::v1::DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(k8s_openapi::api::apps::v1::RollingUpdateDeployment {
+                    max_surge: Some(surge),
+                    max_unavailable: Some(unavailable),
+                }),
+            }),
+            ..Default::default()
+        };
+        let percent = |p: &str| IntOrString::String(p.to_owned());
+        let rows = [
+            (10, percent("25%"), percent("25%"), 3, 2),
+            (1, percent("25%"), percent("25%"), 1, 0),
+            (3, IntOrString::Int(0), IntOrString::Int(0), 0, 1),
+            (2, IntOrString::Int(1), IntOrString::Int(5), 1, 2),
+        ];
+        for (replicas, surge, unavailable, up, down) in rows {
+            let found = strategy(&spec(replicas, surge, unavailable));
+            assert_eq!(found, Strategy::Rolling { surge: up, unavailable: down }, "{replicas}");
+        }
+    }
+
+    #[test]
+    fn a_single_set_follows_the_scale() {
+        assert_eq!(next(5, ROLLING, &set("a", 2, 2), &[]), named(&[("a", 5)]));
+        assert_eq!(next(0, ROLLING, &set("a", 2, 2), &[]), named(&[("a", 0)]));
+        assert_eq!(next(2, ROLLING, &set("a", 2, 0), &[]), []);
+    }
+
+    #[test]
+    fn a_rollout_never_leaves_its_bounds_and_ends_with_the_new_set() {
+        let (mut old, mut new) = (set("a", 4, 4), set("b", 1, 0));
+        for _ in 0..50 {
+            for (name, to) in next(4, ROLLING, &new, std::slice::from_ref(&old)) {
+                let target = if name == "a" { &mut old } else { &mut new };
+                target.replicas = to;
+                target.available = target.available.min(to);
+            }
+            assert!(old.replicas + new.replicas <= 5, "{old:?} {new:?}");
+            assert!(old.available + new.available >= 3, "{old:?} {new:?}");
+            new.available = (new.available + 1).min(new.replicas);
+        }
+        assert_eq!((old.replicas, new.replicas), (0, 4));
+    }
+
+    #[test]
+    fn pods_that_do_not_work_go_first() {
+        let old = [set("a", 3, 0), set("b", 3, 3)];
+        let changes = next(5, ROLLING, &set("c", 0, 0), &old);
+        assert_eq!(changes, named(&[("a", 1)]));
+    }
+
+    #[test]
+    fn recreate_waits_until_all_old_pods_are_gone() {
+        let mut old = set("a", 2, 2);
+        let new = set("b", 0, 0);
+        assert_eq!(
+            next(2, Strategy::Recreate, &new, std::slice::from_ref(&old)),
+            named(&[("a", 0)])
+        );
+        old.replicas = 0;
+        assert_eq!(next(2, Strategy::Recreate, &new, std::slice::from_ref(&old)), []);
+        old.pods = 0;
+        assert_eq!(next(2, Strategy::Recreate, &new, &[old]), named(&[("b", 2)]));
+    }
+
+    #[test]
+    fn a_scale_in_the_middle_of_a_rollout_is_shared_out() {
+        let old = Set { desired: Some(10), ..set("a", 8, 8) };
+        let new = Set { desired: Some(10), ..set("b", 3, 0) };
+        let changes = next(20, Strategy::Rolling { surge: 2, unavailable: 1 }, &new, &[old]);
+        assert_eq!(changes, named(&[("a", 16), ("b", 6)]));
+    }
+}

@@ -1,0 +1,83 @@
+//! Events of the built-in controllers: written after everything that somebody waits for.
+
+use serde_json::{Value, json};
+
+use super::objects::{EVENTS, Objects, timestamp};
+use crate::store::Object;
+
+/// How long an Event is kept. Upstream: `--event-ttl`.
+pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Something to tell about an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Notice {
+    pub(super) about: Value,
+    pub(super) component: &'static str,
+    pub(super) warning: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// A reference to an object, as Events carry it.
+pub(super) fn about(object: &Object) -> Value {
+    let value = object.value();
+    json!({
+        "apiVersion": value["apiVersion"], "kind": value["kind"],
+        "name": object.key.name, "namespace": object.key.namespace, "uid": object.uid,
+        "resourceVersion": object.resource_version.to_string(),
+    })
+}
+
+/// Writes an Event, or counts up the same one.
+pub(super) fn write(objects: &Objects, notice: Notice) {
+    let Notice { about, component, warning, reason, message } = notice;
+    let now = timestamp(objects.now());
+    let name = about["name"].as_str().unwrap_or_default();
+    let namespace = match about["namespace"].as_str() {
+        Some(namespace) if !namespace.is_empty() => namespace,
+        Some(_) | None => "default",
+    };
+    // The same words about the same object are one Event.
+    let same = fnv(&format!("{}{reason}{message}", about["uid"]));
+    let name = format!("{name}.{same:016x}");
+    let key = crate::store::Key::new(EVENTS, namespace, &name);
+    let counted = objects.change(&key, |event| {
+        event["count"] = (event["count"].as_i64().unwrap_or(1) + 1).into();
+        event["lastTimestamp"] = now.clone().into();
+    });
+    if counted.is_some() {
+        return;
+    }
+    let event = json!({
+        "metadata": { "name": name, "namespace": namespace },
+        "involvedObject": about, "reason": reason, "message": message,
+        "type": if warning { "Warning" } else { "Normal" },
+        "source": { "component": component }, "reportingComponent": component,
+        "reportingInstance": "", "count": 1, "firstTimestamp": now, "lastTimestamp": now,
+        "eventTime": null,
+    });
+    objects.create(EVENTS, event);
+}
+
+/// Removes what is too old.
+pub(super) fn expire(objects: &Objects) {
+    let now = objects.now();
+    for event in objects.store.list(EVENTS, None).objects {
+        let value = event.value();
+        let last = ["lastTimestamp", "eventTime"]
+            .iter()
+            .find_map(|field| value[*field].as_str())
+            .or_else(|| value["metadata"]["creationTimestamp"].as_str());
+        let last = last.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        if last.is_some_and(|last| last + TTL < now) {
+            objects.delete(&event.key, super::objects::Propagation::Background);
+        }
+    }
+}
+
+/// FNV-1a.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}

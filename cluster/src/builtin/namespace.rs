@@ -1,0 +1,107 @@
+//! Namespaces: what each begins with, and how one ends with everything in it.
+
+use serde_json::{Value, json};
+
+use super::objects::{CONFIG_MAPS, NAMESPACES, Objects, Propagation, SERVICE_ACCOUNTS};
+use crate::store::Key;
+
+const ROOT_CA: &str = "kube-root-ca.crt";
+const FINALIZER: &str = "kubernetes";
+
+/// Brings a namespace to what it should be.
+pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) {
+    let Some(namespace) = objects.store.get(key) else { return };
+    if namespace.deletion_timestamp.is_none() {
+        equip(objects, &key.name, ca);
+        return;
+    }
+    let left = clear(objects, &key.name);
+    objects.change(key, |namespace| {
+        namespace["status"]["phase"] = "Terminating".into();
+        if left.is_empty() {
+            finish(namespace);
+        } else {
+            namespace["status"]["conditions"] = remaining(namespace, &left);
+        }
+    });
+}
+
+/// What every namespace has.
+fn equip(objects: &Objects, namespace: &str, ca: &str) {
+    let account = Key::new(SERVICE_ACCOUNTS, namespace, "default");
+    if objects.store.get(&account).is_none() {
+        let meta = json!({ "name": "default", "namespace": namespace });
+        objects.create(SERVICE_ACCOUNTS, json!({ "metadata": meta }));
+    }
+    let root = Key::new(CONFIG_MAPS, namespace, ROOT_CA);
+    let data = json!({ "ca.crt": ca });
+    let changed = objects.change(&root, |map| map["data"] = data.clone());
+    if changed.is_none() {
+        let meta = json!({
+            "name": ROOT_CA, "namespace": namespace,
+            "annotations": { "kubernetes.io/description": "the CA that the API server's certificate is signed by" },
+        });
+        objects.create(CONFIG_MAPS, json!({ "metadata": meta, "data": data }));
+    }
+}
+
+/// Deletes what is in a namespace. Gives what is still there: resource and finalizers.
+fn clear(objects: &Objects, namespace: &str) -> Vec<(String, Vec<String>)> {
+    let mut left = Vec::new();
+    for resource in objects.store.resources() {
+        if &*resource == NAMESPACES {
+            continue;
+        }
+        for object in objects.store.list(&resource, Some(namespace)).objects {
+            objects.delete(&object.key, Propagation::Background);
+            if let Some(object) = objects.store.get(&object.key) {
+                left.push((resource.to_string(), object.finalizers.clone()));
+            }
+        }
+    }
+    left
+}
+
+fn finish(namespace: &mut Value) {
+    if let Some(finalizers) = namespace["spec"]["finalizers"].as_array_mut() {
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+    }
+}
+
+/// Conditions that say what a deletion waits for.
+fn remaining(namespace: &Value, left: &[(String, Vec<String>)]) -> Value {
+    let count = |items: &mut dyn Iterator<Item = String>| {
+        let mut counts: std::collections::BTreeMap<String, usize> = Default::default();
+        for item in items {
+            *counts.entry(item).or_default() += 1;
+        }
+        counts
+    };
+    let resources = count(&mut left.iter().map(|(resource, _)| resource.clone()));
+    let finalizers = count(&mut left.iter().flat_map(|(_, finalizers)| finalizers.clone()));
+    let since = &namespace["metadata"]["deletionTimestamp"];
+    let list = |counts: &std::collections::BTreeMap<String, usize>, word: &str| {
+        let items: Vec<String> = counts
+            .iter()
+            .map(|(item, many)| format!("{item} {word} {many} resource instances"))
+            .collect();
+        items.join(", ")
+    };
+    let mut conditions = vec![json!({
+        "type": "NamespaceContentRemaining", "status": "True", "reason": "SomeResourcesRemain",
+        "message": format!("Some resources are remaining: {}", list(&resources, "has")),
+        "lastTransitionTime": since,
+    })];
+    if !finalizers.is_empty() {
+        conditions.push(json!({
+            "type": "NamespaceFinalizersRemaining", "status": "True",
+            "reason": "SomeFinalizersRemain",
+            "message": format!(
+                "Some content in the namespace has finalizers remaining: {}",
+                list(&finalizers, "in")
+            ),
+            "lastTransitionTime": since,
+        }));
+    }
+    conditions.into()
+}

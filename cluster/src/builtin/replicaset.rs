@@ -1,0 +1,289 @@
+//! ReplicaSet: as many pods as it asks for.
+//!
+//! Upstream: `pkg/controller/replicaset/replica_set.go`, `pkg/controller/controller_utils.go`.
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use super::event::{self, Notice};
+use super::objects::{Objects, PODS, Propagation, suffix};
+use crate::store::{Key, Object};
+
+const COMPONENT: &str = "replicaset-controller";
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// What to do about the pods of a ReplicaSet.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    pub(super) create: usize,
+    /// Names.
+    pub(super) delete: Vec<String>,
+}
+
+/// Compares what is asked for with the pods that are there.
+pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
+    if set.metadata.deletion_timestamp.is_some() {
+        return Plan::default();
+    }
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = usize::try_from(wanted).unwrap_or(0);
+    let mut active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
+    let create = wanted.saturating_sub(active.len());
+    active.sort_by(|a, b| departure(a, b));
+    let surplus = active.len().saturating_sub(wanted);
+    let delete = active.into_iter().take(surplus).filter_map(|pod| pod.metadata.name.clone());
+    Plan { create, delete: delete.collect() }
+}
+
+/// Neither ended nor being deleted.
+pub(super) fn is_active(pod: &Pod) -> bool {
+    !has_ended(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+/// Since when a pod is Ready.
+pub(super) fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True")?;
+    Some(ready.last_transition_time.as_ref().map_or(Timestamp::MIN, |time| time.0))
+}
+
+/// Which of two pods is deleted first: on no node, pending, not ready, cheap, shortly ready, often
+/// restarted, young.
+fn departure(a: &Pod, b: &Pod) -> Ordering {
+    let scheduled = |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let rank = |pod: &Pod| match phase(pod) {
+        "Pending" | "" => 0,
+        "Unknown" => 1,
+        _ => 2,
+    };
+    scheduled(a)
+        .cmp(&scheduled(b))
+        .then_with(|| rank(a).cmp(&rank(b)))
+        .then_with(|| ready_since(a).is_some().cmp(&ready_since(b).is_some()))
+        .then_with(|| cost(a).cmp(&cost(b)))
+        .then_with(|| ready_since(b).cmp(&ready_since(a)))
+        .then_with(|| restarts(b).cmp(&restarts(a)))
+        .then_with(|| created(b).cmp(&created(a)))
+        .then_with(|| a.metadata.name.cmp(&b.metadata.name))
+}
+
+fn cost(pod: &Pod) -> i32 {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations.and_then(|a| a.get(DELETION_COST)).and_then(|v| v.parse().ok()).unwrap_or(0)
+}
+
+fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.into_iter().flatten().map(|status| status.restart_count).max().unwrap_or(0)
+}
+
+fn created(pod: &Pod) -> Option<Timestamp> {
+    pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
+}
+
+/// The status, and when it changes by time alone.
+pub(super) fn status(
+    set: &ReplicaSet,
+    pods: &[Pod],
+    now: Timestamp,
+) -> (ReplicaSetStatus, Option<Timestamp>) {
+    let spec = set.spec.as_ref();
+    let min_ready = spec.and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
+    let min_ready = jiff::SignedDuration::from_secs(i64::from(min_ready));
+    let labels = spec.and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone());
+    let labels = labels.unwrap_or_default();
+    let active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
+    let terminating = pods.iter().filter(|pod| !has_ended(pod) && !is_active(pod)).count();
+    let labelled = active.iter().filter(|pod| {
+        let found = pod.metadata.labels.as_ref();
+        labels.iter().all(|(k, v)| found.and_then(|found| found.get(k)) == Some(v))
+    });
+    let ready: Vec<Timestamp> = active.iter().filter_map(|pod| ready_since(pod)).collect();
+    let matures = |since: &Timestamp| {
+        if min_ready.is_zero() { *since } else { since.saturating_add(min_ready).unwrap_or(*since) }
+    };
+    let available = ready.iter().filter(|since| matures(since) <= now).count();
+    let next = ready.iter().map(matures).filter(|at| *at > now).min();
+    let status = ReplicaSetStatus {
+        replicas: count(active.len()),
+        fully_labeled_replicas: some(labelled.count()),
+        ready_replicas: some(ready.len()),
+        available_replicas: some(available),
+        terminating_replicas: some(terminating),
+        observed_generation: set.metadata.generation,
+        conditions: set.status.as_ref().and_then(|status| status.conditions.clone()),
+    };
+    (status, next)
+}
+
+pub(super) fn count(many: usize) -> i32 {
+    i32::try_from(many).unwrap_or(i32::MAX)
+}
+
+/// A count that is left out when it is zero, as Go does.
+fn some(many: usize) -> Option<i32> {
+    (many > 0).then(|| count(many))
+}
+
+/// A new pod of a ReplicaSet.
+pub(super) fn pod(set: &Value) -> Value {
+    let template = &set["spec"]["template"];
+    let name = set["metadata"]["name"].as_str().unwrap_or_default();
+    let mut meta = json!({
+        "name": format!("{name}-{}", suffix()),
+        "generateName": format!("{name}-"),
+        "namespace": set["metadata"]["namespace"],
+        "ownerReferences": [{
+            "apiVersion": set["apiVersion"], "kind": set["kind"], "name": name,
+            "uid": set["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
+        }],
+    });
+    for field in ["labels", "annotations", "finalizers"] {
+        if !template["metadata"][field].is_null() {
+            meta[field] = template["metadata"][field].clone();
+        }
+    }
+    json!({ "metadata": meta, "spec": template["spec"] })
+}
+
+/// Brings the number of pods to what is asked for. Gives the new pods, and what to tell.
+pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
+    let Some(object) = objects.store.get(key) else { return Default::default() };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Default::default() };
+    let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
+    let plan = desired(&set, &pods);
+    let mut notices = Vec::new();
+    let mut created = Vec::new();
+    let value = if plan.create > 0 { object.value() } else { Value::Null };
+    for _ in 0..plan.create {
+        // A name that is taken is tried again in the next pass.
+        let Some(pod) = objects.create(PODS, pod(&value)) else { continue };
+        let message = format!("Created pod: {}", pod.key.name);
+        notices.push(notice(&object, "SuccessfulCreate", message));
+        created.push(pod.key.clone());
+    }
+    for name in plan.delete {
+        objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background);
+        notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
+    }
+    (created, notices)
+}
+
+fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
+    let about = event::about(set);
+    Notice { about, component: COMPONENT, warning: false, reason, message }
+}
+
+/// Writes the status. Gives when to look again without an event.
+pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
+    let set: ReplicaSet = objects.get(key)?;
+    let pods: Vec<Pod> = objects.controlled(PODS, set.metadata.uid.as_deref()?);
+    let (status, next) = status(&set, &pods, objects.now());
+    objects.set_status(key, &status);
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(replicas: i32) -> ReplicaSet {
+        serde_json::from_value(json!({
+            "metadata": { "name": "web-abc", "generation": 4 },
+            "spec": { "replicas": replicas, "selector": {},
+                "template": { "metadata": { "labels": { "app": "web" } } } },
+        }))
+        .unwrap()
+    }
+
+    /// A pod by name, node, phase, second since when it is ready, and deletion cost.
+    fn a(name: &str, node: &str, phase: &str, ready: Option<i64>, cost: &str) -> Pod {
+        let since = ready.map(|s| Timestamp::from_second(s).unwrap().to_string());
+        let conditions = since.map(
+            |since| json!([{ "type": "Ready", "status": "True", "lastTransitionTime": since }]),
+        );
+        let mut pod = json!({
+            "metadata": { "name": name, "labels": { "app": "web" },
+                "annotations": { DELETION_COST: cost } },
+            "spec": { "containers": [] },
+            "status": { "phase": phase, "conditions": conditions.unwrap_or(json!([])) },
+        });
+        if !node.is_empty() {
+            pod["spec"]["nodeName"] = node.into();
+        }
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn missing_pods_are_created_and_those_that_ended_replaced() {
+        let pods = [a("p", "n", "Running", Some(1), "0"), a("q", "n", "Failed", None, "0")];
+        assert_eq!(desired(&set(3), &pods), Plan { create: 2, delete: vec![] });
+    }
+
+    #[test]
+    fn pods_go_by_node_phase_readiness_cost_and_age() {
+        let pods = [
+            a("old", "n", "Running", Some(100), "0"),
+            a("young", "n", "Running", Some(200), "0"),
+            a("cheap", "n", "Running", Some(50), "-1000"),
+            a("unready", "n", "Running", None, "0"),
+            a("pending", "n", "Pending", None, "0"),
+            a("nowhere", "", "Pending", None, "0"),
+        ];
+        let order = ["nowhere", "pending", "unready", "cheap", "young", "old"];
+        for left in 0..=pods.len() {
+            let plan = desired(&set(i32::try_from(left).unwrap()), &pods);
+            assert_eq!(plan.delete, order[..pods.len() - left], "{left} left");
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_deleted_makes_no_pods() {
+        let mut set = set(3);
+        set.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(desired(&set, &[]), Plan::default());
+    }
+
+    #[test]
+    fn a_ready_pod_is_available_after_its_time() {
+        let mut set = set(2);
+        set.spec.as_mut().unwrap().min_ready_seconds = Some(10);
+        let pods = [a("p", "n", "Running", Some(100), "0"), a("q", "n", "Pending", None, "0")];
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (early, next) = status(&set, &pods, at(105));
+        assert_eq!((early.replicas, early.ready_replicas), (2, Some(1)));
+        assert_eq!((early.available_replicas, next), (None, Some(at(110))));
+        let (late, next) = status(&set, &pods, at(110));
+        assert_eq!((late.available_replicas, next), (Some(1), None));
+        assert_eq!(late.observed_generation, Some(4));
+    }
+
+    #[test]
+    fn a_pod_is_stamped_from_the_template_and_owned() {
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "metadata": { "name": "web-abc", "namespace": "shop", "uid": "u" },
+            "spec": { "template": { "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "c" }] } } },
+        });
+        let pod = pod(&set);
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        assert!(name.starts_with("web-abc-") && name.len() == "web-abc-".len() + 5, "{name}");
+        assert_eq!(pod["metadata"]["namespace"], "shop");
+        assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], "u");
+        assert_eq!(pod["spec"]["containers"][0]["name"], "c");
+    }
+}

@@ -1,0 +1,108 @@
+//! Where pods go, and why they go nowhere.
+
+use super::*;
+
+fn node(name: &str, change: &Value) -> Seat {
+    let mut node = json!({
+        "metadata": { "name": name, "labels": { "disk": "ssd" } },
+        "spec": {},
+        "status": {
+            "conditions": [{ "type": "Ready", "status": "True" }],
+            "allocatable": { "cpu": "2", "memory": "4Gi", "pods": "3" },
+        },
+    });
+    for (path, value) in change.as_object().unwrap() {
+        *node.pointer_mut(path).unwrap() = value.clone();
+    }
+    let node = serde_json::from_value(node).unwrap();
+    Seat { node, used: Amounts::new(), ports: Vec::new() }
+}
+
+fn pod(cpu: &str, change: &Value) -> Pod {
+    let mut spec = json!({
+        "containers": [{ "name": "c", "resources": { "requests": { "cpu": cpu } } }],
+    });
+    for (field, value) in change.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    serde_json::from_value(json!({ "metadata": { "name": "p" }, "spec": spec })).unwrap()
+}
+
+#[test]
+fn a_pod_goes_to_the_node_with_the_most_room() {
+    let mut busy = node("a", &json!({}));
+    busy.used.insert("cpu".to_owned(), 1000);
+    let seats = [busy, node("b", &json!({}))];
+    assert_eq!(place(&pod("500m", &json!({})), &seats), Placement::Node("b".to_owned()));
+}
+
+#[test]
+fn a_pod_that_fits_nowhere_is_told_why() {
+    let full = || {
+        let mut seat = node("a", &json!({}));
+        seat.used.insert("pods".to_owned(), 3000);
+        seat
+    };
+    let taints = json!([{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }]);
+    let nothing = json!({});
+    let rows = [
+        ("3", &nothing, vec![node("a", &nothing)], "0/1 nodes are available: 1 Insufficient cpu."),
+        ("1", &nothing, vec![], "no nodes available to schedule pods"),
+        (
+            "1",
+            &json!({ "nodeSelector": { "disk": "tape" } }),
+            vec![node("a", &nothing), node("b", &nothing)],
+            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+        ),
+        ("1", &nothing, vec![full()], "0/1 nodes are available: 1 Too many pods."),
+        (
+            "1",
+            &nothing,
+            vec![node("a", &json!({ "/spec": { "taints": taints } }))],
+            "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}.",
+        ),
+        (
+            "9",
+            &nothing,
+            vec![node("a", &nothing), node("b", &json!({ "/spec": { "unschedulable": true } }))],
+            "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.",
+        ),
+        (
+            "1",
+            &nothing,
+            vec![node("a", &json!({ "/status/conditions": [] }))],
+            "0/1 nodes are available: 1 node(s) had untolerated taint \
+             {node.kubernetes.io/not-ready: }.",
+        ),
+    ];
+    for (cpu, change, seats, message) in rows {
+        let found = place(&pod(cpu, change), &seats);
+        assert_eq!(found, Placement::Unschedulable(message.to_owned()));
+    }
+}
+
+#[test]
+fn a_taint_is_tolerated_by_key_value_and_effect() {
+    let taints = json!([{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }]);
+    let seats = [node("a", &json!({ "/spec": { "taints": taints } }))];
+    let rows = [
+        (json!({ "key": "gpu", "operator": "Exists" }), true),
+        (json!({ "key": "gpu", "value": "yes", "effect": "NoSchedule" }), true),
+        (json!({ "operator": "Exists" }), true),
+        (json!({ "key": "gpu", "value": "no" }), false),
+        (json!({ "key": "gpu", "operator": "Exists", "effect": "NoExecute" }), false),
+    ];
+    for (toleration, fits) in rows {
+        let found = place(&pod("1", &json!({ "tolerations": [toleration.clone()] })), &seats);
+        assert_eq!(found == Placement::Node("a".to_owned()), fits, "{toleration}");
+    }
+}
+
+#[test]
+fn an_init_container_counts_where_it_asks_for_more() {
+    let init =
+        json!([{ "name": "i", "resources": { "requests": { "cpu": "2", "memory": "1Mi" } } }]);
+    let spec = pod("500m", &json!({ "initContainers": init })).spec.unwrap();
+    let wanted = requests(&spec);
+    assert_eq!((wanted["cpu"], wanted["memory"], wanted["pods"]), (2000, 1_048_576_000, 1000));
+}
