@@ -12,6 +12,7 @@
 //!
 //! Invariant: a step decides by the store as it is, never by the event that named the object.
 
+mod adopt;
 mod deployment;
 mod endpoints;
 mod event;

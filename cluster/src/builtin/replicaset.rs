@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
+use super::adopt::adopt;
 use super::event::{self, Notice};
 use super::objects::{Objects, PODS, Propagation, suffix};
 use crate::store::{Key, Object};
@@ -162,6 +163,9 @@ pub(super) fn pod(set: &Value) -> Value {
 pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
     let Some(object) = objects.store.get(key) else { return Default::default() };
     let Ok(set) = object.decode::<ReplicaSet>() else { return Default::default() };
+    if let Some(spec) = &set.spec {
+        adopt(objects, &object, PODS, &spec.selector);
+    }
     let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
     let plan = desired(&set, &pods);
     let mut notices = Vec::new();

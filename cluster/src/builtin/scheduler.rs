@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, Pod, PodSpec, Taint, Toleration};
 use serde_json::{Value, json};
 
 use super::event::{self, Notice};
@@ -93,13 +93,49 @@ fn problems(spec: &PodSpec, wanted: &Amounts, seat: &Seat) -> Vec<String> {
         .iter()
         .flatten()
         .all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value));
-    if !selected {
+    if !selected || !affine(spec, node) {
         return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
     }
     if ports(spec).iter().any(|port| seat.ports.contains(port)) {
         return vec!["node(s) didn't have free ports for the requested pod ports".to_owned()];
     }
     lacking(wanted, seat)
+}
+
+/// Whether a node is one of those that the pod must be on. Preferences do not count: there is
+/// mostly one node.
+fn affine(spec: &PodSpec, node: &Node) -> bool {
+    let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required =
+        affinity.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
+    let Some(required) = required else { return true };
+    let labels = node.metadata.labels.clone().unwrap_or_default();
+    let name = node.metadata.name.clone().unwrap_or_default();
+    let fields = BTreeMap::from([("metadata.name".to_owned(), name)]);
+    required.node_selector_terms.iter().any(|term| {
+        let of_labels = term.match_expressions.as_deref().unwrap_or_default();
+        let of_fields = term.match_fields.as_deref().unwrap_or_default();
+        (!of_labels.is_empty() || !of_fields.is_empty())
+            && of_labels.iter().all(|rule| fits(rule, &labels))
+            && of_fields.iter().all(|rule| fits(rule, &fields))
+    })
+}
+
+fn fits(rule: &NodeSelectorRequirement, values: &BTreeMap<String, String>) -> bool {
+    let value = values.get(&rule.key);
+    let listed = value.is_some_and(|value| rule.values.iter().flatten().any(|v| v == value));
+    let number = |text: Option<&String>| text.and_then(|text| text.parse::<i64>().ok());
+    let limit = number(rule.values.as_ref().and_then(|values| values.first()));
+    let numbers = number(value).zip(limit);
+    match rule.operator.as_str() {
+        "In" => listed,
+        "NotIn" => !listed,
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        "Gt" => numbers.is_some_and(|(value, limit)| value > limit),
+        "Lt" => numbers.is_some_and(|(value, limit)| value < limit),
+        _ => false,
+    }
 }
 
 fn lacking(wanted: &Amounts, seat: &Seat) -> Vec<String> {

@@ -99,6 +99,34 @@ fn a_taint_is_tolerated_by_key_value_and_effect() {
 }
 
 #[test]
+fn a_required_affinity_names_the_nodes_that_will_do() {
+    let seats = [node("a", &json!({}))];
+    let rows = [
+        (
+            json!({ "matchExpressions": [{ "key": "disk", "operator": "In", "values": ["ssd"] }] }),
+            true,
+        ),
+        (
+            json!({ "matchExpressions": [{ "key": "disk", "operator": "NotIn", "values": ["ssd"] }] }),
+            false,
+        ),
+        (json!({ "matchExpressions": [{ "key": "gpu", "operator": "Exists" }] }), false),
+        (
+            json!({ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["a"] }] }),
+            true,
+        ),
+        (json!({}), false),
+    ];
+    for (term, fits) in rows {
+        let required = json!({ "nodeSelectorTerms": [term] });
+        let affinity = json!({ "affinity": { "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": required } } });
+        let found = place(&pod("1", &affinity), &seats);
+        assert_eq!(found == Placement::Node("a".to_owned()), fits, "{term}");
+    }
+}
+
+#[test]
 fn an_init_container_counts_where_it_asks_for_more() {
     let init =
         json!([{ "name": "i", "resources": { "requests": { "cpu": "2", "memory": "1Mi" } } }]);

@@ -243,6 +243,14 @@ fn orphans_stay_without_their_owner() {
     assert_eq!(sets.len(), 1);
     assert_eq!(sets[0]["metadata"]["ownerReferences"], Value::Null);
     assert_eq!(cluster.all(PODS).len(), 1);
+    let pod = cluster.all(PODS)[0]["metadata"]["name"].clone();
+    let again = cluster.deployment("web", 1, "one");
+    cluster.settle();
+    let sets = cluster.all(REPLICA_SETS);
+    assert_eq!(sets.len(), 1, "the next Deployment takes the set over");
+    let uid = cluster.get(&again)["metadata"]["uid"].clone();
+    assert_eq!(sets[0]["metadata"]["ownerReferences"][0]["uid"], uid);
+    assert_eq!(cluster.all(PODS)[0]["metadata"]["name"], pod);
 }
 
 #[test]

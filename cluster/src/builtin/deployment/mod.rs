@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
 use self::rollout::{Set, Strategy};
+use super::adopt::adopt;
 use super::event::{self, Notice};
 use super::objects::{DEPLOYMENTS, Objects, PODS, Propagation, REPLICA_SETS};
 use super::replicaset::has_ended;
@@ -95,6 +96,11 @@ fn revision(set: &Value) -> i64 {
 /// Brings the ReplicaSets on. Gives those that changed, and what to tell.
 pub(super) fn roll(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
     let (mut changed, mut notices) = (Vec::new(), Vec::new());
+    if let Some(object) = objects.store.get(key)
+        && let Ok(Deployment { spec: Some(spec), .. }) = object.decode()
+    {
+        adopt(objects, &object, REPLICA_SETS, &spec.selector);
+    }
     let Some(seen) = observe(objects, key) else { return (changed, notices) };
     let spec = seen.deployment.spec.as_ref();
     if seen.deployment.metadata.deletion_timestamp.is_some() {
