@@ -303,7 +303,9 @@ impl Revision {
             Some(count) => *count == 0,
             None => silent_is_empty,
         };
-        if self.present.values().all(empty) { Load::Empty } else { Load::Busy }
+        // Before its first report, an activator may hold requests that nobody has heard of.
+        let heard = !self.present.is_empty() || silent_is_empty;
+        if heard && self.present.values().all(empty) { Load::Empty } else { Load::Busy }
     }
 
     /// The scale was written.
@@ -315,6 +317,10 @@ impl Revision {
 
     /// A mark was written or removed.
     pub fn marked(&mut self, pod: &str, marked: Option<Timestamp>) {
+        // What was said of an earlier mark says nothing of this one.
+        for present in self.present.values_mut() {
+            present.draining.remove(pod);
+        }
         if let Some(pod) = self.pods.get_mut(pod) {
             pod.marked = marked;
         }
