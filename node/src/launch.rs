@@ -32,6 +32,22 @@ pub(crate) enum Outcome {
     Not(Event),
 }
 
+/// Why it was not started.
+enum Failure {
+    /// Something in the spec cannot be resolved now: the kubelet's word, and a sentence.
+    Refused(&'static str, String),
+    NotStarted(String),
+}
+
+impl Failure {
+    fn event(self, container: Index) -> Event {
+        match self {
+            Self::Refused(reason, message) => Event::Refused { container, reason, message },
+            Self::NotStarted(message) => Event::StartFailed { container, message },
+        }
+    }
+}
+
 /// One container to launch.
 pub(crate) struct Launch {
     pub(crate) shared: Arc<Shared>,
@@ -72,16 +88,12 @@ impl Launch {
             Ok(Some(image)) => image,
             Ok(None) => return Outcome::Not(Event::ImageMissing(self.at)),
             Err(error) => {
-                return Outcome::Not(Event::Refused {
-                    container: self.at,
-                    reason: "InvalidImageName",
-                    message: error,
-                });
+                return Outcome::Not(Failure::Refused("InvalidImageName", error).event(self.at));
             }
         };
         match self.start(image).await {
             Ok(outcome) => outcome,
-            Err(event) => Outcome::Not(event),
+            Err(failure) => Outcome::Not(failure.event(self.at)),
         }
     }
 
@@ -93,7 +105,7 @@ impl Launch {
         self.shared.images.find(reference).map_err(|error| error.to_string())
     }
 
-    async fn start(&self, image: Arc<LocalImage>) -> Result<Outcome, Event> {
+    async fn start(&self, image: Arc<LocalImage>) -> Result<Outcome, Failure> {
         let runtime = &self.shared.runtime;
         let own_ports = ports(&self.spec);
         // Of all containers, for the annotation is written whole.
@@ -108,7 +120,7 @@ impl Launch {
             overrides.insert("PORT".to_owned(), address.port().to_string());
         }
         let vars = env::resolve(&self.pod, &self.spec, &sources, &overrides)
-            .map_err(|message| self.refused("CreateContainerConfigError", message))?;
+            .map_err(|message| Failure::Refused("CreateContainerConfigError", message))?;
         let mounts = self.mounts(&sources).await?;
         let image_id = image.id();
         let spec = self.container_spec(image, vars, own_ports, reserved, mounts)?;
@@ -119,9 +131,9 @@ impl Launch {
             annotate(&self.shared, &self.pod, &addresses),
         );
         let started = started.map_err(|error| match error {
-            Error::Unsupported(message) => self.refused("CreateContainerConfigError", message),
-            Error::Start(message) => Event::StartFailed { container: self.at, message },
-            Error::Engine { .. } => self.refused("CreateContainerError", error.to_string()),
+            Error::Unsupported(message) => Failure::Refused("CreateContainerConfigError", message),
+            Error::Start(message) => Failure::NotStarted(message),
+            Error::Engine { .. } => Failure::Refused("CreateContainerError", error.to_string()),
         })?;
         if started.addresses.iter().any(|(port, address)| addresses.get(port) != Some(address)) {
             addresses.extend(started.addresses.clone());
@@ -163,10 +175,6 @@ impl Launch {
         })
     }
 
-    fn refused(&self, reason: &'static str, message: String) -> Event {
-        Event::Refused { container: self.at, reason, message }
-    }
-
     fn container_spec(
         &self,
         image: Arc<LocalImage>,
@@ -174,12 +182,12 @@ impl Launch {
         ports: Vec<u16>,
         reserved: BTreeMap<u16, SocketAddr>,
         mounts: Vec<Mount>,
-    ) -> Result<ContainerSpec, Event> {
+    ) -> Result<ContainerSpec, Failure> {
         let log =
             self.shared.logs.writer(&self.reference, &self.spec.name, self.restarts).map_err(
                 |error| {
                     let message = format!("cannot open its log file: {error}");
-                    self.refused("CreateContainerError", message)
+                    Failure::Refused("CreateContainerError", message)
                 },
             )?;
         let limits = self.spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
@@ -208,7 +216,7 @@ impl Launch {
     }
 
     /// Fetches what the environment and the volumes refer to; what is not there stays out.
-    async fn sources(&self) -> Result<env::Sources, Event> {
+    async fn sources(&self) -> Result<env::Sources, Failure> {
         let host_network = self.shared.runtime.capabilities().remaps_port;
         let mut sources = env::Sources {
             namespace: self.reference.namespace.clone(),
@@ -220,7 +228,7 @@ impl Launch {
         volumes::wanted(&self.pod, &self.spec, &mut wanted);
         let namespace = &self.reference.namespace;
         let failed =
-            |error: kube::Error| self.refused("CreateContainerConfigError", error.to_string());
+            |error: kube::Error| Failure::Refused("CreateContainerConfigError", error.to_string());
         for name in wanted.config_maps {
             let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), namespace);
             if let Some(map) = api.get_opt(&name).await.map_err(failed)? {
@@ -236,7 +244,7 @@ impl Launch {
         Ok(sources)
     }
 
-    async fn mounts(&self, sources: &env::Sources) -> Result<Vec<Mount>, Event> {
+    async fn mounts(&self, sources: &env::Sources) -> Result<Vec<Mount>, Failure> {
         if self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty) {
             return Ok(Vec::new());
         }
@@ -246,8 +254,8 @@ impl Launch {
             tokio::task::spawn_blocking(move || volumes::mounts(&dir, &pod, &spec, &sources)).await;
         match made {
             Ok(Ok(mounts)) => Ok(mounts),
-            Ok(Err(message)) => Err(self.refused("FailedMount", message)),
-            Err(error) => Err(self.refused("FailedMount", error.to_string())),
+            Ok(Err(message)) => Err(Failure::Refused("FailedMount", message)),
+            Err(error) => Err(Failure::Refused("FailedMount", error.to_string())),
         }
     }
 }

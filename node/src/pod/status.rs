@@ -56,10 +56,10 @@ impl PodState {
             }
         }
         let apps: Vec<&Container> = self.containers.iter().filter(|c| !c.init).collect();
-        let never_ran = |c: &&Container| {
+        let never_ran = |c: &Container| {
             !matches!(c.run, Run::Running { .. } | Run::Ended(_)) && c.last.is_none()
         };
-        if apps.iter().any(|container| never_ran(&container)) {
+        if apps.iter().any(|container| never_ran(container)) {
             return "Pending";
         }
         let ended: Vec<i32> = apps

@@ -27,7 +27,7 @@ pub struct Chosen {
     pub why: String,
 }
 
-/// Chooses and opens a runtime. `guard` is the command line that runs `process::guard::run`.
+/// Chooses and opens a runtime. `guard` is the command line that runs `guard::run`.
 ///
 /// # Errors
 /// If the one that was asked for cannot be had; with `Auto`, if no directory for processes can.
@@ -38,21 +38,25 @@ pub async fn choose(
     guard: Option<&[OsString]>,
 ) -> Result<Chosen, Error> {
     match wanted {
-        Wanted::Docker => docker(data_dir, store).await,
+        Wanted::Docker => docker(data_dir, store, guard).await,
         Wanted::Process => process(data_dir, guard, "it was asked for".to_owned()),
         Wanted::Fake => Ok(Chosen {
             runtime: Arc::new(FakeRuntime::new(Script::default())),
             why: "it was asked for".to_owned(),
         }),
-        Wanted::Auto => match docker(data_dir, store).await {
+        Wanted::Auto => match docker(data_dir, store, guard).await {
             Ok(chosen) => Ok(chosen),
             Err(error) => process(data_dir, guard, format!("no Docker: {error}")),
         },
     }
 }
 
-async fn docker(data_dir: &Path, store: &rouse_image::Store) -> Result<Chosen, Error> {
-    let docker = DockerRuntime::connect(data_dir, store.clone()).await?;
+async fn docker(
+    data_dir: &Path,
+    store: &rouse_image::Store,
+    guard: Option<&[OsString]>,
+) -> Result<Chosen, Error> {
+    let docker = DockerRuntime::connect(None, data_dir, store.clone(), guard).await?;
     Ok(Chosen { why: docker.describe(), runtime: Arc::new(docker) })
 }
 

@@ -7,6 +7,7 @@
 mod container;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt as _;
 
+use super::guard::{Guard, Watched};
+use super::process::instance;
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, PodRef, Signal, Started,
 };
@@ -31,6 +34,10 @@ use crate::logs::{Lines, LogStream, LogWriter};
 
 /// Tells whose containers these are, when several platforms use one engine.
 const LABEL_DATA_DIR: &str = "dev.rouse.data-dir";
+/// Tells one run of a platform from the next one.
+const LABEL_INSTANCE: &str = "dev.rouse.instance";
+/// Where engines listen unless somebody says otherwise.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// An engine that does not answer for so long is not there.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 const OUTPUT_MAX: Duration = Duration::from_secs(2);
@@ -43,10 +50,31 @@ pub struct DockerRuntime {
     docker: Docker,
     store: rouse_image::Store,
     version: String,
-    /// In the label.
-    data_dir: String,
+    labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
+    _guard: Option<Guard>,
+}
+
+/// Whose containers they are.
+struct Labels {
+    data_dir: String,
+    instance: String,
+}
+
+const NO_ENGINE: &str = "cannot use the Docker Engine (is it running, and may this user use it?)";
+
+async fn engine_at(host: &str) -> Result<Docker, Error> {
+    let asked = tokio::time::timeout(CONNECT_MAX, async {
+        Docker::connect_with_host(host)?.negotiate_version().await
+    });
+    match asked.await {
+        Ok(docker) => docker.map_err(engine(NO_ENGINE)),
+        Err(_) => {
+            let why = format!("{host} does not answer within {CONNECT_MAX:?}");
+            Err(Error::Engine { what: NO_ENGINE, why })
+        }
+    }
 }
 
 fn engine(what: &'static str) -> impl Fn(DockerError) -> Error {
@@ -66,28 +94,34 @@ fn is_code(error: &DockerError, code: u16) -> bool {
 }
 
 impl DockerRuntime {
-    /// Connects to the engine of `DOCKER_HOST`, or to the default socket.
+    /// Connects to the engine at `host`, else of `DOCKER_HOST`, else at the default socket.
+    /// `guard` is the command line that runs [`super::guard::run`].
     ///
     /// # Errors
     /// If no engine answers there.
-    pub async fn connect(data_dir: &Path, store: rouse_image::Store) -> Result<Self, Error> {
-        let what = "cannot use the Docker Engine (is it running, and may this user use it?)";
-        let asked = tokio::time::timeout(CONNECT_MAX, async {
-            let docker = Docker::connect_with_defaults()?.negotiate_version().await?;
-            let version = docker.version().await?;
-            let direct = is_bridge_here(&docker).await;
-            Ok((docker, version.version.unwrap_or_default(), direct))
-        });
-        let (docker, version, direct) = match asked.await {
-            Ok(answer) => answer.map_err(engine(what))?,
-            Err(_) => {
-                let why = format!("no answer within {CONNECT_MAX:?}");
-                return Err(Error::Engine { what, why });
-            }
+    pub async fn connect(
+        host: Option<&str>,
+        data_dir: &Path,
+        store: rouse_image::Store,
+        guard: Option<&[OsString]>,
+    ) -> Result<Self, Error> {
+        let host = match host {
+            Some(host) => host.to_owned(),
+            None => std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned()),
         };
+        let docker = engine_at(&host).await?;
+        let version = docker.version().await.map_err(engine(NO_ENGINE))?;
         let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
-        let data_dir = data_dir.display().to_string();
-        Ok(Self { docker, store, version, data_dir, direct })
+        let labels = Labels { data_dir: data_dir.display().to_string(), instance: instance() };
+        let watched = Watched::Containers { host: &host, instance: &labels.instance };
+        Ok(Self {
+            _guard: Guard::start(guard, watched),
+            direct: is_bridge_here(&docker).await,
+            version: version.version.unwrap_or_default(),
+            docker,
+            store,
+            labels,
+        })
     }
 
     /// Why this runtime, for people.
@@ -125,9 +159,11 @@ impl DockerRuntime {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String, Error> {
-        let body = || container::body(spec, &self.data_dir, self.direct);
+        let body = || container::body(spec, &self.labels, self.direct);
         let options = container::name(spec);
         let created = match self.docker.create_container(Some(options.clone()), body()).await {
+            // The name is only for readers; somebody else may have it.
+            Err(error) if is_code(&error, 409) => self.docker.create_container(None, body()).await,
             Err(error) if is_code(&error, 404) => {
                 // Built or pulled here, and not yet started under this engine.
                 self.load(&spec.image).await?;
@@ -142,7 +178,7 @@ impl DockerRuntime {
         let id = self.create(&spec).await?;
         let started = self.docker.start_container(&id, None::<StartContainerOptions>).await;
         if let Err(error) = started {
-            self.remove_container(&id).await;
+            remove_container(&self.docker, &id).await;
             return Err(Error::Start(why(&error)));
         }
         let inspected = self
@@ -159,27 +195,6 @@ impl DockerRuntime {
             ready_after: None,
             exit: super::detached(exit),
         })
-    }
-
-    async fn remove_container(&self, id: &str) {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match self.docker.remove_container(id, Some(options)).await {
-            Ok(()) => {}
-            // Gone, or being removed.
-            Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
-            Err(error) => tracing::warn!(%error, id, "cannot remove a container"),
-        }
-    }
-
-    async fn end_labelled(&self) -> Result<usize, Error> {
-        let label = format!("{LABEL_DATA_DIR}={}", self.data_dir);
-        let filters = HashMap::from([("label".to_owned(), vec![label])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let what = "cannot list Docker's containers";
-        let left = self.docker.list_containers(Some(options)).await.map_err(engine(what))?;
-        let ids: Vec<String> = left.into_iter().filter_map(|container| container.id).collect();
-        futures::future::join_all(ids.iter().map(|id| self.remove_container(id))).await;
-        Ok(ids.len())
     }
 
     async fn exec_in(&self, id: &str, command: &[String]) -> Result<(i32, String), Error> {
@@ -203,6 +218,31 @@ impl DockerRuntime {
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(&failed)?;
         let code = ended.exit_code.and_then(|code| code.try_into().ok()).unwrap_or(255);
         Ok((code, String::from_utf8_lossy(&output).into_owned()))
+    }
+}
+
+/// Removes the containers of one run of a platform.
+pub(super) async fn end_instance(host: &str, instance: &str) -> Result<usize, Error> {
+    end_labelled(&engine_at(host).await?, format!("{LABEL_INSTANCE}={instance}")).await
+}
+
+async fn end_labelled(docker: &Docker, label: String) -> Result<usize, Error> {
+    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let what = "cannot list Docker's containers";
+    let left = docker.list_containers(Some(options)).await.map_err(engine(what))?;
+    let ids: Vec<String> = left.into_iter().filter_map(|container| container.id).collect();
+    futures::future::join_all(ids.iter().map(|id| remove_container(docker, id))).await;
+    Ok(ids.len())
+}
+
+async fn remove_container(docker: &Docker, id: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match docker.remove_container(id, Some(options)).await {
+        Ok(()) => {}
+        // Gone, or being removed.
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
+        Err(error) => tracing::warn!(%error, id, "cannot remove a container"),
     }
 }
 
@@ -299,7 +339,10 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
-        Box::pin(self.end_labelled())
+        Box::pin(async move {
+            let label = format!("{LABEL_DATA_DIR}={}", self.labels.data_dir);
+            end_labelled(&self.docker, label).await
+        })
     }
 
     fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
@@ -333,7 +376,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(self.remove_container(bare(id)))
+        Box::pin(remove_container(&self.docker, bare(id)))
     }
 
     fn exec<'a>(

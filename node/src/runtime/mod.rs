@@ -6,6 +6,7 @@
 pub mod choose;
 pub mod docker;
 pub mod fake;
+pub mod guard;
 pub mod process;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBuilder};
 
-use super::LABEL_DATA_DIR;
+use super::{LABEL_DATA_DIR, LABEL_INSTANCE, Labels};
 use crate::runtime::ContainerSpec;
 
 /// As the kubelet named its containers: readable, and unique per start.
@@ -21,10 +21,11 @@ pub(super) fn name(spec: &ContainerSpec) -> CreateContainerOptions {
     CreateContainerOptionsBuilder::default().name(&name).build()
 }
 
-pub(super) fn body(spec: &ContainerSpec, data_dir: &str, direct: bool) -> ContainerCreateBody {
+pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> ContainerCreateBody {
     let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let labels = [
-        (LABEL_DATA_DIR, data_dir),
+        (LABEL_DATA_DIR, &whose.data_dir),
+        (LABEL_INSTANCE, &whose.instance),
         ("io.kubernetes.pod.name", &spec.pod.name),
         ("io.kubernetes.pod.namespace", &spec.pod.namespace),
         ("io.kubernetes.pod.uid", &spec.pod.uid),
@@ -41,7 +42,7 @@ pub(super) fn body(spec: &ContainerSpec, data_dir: &str, direct: bool) -> Contai
         working_dir: spec.working_dir.clone(),
         user: spec.user.map(|user| user.to_string()),
         exposed_ports: Some(spec.ports.iter().map(|port| format!("{port}/tcp")).collect()),
-        labels: Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.clone())).into()),
         host_config: Some(HostConfig {
             memory: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
             // The same: a limit that may be passed by swapping is none.

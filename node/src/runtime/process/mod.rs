@@ -9,7 +9,6 @@
 //! volumes, a file system of its own. The pod says so.
 
 mod exit;
-pub mod guard;
 mod ports;
 mod proc;
 mod spawn;
@@ -31,11 +30,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
+use super::guard::{Guard, Watched};
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, PodRef, Signal, Started,
 };
 use crate::images::LocalImage;
 use crate::logs::LogStream;
+
+pub(super) use survivors::{end_instance, instance};
 
 /// The output of a probe's command is kept this far.
 const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
@@ -48,7 +50,7 @@ pub struct ProcessRuntime {
     survivors: Arc<survivors::Survivors>,
     ports: ports::Ports,
     running: Arc<Mutex<HashMap<String, Running>>>,
-    _guard: Option<guard::Guard>,
+    _guard: Option<Guard>,
 }
 
 /// What is kept of a container that runs.
@@ -65,7 +67,7 @@ struct Running {
 
 impl ProcessRuntime {
     /// `data_dir` tells platforms on one host apart. `guard` is a command that runs
-    /// [`guard::run`]; without one, what a program starts in turn outlives a `kill -9` of the
+    /// [`super::guard::run`]; without one, what a program starts in turn outlives a `kill -9` of the
     /// platform until the next start.
     ///
     /// # Errors
@@ -73,16 +75,8 @@ impl ProcessRuntime {
     pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> io::Result<Self> {
         let home = data_dir.join("pods");
         let survivors = Arc::new(survivors::Survivors::open(&home)?);
-        let guard = match guard {
-            Some(command) => match guard::Guard::start(command, &home, survivors.instance()) {
-                Ok(guard) => Some(guard),
-                Err(error) => {
-                    tracing::warn!(%error, "the guard of pod processes did not start");
-                    None
-                }
-            },
-            None => None,
-        };
+        let watched = Watched::Processes { home: &home, instance: survivors.instance() };
+        let guard = Guard::start(guard, watched);
         Ok(Self {
             home,
             spawner: spawn::Spawner::start()?,

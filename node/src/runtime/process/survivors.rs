@@ -39,9 +39,7 @@ impl Survivors {
     pub(super) fn open(home: &Path) -> io::Result<Self> {
         fs::create_dir_all(home)?;
         let home = home.canonicalize()?;
-        let pid = std::process::id();
-        let started = proc::stat(pid).map_or(0, |stat| stat.started);
-        let instance = format!("{}-{pid}-{started}", boot());
+        let instance = instance();
         fs::create_dir_all(home.join(format!("{PREFIX}{instance}")))?;
         Ok(Self { place: place(&home), instance, home })
     }
@@ -82,7 +80,7 @@ impl Survivors {
 }
 
 /// Ends everything of one instance, which must not be running any more.
-pub(super) fn end_instance(home: &Path, instance: &str) -> usize {
+pub(in crate::runtime) fn end_instance(home: &Path, instance: &str) -> usize {
     let Ok(home) = home.canonicalize() else { return 0 };
     end(&home, &place(&home), instance)
 }
@@ -112,6 +110,13 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
     // If it stays, the next start looks at it again.
     let _ = fs::remove_dir_all(&dir);
     ended
+}
+
+/// This very run of a platform: no other, on this host, is named so.
+pub(in crate::runtime) fn instance() -> String {
+    let pid = std::process::id();
+    let started = proc::stat(pid).map_or(0, |stat| stat.started);
+    format!("{}-{pid}-{started}", boot())
 }
 
 /// A short name for a directory: FNV-1a of its path.

@@ -59,7 +59,8 @@ impl Api {
     pub(crate) fn put_pod(&self, name: &str, spec: Value) {
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": name, "namespace": "demo", "uid": format!("uid-{name}")},
+            // Several tests share one engine.
+            "metadata": {"name": name, "namespace": "demo", "uid": uuid::Uuid::new_v4().to_string()},
             "spec": spec, "status": {"phase": "Pending"},
         });
         self.put(&format!("{PODS}/{name}"), pod);
@@ -86,8 +87,9 @@ impl Api {
         events.map(|(_, e)| format!("{}: {}", text(&e["reason"]), text(&e["message"]))).collect()
     }
 
-    pub(crate) fn log(&self) -> Vec<String> {
-        self.objects.lock().log.clone()
+    /// How often something was written to the path.
+    pub(crate) fn writes(&self, path: &str) -> usize {
+        self.objects.lock().log.iter().filter(|line| line.ends_with(path)).count()
     }
 
     /// Waits until the pod's object (or its absence) satisfies.

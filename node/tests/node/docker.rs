@@ -1,0 +1,189 @@
+//! The agent with a real Docker Engine: the one that `ROUSE_TEST_DOCKER` names.
+//!
+//! Without that variable nothing here runs; with it, an engine that does not answer is a failure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::support::{Api, LONG, is_ready, waiting};
+use rouse_image::Store;
+use rouse_image::build::LayerFiles;
+use rouse_kit::{Clock, Shutdown};
+use rouse_node::runtime::docker::DockerRuntime;
+use rouse_node::{Config, Node, StoreImages};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+struct Running {
+    api: Api,
+    dir: tempfile::TempDir,
+    shutdown: Shutdown,
+    node: tokio::task::JoinHandle<()>,
+}
+
+/// The example that is built beside this test.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join("examples/container")
+}
+
+async fn start() -> Option<Running> {
+    let dir = tempfile::tempdir().unwrap();
+    start_in(Api::new(), dir).await
+}
+
+async fn start_in(api: Api, dir: tempfile::TempDir) -> Option<Running> {
+    let Ok(host) = std::env::var("ROUSE_TEST_DOCKER") else {
+        eprintln!("not run: ROUSE_TEST_DOCKER names no engine");
+        return None;
+    };
+    let store = Store::open(dir.path().join("images")).unwrap();
+    let reference = "app:1".parse().unwrap();
+    store.pack_program(&reference, &program(), &[], LayerFiles::default()).unwrap();
+    let runtime =
+        DockerRuntime::connect(Some(&host), dir.path(), store.clone(), None).await.unwrap();
+    let shutdown = Shutdown::new();
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let images = Arc::new(StoreImages::new(store));
+    let client = api.client();
+    let clock = Clock::system();
+    let node = Node::new(config, client, images, Arc::new(runtime), clock, shutdown.clone());
+    Some(Running { node: tokio::spawn(node.run()), api, dir, shutdown })
+}
+
+impl Running {
+    async fn stop(self) -> (Api, tempfile::TempDir) {
+        self.shutdown.cancel();
+        tokio::time::timeout(LONG, self.node).await.unwrap().unwrap();
+        (self.api, self.dir)
+    }
+
+    /// Where the pod answers.
+    fn address(&self, name: &str) -> SocketAddr {
+        let pod = self.api.pod(name).unwrap();
+        let annotation = pod["metadata"]["annotations"]["rouse.dev/address"].as_str();
+        match annotation.map(|text| serde_json::from_str::<Value>(text).unwrap()) {
+            Some(addresses) => addresses["8080"].as_str().unwrap().parse().unwrap(),
+            None => format!("{}:8080", pod["status"]["podIP"].as_str().unwrap()).parse().unwrap(),
+        }
+    }
+
+    /// The body that the pod answers with; empty when it ends instead.
+    async fn get(&self, name: &str, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.address(name)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        // A program that is killed answers nothing.
+        let _ = stream.read_to_string(&mut text).await;
+        text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+    }
+}
+
+fn spec(container: Value) -> Value {
+    let mut base = json!({
+        "name": "user", "image": "app:1",
+        "ports": [{"containerPort": 8080}],
+        "env": [{"name": "PORT", "value": "8080"}],
+        "readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
+    });
+    base.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+    json!({"nodeName": "n1", "terminationGracePeriodSeconds": 3, "containers": [base]})
+}
+
+fn last_state(pod: &Value) -> &Value {
+    &pod["status"]["containerStatuses"][0]["lastState"]["terminated"]
+}
+
+#[tokio::test]
+async fn docker_runs_a_pod_with_its_variables_arguments_directory_and_volumes() {
+    let Some(node) = start().await else { return };
+    let map = json!({"kind": "ConfigMap", "apiVersion": "v1",
+        "metadata": {"name": "paint"}, "data": {"COLOR": "red"}});
+    node.api.put("/api/v1/namespaces/demo/configmaps/paint", map);
+    let mut spec = spec(json!({
+        "args": ["--port=$(PORT)"], "workingDir": "/tmp/work",
+        "envFrom": [{"configMapRef": {"name": "paint"}}],
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/paint"}],
+    }));
+    spec["volumes"] = json!([{"name": "config", "configMap": {"name": "paint"}}]);
+    node.api.put_pod("web", spec);
+    node.api.until("web", "ready", is_ready).await;
+    assert_eq!(node.get("web", "/").await, "hello");
+    assert_eq!(node.get("web", "/env?COLOR").await, "red");
+    assert_eq!(node.get("web", "/env?PORT").await, "8080");
+    assert_eq!(node.get("web", "/args").await, "--port=8080");
+    assert_eq!(node.get("web", "/cwd").await, "/tmp/work");
+    assert_eq!(node.get("web", "/file?/etc/paint/COLOR").await, "red");
+    let pod = node.api.pod("web").unwrap();
+    let id = pod["status"]["containerStatuses"][0]["containerID"].as_str().unwrap();
+    assert!(id.starts_with("docker://"), "{id}");
+    node.api.delete_pod("web", 3);
+    node.api.until("web", "gone", |pod| pod.is_none()).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn docker_kills_for_memory_and_the_pod_says_so() {
+    let Some(node) = start().await else { return };
+    node.api.put_pod("web", spec(json!({"resources": {"limits": {"memory": "64Mi"}}})));
+    node.api.until("web", "ready", is_ready).await;
+    assert_eq!(node.get("web", "/eat").await, "");
+    let restarted = |pod: Option<&Value>| {
+        pod.is_some_and(|pod| pod["status"]["containerStatuses"][0]["restartCount"] == 1)
+    };
+    node.api.until("web", "restarted", restarted).await;
+    let pod = node.api.pod("web").unwrap();
+    assert_eq!(last_state(&pod)["reason"], "OOMKilled", "{pod:#}");
+    assert_eq!(last_state(&pod)["exitCode"], 137);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn docker_tells_exit_codes_and_the_log_is_kept() {
+    let Some(node) = start().await else { return };
+    node.api.put_pod("web", spec(json!({"terminationMessagePolicy": "FallbackToLogsOnError"})));
+    node.api.until("web", "ready", is_ready).await;
+    node.get("web", "/exit").await;
+    let restarted = |pod: Option<&Value>| {
+        pod.is_some_and(|pod| pod["status"]["containerStatuses"][0]["restartCount"] == 1)
+    };
+    node.api.until("web", "restarted", restarted).await;
+    let pod = node.api.pod("web").unwrap();
+    assert_eq!(last_state(&pod)["exitCode"], 7);
+    let words = last_state(&pod)["message"].as_str().unwrap();
+    assert_eq!(words, "listening on 8080\ntold to exit\n");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn docker_says_when_a_command_cannot_be_started() {
+    let Some(node) = start().await else { return };
+    node.api.put_pod("web", spec(json!({"command": ["/no/such/program"]})));
+    node.api.until("web", "refused", |pod| waiting(pod) == Some("RunContainerError")).await;
+    node.api.until_event("/no/such/program").await;
+    node.api.delete_pod("web", 3);
+    node.api.until("web", "gone", |pod| pod.is_none()).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn docker_pods_start_again_with_the_next_run_and_the_old_containers_go() {
+    let Some(node) = start().await else { return };
+    node.api.put_pod("web", spec(json!({})));
+    node.api.until("web", "ready", is_ready).await;
+    let first = node.api.pod("web").unwrap();
+    // The platform dies: its tasks end, and its container stays behind.
+    node.node.abort();
+    let Some(node) = start_in(node.api, node.dir).await else { return };
+    let again = |pod: Option<&Value>| {
+        is_ready(pod) && pod.unwrap()["status"]["containerStatuses"][0]["restartCount"] == 1
+    };
+    node.api.until("web", "ready again", again).await;
+    assert_eq!(node.get("web", "/").await, "hello");
+    let id = |pod: &Value| pod["status"]["containerStatuses"][0]["containerID"].clone();
+    let second = node.api.pod("web").unwrap();
+    assert_ne!(id(&first), id(&second));
+    node.stop().await;
+}
