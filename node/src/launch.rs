@@ -123,7 +123,7 @@ impl Launch {
             .map_err(|message| Failure::Refused("CreateContainerConfigError", message))?;
         let mounts = self.mounts(&sources).await?;
         let image_id = image.id();
-        let spec = self.container_spec(image, vars, own_ports, reserved, mounts)?;
+        let spec = self.container_spec(image, vars, own_ports, reserved, mounts);
         let log = spec.log.later();
         let (started, ()) = tokio::join!(
             biased; // the process first: the annotation's write overlaps with its start
@@ -182,20 +182,14 @@ impl Launch {
         ports: Vec<u16>,
         reserved: BTreeMap<u16, SocketAddr>,
         mounts: Vec<Mount>,
-    ) -> Result<ContainerSpec, Failure> {
-        let log =
-            self.shared.logs.writer(&self.reference, &self.spec.name, self.restarts).map_err(
-                |error| {
-                    let message = format!("cannot open its log file: {error}");
-                    Failure::Refused("CreateContainerError", message)
-                },
-            )?;
+    ) -> ContainerSpec {
+        let log = self.shared.logs.writer(&self.reference, &self.spec.name, self.restarts);
         let limits = self.spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
         let limit = |name: &str| limits.and_then(|limits| limits.get(name));
         let millis = limit("cpu").and_then(quantity::millis);
         let own = self.spec.security_context.as_ref().and_then(|context| context.run_as_user);
         let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
-        Ok(ContainerSpec {
+        ContainerSpec {
             pod: self.reference.clone(),
             container: self.spec.name.clone(),
             restarts: self.restarts,
@@ -212,7 +206,7 @@ impl Launch {
             user: own.or_else(|| of_pod.and_then(|context| context.run_as_user)),
             grace: self.grace,
             log,
-        })
+        }
     }
 
     /// Fetches what the environment and the volumes refer to; what is not there stays out.

@@ -62,26 +62,18 @@ impl Logs {
         self.root.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
     }
 
-    /// Opens the log of a run; runs before the previous one are forgotten.
-    pub fn writer(&self, pod: &PodRef, container: &str, restarts: i32) -> io::Result<LogWriter> {
-        let dir = self.pod_dir(pod).join(container);
-        fs::create_dir_all(&dir)?;
-        for old in runs(&dir).into_iter().filter(|run| *run < restarts - 1) {
-            // Kept too long is no failure.
-            let _ = fs::remove_file(run_path(&dir, old));
-            let _ = fs::remove_file(rotated(&run_path(&dir, old)));
-        }
-        let path = run_path(&dir, restarts);
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let size = file.metadata()?.len();
-        let (moved, live) = watch::channel(size);
+    /// The log of a run. Nothing is on disk before `open` or the first line: a start does not wait
+    /// for directories.
+    #[must_use]
+    pub fn writer(&self, pod: &PodRef, container: &str, restarts: i32) -> LogWriter {
+        let path = run_path(&self.pod_dir(pod).join(container), restarts);
+        let (moved, live) = watch::channel(0);
         self.live.lock().insert(path.clone(), live);
-        let inner = Inner { path, file, size };
-        Ok(LogWriter {
-            inner: Arc::new(Mutex::new(inner)),
+        LogWriter {
+            inner: Arc::new(Mutex::new(Inner { path, restarts, file: None, size: 0 })),
             moved: Arc::new(Moved { sender: moved, live: Arc::clone(&self.live) }),
             clock: self.clock,
-        })
+        }
     }
 
     /// Removes the logs of all but the last pods that are gone.
@@ -114,8 +106,39 @@ pub struct LogWriter {
 
 struct Inner {
     path: PathBuf,
-    file: File,
+    restarts: i32,
+    file: Option<File>,
     size: u64,
+}
+
+impl Inner {
+    /// The open file; runs before the previous one are forgotten when it is made.
+    fn file(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            let dir = self.path.parent().unwrap_or(Path::new("."));
+            fs::create_dir_all(dir)?;
+            for old in runs(dir).into_iter().filter(|run| *run < self.restarts - 1) {
+                // Kept too long is no failure.
+                let _ = fs::remove_file(run_path(dir, old));
+                let _ = fs::remove_file(rotated(&run_path(dir, old)));
+            }
+            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.size = file.metadata()?.len();
+            self.file = Some(file);
+        }
+        self.file.as_mut().ok_or_else(|| io::Error::other("it was just opened"))
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file()?;
+        if self.size >= ROTATE_AT_BYTES {
+            fs::rename(&self.path, rotated(&self.path))?;
+            self.file = None;
+        }
+        self.file()?.write_all(line)?;
+        self.size += line.len() as u64;
+        Ok(())
+    }
 }
 
 struct Moved {
@@ -137,18 +160,20 @@ impl LogWriter {
         line.extend_from_slice(text);
         line.push(b'\n');
         let mut inner = self.inner.lock();
-        if inner.size >= ROTATE_AT_BYTES && rotate(&mut inner).is_err() {
-            // The full disk or read-only directory shows in the next write as well.
-            return;
-        }
-        match inner.file.write_all(&line) {
-            Ok(()) => inner.size += line.len() as u64,
-            Err(error) => {
-                tracing::warn!(%error, path = %inner.path.display(), "cannot write a container's log");
-            }
+        if let Err(error) = inner.append(&line) {
+            // A full disk or a read-only directory; the container runs on without its log.
+            tracing::warn!(%error, path = %inner.path.display(), "cannot write a container's log");
         }
         drop(inner);
         self.moved.sender.send_modify(|written| *written += 1);
+    }
+
+    /// Makes the file, so that the log of a silent container is empty and not missing.
+    pub fn open(&self) {
+        let mut inner = self.inner.lock();
+        if let Err(error) = inner.file() {
+            tracing::warn!(%error, path = %inner.path.display(), "cannot open a container's log");
+        }
     }
 
     /// Copies what a container writes until it closes its end.
@@ -182,13 +207,6 @@ impl LogTail {
     pub fn text(&self, lines: usize, bytes: usize) -> String {
         read::tail_text(&self.path, lines, bytes)
     }
-}
-
-fn rotate(inner: &mut Inner) -> io::Result<()> {
-    fs::rename(&inner.path, rotated(&inner.path))?;
-    inner.file = OpenOptions::new().create(true).append(true).open(&inner.path)?;
-    inner.size = 0;
-    Ok(())
 }
 
 fn rotated(path: &Path) -> PathBuf {

@@ -32,7 +32,7 @@ fn read(logs: &Logs, options: LogOptions) -> mpsc::Receiver<Bytes> {
 #[tokio::test]
 async fn the_last_lines_of_a_run_are_read_back_without_their_times() {
     let (_dir, logs) = logs();
-    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    let writer = logs.writer(&pod(), "user", 0);
     for line in ["one", "two", "three"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }
@@ -45,7 +45,7 @@ async fn the_last_lines_of_a_run_are_read_back_without_their_times() {
 #[tokio::test(start_paused = true)]
 async fn times_are_shown_and_selected_by_when_asked() {
     let (_dir, logs) = logs();
-    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    let writer = logs.writer(&pod(), "user", 0);
     writer.line(LogStream::Stdout, true, b"early");
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     writer.line(LogStream::Stderr, true, b"late");
@@ -61,7 +61,7 @@ async fn the_previous_run_is_kept_and_older_ones_are_not() {
     let (dir, logs) = logs();
     let none = LogOptions { previous: true, ..LogOptions::default() };
     for run in 0..3 {
-        let writer = logs.writer(&pod(), "user", run).unwrap();
+        let writer = logs.writer(&pod(), "user", run);
         writer.line(LogStream::Stdout, true, format!("run {run}").as_bytes());
     }
     assert_eq!(all(read(&logs, LogOptions::default())).await, "run 2\n");
@@ -72,7 +72,7 @@ async fn the_previous_run_is_kept_and_older_ones_are_not() {
 #[tokio::test]
 async fn following_ends_when_the_run_ends() {
     let (_dir, logs) = logs();
-    let writer = logs.writer(&pod(), "user", 0).unwrap();
+    let writer = logs.writer(&pod(), "user", 0);
     writer.line(LogStream::Stdout, true, b"before");
     let mut chunks = read(&logs, LogOptions { follow: true, ..LogOptions::default() });
     assert_eq!(chunks.recv().await.unwrap(), "before\n");
@@ -87,7 +87,7 @@ async fn a_container_without_a_log_is_named() {
     let (_dir, logs) = logs();
     let error = logs.read("demo", "hello-1", "user", LogOptions::default()).unwrap_err();
     assert!(error.to_string().contains(r#"container "user" in pod "hello-1""#), "{error}");
-    logs.writer(&pod(), "user", 0).unwrap();
+    logs.writer(&pod(), "user", 0).open();
     let previous = LogOptions { previous: true, ..LogOptions::default() };
     let error = logs.read("demo", "hello-1", "user", previous).unwrap_err();
     assert!(error.to_string().contains("previous terminated container"), "{error}");

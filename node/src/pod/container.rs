@@ -55,6 +55,8 @@ pub(crate) struct Container {
     /// It ended, so its next launch counts as a restart.
     restart_due: bool,
     probes: Probes,
+    /// There is nothing to probe: it says itself when it is ready.
+    scripted: bool,
     crash: Backoff,
     pull: Backoff,
 }
@@ -139,6 +141,7 @@ impl Container {
                 readiness: spec.readiness_probe.is_some() && !init,
                 liveness: spec.liveness_probe.is_some() && !init,
             },
+            scripted: false,
             crash: Backoff::default(),
             pull: Backoff::default(),
         }
@@ -300,13 +303,14 @@ impl PodState {
             self.term_late(at, out);
             return;
         }
+        container.scripted = scripted;
         container.probes.readiness |= scripted;
         container.started = !container.probes.startup;
         container.ready = container.started && !container.probes.readiness;
-        if container.probes.startup {
-            out.push(Effect::Probe(at, ProbeKind::Startup));
-        } else {
-            self.probe_running(at, out);
+        match (container.probes.startup, scripted) {
+            (_, true) => {}
+            (true, false) => out.push(Effect::Probe(at, ProbeKind::Startup)),
+            (false, false) => self.probe_running(at, out),
         }
     }
 
@@ -431,7 +435,7 @@ impl PodState {
                 if !container.started {
                     container.started = true;
                     container.ready = !container.probes.readiness;
-                    if !ending {
+                    if !ending && !container.scripted {
                         self.probe_running(at, out);
                     }
                 }

@@ -188,6 +188,18 @@ fn other_probes_wait_for_the_startup_probe() {
 }
 
 #[test]
+fn a_scripted_container_is_not_probed_and_waits_for_its_script() {
+    let probe = json!({"tcpSocket": {"port": 1}});
+    let (mut pod, _) = Harness::new(pod(one(json!({"livenessProbe": probe}))));
+    let run = Launched { scripted: true, ..launched("fake://1") };
+    let effects = pod.step(Event::Started { container: 0, run });
+    assert!(!effects.contains("Probe("), "{effects}");
+    assert_eq!(pod.summary(), "Running running ready=false restarts=0");
+    pod.probed(ProbeKind::Readiness, Verdict::Passed);
+    assert_eq!(pod.summary(), "Running running ready=true restarts=0");
+}
+
+#[test]
 fn a_failed_liveness_probe_restarts_the_container_within_its_grace() {
     let (mut pod, _) = Harness::new(pod(one(json!({"livenessProbe": {
         "tcpSocket": {"port": 1}, "terminationGracePeriodSeconds": 4,

@@ -301,6 +301,7 @@ async fn wait(docker: Docker, id: String, log: LogWriter, memory_limit: Option<u
 }
 
 async fn pump(docker: Docker, id: String, log: LogWriter) {
+    log.open();
     let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
     let mut chunks = std::pin::pin!(docker.logs(&id, Some(options)));
     let (mut stdout, mut stderr) = (Lines::default(), Lines::default());

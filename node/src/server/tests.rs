@@ -17,7 +17,7 @@ fn served() -> (tempfile::TempDir, KubeletService) {
     let clock = Clock::system();
     let logs = Logs::new(dir.path().to_owned(), clock);
     let pod = PodRef { namespace: "demo".into(), name: "p-1".into(), uid: "u".into() };
-    let writer = logs.writer(&pod, "user", 0).unwrap();
+    let writer = logs.writer(&pod, "user", 0);
     for line in ["one", "two"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }

@@ -117,6 +117,8 @@ impl ProcessRuntime {
         let mut child = self.spawner.spawn(command).await.map_err(|error| {
             Error::Start(format!("failed to start {}: {error}", plan.program.display()))
         })?;
+        // Only now: a start does not wait for directories.
+        spec.log.open();
         let leader = child.id().unwrap_or(0);
         let record = self.survivors.record(leader);
         let id = format!("process://{leader}-{}", record.started);

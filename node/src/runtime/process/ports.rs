@@ -113,10 +113,11 @@ mod tests {
     #[test]
     fn a_port_in_use_is_passed_over() {
         let ports = Ports::new();
-        let next = ports.taken.lock().next;
-        let holder = TcpListener::bind((Ipv4Addr::UNSPECIFIED, next));
+        let holder = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let held = holder.local_addr().unwrap().port();
+        ports.taken.lock().next = held;
         let pod = PodRef { namespace: "n".into(), name: "p".into(), uid: "u".into() };
-        assert_ne!(ports.reserve(&pod, "user"), Some(next));
+        assert_ne!(ports.reserve(&pod, "user"), Some(held));
         drop(holder);
     }
 }

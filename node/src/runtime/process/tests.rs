@@ -58,7 +58,7 @@ impl Host {
             cpu_limit_millis: None,
             user: None,
             grace: Duration::from_secs(1),
-            log: self.logs.writer(&pod(), "user", 0).unwrap(),
+            log: self.logs.writer(&pod(), "user", 0),
         }
     }
 
