@@ -19,6 +19,12 @@ type Answer = Response<BoxBody<Bytes, BoxError>>;
 
 /// No step of these tests takes longer, unless it hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// As the API server says that a watch cannot go on.
+const GONE: &str = concat!(
+    r#"{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,"#,
+    r#""reason":"Expired","message":"too old resource version"}}"#,
+    "\n"
+);
 const PODS: &str = "/api/v1/namespaces/demo/pods";
 
 #[derive(Clone)]
@@ -196,10 +202,28 @@ impl Api {
 
     fn watch(&self) -> Answer {
         let (sender, receiver) = tokio::sync::mpsc::channel(64);
+        // What changed between the list and this watch is told again.
+        let objects = self.objects.lock();
+        let pods = objects.by_path.iter().filter(|(path, _)| path.starts_with(PODS));
+        let first: Vec<String> = pods
+            .map(|(_, pod)| format!("{}\n", json!({"type": "MODIFIED", "object": pod})))
+            .collect();
         let mut changes = self.changes.subscribe();
+        drop(objects);
         tokio::spawn(async move {
-            while let Ok(line) = changes.recv().await {
-                if !line.is_empty() && sender.send(Bytes::from(line)).await.is_err() {
+            if sender.send(Bytes::from(first.concat())).await.is_err() {
+                return;
+            }
+            use broadcast::error::RecvError::{Closed, Lagged};
+            loop {
+                let line = match changes.recv().await {
+                    Ok(line) => line,
+                    // Too slow for what is kept: list again.
+                    Err(Lagged(_)) => GONE.to_owned(),
+                    Err(Closed) => return,
+                };
+                let last = line == GONE;
+                if !line.is_empty() && sender.send(Bytes::from(line)).await.is_err() || last {
                     return;
                 }
             }
