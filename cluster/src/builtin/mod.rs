@@ -34,6 +34,7 @@ use rouse_kit::{Clock, Shutdown};
 
 use self::event::Notice;
 use self::feed::Feed;
+pub use self::objects::Removed;
 use self::objects::{
     DEPLOYMENTS, FOREGROUND, NAMESPACES, NODES, ORPHAN, Objects, PODS, REPLICA_SETS, SERVICES,
 };
@@ -64,13 +65,16 @@ pub struct Config {
     pub clock: Clock,
     /// The certificate that pods are to trust, for `kube-root-ca.crt`.
     pub ca: String,
+    /// Told the resource of every object that the controllers take out of the store: a CRD that is
+    /// being deleted waits for its last object.
+    pub removed: Removed,
 }
 
 /// Runs the built-in controllers until `shutdown`.
 pub async fn run(config: Config, shutdown: Shutdown) {
-    let Config { store, kinds, clock, ca } = config;
+    let Config { store, kinds, clock, ca, removed } = config;
     let mut feed = Feed::from_now(&store);
-    let mut controllers = Controllers::new(Objects::new(store, kinds, clock), ca);
+    let mut controllers = Controllers::new(Objects::new(store, kinds, clock, removed), ca);
     controllers.everything();
     let mut expire = tokio::time::interval(EXPIRE);
     loop {

@@ -39,17 +39,21 @@ pub(super) enum Propagation {
     Foreground,
 }
 
+/// Told of every object that the controllers take out of the store.
+pub type Removed = Arc<dyn Fn(&Arc<Resource>) + Send + Sync>;
+
 /// The store, as controllers use it.
 pub(super) struct Objects {
     pub(super) store: Store,
     pub(super) kinds: Arc<Kinds>,
     clock: Clock,
+    removed: Removed,
     graph: Mutex<Graph>,
 }
 
 impl Objects {
-    pub(super) fn new(store: Store, kinds: Arc<Kinds>, clock: Clock) -> Self {
-        Self { store, kinds, clock, graph: Mutex::default() }
+    pub(super) fn new(store: Store, kinds: Arc<Kinds>, clock: Clock, removed: Removed) -> Self {
+        Self { store, kinds, clock, removed, graph: Mutex::default() }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -164,13 +168,14 @@ impl Objects {
 
     fn remove(
         &self,
-        resource: &Resource,
+        resource: &Arc<Resource>,
         object: &Object,
         last: Value,
     ) -> Result<Arc<Object>, Conflict> {
         let prepared = Prepared::new(object.key.clone(), last, &resource.selectable_fields);
         let removed = self.store.remove(prepared, object.resource_version)?;
         self.graph(|graph| graph.remove(object));
+        (self.removed)(resource);
         Ok(removed)
     }
 

@@ -12,7 +12,7 @@ struct Cluster {
 
 fn cluster() -> Cluster {
     let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
-    let objects = Objects::new(Store::memory(), Arc::new(Kinds::new()), clock);
+    let objects = Objects::new(Store::memory(), Arc::new(Kinds::new()), clock, Arc::new(|_| {}));
     let mut cluster =
         Cluster { controllers: Controllers::new(objects, "the CA".to_owned()), seen: 0 };
     cluster.create(NAMESPACES, json!({ "metadata": { "name": "shop" } }));
@@ -354,6 +354,7 @@ fn what_a_controller_reads_after_a_restart_is_what_it_left() {
         cluster.objects().store.clone(),
         Arc::new(Kinds::new()),
         Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap()),
+        Arc::new(|_| {}),
     );
     let mut again = Controllers::new(objects, "the CA".to_owned());
     again.everything();
