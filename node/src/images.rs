@@ -3,7 +3,7 @@
 //! A trait, so that the agent and its tests know nothing of stores and registries.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -21,15 +21,22 @@ pub struct LocalImage {
 }
 
 impl LocalImage {
-    /// For runtimes that run nothing: a name without content.
-    pub(crate) fn nothing(reference: &str) -> Self {
+    /// An image of this machine's kind without content: only commands of the host can be run in it.
+    /// For runtimes that run nothing, and for tests.
+    #[must_use]
+    pub fn empty(reference: &str, rootfs: &Path) -> Self {
         let digest = Digest::of(reference.as_bytes());
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
         Self {
             reference: reference.to_owned(),
             image: rouse_image::Image {
                 digest: digest.clone(),
                 config_digest: digest,
-                architecture: String::new(),
+                architecture: architecture.to_owned(),
                 entrypoint: Vec::new(),
                 cmd: Vec::new(),
                 env: Vec::new(),
@@ -40,7 +47,7 @@ impl LocalImage {
                 stop_signal: None,
                 layers: Vec::new(),
             },
-            rootfs: PathBuf::new(),
+            rootfs: rootfs.to_owned(),
         }
     }
 

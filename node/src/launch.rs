@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,7 +101,7 @@ impl Launch {
     fn image(&self) -> Result<Option<Arc<LocalImage>>, String> {
         let reference = self.spec.image.as_deref().unwrap_or_default();
         if !self.shared.runtime.needs_images() {
-            return Ok(Some(Arc::new(LocalImage::nothing(reference))));
+            return Ok(Some(Arc::new(LocalImage::empty(reference, Path::new("/")))));
         }
         self.shared.images.find(reference).map_err(|error| error.to_string())
     }

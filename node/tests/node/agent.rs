@@ -26,29 +26,8 @@ impl Images for OneImage {
 }
 
 fn image(rootfs: &Path) -> OneImage {
-    std::fs::create_dir_all(rootfs.join("bin")).unwrap();
-    let digest = rouse_image::Digest::of(b"");
-    OneImage(Arc::new(LocalImage {
-        reference: "app:1".to_owned(),
-        rootfs: rootfs.to_owned(),
-        image: rouse_image::Image {
-            config_digest: digest.clone(),
-            digest,
-            architecture: match std::env::consts::ARCH {
-                "aarch64" => "arm64".to_owned(),
-                _ => "amd64".to_owned(),
-            },
-            entrypoint: Vec::new(),
-            cmd: Vec::new(),
-            env: Vec::new(),
-            working_dir: "/".to_owned(),
-            user: String::new(),
-            exposed_ports: Vec::new(),
-            labels: [].into(),
-            stop_signal: None,
-            layers: Vec::new(),
-        },
-    }))
+    std::fs::create_dir_all(rootfs).unwrap();
+    OneImage(Arc::new(LocalImage::empty("app:1", rootfs)))
 }
 
 struct Running {

@@ -3,9 +3,9 @@
 //! Without that variable nothing here runs; with it, an engine that does not answer is a failure.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::killed::example;
 use crate::support::{Api, LONG, is_ready, waiting};
 use rouse_image::Store;
 use rouse_image::build::LayerFiles;
@@ -22,12 +22,6 @@ struct Running {
     node: tokio::task::JoinHandle<()>,
 }
 
-/// The example that is built beside this test.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().join("examples/container")
-}
-
 async fn start() -> Option<Running> {
     let dir = tempfile::tempdir().unwrap();
     start_in(Api::new(), dir).await
@@ -40,7 +34,7 @@ async fn start_in(api: Api, dir: tempfile::TempDir) -> Option<Running> {
     };
     let store = Store::open(dir.path().join("images")).unwrap();
     let reference = "app:1".parse().unwrap();
-    store.pack_program(&reference, &program(), &[], LayerFiles::default()).unwrap();
+    store.pack_program(&reference, &example("container"), &[], LayerFiles::default()).unwrap();
     let runtime =
         DockerRuntime::connect(Some(&host), dir.path(), store.clone(), None).await.unwrap();
     let shutdown = Shutdown::new();

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use rouse_image::Digest;
 use rouse_kit::Clock;
 use tempfile::TempDir;
 
@@ -33,20 +32,12 @@ impl Host {
 
     /// A container that runs a script in the host's shell.
     fn spec(&self, script: &str) -> ContainerSpec {
-        let digest = Digest::of(b"");
-        let mut image = LocalImage::nothing("test").image;
-        image.digest = digest;
-        image.architecture = match std::env::consts::ARCH {
-            "aarch64" => "arm64".to_owned(),
-            _ => "amd64".to_owned(),
-        };
-        let rootfs = self.dir.path().join("rootfs");
-        std::fs::create_dir_all(&rootfs).unwrap();
+        let image = Arc::new(LocalImage::empty("test", self.dir.path()));
         ContainerSpec {
             pod: pod(),
             container: "user".to_owned(),
             restarts: 0,
-            image: Arc::new(LocalImage { reference: "test".to_owned(), image, rootfs }),
+            image,
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
             args: Vec::new(),
             env: vec![("COLOR".to_owned(), "red".to_owned())],

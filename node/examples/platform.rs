@@ -1,0 +1,60 @@
+//! A platform of a few lines, to be killed by a test: starts one program with a child of its own
+//! under the process runtime, prints the process ids of both, and waits.
+//!
+//! `platform DIR` is the platform; `platform guard …` is its guard.
+#![expect(clippy::unwrap_used, reason = "a part of a test")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rouse_kit::Clock;
+use rouse_node::LocalImage;
+use rouse_node::logs::{LogOptions, Logs};
+use rouse_node::runtime::process::ProcessRuntime;
+use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef, guard};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if args[0] == "guard" {
+        // Blocks, and there is nothing else to run.
+        guard::run(&args[1..]);
+        return;
+    }
+    let dir = Path::new(&args[0]);
+    let own = std::env::current_exe().unwrap();
+    let guard = [own.into(), "guard".into()];
+    let runtime = ProcessRuntime::open(dir, Some(&guard)).unwrap();
+    println!("survivors {}", runtime.end_survivors().await.unwrap());
+    let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
+    let logs = Logs::new(dir.join("logs"), Clock::system());
+    let script = "sleep 600 & echo $!; echo $$; wait";
+    let run = runtime.start(ContainerSpec {
+        pod: pod.clone(),
+        container: "user".to_owned(),
+        restarts: 0,
+        image: Arc::new(LocalImage::empty("test", dir)),
+        command: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        working_dir: None,
+        ports: Vec::new(),
+        reserved: BTreeMap::new(),
+        mounts: Vec::new(),
+        memory_limit: None,
+        cpu_limit_millis: None,
+        user: None,
+        grace: Duration::from_secs(1),
+        log: logs.writer(&pod, "user", 0),
+    });
+    let run = run.await.unwrap();
+    let options = LogOptions { follow: true, ..LogOptions::default() };
+    let mut log = logs.read("demo", "p", "user", options).unwrap();
+    while let Some(chunk) = log.recv().await {
+        print!("{}", std::str::from_utf8(&chunk).unwrap());
+    }
+    run.exit.await;
+}
