@@ -203,8 +203,10 @@ impl Directory {
             }
             Change::Route(key, None) => self.stale |= self.routes.remove(&key).is_some(),
             Change::Revision(key, Some(settings)) => {
-                self.registry.get(key).configure(settings);
-                self.news = true;
+                let revision = self.registry.get(key);
+                // Progress asks only whether it is known.
+                self.news |= revision.settings.load().is_none();
+                revision.configure(settings);
             }
             Change::Revision(key, None) => {
                 self.registry.get(key).forget();

@@ -64,7 +64,7 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
         match timer.run(sent).await {
             Ok(Ok((response, carrier))) => {
                 let exchange = Exchange { arrived, hold, version, timer, carrier, slot, upgrade };
-                return Ok(exchange.answer(peer, response));
+                return exchange.answer(peer, response);
             }
             Ok(Err(Failed::Unreachable { request: unsent, cause })) => {
                 peer.worker.shared.suspect(&slot);
@@ -161,7 +161,11 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn answer(mut self, peer: &Peer, response: Response<Incoming>) -> Response<Body> {
+    fn answer(
+        mut self,
+        peer: &Peer,
+        response: Response<Incoming>,
+    ) -> Result<Response<Body>, Error> {
         let (mut parts, body) = response.into_parts();
         headers::incoming(&mut parts);
         parts.version = self.version;
@@ -172,17 +176,19 @@ impl Exchange {
             parts.headers.append(headers::SERVER_TIMING, timing);
         }
         self.timer.started();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(client) = self.upgrade.take()
-            && let Some(pod) = parts.extensions.remove::<OnUpgrade>()
-        {
-            let tunnel = copy::tunnel(client, pod, self.timer, self.slot);
-            peer.worker.tasks.spawn_local(tunnel);
-            return Response::from_parts(parts, Body::empty());
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let pod = parts.extensions.remove::<OnUpgrade>();
+            let Some((client, pod)) = self.upgrade.take().zip(pod) else {
+                let (revision, pod) = (self.slot.revision.key.clone(), self.slot.pod.name.clone());
+                let cause = "it switched protocols, which nobody asked for".to_owned();
+                return Err(Error::Upstream { revision, pod, cause });
+            };
+            peer.worker.tasks.spawn_local(copy::tunnel(client, pod, self.timer, self.slot));
+            return Ok(Response::from_parts(parts, Body::empty()));
         }
         let growing = may_grow(&parts);
         let body = Body::passing(body, self.timer, self.carrier, self.slot, growing);
-        Response::from_parts(parts, body)
+        Ok(Response::from_parts(parts, body))
     }
 }
 

@@ -36,8 +36,14 @@ pub(crate) struct Home<W> {
 #[derive(Debug)]
 pub(crate) enum Admission {
     Go(Arc<Pod>),
-    Wait { ticket: Ticket, pods: usize },
-    Full { limit: usize },
+    /// `urgent` if the autoscaler has to hear of it at once.
+    Wait {
+        ticket: Ticket,
+        urgent: bool,
+    },
+    Full {
+        limit: usize,
+    },
 }
 
 /// Whether a request asks for the first time.
@@ -90,7 +96,10 @@ impl<W> Home<W> {
             Attempt::Again => self.queue.push_front(waiter()),
         };
         self.counts.queued(now);
-        Admission::Wait { ticket, pods: self.usable.len() }
+        // The first who finds no pod is the wake. Of a crowd behind it the autoscaler hears in
+        // doubling steps, so that it learns how large it is and is not called for each.
+        let news = attempt == Attempt::Again || self.queue.len().is_power_of_two();
+        Admission::Wait { ticket, urgent: self.usable.is_empty() && news }
     }
 
     /// The next in line and its pod, if there is a free slot. To be asked until it says no.
@@ -242,13 +251,32 @@ mod tests {
     fn who_gives_up_is_counted_out_once() {
         let (mut home, _) = home(0, &[]);
         let now = Instant::now();
-        let Admission::Wait { ticket, pods } = home.admit(|| 7, Attempt::First, now) else {
+        let Admission::Wait { ticket, .. } = home.admit(|| 7, Attempt::First, now) else {
             panic!("there is no pod");
         };
-        assert_eq!(pods, 0);
         assert!(home.abandon(ticket, now));
         assert!(!home.abandon(ticket, now));
         assert_eq!((home.counts.queued, home.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_crowd_at_zero_is_urgent_in_doubling_steps() {
+        let mut home = Home::new(Instant::now());
+        let urgent: Vec<usize> = (1..=9)
+            .filter(|_| {
+                let admission = home.admit(|| 0, Attempt::First, Instant::now());
+                matches!(admission, Admission::Wait { urgent: true, .. })
+            })
+            .collect();
+        assert_eq!(urgent, [1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn waiting_for_a_busy_pod_is_not_urgent() {
+        let (mut home, _) = home(1, &["a"]);
+        admit(&mut home, 0);
+        let admission = home.admit(|| 1, Attempt::First, Instant::now());
+        assert!(matches!(admission, Admission::Wait { urgent: false, .. }));
     }
 
     #[test]

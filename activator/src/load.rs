@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use rouse_api::load::{LoadReport, RevisionLoad};
 use rouse_kit::{Clock, Shutdown};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::control::Registry;
-use crate::revision::Revision;
+use crate::home::Home;
+use crate::revision::RevisionKey;
 
 /// How often load is reported that woke nobody; Knative's period.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -93,25 +93,25 @@ impl Counts {
     }
 }
 
-/// Rung when a revision's load has to be reported at once.
+/// Rung when some revision's load has to be reported at once. Rings that come while a report is
+/// being made or sent are one ring.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
-    /// Each revision at most once: its own flag says whether it is here.
-    urgent: Mutex<Vec<Arc<Revision>>>,
-    rung: Notify,
-}
+pub(crate) struct Bell(Notify);
 
 impl Bell {
-    pub(crate) fn ring(&self, revision: &Arc<Revision>) {
-        if revision.mark_urgent() {
-            self.urgent.lock().push(Arc::clone(revision));
-            self.rung.notify_one();
-        }
+    pub(crate) fn ring(&self) {
+        self.0.notify_one();
     }
+}
 
-    fn take(&self) -> Vec<Arc<Revision>> {
-        std::mem::take(&mut *self.urgent.lock())
-    }
+/// Why a report is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// The bell: whatever changed. All of it, for a reader takes a revision that a report does not
+    /// name as unchanged.
+    Bell,
+    /// The period is over: whatever changed or carries load.
+    Period,
 }
 
 /// Sends reports until shutdown or until nobody reads them.
@@ -131,12 +131,16 @@ impl Reporter {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sequence = 0;
         loop {
-            let revisions = tokio::select! {
+            let occasion = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                () = self.bell.rung.notified() => self.urgent(),
-                _ = tick.tick() => self.periodic(),
+                () = self.bell.0.notified() => Occasion::Bell,
+                _ = tick.tick() => Occasion::Period,
             };
+            let now = self.clock.instant();
+            let revisions = self.registry.all();
+            let revisions: Vec<_> =
+                revisions.iter().filter_map(|revision| revision.load(occasion, now)).collect();
             if revisions.is_empty() {
                 continue;
             }
@@ -145,7 +149,7 @@ impl Reporter {
                 activator: self.activator.clone(),
                 epoch: self.epoch,
                 sequence,
-                elapsed: (self.clock.instant() - self.began).as_secs_f64(),
+                elapsed: (now - self.began).as_secs_f64(),
                 revisions,
             };
             tokio::select! {
@@ -154,57 +158,40 @@ impl Reporter {
             }
         }
     }
-
-    fn urgent(&self) -> Vec<RevisionLoad> {
-        let now = self.clock.instant();
-        self.bell
-            .take()
-            .iter()
-            .map(|revision| {
-                revision.clear_urgent();
-                revision.load(now).1
-            })
-            .collect()
-    }
-
-    fn periodic(&self) -> Vec<RevisionLoad> {
-        let now = self.clock.instant();
-        self.registry
-            .all()
-            .iter()
-            .map(|revision| revision.load(now))
-            .filter_map(|(worth, load)| worth.then_some(load))
-            .collect()
-    }
 }
 
-/// One revision's part of a report, and whether it is worth sending once a second.
+/// One revision's part of a report, if this occasion wants it.
 pub(crate) fn measure<W>(
-    key: &crate::revision::RevisionKey,
-    home: &mut crate::home::Home<W>,
+    key: &RevisionKey,
+    home: &mut Home<W>,
+    occasion: Occasion,
     now: Instant,
-) -> (bool, RevisionLoad) {
+) -> Option<RevisionLoad> {
+    let counts = &home.counts;
+    let loaded = counts.in_flight + counts.queued > 0 || !home.draining().is_empty();
+    if !counts.changed && !(loaded && occasion == Occasion::Period) {
+        return None;
+    }
     let draining: BTreeMap<_, _> =
         home.draining().iter().map(|pod| (pod.name.clone(), pod.in_flight())).collect();
     let counts = &mut home.counts;
-    let busy = counts.in_flight + counts.queued > 0 || !draining.is_empty();
-    let worth = busy || counts.changed;
-    let load = RevisionLoad {
+    let in_flight_seconds = counts.seconds(now);
+    counts.changed = false;
+    Some(RevisionLoad {
         namespace: key.namespace.clone(),
         revision: key.name.clone(),
-        in_flight_seconds: counts.seconds(now),
+        in_flight_seconds,
         arrivals: counts.arrivals,
         in_flight: counts.in_flight,
         queued: counts.queued,
         draining,
-    };
-    counts.changed = false;
-    (worth, load)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::home::Attempt;
 
     #[test]
     fn the_integral_counts_waiting_and_being_served_alike() {
@@ -231,5 +218,23 @@ mod tests {
         counts.entered(at(100));
         counts.left(at(90));
         assert!((counts.seconds(at(100)) - 0.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_report_names_what_changed_and_once_a_period_what_carries_load() {
+        let now = Instant::now();
+        let key = RevisionKey::new("default", "hello-00001");
+        let mut home: Home<()> = Home::new(now);
+        let told = |home: &mut Home<()>, occasion| {
+            measure(&key, home, occasion, now).map(|load| (load.in_flight, load.queued))
+        };
+        assert_eq!(told(&mut home, Occasion::Period), None);
+        home.admit(|| (), Attempt::First, now);
+        assert_eq!(told(&mut home, Occasion::Bell), Some((0, 1)));
+        assert_eq!(told(&mut home, Occasion::Bell), None);
+        assert_eq!(told(&mut home, Occasion::Period), Some((0, 1)));
+        home.dismiss(now);
+        assert_eq!(told(&mut home, Occasion::Period), Some((0, 0)));
+        assert_eq!(told(&mut home, Occasion::Period), None);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::home::{Admission, Attempt, Home, Place, QUEUE_LIMIT};
-use crate::load::{self, Bell};
+use crate::load::{self, Bell, Occasion};
 use crate::pods::Pod;
 use crate::queue::Ticket;
 use crate::timeout::{Limits, Timer};
@@ -85,7 +84,6 @@ pub(crate) struct Revision {
     /// What its pods say of why they do not run.
     pub(crate) trouble: ArcSwapOption<String>,
     home: Mutex<Home<Waiter>>,
-    urgent: AtomicBool,
     bell: Arc<Bell>,
 }
 
@@ -124,7 +122,6 @@ impl Revision {
             settings: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             home: Mutex::new(Home::new(Instant::now())),
-            urgent: AtomicBool::new(false),
             bell,
         }
     }
@@ -142,15 +139,15 @@ impl Revision {
             waiter
         };
         let admission = self.home.lock().admit(waiter, attempt, Instant::now());
-        let (ticket, pods) = match admission {
+        let (ticket, urgent) = match admission {
             Admission::Go(pod) => return Ok((Slot { revision: Arc::clone(self), pod }, false)),
             Admission::Full { limit } => {
                 return Err(Error::QueueFull { revision: self.key.clone(), limit });
             }
-            Admission::Wait { ticket, pods } => (ticket, pods),
+            Admission::Wait { ticket, urgent } => (ticket, urgent),
         };
-        if pods == 0 {
-            self.bell.ring(self);
+        if urgent {
+            self.bell.ring();
         }
         let granted = granted.expect("who waits was given the means to");
         let _place = InLine { revision: self, ticket };
@@ -184,7 +181,7 @@ impl Revision {
             drop(home);
         }
         if emptied {
-            self.bell.ring(self);
+            self.bell.ring();
         }
     }
 
@@ -208,7 +205,7 @@ impl Revision {
         drop(home);
         hand_over(grants);
         if urgent {
-            self.bell.ring(self);
+            self.bell.ring();
         }
     }
 
@@ -234,23 +231,15 @@ impl Revision {
         drop(dismissed);
     }
 
-    pub(crate) fn load(&self, now: Instant) -> (bool, RevisionLoad) {
-        load::measure(&self.key, &mut self.home.lock(), now)
+    /// Its part of a report, if it belongs in one.
+    pub(crate) fn load(&self, occasion: Occasion, now: Instant) -> Option<RevisionLoad> {
+        load::measure(&self.key, &mut self.home.lock(), occasion, now)
     }
 
     /// Requests in pods, requests waiting, pods in the rotation.
     pub(crate) fn numbers(&self) -> (u32, u32, usize) {
         let home = self.home.lock();
         (home.counts.in_flight, home.counts.queued, home.usable())
-    }
-
-    /// Whether it was not marked yet.
-    pub(crate) fn mark_urgent(&self) -> bool {
-        !self.urgent.swap(true, Ordering::AcqRel)
-    }
-
-    pub(crate) fn clear_urgent(&self) {
-        self.urgent.store(false, Ordering::Release);
     }
 }
 

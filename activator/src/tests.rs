@@ -6,4 +6,5 @@ mod balance;
 mod failure;
 mod harness;
 mod hold;
+mod kubernetes;
 mod pass;
