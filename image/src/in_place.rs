@@ -72,7 +72,11 @@ pub fn command_in_place(
         *arg = argument(rootfs, arg);
     }
     let path = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
-    let found = find_program(rootfs, &argv[0], &working_dir, path).ok_or_else(|| {
+    // The host's interpreter may be elsewhere than where the image was built.
+    let elsewhere = image.needs_host().filter(|_| overrides.command.is_empty());
+    let found = find_program(rootfs, &argv[0], &working_dir, path)
+        .or_else(|| find_program(rootfs, elsewhere?, &working_dir, path));
+    let found = found.ok_or_else(|| {
         let reason = match image.needs_host() {
             Some(program) => {
                 format!("it needs {program} of this machine, which is not on PATH; install it")

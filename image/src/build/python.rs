@@ -6,7 +6,7 @@
 //! interpreter is the host's, and the image says so in a label.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -101,8 +101,8 @@ pub(crate) fn add_dependencies(
     if context.base.is_some() {
         return Ok("python3".to_owned());
     }
-    recipe.labels.insert(LABEL_HOST_PYTHON.to_owned(), host.name.clone());
-    Ok(host.name)
+    recipe.labels.insert(LABEL_HOST_PYTHON.to_owned(), format!("python{version}"));
+    Ok(host.executable)
 }
 
 fn reusable(context: &Context<'_>, key: &Digest) -> Option<Content> {
@@ -125,7 +125,7 @@ fn install(
     let (list, target) = (work.path().join("requirements.txt"), work.path().join("site"));
     fs::write(&list, requirements).map_err(Error::io("write", &list))?;
     fs::create_dir(&target).map_err(Error::io("create", &target))?;
-    let mut pip = Command::new(&host.path);
+    let mut pip = Command::new(&host.executable);
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--no-compile"])
         .args([
             "--disable-pip-version-check",
@@ -159,7 +159,7 @@ fn install(
 /// Compiles what was installed. Packages ship files that no Python compiles (templates, tests of
 /// syntax errors), so a failure only means that those are compiled when imported.
 fn compile(host: &HostPython, target: &Path) {
-    let mut compile = Command::new(&host.path);
+    let mut compile = Command::new(&host.executable);
     compile
         .args(["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"])
         // The layer must not know the folder in which it was made.
@@ -189,35 +189,28 @@ fn run(mut command: Command, source: &Path, what: &str) -> Result<(), Error> {
 }
 
 struct HostPython {
-    path: PathBuf,
-    /// `python3.11`, if that name is on PATH, else `python3`.
-    name: String,
+    /// What Python calls itself. Not what PATH has, which may be a script of a version manager that
+    /// costs more than the start of Python.
+    executable: String,
     /// `3.11`.
     version: String,
 }
 
 fn host_python(source: &Path) -> Result<HostPython, Error> {
     let missing = || {
-        let reason = "it is a Python function and python3 is not on PATH; install it (Debian: `apt install python3 python3-pip`)";
+        let reason = "it needs python3, which is not on PATH; install it (Debian: `apt install python3 python3-pip`)";
         Error::build(source, reason)
     };
-    let path = on_path("python3").ok_or_else(missing)?;
-    let script = "import sys; print('%d.%d' % sys.version_info[:2])";
-    let output = Command::new(&path).args(["-c", script]).output().map_err(|_| missing())?;
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !output.status.success() || !version.starts_with("3.") {
-        return Err(missing());
+    let script = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)";
+    let output =
+        Command::new("python3").args(["-c", script]).output().map_err(|_absent| missing())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.trim().split_once('\n') {
+        Some((version, executable)) if version.starts_with("3.") && executable.starts_with('/') => {
+            Ok(HostPython { executable: executable.to_owned(), version: version.to_owned() })
+        }
+        Some(_) | None => Err(missing()),
     }
-    let exact = format!("python{version}");
-    let name = if on_path(&exact).is_some() { exact } else { "python3".to_owned() };
-    Ok(HostPython { path, name, version })
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| crate::build::detect::is_executable(file))
 }
 
 /// The minor version of the base's Python: what official images say, else what is in it.

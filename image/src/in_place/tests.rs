@@ -129,10 +129,12 @@ fn what_cannot_be_started_says_why() {
     let error = fixture.command(&missing).unwrap_err().to_string();
     assert!(error.contains("/app/missing"), "{error}");
     fixture.image.labels.insert("dev.rouse.host-python".to_owned(), "python3.99".to_owned());
-    let python = words(&["python3.99"]);
-    let error =
-        fixture.command(&Overrides { command: &python, ..Overrides::default() }).unwrap_err();
-    assert!(error.to_string().contains("needs python3.99 of this machine"), "{error}");
+    fixture.image.entrypoint = words(&["/opt/gone/python3"]);
+    let error = fixture.command(&Overrides::default()).unwrap_err().to_string();
+    assert!(error.contains("needs python3.99 of this machine"), "{error}");
+    let mut found = Fixture::new(&["/opt/gone/sh"]);
+    found.image.labels.insert("dev.rouse.host-program".to_owned(), "sh".to_owned());
+    assert!(found.command(&Overrides::default()).unwrap().program.ends_with("sh"));
     fixture.image.architecture = "s390x".to_owned();
     let error = fixture.command(&missing).unwrap_err().to_string();
     assert!(error.contains("s390x"), "{error}");
