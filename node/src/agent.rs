@@ -24,6 +24,9 @@ use crate::{Config, register};
 /// How long the pods' ends are waited for when the platform ends; their grace is 5 s then.
 const HALT_MAX: Duration = Duration::from_secs(8);
 
+/// Old logs are looked for after so many pods have gone: it reads a directory.
+const FORGET_EVERY: usize = 25;
+
 /// What all pods' tasks share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -62,6 +65,7 @@ pub(crate) async fn run(shared: Arc<Shared>, known: Known, shutdown: Shutdown) {
         pods: HashMap::new(),
         workers: JoinSet::new(),
         listed: BTreeSet::new(),
+        gone_count: 0,
     };
     loop {
         tokio::select! {
@@ -87,6 +91,7 @@ struct Agent {
     workers: JoinSet<String>,
     /// The pods of a list that is under way; all others are gone when it is done.
     listed: BTreeSet<String>,
+    gone_count: usize,
 }
 
 impl Agent {
@@ -140,8 +145,10 @@ impl Agent {
         match done {
             Ok(uid) => {
                 self.pods.remove(&uid);
-                let live: BTreeSet<String> = self.pods.keys().cloned().collect();
-                self.shared.logs.forget_old(|uid| live.contains(uid));
+                self.gone_count += 1;
+                if self.gone_count.is_multiple_of(FORGET_EVERY) {
+                    self.shared.logs.forget_old(|uid| self.pods.contains_key(uid));
+                }
             }
             Err(error) => tracing::error!(%error, "the task of a pod failed"),
         }

@@ -21,6 +21,7 @@ use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::quantity;
 use crate::runtime::{BoxFuture, ContainerSpec, Error, Exit, Mount, PodRef};
+use crate::security::Security;
 use crate::volumes;
 
 /// As upstream: so much of the log is a termination message.
@@ -188,8 +189,6 @@ impl Launch {
         let limits = self.spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
         let limit = |name: &str| limits.and_then(|limits| limits.get(name));
         let millis = limit("cpu").and_then(quantity::millis);
-        let own = self.spec.security_context.as_ref().and_then(|context| context.run_as_user);
-        let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
         ContainerSpec {
             pod: self.reference.clone(),
             container: self.spec.name.clone(),
@@ -204,7 +203,7 @@ impl Launch {
             mounts,
             memory_limit: limit("memory").and_then(quantity::units),
             cpu_limit_millis: millis.and_then(|millis| millis.try_into().ok()),
-            user: own.or_else(|| of_pod.and_then(|context| context.run_as_user)),
+            security: Security::of(&self.pod, &self.spec),
             grace: self.grace,
             log,
         }

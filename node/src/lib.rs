@@ -18,6 +18,7 @@ mod prober;
 mod quantity;
 mod register;
 pub mod runtime;
+mod security;
 mod server;
 mod volumes;
 mod worker;
@@ -29,6 +30,7 @@ use kube::Client;
 use rouse_kit::{Clock, Events, Shutdown};
 
 pub use images::{ImageError, Images, LocalImage, StoreImages};
+pub use security::Security;
 pub use server::{Body, BoxError, KubeletService};
 
 use crate::agent::{Known, Shared};

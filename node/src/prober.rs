@@ -208,3 +208,6 @@ async fn grpc_health(address: SocketAddr, service: &str) -> Result<(), String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::runtime::PodRef;
 
-pub use read::{LogError, LogLine, LogOptions, parse_line};
+pub use read::{LastLog, LogError, LogLine, LogOptions, of_last_pod, parse_line};
 
 /// A file is renamed to `.1` at this size, as the kubelet does by default; one older is kept.
 const ROTATE_AT_BYTES: u64 = 10 * 1024 * 1024;

@@ -102,3 +102,35 @@ fn a_long_line_is_written_in_parts() {
     lines.finish(|whole, text| parts.push((whole, text.len())));
     assert_eq!(parts, [(false, LINE_MAX_BYTES), (true, 3), (true, 3)]);
 }
+
+#[tokio::test]
+async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
+    let (dir, logs) = logs();
+    let writer = logs.writer(&pod(), "user", 0);
+    for line in ["one", "two", "three"] {
+        writer.line(LogStream::Stdout, true, line.as_bytes());
+    }
+    // A later run that wrote nothing has nothing to tell.
+    logs.writer(&pod(), "user", 1).open();
+    let last = of_last_pod(dir.path(), "demo", |pod| pod.starts_with("hello-"), Some(2));
+    let want = LastLog {
+        pod: "hello-1".to_owned(),
+        container: "user".to_owned(),
+        text: "two\nthree\n".to_owned(),
+    };
+    assert_eq!(last, Some(want));
+    assert_eq!(of_last_pod(dir.path(), "other", |_| true, None), None);
+}
+
+#[tokio::test]
+async fn logs_of_pods_that_are_gone_are_kept_up_to_a_number() {
+    let (dir, logs) = logs();
+    for n in 0..GONE_KEPT_MAX + 3 {
+        let pod = PodRef { uid: format!("u-{n}"), ..pod() };
+        logs.writer(&pod, "user", 0).open();
+    }
+    logs.forget_old(|uid| uid == "u-0");
+    let left = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, GONE_KEPT_MAX + 1, "and the one that lives");
+    assert!(dir.path().join("demo_hello-1_u-0").exists());
+}

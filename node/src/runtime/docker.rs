@@ -175,6 +175,9 @@ impl DockerRuntime {
     }
 
     async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
+        if let Some(why) = spec.security.refusal(&spec.image.image.user) {
+            return Err(Error::Unsupported(why));
+        }
         let id = self.create(&spec).await?;
         let started = self.docker.start_container(&id, None::<StartContainerOptions>).await;
         if let Err(error) = started {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::images::LocalImage;
 use crate::logs::LogWriter;
+use crate::security::Security;
 
 pub use choose::{Chosen, Wanted, choose};
 
@@ -69,7 +70,7 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     pub memory_limit: Option<u64>,
     pub cpu_limit_millis: Option<u64>,
-    pub user: Option<i64>,
+    pub security: Security,
     pub grace: Duration,
     pub log: LogWriter,
 }

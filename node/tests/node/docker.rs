@@ -119,6 +119,27 @@ async fn docker_runs_a_pod_with_its_variables_arguments_directory_and_volumes() 
 }
 
 #[tokio::test]
+async fn docker_enforces_the_security_context() {
+    let Some(node) = start().await else { return };
+    let context = json!({
+        "runAsUser": 1234, "runAsGroup": 77, "readOnlyRootFilesystem": true,
+        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+    });
+    node.api.put_pod("web", spec(json!({"securityContext": context})));
+    node.api.until("web", "ready", is_ready).await;
+    let status = node.get("web", "/file?/proc/self/status").await;
+    for line in ["Uid:\t1234\t", "Gid:\t77\t", "NoNewPrivs:\t1", "CapBnd:\t0000000000000000"] {
+        assert!(status.contains(line), "{line:?} is not in {status}");
+    }
+    let mounts = node.get("web", "/file?/proc/self/mounts").await;
+    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).unwrap();
+    assert!(root.split(' ').nth(3).unwrap().starts_with("ro,"), "{root}");
+    node.api.put_pod("root", spec(json!({"securityContext": {"runAsNonRoot": true}})));
+    node.api.until_event("container has runAsNonRoot and image will run as root").await;
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn docker_kills_for_memory_and_the_pod_says_so() {
     let Some(node) = start().await else { return };
     node.api.put_pod("web", spec(json!({"resources": {"limits": {"memory": "64Mi"}}})));

@@ -10,6 +10,7 @@ use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBu
 
 use super::{LABEL_DATA_DIR, LABEL_INSTANCE, Labels};
 use crate::runtime::ContainerSpec;
+use crate::security::Security;
 
 /// As the kubelet named its containers: readable, and unique per start.
 pub(super) fn name(spec: &ContainerSpec) -> CreateContainerOptions {
@@ -40,7 +41,7 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
         cmd: some(&spec.args),
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         working_dir: spec.working_dir.clone(),
-        user: spec.user.map(|user| user.to_string()),
+        user: user(&spec.security, &spec.image.image.user),
         exposed_ports: Some(spec.ports.iter().map(|port| format!("{port}/tcp")).collect()),
         labels: Some(labels.map(|(name, value)| (name.to_owned(), value.clone())).into()),
         host_config: Some(HostConfig {
@@ -52,9 +53,28 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
                 .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000_000)),
             binds: Some(spec.mounts.iter().map(bind).collect()),
             port_bindings: published,
+            readonly_rootfs: Some(spec.security.read_only_root),
+            cap_drop: Some(spec.security.drop_capabilities.clone()),
+            security_opt: spec
+                .security
+                .no_new_privileges
+                .then(|| vec!["no-new-privileges".to_owned()]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// Docker takes a group only together with a user.
+fn user(security: &Security, of_image: &str) -> Option<String> {
+    match (security.user, security.group) {
+        (Some(user), Some(group)) => Some(format!("{user}:{group}")),
+        (Some(user), None) => Some(user.to_string()),
+        (None, Some(group)) => {
+            let user = of_image.split(':').next().filter(|user| !user.is_empty()).unwrap_or("0");
+            Some(format!("{user}:{group}"))
+        }
+        (None, None) => None,
     }
 }
 

@@ -114,7 +114,13 @@ impl ProcessRuntime {
         let env = self.complete_env(&plan, &marker);
         let mut command = command(&plan.program, &plan.args, &env, &plan.working_dir);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.spawner.spawn(command).await.map_err(|error| {
+        let privileges = if spec.security.no_new_privileges {
+            spawn::Privileges::NoNew
+        } else {
+            spawn::Privileges::Any
+        };
+        let not_enforced = not_enforced(&spec);
+        let mut child = self.spawner.spawn(command, privileges).await.map_err(|error| {
             Error::Start(format!("failed to start {}: {error}", plan.program.display()))
         })?;
         // Only now: a start does not wait for directories.
@@ -170,7 +176,7 @@ impl ProcessRuntime {
             id,
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             addresses: spec.reserved,
-            not_enforced: not_enforced(&spec.container, spec.cpu_limit_millis, spec.user),
+            not_enforced,
             ready_after: None,
             // Its own task, so that it is waited for whoever holds the future.
             exit: super::detached(exit),
@@ -199,8 +205,11 @@ impl ProcessRuntime {
             .map_err(|error| Error::Start(error.to_string()))?;
         let mut command = command(&plan.program, &plan.args, &running.env, &running.working_dir);
         command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child =
-            self.spawner.spawn(command).await.map_err(|e| Error::Start(e.to_string()))?;
+        let mut child = self
+            .spawner
+            .spawn(command, spawn::Privileges::Any)
+            .await
+            .map_err(|e| Error::Start(e.to_string()))?;
         let session = child.id().unwrap_or(0);
         let mut output = Vec::new();
         let asked = tokio::time::timeout(limit, async {
@@ -235,18 +244,21 @@ fn command(
     command
 }
 
-fn not_enforced(container: &str, cpu: Option<u64>, user: Option<i64>) -> Vec<String> {
+fn not_enforced(spec: &ContainerSpec) -> Vec<String> {
+    let container = &spec.container;
     let mut all = Vec::new();
-    if let Some(millis) = cpu {
+    if let Some(millis) = spec.cpu_limit_millis {
         all.push(format!(
             "Container {container}: the CPU limit of {millis}m is not enforced by the process \
              runtime"
         ));
     }
-    if let Some(user) = user {
+    let security = spec.security.named();
+    if !security.is_empty() {
         all.push(format!(
-            "Container {container}: runAsUser {user} is not applied by the process runtime; it \
-             runs as the user who runs the node"
+            "Container {container}: securityContext ({}) is not enforced by the process runtime; \
+             the program runs as the user who runs the node, with that user's rights",
+            security.join(", ")
         ));
     }
     all

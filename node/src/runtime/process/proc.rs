@@ -75,14 +75,14 @@ pub(super) fn terminate_group(leader: u32) {
     }
 }
 
-/// Kills a session's processes until none is left; says how many there were.
-pub(super) fn kill_session(session: u32, marked: Option<&str>) -> usize {
+/// Kills a session's processes until none is left; says which there were.
+pub(super) fn kill_session(session: u32, marked: Option<&str>) -> HashSet<u32> {
     /// A process may fork while it is being looked for; not for ever.
     const ROUNDS_MAX: usize = 16;
-    if session <= 1 {
-        return 0;
-    }
     let mut killed = HashSet::new();
+    if session <= 1 {
+        return killed;
+    }
     for _ in 0..ROUNDS_MAX {
         let found = members(session, marked);
         let fresh: Vec<_> = found.iter().filter(|stat| killed.insert(stat.pid)).collect();
@@ -93,7 +93,7 @@ pub(super) fn kill_session(session: u32, marked: Option<&str>) -> usize {
             kill(stat.pid);
         }
     }
-    killed.len()
+    killed
 }
 
 fn as_pid(pid: u32) -> Option<Pid> {

@@ -4,6 +4,7 @@
 //! process id and holding its start time; and each process inherits a marker in its environment.
 //! Either alone can be lost (a program may leave its session, or overwrite its environment).
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ pub(in crate::runtime) fn end_instance(home: &Path, instance: &str) -> usize {
 
 fn end(home: &Path, place: &str, instance: &str) -> usize {
     let dir = home.join(format!("{PREFIX}{instance}"));
-    let mut ended = 0;
+    let mut ended = HashSet::new();
     if instance.starts_with(&boot()) {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -96,20 +97,20 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
             let recorded = fs::read_to_string(entry.path()).ok().and_then(|t| t.parse().ok());
             // The number may long be another's; then what is left of the session has the marker.
             if proc::stat(pid).is_some_and(|stat| Some(stat.started) == recorded) {
-                ended += proc::kill_session(pid, None);
+                ended.extend(proc::kill_session(pid, None));
             }
         }
         let prefix = format!("{place}/{instance}/");
         for stat in proc::all() {
             if !stat.zombie && proc::marker(stat.pid).is_some_and(|m| m.starts_with(&prefix)) {
                 proc::kill(stat.pid);
-                ended += 1;
+                ended.insert(stat.pid);
             }
         }
     }
     // If it stays, the next start looks at it again.
     let _ = fs::remove_dir_all(&dir);
-    ended
+    ended.len()
 }
 
 /// This very run of a platform: no other, on this host, is named so.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::logs::{LogOptions, Logs};
 use crate::runtime::Exit;
+use crate::security::Security;
 
 /// No step of these tests takes longer, unless it hangs.
 const LONG: Duration = Duration::from_secs(20);
@@ -47,7 +48,7 @@ impl Host {
             mounts: Vec::new(),
             memory_limit: None,
             cpu_limit_millis: None,
-            user: None,
+            security: Security::default(),
             grace: Duration::from_secs(1),
             log: self.logs.writer(&pod(), "user", 0),
         }
@@ -169,10 +170,12 @@ async fn what_is_not_enforced_is_said() {
     let host = Host::new();
     let mut spec = host.spec("exit 0");
     spec.cpu_limit_millis = Some(250);
-    spec.user = Some(1000);
+    spec.security.user = Some(1000);
+    spec.security.read_only_root = true;
     let run = host.runtime.start(spec).await.unwrap();
     assert_eq!(run.not_enforced.len(), 2);
     assert!(run.not_enforced[0].contains("CPU limit of 250m is not enforced"));
+    assert!(run.not_enforced[1].contains("runAsUser, readOnlyRootFilesystem"));
     assert_eq!(within(run.exit).await, exited(0));
 }
 
