@@ -16,6 +16,7 @@ mod in_place;
 mod index;
 mod reference;
 mod registry;
+mod reuse;
 mod rootfs;
 mod store;
 mod unpack;

@@ -5,6 +5,7 @@
 //! blobs/sha256/HEX                      manifests, configurations, layers
 //! rootfs/HEX/                           the image with manifest HEX, unpacked
 //! reuse/KEY                             build layers by what they were made from
+//! layers/HEX/                           those layers, unpacked once; their images link to them
 //! tmp/                                  what is being written; emptied by nobody but its writer
 //! ```
 //!
@@ -66,7 +67,7 @@ impl Store {
     /// As [`Store::open`], with other timeouts for registries.
     pub fn open_with(dir: impl AsRef<Path>, registry: RegistryOptions) -> Result<Self, Error> {
         let dir = dir.as_ref();
-        for folder in ["blobs/sha256", "rootfs", "reuse", "tmp"] {
+        for folder in ["blobs/sha256", "rootfs", "layers", "reuse", "tmp"] {
             let path = dir.join(folder);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
@@ -191,6 +192,7 @@ impl Store {
             // The manifest goes first, so that no reader finds one whose parts are missing.
             let _ = fs::remove_file(self.blob_path(&blob));
             let _ = fs::remove_dir_all(self.rootfs_path(&blob));
+            let _ = fs::remove_dir_all(self.shared_path(&blob));
         }
         Ok(digest)
     }
@@ -292,10 +294,6 @@ impl Store {
     pub(crate) fn temp_dir(&self) -> Result<tempfile::TempDir, Error> {
         let tmp = self.dir.join("tmp");
         tempfile::TempDir::new_in(&tmp).map_err(Error::io("create a folder in", &tmp))
-    }
-
-    pub(crate) fn reuse_path(&self, key: &Digest) -> PathBuf {
-        self.dir.join("reuse").join(key.hex())
     }
 }
 

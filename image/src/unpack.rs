@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use crate::config::Image;
+use crate::config::{Image, Layer};
 use crate::error::Error;
+use crate::reuse::link_tree;
 use crate::rootfs::resolve_in_rootfs;
 use crate::store::Store;
 
@@ -50,25 +51,54 @@ pub(crate) fn image(store: &Store, image: &Image) -> Result<PathBuf, Error> {
     fs::create_dir(&root).map_err(Error::io("create", &root))?;
     let mut budget = store.limits;
     for layer in &image.layers {
-        let file = BufReader::with_capacity(1 << 16, store.open_blob(&layer.digest)?);
-        let bad = |failure: Failure| match failure {
-            Failure::TooLarge => {
-                Error::TooLarge { digest: image.digest.clone(), limit_bytes: store.limits.bytes }
-            }
-            Failure::Disk(path, source) => Error::Io { action: "write", path, source },
-            Failure::Layer(reason) => Error::BadLayer {
-                digest: image.digest.clone(),
-                layer: layer.digest.clone(),
-                reason,
-            },
-        };
-        apply(decoder(file, &layer.media_type).map_err(bad)?, &root, &mut budget).map_err(bad)?;
+        let shared = store.is_reusable(&layer.digest) && link_shared(store, image, layer, &root)?;
+        if !shared {
+            apply_blob(store, image, layer, &root, &mut budget)?;
+        }
     }
     match fs::rename(&root, &target) {
         Ok(()) => Ok(target),
         Err(_) if target.is_dir() => Ok(target),
         Err(error) => Err(Error::io("write", &target)(error)),
     }
+}
+
+fn apply_blob(
+    store: &Store,
+    image: &Image,
+    layer: &Layer,
+    root: &Path,
+    budget: &mut Limits,
+) -> Result<(), Error> {
+    let file = BufReader::with_capacity(1 << 16, store.open_blob(&layer.digest)?);
+    let applied = decoder(file, &layer.media_type).and_then(|stream| apply(stream, root, budget));
+    applied.map_err(|failure| match failure {
+        Failure::TooLarge => {
+            Error::TooLarge { digest: image.digest.clone(), limit_bytes: store.limits.bytes }
+        }
+        Failure::Disk(path, source) => Error::Io { action: "write", path, source },
+        Failure::Layer(reason) => {
+            Error::BadLayer { digest: image.digest.clone(), layer: layer.digest.clone(), reason }
+        }
+    })
+}
+
+/// Links a layer that builds use again into an image, after unpacking it if this is its first use.
+/// False where files cannot be linked; then it is unpacked like any other.
+fn link_shared(store: &Store, image: &Image, layer: &Layer, root: &Path) -> Result<bool, Error> {
+    let shared = store.shared_path(&layer.digest);
+    if !shared.is_dir() {
+        let work = store.temp_dir()?;
+        let fresh = work.path().join("layer");
+        fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
+        apply_blob(store, image, layer, &fresh, &mut store.limits.clone())?;
+        match fs::rename(&fresh, &shared) {
+            Ok(()) => {}
+            Err(_) if shared.is_dir() => {}
+            Err(error) => return Err(Error::io("write", &shared)(error)),
+        }
+    }
+    Ok(link_tree(&shared, root).is_ok())
 }
 
 /// Why a layer could not be applied; becomes an [`Error`] where image and layer are known.

@@ -9,13 +9,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde::{Deserialize, Serialize};
-
 use crate::build::layer::LayerFiles;
 use crate::build::{APP_DIR, Content, Context, Recipe};
 use crate::config::LABEL_HOST_PYTHON;
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::reuse::Made;
 
 /// Where dependencies are in the image.
 const DEPENDENCIES_DIR: &str = "/python";
@@ -29,13 +28,6 @@ const LAYER_FORMAT: u32 = 1;
 pub(crate) enum Framework {
     Ensured,
     AsListed,
-}
-
-/// Names a layer made earlier; the content of `reuse/KEY`.
-#[derive(Serialize, Deserialize)]
-struct Made {
-    digest: Digest,
-    size: u64,
 }
 
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Error> {
@@ -106,10 +98,8 @@ pub(crate) fn add_dependencies(
 }
 
 fn reusable(context: &Context<'_>, key: &Digest) -> Option<Content> {
-    let bytes = fs::read(context.store.reuse_path(key)).ok()?;
-    let made: Made = serde_json::from_slice(&bytes).ok()?;
-    let there = context.store.blob_path(&made.digest).exists();
-    there.then_some(Content::Stored { digest: made.digest, size: made.size, reused: true })
+    let made = context.store.made_from(key)?;
+    Some(Content::Stored { digest: made.digest, size: made.size, reused: true })
 }
 
 fn install(
@@ -151,8 +141,7 @@ fn install(
     files.add_whole_tree(Path::new(DEPENDENCIES_DIR), &target)?;
     let (layer, reused) = files.store(context.store)?;
     let made = Made { digest: layer.digest.clone(), size: layer.size };
-    let bytes = serde_json::to_vec(&made).expect("a digest and a number are JSON");
-    crate::index::replace(context.store.dir(), &context.store.reuse_path(key), &bytes)?;
+    context.store.remember(key, &made)?;
     Ok(Content::Stored { digest: layer.digest, size: layer.size, reused })
 }
 

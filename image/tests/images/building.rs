@@ -1,7 +1,7 @@
 //! Building images, and running in place what was built.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -271,6 +271,12 @@ async fn a_python_function_installs_at_build_and_reuses_its_dependencies() {
     assert_eq!(first.layers[0].digest, second.layers[0].digest);
     let reused: Vec<bool> = second.layers.iter().map(|layer| layer.reused).collect();
     assert_eq!(reused, [true, false]);
+    // The files themselves are shared, not copied.
+    let inode = |built: &Built| {
+        let rootfs = bench.store.rootfs(&built.digest).unwrap();
+        fs::metadata(rootfs.join("python/itsdangerous/signer.py")).unwrap().ino()
+    };
+    assert_eq!(inode(&first), inode(&second));
 
     let image = bench.image(&second);
     assert_eq!(image.entrypoint[1..], ["-m", "functions_framework"]);
