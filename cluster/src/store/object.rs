@@ -108,13 +108,33 @@ impl Prepared {
         &self.object.key
     }
 
+    /// The object as a dry run shows it: without a version.
+    pub(crate) fn unnumbered(self) -> Object {
+        let mut value: Value = serde_json::from_slice(&self.number_bytes(0)).unwrap_or_default();
+        if let Some(meta) = value["metadata"].as_object_mut() {
+            meta.remove("resourceVersion");
+        }
+        let json = Bytes::from(serde_json::to_vec(&value).expect("a JSON value is JSON"));
+        Object { json, ..self.object }
+    }
+
+    /// The object as a dry run of a change shows it.
+    pub(crate) fn numbered(self, version: u64) -> Object {
+        self.number(version)
+    }
+
     /// The object in its numbered form.
     pub(super) fn number(self, version: u64) -> Object {
+        let json = self.number_bytes(version);
+        Object { resource_version: version, json, ..self.object }
+    }
+
+    fn number_bytes(&self, version: u64) -> Bytes {
         let mut json = BytesMut::with_capacity(self.before.len() + self.after.len() + 22);
         json.put_slice(&self.before);
         json.put_slice(format!("\"{version}\"").as_bytes());
         json.put_slice(&self.after);
-        Object { resource_version: version, json: json.freeze(), ..self.object }
+        json.freeze()
     }
 }
 

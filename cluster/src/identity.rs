@@ -1,0 +1,32 @@
+//! Who asks.
+
+/// A user as the API server knows them: in a request's extensions, or by the credential of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInfo {
+    pub username: String,
+    pub groups: Vec<String>,
+}
+
+impl UserInfo {
+    /// The one administrator, whom the kubeconfig names.
+    #[must_use]
+    pub fn administrator() -> Self {
+        Self {
+            username: "rouse-admin".to_owned(),
+            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+        }
+    }
+
+    /// A component of the system by its service account:
+    /// `system:serviceaccount:knative-serving:controller`, or `system:node:NAME`.
+    #[must_use]
+    pub fn component(name: &str) -> Self {
+        let mut groups = vec!["system:authenticated".to_owned()];
+        if name.starts_with("system:serviceaccount:") {
+            groups.push("system:serviceaccounts".to_owned());
+        } else if name.starts_with("system:node:") {
+            groups.push("system:nodes".to_owned());
+        }
+        Self { username: name.to_owned(), groups }
+    }
+}

@@ -1,0 +1,155 @@
+//! The metadata that the server decides: names, identity, times, generations, finalizers.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::kinds::Resource;
+use crate::schema::Invalid;
+use crate::status::Failure;
+
+/// Letters of a generated name: no vowels and no look-alikes, so that it spells nothing.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// Five random letters after `prefix`, which is shortened to leave room for them.
+pub(super) fn generate_name(prefix: &str) -> String {
+    let random = uuid::Uuid::new_v4();
+    let suffix = random.as_bytes()[..5].iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()]));
+    let kept: String = prefix.chars().take(58).collect();
+    kept.chars().chain(suffix).collect()
+}
+
+/// Seconds, as all of Kubernetes' times but a Lease's.
+pub(super) fn time(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The object's metadata, made if there is none; a failure if it is no object.
+pub(super) fn of<'a>(resource: &Resource, object: &'a mut Value) -> Result<&'a mut Map<String, Value>, Failure> {
+    if !object.is_object() {
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): it is no JSON object",
+            resource.kind
+        )));
+    }
+    let meta = &mut object["metadata"];
+    if meta.is_null() {
+        *meta = json!({});
+    }
+    meta.as_object_mut().ok_or_else(|| {
+        Failure::decoding(
+            resource,
+            &format!("json: cannot unmarshal into Go struct field {}.metadata of type v1.ObjectMeta", resource.kind),
+        )
+    })
+}
+
+/// `apiVersion` and `kind` must be the path's where they are given, and are set where they are not.
+pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+    let api_version = resource.api_version();
+    let given_kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    let given_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let short = if resource.group.is_empty() { "core" } else { resource.group.as_str() };
+    if !given_kind.is_empty() && given_kind != resource.kind {
+        return Err(Failure::bad_request(if resource.custom {
+            format!(
+                "{given_kind} in version \"{}\" cannot be handled as a {}: kind must be {}",
+                resource.version, resource.kind, resource.kind
+            )
+        } else {
+            format!(
+                "{given_kind} in version \"{}\" cannot be handled as a {kind}: converting ({}.{given_kind}) to ({short}.{kind}): unknown conversion",
+                resource.version, resource.version, kind = resource.kind
+            )
+        }));
+    }
+    if !given_version.is_empty() && given_version != api_version {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    object["kind"] = resource.kind.clone().into();
+    object["apiVersion"] = api_version.into();
+    Ok(())
+}
+
+/// The namespace of the body must be the path's.
+pub(super) fn check_namespace(resource: &Resource, meta: &mut Map<String, Value>, namespace: &str) -> Result<(), Failure> {
+    let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    if !resource.namespaced {
+        meta.remove("namespace");
+        return Ok(());
+    }
+    if !given.is_empty() && given != namespace {
+        return Err(Failure::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    meta.insert("namespace".to_owned(), namespace.into());
+    Ok(())
+}
+
+/// What only the server may say, taken from the object as it stands.
+pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
+    for field in
+        ["uid", "name", "namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"]
+    {
+        match old["metadata"].get(field) {
+            Some(value) => new.insert(field.to_owned(), value.clone()),
+            None => new.remove(field),
+        };
+    }
+    new.remove("managedFields");
+    new.remove("selfLink");
+}
+
+/// A finalizer may only go while an object is being deleted.
+pub(super) fn check_finalizers(new: &Value, old: &Value) -> Vec<Invalid> {
+    if old["metadata"]["deletionTimestamp"].is_null() {
+        return Vec::new();
+    }
+    let before = texts(&old["metadata"]["finalizers"]);
+    let added: Vec<String> =
+        texts(&new["metadata"]["finalizers"]).into_iter().filter(|f| !before.contains(f)).collect();
+    if added.is_empty() {
+        return Vec::new();
+    }
+    let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{list}}}"
+    );
+    vec![Invalid::forbidden("metadata.finalizers", &why)]
+}
+
+pub(super) fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether anything but metadata and status differs.
+pub(super) fn spec_differs(new: &Value, old: &Value) -> bool {
+    let rest = |v: &Value| {
+        let mut v = v.as_object().cloned().unwrap_or_default();
+        for field in ["metadata", "status", "apiVersion", "kind"] {
+            v.remove(field);
+        }
+        v
+    };
+    rest(new) != rest(old)
+}
+
+/// Whether a change of spec makes a new generation: those whose controllers observe one.
+pub(super) fn has_generation(resource: &Resource) -> bool {
+    resource.custom || resource.status || resource.group == "apiextensions.k8s.io"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_name_fits_in_a_label() {
+        let name = generate_name(&"x".repeat(80));
+        assert_eq!(name.len(), 63);
+        assert_ne!(generate_name("a-"), generate_name("a-"));
+    }
+}
