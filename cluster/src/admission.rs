@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::core::admission::{AdmissionRequest, AdmissionResponse};
 use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse};
 use serde_json::{Value, json};
 
 use crate::identity::UserInfo;
@@ -26,7 +26,10 @@ pub struct Hook {
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hook").field("name", &self.name).field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("Hook")
+            .field("name", &self.name)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,10 +73,14 @@ pub(crate) fn wanted(hooks: &[Hook], phase: Phase, attempt: &Attempt<'_>) -> boo
     matching(hooks, phase, attempt).next().is_some()
 }
 
-fn matching<'a>(hooks: &'a [Hook], phase: Phase, attempt: &'a Attempt<'_>) -> impl Iterator<Item = &'a Hook> {
-    hooks
-        .iter()
-        .filter(move |h| h.phase == phase && h.rules.iter().any(|r| r.matches(attempt.resource, attempt.operation)))
+fn matching<'a>(
+    hooks: &'a [Hook],
+    phase: Phase,
+    attempt: &'a Attempt<'_>,
+) -> impl Iterator<Item = &'a Hook> {
+    hooks.iter().filter(move |h| {
+        h.phase == phase && h.rules.iter().any(|r| r.matches(attempt.resource, attempt.operation))
+    })
 }
 
 /// Asks the hooks of one phase in order; a mutating one's patch is applied to `object`.
@@ -85,8 +92,9 @@ pub(crate) fn review(
     warnings: &mut Vec<String>,
 ) -> Result<(), Failure> {
     for hook in matching(hooks, phase, attempt) {
-        let request = request(attempt, object)
-            .map_err(|error| Failure::denied(&hook.name, 400, "", &format!("decoding request failed: {error}")))?;
+        let request = request(attempt, object).map_err(|error| {
+            Failure::denied(&hook.name, 400, "", &format!("decoding request failed: {error}"))
+        })?;
         let response = (hook.review)(&request);
         warnings.extend(response.warnings.clone().unwrap_or_default());
         if !response.allowed {
@@ -94,18 +102,24 @@ pub(crate) fn review(
             return Err(Failure::denied(&hook.name, result.code, &result.reason, &result.message));
         }
         if let (Phase::Mutating, Some(bytes)) = (phase, response.patch) {
-            let patch: Value = serde_json::from_slice(&bytes)
-                .map_err(|e| Failure::internal(format!("the patch of webhook {:?} is no JSON: {e}", hook.name)))?;
-            *object = patch::json(object, &patch)
-                .map_err(|e| Failure::internal(format!("the patch of webhook {:?} does not fit: {e}", hook.name)))?;
+            let patch: Value = serde_json::from_slice(&bytes).map_err(|e| {
+                Failure::internal(format!("the patch of webhook {:?} is no JSON: {e}", hook.name))
+            })?;
+            *object = patch::json(object, &patch).map_err(|e| {
+                Failure::internal(format!("the patch of webhook {:?} does not fit: {e}", hook.name))
+            })?;
         }
     }
     Ok(())
 }
 
-fn request(attempt: &Attempt<'_>, object: &Value) -> Result<AdmissionRequest<DynamicObject>, serde_json::Error> {
+fn request(
+    attempt: &Attempt<'_>,
+    object: &Value,
+) -> Result<AdmissionRequest<DynamicObject>, serde_json::Error> {
     let resource = attempt.resource;
-    let kind = json!({ "group": resource.group, "version": resource.version, "kind": resource.kind });
+    let kind =
+        json!({ "group": resource.group, "version": resource.version, "kind": resource.kind });
     let plural = json!({ "group": resource.group, "version": resource.version, "resource": resource.plural });
     serde_json::from_value(json!({
         "uid": uuid::Uuid::new_v4().to_string(),

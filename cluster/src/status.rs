@@ -50,18 +50,31 @@ impl Failure {
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", resource.qualified()))
-            .with(details(resource, name, &resource.plural))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            format!("{} \"{name}\" not found", resource.qualified()),
+        )
+        .with(details(resource, name, &resource.plural))
     }
 
     /// A path under a known group version where nothing is served.
     pub(crate) fn unknown_resource() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource").with(json!({}))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
+        .with(json!({}))
     }
 
     pub(crate) fn exists(resource: &Resource, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", resource.qualified());
-        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).with(details(resource, name, &resource.plural))
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).with(details(
+            resource,
+            name,
+            &resource.plural,
+        ))
     }
 
     pub(crate) fn changed(resource: &Resource, name: &str) -> Self {
@@ -73,12 +86,18 @@ impl Failure {
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
-        Self::new(StatusCode::CONFLICT, "Conflict", message).with(details(resource, name, &resource.plural))
+        let message =
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with(details(
+            resource,
+            name,
+            &resource.plural,
+        ))
     }
 
     pub(crate) fn invalid(resource: &Resource, name: &str, problems: &[Invalid]) -> Self {
-        let message = format!("{} \"{name}\" is invalid: {}", resource.qualified_kind(), aggregate(problems));
+        let message =
+            format!("{} \"{name}\" is invalid: {}", resource.qualified_kind(), aggregate(problems));
         let cause = |p: &Invalid| json!({ "reason": p.reason.as_str(), "message": p.message, "field": p.path });
         let mut details = details(resource, name, &resource.kind);
         details["causes"] = problems.iter().map(cause).collect();
@@ -103,12 +122,19 @@ impl Failure {
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with(details(resource, name, &resource.plural))
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with(details(
+            resource,
+            name,
+            &resource.plural,
+        ))
     }
 
     /// A webhook said no.
     pub(crate) fn denied(hook: &str, code: u16, reason: &str, message: &str) -> Self {
-        let code = StatusCode::from_u16(code).ok().filter(|c| c.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST);
+        let code = StatusCode::from_u16(code)
+            .ok()
+            .filter(|c| c.as_u16() >= 400)
+            .unwrap_or(StatusCode::BAD_REQUEST);
         let reason = match (reason, code) {
             ("Invalid", _) => "Invalid",
             ("Forbidden", _) | (_, StatusCode::FORBIDDEN) => "Forbidden",
@@ -161,15 +187,21 @@ impl Failure {
         if error.status() == 400 {
             return Self::bad_request(error.to_string());
         }
-        let message = format!("the server rejected our request due to an error in our request: {error}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(details(resource, name, &resource.plural))
+        let message =
+            format!("the server rejected our request due to an error in our request: {error}");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(details(
+            resource,
+            name,
+            &resource.plural,
+        ))
     }
 
     pub(crate) fn strict_patch(problems: &[String]) -> Self {
         let why = format!("strict decoding error: {}", problems.join(", "));
         let message = format!("The request is invalid: patch: Invalid value: {why}");
         let causes = json!([{ "reason": "FieldValueInvalid", "message": format!("Invalid value: {why}"), "field": "patch" }]);
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(json!({ "causes": causes }))
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .with(json!({ "causes": causes }))
     }
 
     pub(crate) fn too_large_version(asked: u64, current: u64) -> Self {
@@ -190,7 +222,11 @@ impl Failure {
 
     /// Something that this API has not yet, by name.
     pub(crate) fn not_yet(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not served by Rouse yet"))
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "NotImplemented",
+            format!("{what} is not served by Rouse yet"),
+        )
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {

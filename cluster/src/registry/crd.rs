@@ -20,14 +20,19 @@ pub(super) struct Served {
 
 impl Registry {
     /// Checks a CRD and sets its status: names accepted, established, versions stored.
-    pub(super) fn establish(&self, crd: &mut Value, old: Option<&Value>) -> Result<Served, Failure> {
+    pub(super) fn establish(
+        &self,
+        crd: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<Served, Failure> {
         let kind = self.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         let name = crd["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut resources = Vec::new();
         let versions = crd["spec"]["versions"].as_array().cloned().unwrap_or_default();
         for version in &versions {
             let version_name = version["name"].as_str().unwrap_or_default();
-            let resource = Resource::from_crd(crd, version_name).map_err(|p| Failure::invalid(&kind, &name, &p))?;
+            let resource = Resource::from_crd(crd, version_name)
+                .map_err(|p| Failure::invalid(&kind, &name, &p))?;
             if version["served"] == true {
                 resources.push(resource);
             }
@@ -45,11 +50,10 @@ impl Registry {
     /// Another resource of the group with the same kind.
     fn name_conflict(&self, served: &Served) -> Option<String> {
         let first = served.resources.first()?;
-        let other = self
-            .kinds
-            .all()
-            .into_iter()
-            .find(|r| r.group == first.group && r.kind == first.kind && r.plural != first.plural)?;
+        let other =
+            self.kinds.all().into_iter().find(|r| {
+                r.group == first.group && r.kind == first.kind && r.plural != first.plural
+            })?;
         Some(format!("\"{}\" is already in use by {}", first.kind, other.plural))
     }
 
@@ -57,7 +61,8 @@ impl Registry {
         let now = meta::time(self.clock.now());
         let since = |type_: &str, status: &str| {
             let before = old.and_then(|o| o["status"]["conditions"].as_array());
-            let same = before.and_then(|c| c.iter().find(|c| c["type"] == type_ && c["status"] == status));
+            let same =
+                before.and_then(|c| c.iter().find(|c| c["type"] == type_ && c["status"] == status));
             same.map_or_else(|| json!(now), |c| c["lastTransitionTime"].clone())
         };
         let condition = |type_: &str, ok: bool, reason: &str, message: &str| {
@@ -68,14 +73,20 @@ impl Registry {
         let conditions = match conflict {
             None => json!([
                 condition("NamesAccepted", true, "NoConflicts", "no conflicts found"),
-                condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted"),
+                condition(
+                    "Established",
+                    true,
+                    "InitialNamesAccepted",
+                    "the initial names have been accepted"
+                ),
             ]),
             Some(why) => json!([
                 condition("NamesAccepted", false, "KindConflict", why),
                 condition("Established", false, "NotAccepted", "not all names are accepted"),
             ]),
         };
-        let mut stored = old.map(|o| meta::texts(&o["status"]["storedVersions"])).unwrap_or_default();
+        let mut stored =
+            old.map(|o| meta::texts(&o["status"]["storedVersions"])).unwrap_or_default();
         for version in crd["spec"]["versions"].as_array().into_iter().flatten() {
             let name = version["name"].as_str().unwrap_or_default();
             if version["storage"] == true && !stored.iter().any(|s| s == name) {
@@ -103,11 +114,15 @@ impl Registry {
 
     /// Serves the CRDs that the store holds.
     pub(crate) fn serve_stored_crds(&self) {
-        for object in self.store.list("customresourcedefinitions.apiextensions.k8s.io", None).objects {
+        for object in
+            self.store.list("customresourcedefinitions.apiextensions.k8s.io", None).objects
+        {
             let mut crd = object.value();
             match self.establish(&mut crd, Some(&object.value())) {
                 Ok(served) => self.serve_crd(served),
-                Err(failure) => tracing::error!(name = object.key.name, %failure, "a stored CRD is not served"),
+                Err(failure) => {
+                    tracing::error!(name = object.key.name, %failure, "a stored CRD is not served")
+                }
             }
         }
     }
@@ -117,12 +132,18 @@ impl Registry {
         let group = crd["spec"]["group"].as_str().unwrap_or_default();
         let plural = crd["spec"]["names"]["plural"].as_str().unwrap_or_default();
         let qualified = format!("{plural}.{group}");
-        let resource = self.kinds.all().into_iter().find(|r| r.custom && r.qualified() == qualified);
+        let resource =
+            self.kinds.all().into_iter().find(|r| r.custom && r.qualified() == qualified);
         if let Some(resource) = resource {
             for object in self.store.list(&qualified, None).objects {
                 let (namespace, name) = (&object.key.namespace, &object.key.name);
-                let deleted =
-                    self.delete(&resource, namespace, name, &DeleteOptions::default(), &Options::internal());
+                let deleted = self.delete(
+                    &resource,
+                    namespace,
+                    name,
+                    &DeleteOptions::default(),
+                    &Options::internal(),
+                );
                 if let Err(failure) = deleted.map(|_| ()) {
                     tracing::debug!(%failure, name, "an object of a CRD that goes");
                 }
@@ -138,14 +159,20 @@ impl Registry {
     }
 
     /// The last object of a CRD that is being deleted lets it go.
-    pub(super) fn crd_may_go(&self, resource: &Arc<Resource>) {
+    pub(crate) fn crd_may_go(&self, resource: &Arc<Resource>) {
         if self.store.count(&resource.qualified()) > 0 {
             return;
         }
         let kind = self.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         let Ok(crd) = self.get(&kind, "", &resource.qualified()) else { return };
         if crd.deletion_timestamp.is_some() && crd.finalizers.iter().any(|f| f == CLEANUP) {
-            let again = self.delete(&kind, "", &crd.key.name, &DeleteOptions::default(), &Options::internal());
+            let again = self.delete(
+                &kind,
+                "",
+                &crd.key.name,
+                &DeleteOptions::default(),
+                &Options::internal(),
+            );
             if let Err(failure) = again.map(|_| ()) {
                 tracing::debug!(%failure, "a CRD without objects");
             }

@@ -31,7 +31,8 @@ impl Registry {
         for _ in 1..NAME_TRIES {
             match self.create_named(resource, namespace, object.clone(), options, &mut warnings) {
                 Err(failure) if failure.is_already_exists() && generated.is_some() => {
-                    object["metadata"]["name"] = meta::generate_name(generated.as_deref().unwrap_or_default()).into();
+                    object["metadata"]["name"] =
+                        meta::generate_name(generated.as_deref().unwrap_or_default()).into();
                 }
                 other => return other.map(|object| Written { object, warnings }),
             }
@@ -49,7 +50,9 @@ impl Registry {
     ) -> Result<(), Failure> {
         let problems = field_problems(resource, object, options);
         match options.validation {
-            Validation::Strict if !problems.is_empty() => return Err(Failure::strict(resource, &problems)),
+            Validation::Strict if !problems.is_empty() => {
+                return Err(Failure::strict(resource, &problems));
+            }
             Validation::Warn => warnings.extend(problems),
             Validation::Strict | Validation::Ignore => {}
         }
@@ -57,12 +60,20 @@ impl Registry {
     }
 
     /// The name, generated if asked for; gives the prefix of a generated one.
-    fn prepare_meta(&self, resource: &Resource, object: &mut Value, namespace: &str) -> Result<Option<String>, Failure> {
+    fn prepare_meta(
+        &self,
+        resource: &Resource,
+        object: &mut Value,
+        namespace: &str,
+    ) -> Result<Option<String>, Failure> {
         let meta = meta::of(resource, object)?;
         meta::check_namespace(resource, meta, namespace)?;
-        let text = |field: &str| meta.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |field: &str| meta.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         if !text("resourceVersion").is_empty() {
-            return Err(Failure::plain_internal("resourceVersion should not be set on objects to be created"));
+            return Err(Failure::plain_internal(
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
         let (name, prefix) = (text("name"), text("generateName"));
         let generated = name.is_empty().then_some(prefix).filter(|p| !p.is_empty());
@@ -72,7 +83,9 @@ impl Registry {
             let missing = [Invalid::required("metadata.name", "name or generateName is required")];
             return Err(Failure::invalid(resource, "", &missing));
         }
-        for field in ["managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        for field in
+            ["managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
+        {
             meta.remove(field);
         }
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
@@ -93,7 +106,9 @@ impl Registry {
         let kind = self.builtin("", "v1", "Namespace");
         let found = self.get(&kind, "", namespace)?;
         if found.deletion_timestamp.is_some() {
-            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let why = format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            );
             return Err(Failure::forbidden(resource, "", &why));
         }
         Ok(())
@@ -126,7 +141,9 @@ impl Registry {
             return self.dry(resource, prepared, &name);
         }
         let stored = self.store.create(prepared).map_err(|conflict| match conflict {
-            Conflict::Exists | Conflict::Changed(_) | Conflict::Missing => Failure::exists(resource, &name),
+            Conflict::Exists | Conflict::Changed(_) | Conflict::Missing => {
+                Failure::exists(resource, &name)
+            }
         })?;
         if let Some(resources) = crd {
             self.serve_crd(resources);
@@ -134,7 +151,12 @@ impl Registry {
         Ok(stored)
     }
 
-    fn dry(&self, resource: &Resource, prepared: Prepared, name: &str) -> Result<Arc<crate::store::Object>, Failure> {
+    fn dry(
+        &self,
+        resource: &Resource,
+        prepared: Prepared,
+        name: &str,
+    ) -> Result<Arc<crate::store::Object>, Failure> {
         if self.store.get(prepared.key()).is_some() {
             return Err(Failure::exists(resource, name));
         }
@@ -142,14 +164,20 @@ impl Registry {
     }
 
     /// Mutating hooks, defaults again, schema, rules of the kind, validating hooks.
-    pub(super) fn admit(&self, attempt: &Attempt<'_>, object: &mut Value, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    pub(super) fn admit(
+        &self,
+        attempt: &Attempt<'_>,
+        object: &mut Value,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Failure> {
         let hooks = self.hooks();
         if admission::wanted(&hooks, Phase::Mutating, attempt) {
             admission::review(&hooks, Phase::Mutating, attempt, object, warnings)?;
             normalize(attempt.resource, object)?;
         }
         let resource = attempt.resource;
-        let mut problems = if resource.custom { resource.schema.validate(object) } else { Vec::new() };
+        let mut problems =
+            if resource.custom { resource.schema.validate(object) } else { Vec::new() };
         problems.extend(validate::check(resource, object, attempt.old));
         if let Some(old) = attempt.old {
             problems.extend(meta::check_finalizers(object, old));
@@ -164,7 +192,11 @@ impl Registry {
     pub(super) fn prepared(&self, resource: &Resource, object: &Value) -> Prepared {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        Prepared::new(self.key(resource, namespace, name), object.clone(), &resource.selectable_fields)
+        Prepared::new(
+            self.key(resource, namespace, name),
+            object.clone(),
+            &resource.selectable_fields,
+        )
     }
 }
 
@@ -173,13 +205,19 @@ pub(super) fn is_crd(resource: &Resource) -> bool {
 }
 
 /// `unknown field "x"` and `duplicate field "y"`, in the order of the real server.
-pub(super) fn field_problems(resource: &Resource, object: &Value, options: &Options) -> Vec<String> {
+pub(super) fn field_problems(
+    resource: &Resource,
+    object: &Value,
+    options: &Options,
+) -> Vec<String> {
     if options.validation == Validation::Ignore {
         return Vec::new();
     }
     let doubled = options.duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
-    let unknown = resource.schema.unknown_fields(object).into_iter().map(|p| format!("unknown field \"{p}\""));
-    doubled.chain(unknown).collect()
+    let mut unknown = resource.schema.unknown_fields(object);
+    // A decoder meets the metadata first.
+    unknown.sort_by_key(|path| !path.starts_with("metadata"));
+    doubled.chain(unknown.into_iter().map(|p| format!("unknown field \"{p}\""))).collect()
 }
 
 /// Types as a typed decoder checks them, then pruning and defaults.

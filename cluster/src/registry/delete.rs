@@ -13,9 +13,9 @@ use crate::status::Failure;
 use crate::store::{Object, Prepared};
 
 /// Removed by the garbage collector when all dependents that block are gone.
-pub const FOREGROUND: &str = "foregroundDeletion";
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// Removed by the garbage collector when the dependents have been let go.
-pub const ORPHAN: &str = "orphan";
+pub(super) const ORPHAN: &str = "orphan";
 const POD_GRACE: i64 = 30;
 const TRIES: usize = 8;
 
@@ -131,7 +131,12 @@ impl Registry {
     }
 
     /// Takes an object out of the store, and does what its going means for others.
-    pub(super) fn remove(&self, resource: &Arc<Resource>, last: Prepared, current: &Object) -> Result<Arc<Object>, Failure> {
+    pub(super) fn remove(
+        &self,
+        resource: &Arc<Resource>,
+        last: Prepared,
+        current: &Object,
+    ) -> Result<Arc<Object>, Failure> {
         let removed = self
             .store
             .remove(last, current.resource_version)
@@ -145,7 +150,11 @@ impl Registry {
     }
 }
 
-fn check_preconditions(resource: &Resource, current: &Object, how: &DeleteOptions) -> Result<(), Failure> {
+fn check_preconditions(
+    resource: &Resource,
+    current: &Object,
+    how: &DeleteOptions,
+) -> Result<(), Failure> {
     let name = &current.key.name;
     if let Some(uid) = how.uid.as_ref().filter(|uid| **uid != current.uid) {
         let why = format!(
@@ -155,14 +164,16 @@ fn check_preconditions(resource: &Resource, current: &Object, how: &DeleteOption
         return Err(Failure::conflict(resource, name, &why));
     }
     match &how.resource_version {
-        Some(version) if *version != current.resource_version.to_string() => Err(Failure::conflict(
-            resource,
-            name,
-            &format!(
-                "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
-                current.resource_version
-            ),
-        )),
+        Some(version) if *version != current.resource_version.to_string() => {
+            Err(Failure::conflict(
+                resource,
+                name,
+                &format!(
+                    "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
+                    current.resource_version
+                ),
+            ))
+        }
         _ => Ok(()),
     }
 }

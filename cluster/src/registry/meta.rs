@@ -13,7 +13,8 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// Five random letters after `prefix`, which is shortened to leave room for them.
 pub(super) fn generate_name(prefix: &str) -> String {
     let random = uuid::Uuid::new_v4();
-    let suffix = random.as_bytes()[..5].iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()]));
+    let suffix =
+        random.as_bytes()[..5].iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()]));
     let kept: String = prefix.chars().take(58).collect();
     kept.chars().chain(suffix).collect()
 }
@@ -24,7 +25,10 @@ pub(super) fn time(now: Timestamp) -> String {
 }
 
 /// The object's metadata, made if there is none; a failure if it is no object.
-pub(super) fn of<'a>(resource: &Resource, object: &'a mut Value) -> Result<&'a mut Map<String, Value>, Failure> {
+pub(super) fn of<'a>(
+    resource: &Resource,
+    object: &'a mut Value,
+) -> Result<&'a mut Map<String, Value>, Failure> {
     if !object.is_object() {
         return Err(Failure::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): it is no JSON object",
@@ -38,7 +42,10 @@ pub(super) fn of<'a>(resource: &Resource, object: &'a mut Value) -> Result<&'a m
     meta.as_object_mut().ok_or_else(|| {
         Failure::decoding(
             resource,
-            &format!("json: cannot unmarshal into Go struct field {}.metadata of type v1.ObjectMeta", resource.kind),
+            &format!(
+                "json: cannot unmarshal into Go struct field {}.metadata of type v1.ObjectMeta",
+                resource.kind
+            ),
         )
     })
 }
@@ -58,7 +65,9 @@ pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), 
         } else {
             format!(
                 "{given_kind} in version \"{}\" cannot be handled as a {kind}: converting ({}.{given_kind}) to ({short}.{kind}): unknown conversion",
-                resource.version, resource.version, kind = resource.kind
+                resource.version,
+                resource.version,
+                kind = resource.kind
             )
         }));
     }
@@ -73,7 +82,11 @@ pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), 
 }
 
 /// The namespace of the body must be the path's.
-pub(super) fn check_namespace(resource: &Resource, meta: &mut Map<String, Value>, namespace: &str) -> Result<(), Failure> {
+pub(super) fn check_namespace(
+    resource: &Resource,
+    meta: &mut Map<String, Value>,
+    namespace: &str,
+) -> Result<(), Failure> {
     let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
     if !resource.namespaced {
         meta.remove("namespace");
@@ -90,9 +103,16 @@ pub(super) fn check_namespace(resource: &Resource, meta: &mut Map<String, Value>
 
 /// What only the server may say, taken from the object as it stands.
 pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
-    for field in
-        ["uid", "name", "namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"]
-    {
+    for field in [
+        "uid",
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+    ] {
         match old["metadata"].get(field) {
             Some(value) => new.insert(field.to_owned(), value.clone()),
             None => new.remove(field),

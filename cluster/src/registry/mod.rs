@@ -3,8 +3,8 @@
 //! The HTTP side and the built-in controllers call the same functions. They are synchronous: a write
 //! is ordered when they return, and durable when [`Store::durable`] says so.
 
-mod create;
 mod crd;
+mod create;
 mod delete;
 mod meta;
 mod scale;
@@ -23,7 +23,7 @@ use crate::kinds::{Kinds, Resource};
 use crate::status::Failure;
 use crate::store::{Key, Object, Store};
 
-pub use self::delete::{Deleted, DeleteOptions, Propagation};
+pub use self::delete::{DeleteOptions, Deleted, Propagation};
 pub use self::update::{Part, Patch};
 
 /// What to do about fields that a kind does not have.
@@ -108,7 +108,12 @@ impl Registry {
         Key::new(&resource.qualified(), if resource.namespaced { namespace } else { "" }, name)
     }
 
-    pub fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Object>, Failure> {
+    pub fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Object>, Failure> {
         self.store
             .get(&self.key(resource, namespace, name))
             .ok_or_else(|| Failure::not_found(resource, name))

@@ -43,14 +43,20 @@ impl Registry {
         let Some(paths) = &resource.scale else { return Err(Failure::unknown_resource()) };
         let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
         if replicas < 0 {
-            let bad = Invalid::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
+            let bad = Invalid::value(
+                "spec.replicas",
+                &replicas.into(),
+                "must be greater than or equal to 0",
+            );
             return Err(Failure::invalid(resource, name, &[bad]));
         }
         let mut change = json!(replicas);
         for step in paths.spec_replicas.trim_start_matches('.').split('.').rev() {
             change = json!({ step: change });
         }
-        if let Some(version) = scale["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) {
+        if let Some(version) =
+            scale["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty())
+        {
             change["metadata"]["resourceVersion"] = version.into();
         }
         self.patch(resource, namespace, name, Part::Main, &Patch::Merge(change), options)

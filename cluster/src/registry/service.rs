@@ -20,7 +20,9 @@ impl Registry {
         let address = if given.is_empty() { self.free_address()? } else { given };
         object["spec"]["clusterIPs"] = json!([address]);
         object["spec"]["clusterIP"] = address.into();
-        for (field, value) in [("ipFamilies", json!(["IPv4"])), ("ipFamilyPolicy", json!("SingleStack"))] {
+        for (field, value) in
+            [("ipFamilies", json!(["IPv4"])), ("ipFamilyPolicy", json!("SingleStack"))]
+        {
             if object["spec"][field].is_null() {
                 object["spec"][field] = value;
             }
@@ -46,7 +48,8 @@ impl Registry {
             .iter()
             .filter_map(|s| s.value()["spec"]["clusterIP"].as_str().map(str::to_owned))
             .collect();
-        let start = u32::from_le_bytes(uuid::Uuid::new_v4().as_bytes()[..4].try_into().unwrap_or_default());
+        let start =
+            u32::from_le_bytes(uuid::Uuid::new_v4().as_bytes()[..4].try_into().unwrap_or_default());
         // One more try than there are addresses taken finds a free one.
         (0..=u32::try_from(taken.len()).unwrap_or(COUNT))
             .map(|n| FIRST + 1 + start.wrapping_add(n) % (COUNT - 2))

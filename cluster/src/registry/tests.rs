@@ -1,0 +1,249 @@
+//! The registry by what writers see.
+
+use serde_json::json;
+
+use super::*;
+use crate::store::Store;
+
+fn registry() -> Registry {
+    let registry = Registry::new(Arc::new(Kinds::new()), Store::memory(), Clock::system());
+    create(&registry, "", "Namespace", json!({ "metadata": { "name": "d" } })).unwrap();
+    registry
+}
+
+fn create(registry: &Registry, group: &str, kind: &str, object: Value) -> Result<Value, Failure> {
+    let resource = registry.kinds.by_kind(group, "v1", kind).unwrap();
+    registry.create(&resource, "d", object, &Options::internal()).map(|w| w.object.value())
+}
+
+fn map(registry: &Registry, name: &str) -> Value {
+    create(registry, "", "ConfigMap", json!({ "metadata": { "name": name }, "data": { "a": "b" } }))
+        .unwrap()
+}
+
+fn config_maps(registry: &Registry) -> Arc<Resource> {
+    registry.builtin("", "v1", "ConfigMap")
+}
+
+#[tokio::test]
+async fn a_created_object_has_what_only_the_server_can_say() {
+    let made = map(&registry(), "x");
+    assert_eq!(made["kind"], "ConfigMap");
+    assert_eq!(made["metadata"]["namespace"], "d");
+    for field in ["uid", "resourceVersion", "creationTimestamp"] {
+        assert!(made["metadata"][field].is_string(), "{field} in {made}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_generated_checked_and_taken_once() {
+    let registry = registry();
+    let made = create(&registry, "", "ConfigMap", json!({ "metadata": { "generateName": "g-" } }))
+        .unwrap();
+    assert!(made["metadata"]["name"].as_str().unwrap().starts_with("g-"));
+    let refused = |object| create(&registry, "", "ConfigMap", object).unwrap_err();
+    assert_eq!(
+        refused(json!({ "metadata": {} })).message,
+        "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required"
+    );
+    assert!(
+        refused(json!({ "metadata": { "name": "A_b" } }))
+            .message
+            .contains("a lowercase RFC 1123 subdomain")
+    );
+    map(&registry, "x");
+    assert_eq!(
+        refused(json!({ "metadata": { "name": "x" } })).message,
+        "configmaps \"x\" already exists"
+    );
+    let kind = json!({ "kind": "Secret", "apiVersion": "v1", "metadata": { "name": "y" } });
+    assert!(refused(kind).message.contains("cannot be handled as a ConfigMap"));
+}
+
+#[tokio::test]
+async fn a_strict_writer_hears_of_unknown_fields_and_a_lenient_one_loses_them() {
+    let registry = registry();
+    let object = json!({ "metadata": { "name": "s", "foo": 1 }, "dataz": {} });
+    let strict = Options { validation: Validation::Strict, ..Options::internal() };
+    let error = registry.create(&config_maps(&registry), "d", object.clone(), &strict).unwrap_err();
+    assert_eq!(
+        error.message,
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"metadata.foo\", unknown field \"dataz\""
+    );
+    let made = create(&registry, "", "ConfigMap", object).unwrap();
+    assert!(made["dataz"].is_null() && made["metadata"]["foo"].is_null());
+}
+
+#[tokio::test]
+async fn an_old_version_does_not_overwrite_a_newer_one() {
+    let registry = registry();
+    let first = map(&registry, "x");
+    let kind = config_maps(&registry);
+    let mut second = first.clone();
+    second["data"]["a"] = "c".into();
+    registry.update(&kind, "d", "x", Part::Main, second, &Options::internal()).unwrap();
+    let error =
+        registry.update(&kind, "d", "x", Part::Main, first, &Options::internal()).unwrap_err();
+    assert!(error.is_conflict());
+    assert!(error.message.contains("the object has been modified"));
+}
+
+#[tokio::test]
+async fn a_write_that_changes_nothing_makes_no_version() {
+    let registry = registry();
+    let first = map(&registry, "x");
+    let kind = config_maps(&registry);
+    let again = registry
+        .patch(
+            &kind,
+            "d",
+            "x",
+            Part::Main,
+            &Patch::Merge(json!({ "data": { "a": "b" } })),
+            &Options::internal(),
+        )
+        .unwrap();
+    assert_eq!(first["metadata"]["resourceVersion"], again.object.resource_version.to_string());
+}
+
+fn deployment() -> Value {
+    json!({ "metadata": { "name": "web" }, "spec": { "replicas": 2, "selector": { "matchLabels": { "a": "b" } },
+        "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } } })
+}
+
+#[tokio::test]
+async fn generation_counts_changes_of_spec_alone() {
+    let registry = registry();
+    create(&registry, "apps", "Deployment", deployment()).unwrap();
+    let kind = registry.builtin("apps", "v1", "Deployment");
+    let patched = |part, patch| {
+        let patch = Patch::Merge(patch);
+        registry.patch(&kind, "d", "web", part, &patch, &Options::internal()).unwrap().object
+    };
+    assert_eq!(
+        patched(Part::Main, json!({ "metadata": { "labels": { "x": "y" } } })).generation,
+        1
+    );
+    assert_eq!(patched(Part::Status, json!({ "status": { "replicas": 2 } })).generation, 1);
+    assert_eq!(patched(Part::Main, json!({ "spec": { "paused": true } })).generation, 2);
+    let scaled = patched(Part::Scale, json!({ "spec": { "replicas": 5 } }));
+    assert_eq!((scaled.generation, scaled.value()["spec"]["replicas"].as_i64()), (3, Some(5)));
+    assert_eq!(scaled.value()["status"]["replicas"], 2, "a main write keeps the status");
+}
+
+#[tokio::test]
+async fn finalizers_hold_an_object_until_the_last_is_gone() {
+    let registry = registry();
+    let kind = config_maps(&registry);
+    create(
+        &registry,
+        "",
+        "ConfigMap",
+        json!({ "metadata": { "name": "f", "finalizers": ["x.io/y"] } }),
+    )
+    .unwrap();
+    let deleted =
+        registry.delete(&kind, "d", "f", &DeleteOptions::default(), &Options::internal()).unwrap();
+    assert!(matches!(deleted, Deleted::Waiting(_)));
+    let more = Patch::Merge(json!({ "metadata": { "finalizers": ["x.io/y", "z.io/new"] } }));
+    let error =
+        registry.patch(&kind, "d", "f", Part::Main, &more, &Options::internal()).unwrap_err();
+    assert!(error.message.contains("no new finalizers can be added"), "{error}");
+    let none = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    registry.patch(&kind, "d", "f", Part::Main, &none, &Options::internal()).unwrap();
+    assert!(registry.get(&kind, "d", "f").is_err());
+}
+
+#[tokio::test]
+async fn a_running_pod_gets_its_grace_period_and_a_waiting_one_none() {
+    let registry = registry();
+    let kind = registry.builtin("", "v1", "Pod");
+    let pod = |name: &str| json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    create(&registry, "", "Pod", pod("waiting")).unwrap();
+    let gone = registry
+        .delete(&kind, "d", "waiting", &DeleteOptions::default(), &Options::internal())
+        .unwrap();
+    assert!(matches!(gone, Deleted::Gone(_)));
+    create(&registry, "", "Pod", pod("runs")).unwrap();
+    let place = Patch::Merge(json!({ "spec": { "nodeName": "n" } }));
+    registry.patch(&kind, "d", "runs", Part::Main, &place, &Options::internal()).unwrap();
+    let waits = registry
+        .delete(&kind, "d", "runs", &DeleteOptions::default(), &Options::internal())
+        .unwrap();
+    assert_eq!(waits.object().value()["metadata"]["deletionGracePeriodSeconds"], 30);
+    let now = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
+    let gone = registry.delete(&kind, "d", "runs", &now, &Options::internal()).unwrap();
+    assert!(matches!(gone, Deleted::Gone(_)));
+}
+
+fn crd() -> Value {
+    json!({ "metadata": { "name": "books.lib.io" }, "spec": { "group": "lib.io", "scope": "Namespaced",
+        "names": { "plural": "books", "singular": "book", "kind": "Book", "listKind": "BookList" },
+        "versions": [{ "name": "v1", "served": true, "storage": true, "subresources": { "status": {} },
+            "schema": { "openAPIV3Schema": { "type": "object", "properties": {
+                "spec": { "type": "object", "properties": {
+                    "pages": { "type": "integer", "minimum": 1 }, "title": { "type": "string", "default": "none" } } },
+                "status": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } } } } }] } })
+}
+
+#[tokio::test]
+async fn a_crd_serves_its_kind_at_once_and_takes_its_objects_with_it() {
+    let registry = registry();
+    let made =
+        create(&registry, "apiextensions.k8s.io", "CustomResourceDefinition", crd()).unwrap();
+    let established = made["status"]["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|c| c["type"] == "Established" && c["status"] == "True");
+    assert!(established, "{made}");
+    let book = create(
+        &registry,
+        "lib.io",
+        "Book",
+        json!({ "metadata": { "name": "b" }, "spec": { "pages": 3, "ink": 1 } }),
+    )
+    .unwrap();
+    assert_eq!(book["spec"], json!({ "pages": 3, "title": "none" }));
+    let bad = create(
+        &registry,
+        "lib.io",
+        "Book",
+        json!({ "metadata": { "name": "c" }, "spec": { "pages": 0 } }),
+    )
+    .unwrap_err();
+    assert_eq!(bad.code, 422);
+    let kind = registry.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    registry
+        .delete(&kind, "", "books.lib.io", &DeleteOptions::default(), &Options::internal())
+        .unwrap();
+    assert!(registry.kinds.by_kind("lib.io", "v1", "Book").is_none());
+    assert_eq!(registry.store.count("books.lib.io"), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_there_is_no_namespace() {
+    let registry = registry();
+    let error = registry
+        .create(
+            &config_maps(&registry),
+            "nonsuch",
+            json!({ "metadata": { "name": "x" } }),
+            &Options::internal(),
+        )
+        .unwrap_err();
+    assert_eq!(
+        (error.code.as_u16(), error.message.as_str()),
+        (404, "namespaces \"nonsuch\" not found")
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_stores_nothing() {
+    let registry = registry();
+    let dry = Options { dry_run: true, ..Options::internal() };
+    registry
+        .create(&config_maps(&registry), "d", json!({ "metadata": { "name": "x" } }), &dry)
+        .unwrap();
+    assert!(registry.get(&config_maps(&registry), "d", "x").is_err());
+}

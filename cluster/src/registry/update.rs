@@ -48,7 +48,10 @@ impl Registry {
             return self.update_scale(resource, namespace, name, &object, options);
         }
         meta::check_kind(resource, &mut object)?;
-        let given = meta::of(resource, &mut object)?.get("name").and_then(Value::as_str).unwrap_or_default();
+        let given = meta::of(resource, &mut object)?
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if given != name {
             return Err(Failure::bad_request(format!(
                 "the name of the object ({given}) does not match the name on the URL ({name})"
@@ -58,10 +61,11 @@ impl Registry {
         self.decode(resource, &mut object, options, &mut warnings)?;
         let meta = meta::of(resource, &mut object)?;
         meta::check_namespace(resource, meta, namespace)?;
-        let version = meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version =
+            meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
         if version.is_empty() && resource.custom {
             let path = "metadata.resourceVersion";
-            let missing = [Invalid::invalid(path, &0.into(), "must be specified for an update")];
+            let missing = [Invalid::value(path, &0.into(), "must be specified for an update")];
             return Err(Failure::invalid(resource, name, &missing));
         }
         for _ in 1..PATCH_TRIES {
@@ -123,7 +127,9 @@ impl Registry {
         let problems = field_problems(resource, &object, options);
         let mut warnings = Vec::new();
         match options.validation {
-            Validation::Strict if !problems.is_empty() => return Err(Failure::strict_patch(&problems)),
+            Validation::Strict if !problems.is_empty() => {
+                return Err(Failure::strict_patch(&problems));
+            }
             Validation::Warn => warnings = problems,
             Validation::Strict | Validation::Ignore => {}
         }
@@ -188,7 +194,9 @@ impl Registry {
         let stored = if gone(&new) {
             self.remove(resource, prepared, current)?
         } else {
-            self.store.replace(prepared, current.resource_version).map_err(|c| conflict(resource, name, &c))?
+            self.store
+                .replace(prepared, current.resource_version)
+                .map_err(|c| conflict(resource, name, &c))?
         };
         if let Some(resources) = crd {
             self.serve_crd(resources);
@@ -201,7 +209,8 @@ impl Registry {
 pub(super) fn gone(object: &Value) -> bool {
     let meta = &object["metadata"];
     let waiting = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
-    let finalizers = !meta::texts(&meta["finalizers"]).is_empty() || !meta::texts(&object["spec"]["finalizers"]).is_empty();
+    let finalizers = !meta::texts(&meta["finalizers"]).is_empty()
+        || !meta::texts(&object["spec"]["finalizers"]).is_empty();
     !meta["deletionTimestamp"].is_null() && !waiting && !finalizers
 }
 
@@ -219,7 +228,10 @@ fn check_uid(resource: &Resource, object: &Value, old: &Value, name: &str) -> Re
         Some(given) if !given.is_empty() && Some(given) != have => Err(Failure::conflict(
             resource,
             name,
-            &format!("Precondition failed: UID in precondition: {given}, UID in object meta: {}", have.unwrap_or_default()),
+            &format!(
+                "Precondition failed: UID in precondition: {given}, UID in object meta: {}",
+                have.unwrap_or_default()
+            ),
         )),
         _ => Ok(()),
     }
@@ -253,7 +265,9 @@ fn names_version(change: &Patch) -> bool {
     match change {
         Patch::Merge(p) | Patch::Strategic(p) => p["metadata"]["resourceVersion"].is_string(),
         Patch::Json(p) => p.as_array().is_some_and(|ops| {
-            ops.iter().any(|op| op["path"].as_str().is_some_and(|path| path.ends_with("/resourceVersion")))
+            ops.iter().any(|op| {
+                op["path"].as_str().is_some_and(|path| path.ends_with("/resourceVersion"))
+            })
         }),
     }
 }

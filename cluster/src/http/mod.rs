@@ -1,0 +1,19 @@
+//! The API server's HTTP side: from a request to a response, whatever carried them.
+
+mod auth;
+mod body;
+mod discovery;
+mod list;
+mod listen;
+mod logs;
+mod negotiate;
+mod request;
+mod review;
+mod route;
+mod watch;
+mod write;
+
+pub use auth::Credentials;
+pub(crate) use body::ResponseBody;
+pub(crate) use listen::listen;
+pub(crate) use route::Api;

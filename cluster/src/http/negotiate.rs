@@ -1,0 +1,130 @@
+//! Which form of an object or list a client wants: whole, as a table row, or its metadata.
+
+use bytes::Bytes;
+use http::{HeaderMap, header::ACCEPT};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::kinds::Resource;
+use crate::status::Failure;
+use crate::store::Object;
+use crate::table;
+
+/// A form of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    Table,
+    /// `PartialObjectMetadata` and its list.
+    Metadata,
+}
+
+/// The first form in `Accept` that is served.
+pub(super) fn form(headers: &HeaderMap) -> Result<Form, Failure> {
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
+    accept.split(',').find_map(one).ok_or_else(Failure::not_acceptable)
+}
+
+fn one(range: &str) -> Option<Form> {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next()?;
+    if !matches!(media, "application/json" | "*/*" | "application/*" | "") {
+        return None;
+    }
+    let mut form = Form::Whole;
+    for part in parts {
+        match part.split_once('=')? {
+            ("as", "Table") => form = Form::Table,
+            ("as", "PartialObjectMetadata" | "PartialObjectMetadataList") => form = Form::Metadata,
+            ("as", _) => return None,
+            ("g", group) if group != "meta.k8s.io" => return None,
+            ("v", version) if version != "v1" && version != "v1beta1" => return None,
+            _ => {}
+        }
+    }
+    Some(form)
+}
+
+/// What of an object stands in a table's row (`includeObject`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Include {
+    Metadata,
+    Object,
+    None,
+}
+
+impl Include {
+    pub(super) fn parse(text: &str) -> Self {
+        match text {
+            "Object" => Self::Object,
+            "None" => Self::None,
+            _ => Self::Metadata,
+        }
+    }
+}
+
+/// The object's bytes, in the version asked for.
+pub(super) fn whole(resource: &Resource, object: &Object) -> Bytes {
+    // All but CRDs with several versions are stored in the version that is asked for.
+    if !resource.custom || resource.storage {
+        return object.json.clone();
+    }
+    let value = crate::registry::Registry::in_version(resource, object.value());
+    serde_json::to_vec(&value).expect("a JSON value is JSON").into()
+}
+
+pub(super) fn metadata(object: &Value) -> Value {
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
+}
+
+fn row(resource: &Resource, object: &Object, include: Include, now: Timestamp) -> Value {
+    let value = object.value();
+    let cells = table::row(resource, &value, now);
+    let object = match include {
+        Include::Metadata => metadata(&value),
+        Include::Object => value,
+        Include::None => Value::Null,
+    };
+    json!({ "cells": cells, "object": object })
+}
+
+/// A table of these objects; `columns` are sent with the first one only.
+pub(super) fn table(
+    resource: &Resource,
+    objects: &[&Object],
+    list_meta: &Value,
+    columns: bool,
+    include: Include,
+    now: Timestamp,
+) -> Value {
+    let rows: Vec<Value> =
+        objects.iter().map(|object| row(resource, object, include, now)).collect();
+    json!({
+        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": list_meta,
+        "columnDefinitions": if columns { table::columns(resource) } else { Value::Null }, "rows": rows
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(accept: &str) -> Result<Form, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, accept.parse().unwrap());
+        form(&headers)
+    }
+
+    #[test]
+    fn the_first_form_that_is_served_wins() {
+        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(asked(kubectl), Ok(Form::Table));
+        assert_eq!(asked("application/vnd.kubernetes.protobuf,application/json"), Ok(Form::Whole));
+        assert_eq!(
+            asked("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"),
+            Ok(Form::Metadata)
+        );
+        assert_eq!(asked("text/html").unwrap_err().code, 406);
+        assert_eq!(form(&HeaderMap::new()), Ok(Form::Whole));
+    }
+}

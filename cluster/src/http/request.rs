@@ -1,0 +1,208 @@
+//! From the parts of an HTTP request to what it means. Pure.
+//!
+//! Mirrors how kube's and client-go's clients build requests, odd queries (`?&limit=500`) included.
+
+use http::Method;
+
+/// A path under `/api` or `/apis` that names a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) group: String,
+    pub(super) version: String,
+    /// Of a namespaced request, and of one for a namespace itself.
+    pub(super) namespace: String,
+    pub(super) plural: String,
+    /// Empty for a collection.
+    pub(super) name: String,
+    pub(super) subresource: String,
+}
+
+/// What a path asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// `/api`, `/apis`
+    Groups {
+        core: bool,
+    },
+    /// `/apis/GROUP`
+    Group(String),
+    /// `/api/v1`, `/apis/GROUP/VERSION`
+    GroupVersion(String, String),
+    Resource(Target),
+    OpenApiIndex,
+    OpenApi(String, String),
+    Version,
+    /// `/healthz`, `/livez`, `/readyz` and below
+    Health,
+    Root,
+    Unknown,
+}
+
+pub(super) fn path(path: &str) -> Path {
+    let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let owned = |s: &str| s.to_owned();
+    match parts.as_slice() {
+        [] => Path::Root,
+        ["version"] => Path::Version,
+        ["healthz" | "livez" | "readyz", ..] => Path::Health,
+        ["api"] => Path::Groups { core: true },
+        ["apis"] => Path::Groups { core: false },
+        ["api", version] => Path::GroupVersion(String::new(), owned(version)),
+        ["apis", group] => Path::Group(owned(group)),
+        ["apis", group, version] => Path::GroupVersion(owned(group), owned(version)),
+        ["api", version, rest @ ..] => resource("", version, rest),
+        ["apis", group, version, rest @ ..] => resource(group, version, rest),
+        ["openapi", "v3"] => Path::OpenApiIndex,
+        ["openapi", "v3", "api", version] => Path::OpenApi(String::new(), owned(version)),
+        ["openapi", "v3", "apis", group, version] => Path::OpenApi(owned(group), owned(version)),
+        _ => Path::Unknown,
+    }
+}
+
+fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
+    let at = |plural: &str, namespace: &str, name: &str, subresource: &str| {
+        Path::Resource(Target {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            namespace: namespace.to_owned(),
+            plural: plural.to_owned(),
+            name: name.to_owned(),
+            subresource: subresource.to_owned(),
+        })
+    };
+    match rest {
+        // A namespace is a resource of its own as well as the place of others.
+        ["namespaces", name] => at("namespaces", "", name, ""),
+        ["namespaces", name, sub @ ("status" | "finalize")] => at("namespaces", "", name, sub),
+        ["namespaces", namespace, plural] => at(plural, namespace, "", ""),
+        ["namespaces", namespace, plural, name] => at(plural, namespace, name, ""),
+        ["namespaces", namespace, plural, name, sub, ..] => at(plural, namespace, name, sub),
+        [plural] => at(plural, "", "", ""),
+        [plural, name] => at(plural, "", name, ""),
+        [plural, name, sub, ..] => at(plural, "", name, sub),
+        [] => Path::Unknown,
+    }
+}
+
+/// The query of a request: names and values in order, empty pairs skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn parse(query: &str) -> Self {
+        let pair = |text: &str| {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")))
+        };
+        Self(query.split('&').filter(|p| !p.is_empty()).map(pair).collect())
+    }
+
+    /// The first value; empty if there is none.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), "true" | "1" | "True" | "t")
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.get(name).parse().ok()
+    }
+
+    pub(super) fn pairs(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter()
+    }
+}
+
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let (mut out, mut i) = (Vec::with_capacity(bytes.len()), 0);
+    while i < bytes.len() {
+        let hex = text.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(h, 16).ok());
+        match (bytes[i], hex) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                i += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What is to be done with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+pub(super) fn verb(method: &Method, target: &Target, query: &Query) -> Option<Verb> {
+    let one = !target.name.is_empty();
+    Some(match (method.as_str(), one) {
+        ("GET", false) if query.flag("watch") => Verb::Watch,
+        ("GET" | "HEAD", true) => Verb::Get,
+        ("GET" | "HEAD", false) => Verb::List,
+        ("POST", _) => Verb::Create,
+        ("PUT", true) => Verb::Update,
+        ("PATCH", true) => Verb::Patch,
+        ("DELETE", true) => Verb::Delete,
+        ("DELETE", false) => Verb::DeleteCollection,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_resources_in_and_out_of_namespaces() {
+        let named = |text: &str| match path(text) {
+            Path::Resource(t) => format!(
+                "{}|{}|{}|{}|{}|{}",
+                t.group, t.version, t.namespace, t.plural, t.name, t.subresource
+            ),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(named("/api/v1/namespaces/d/pods/p/log"), "|v1|d|pods|p|log");
+        assert_eq!(named("/apis/apps/v1/deployments"), "apps|v1||deployments||");
+        assert_eq!(named("/api/v1/namespaces/d"), "|v1||namespaces|d|");
+        assert_eq!(named("/api/v1/namespaces/d/status"), "|v1||namespaces|d|status");
+        assert_eq!(named("/api/v1/nodes/n%2E1"), "|v1||nodes|n.1|");
+        assert_eq!(named("/api"), "Groups { core: true }");
+        assert_eq!(named("/nonsense"), "Unknown");
+    }
+
+    #[test]
+    fn queries_of_kube_begin_with_an_empty_pair() {
+        let query = Query::parse("&limit=500&labelSelector=a%3Db%2Cc&watch=true");
+        assert_eq!(query.number("limit"), Some(500));
+        assert_eq!(query.get("labelSelector"), "a=b,c");
+        assert!(query.flag("watch"));
+        assert_eq!(query.get("absent"), "");
+    }
+
+    #[test]
+    fn a_verb_needs_the_right_kind_of_path() {
+        let one = Target { name: "x".to_owned(), ..Target::default() };
+        let none = Query::default();
+        assert_eq!(verb(&Method::PUT, &Target::default(), &none), None);
+        assert_eq!(verb(&Method::PUT, &one, &none), Some(Verb::Update));
+        assert_eq!(
+            verb(&Method::GET, &Target::default(), &Query::parse("watch=1")),
+            Some(Verb::Watch)
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! Bodies that change something: create, update, patch, delete.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::body::{self, Answer};
+use super::negotiate::Form;
+use super::request::{Query, Target};
+use super::route::Api;
+use crate::identity::UserInfo;
+use crate::kinds::Resource;
+use crate::registry::{DeleteOptions, Deleted, Options, Part, Patch, Validation, Written};
+use crate::schema;
+use crate::selector::Selector;
+use crate::status::{self, Failure};
+
+/// One write as it came in.
+pub(super) struct Incoming<'a> {
+    pub(super) target: &'a Target,
+    pub(super) query: &'a Query,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) user: &'a UserInfo,
+    pub(super) form: Form,
+    pub(super) body: Bytes,
+}
+
+impl Incoming<'_> {
+    fn media(&self) -> &str {
+        let text = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim()
+    }
+
+    fn options(&self, default: Validation) -> Result<Options, Failure> {
+        let validation = match self.query.get("fieldValidation") {
+            "" => default,
+            "Strict" => Validation::Strict,
+            "Warn" => Validation::Warn,
+            "Ignore" => Validation::Ignore,
+            other => {
+                return Err(Failure::bad_request(format!(
+                    "fieldValidation {other:?} is none of Ignore, Warn, Strict"
+                )));
+            }
+        };
+        let dry_run = match self.query.get("dryRun") {
+            "" => false,
+            "All" => true,
+            other => return Err(Failure::bad_request(format!("dryRun {other:?} is not All"))),
+        };
+        let duplicates = if validation == Validation::Ignore {
+            Vec::new()
+        } else {
+            schema::duplicates(&self.body)
+        };
+        Ok(Options { user: self.user.clone(), dry_run, validation, duplicates })
+    }
+
+    /// A JSON body; other forms are refused by name.
+    fn json(&self, kind: &str) -> Result<Value, Failure> {
+        match self.media() {
+            "" | "application/json" => {}
+            "application/vnd.kubernetes.protobuf" => {
+                return Err(Failure::unsupported_media(
+                    "protobuf bodies are not read by Rouse yet: send application/json",
+                ));
+            }
+            _ => {
+                return Err(Failure::unsupported_media(
+                    "the body of the request was in an unknown format - accepted media types include: application/json",
+                ));
+            }
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let start: String = String::from_utf8_lossy(&self.body).chars().take(120).collect();
+            Failure::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {error} ({start})"
+            ))
+        })
+    }
+
+    fn part(&self) -> Result<Part, Failure> {
+        match self.target.subresource.as_str() {
+            "" => Ok(Part::Main),
+            "status" => Ok(Part::Status),
+            "scale" => Ok(Part::Scale),
+            _ => Err(Failure::unknown_resource()),
+        }
+    }
+}
+
+impl Api {
+    pub(super) async fn create(
+        &self,
+        resource: &Arc<Resource>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        let object = incoming.json(&resource.kind)?;
+        let options = incoming.options(Validation::Warn)?;
+        let written =
+            self.registry.create(resource, &incoming.target.namespace, object, &options)?;
+        Ok(self.written(StatusCode::CREATED, resource, &written, &options, incoming).await)
+    }
+
+    pub(super) async fn update(
+        &self,
+        resource: &Arc<Resource>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        let part = incoming.part()?;
+        let object = incoming.json(&resource.kind)?;
+        let options = incoming.options(Validation::Warn)?;
+        let Target { namespace, name, .. } = incoming.target;
+        let written = self.registry.update(resource, namespace, name, part, object, &options)?;
+        self.changed(resource, &written, part, &options, incoming).await
+    }
+
+    pub(super) async fn patch(
+        &self,
+        resource: &Arc<Resource>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        let part = incoming.part()?;
+        let patch = read_patch(resource, incoming)?;
+        let options = incoming.options(Validation::Warn)?;
+        let Target { namespace, name, .. } = incoming.target;
+        let written = self.registry.patch(resource, namespace, name, part, &patch, &options)?;
+        self.changed(resource, &written, part, &options, incoming).await
+    }
+
+    async fn changed(
+        &self,
+        resource: &Arc<Resource>,
+        written: &Written,
+        part: Part,
+        options: &Options,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        if part == Part::Scale {
+            self.registry.store.durable(written.object.resource_version).await;
+            return Ok(body::json(
+                StatusCode::OK,
+                &self.registry.scale_of(resource, &written.object)?,
+            ));
+        }
+        Ok(self.written(StatusCode::OK, resource, written, options, incoming).await)
+    }
+
+    async fn written(
+        &self,
+        status: StatusCode,
+        resource: &Resource,
+        written: &Written,
+        options: &Options,
+        incoming: &Incoming<'_>,
+    ) -> Answer {
+        if !options.dry_run {
+            self.registry.store.durable(written.object.resource_version).await;
+        }
+        let mut answer = self.one(status, resource, &written.object, incoming.form, incoming.query);
+        body::warn(&mut answer, &written.warnings);
+        answer
+    }
+
+    pub(super) async fn delete(
+        &self,
+        resource: &Arc<Resource>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        let how = delete_options(incoming)?;
+        let options = incoming.options(Validation::Ignore)?;
+        let Target { namespace, name, .. } = incoming.target;
+        let deleted = self.registry.delete(resource, namespace, name, &how, &options)?;
+        if !options.dry_run {
+            self.registry.store.durable(deleted.object().resource_version).await;
+        }
+        Ok(match &deleted {
+            Deleted::Gone(object) => {
+                body::json(StatusCode::OK, &status::deleted(resource, name, &object.uid))
+            }
+            Deleted::Waiting(object) => {
+                self.one(StatusCode::OK, resource, object, incoming.form, incoming.query)
+            }
+        })
+    }
+
+    pub(super) async fn delete_collection(
+        &self,
+        resource: &Arc<Resource>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Answer, Failure> {
+        let Incoming { target, query, .. } = incoming;
+        let selector =
+            Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+        let how = delete_options(incoming)?;
+        let options = incoming.options(Validation::Ignore)?;
+        let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
+        let listed = self.registry.store.list(&resource.qualified(), namespace);
+        for object in listed.objects.iter().filter(|o| selector.matches(o)) {
+            match self.registry.delete(
+                resource,
+                &object.key.namespace,
+                &object.key.name,
+                &how,
+                &options,
+            ) {
+                Ok(_) => {}
+                Err(failure) if failure.is_not_found() => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let version = self.registry.store.version();
+        self.registry.store.durable(version).await;
+        Ok(body::json(
+            StatusCode::OK,
+            &serde_json::json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                "details": { "kind": resource.plural, "group": resource.group } }),
+        ))
+    }
+}
+
+fn read_patch(resource: &Resource, incoming: &Incoming<'_>) -> Result<Patch, Failure> {
+    let value = || -> Result<Value, Failure> {
+        serde_json::from_slice(&incoming.body)
+            .map_err(|e| Failure::bad_request(format!("the patch cannot be read as JSON: {e}")))
+    };
+    match incoming.media() {
+        "application/json-patch+json" => Ok(Patch::Json(value()?)),
+        "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
+        "application/strategic-merge-patch+json" if !resource.custom => {
+            Ok(Patch::Strategic(value()?))
+        }
+        "application/strategic-merge-patch+json" => Err(Failure::unsupported_media(
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
+        )),
+        "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
+            Err(Failure::unsupported_media(
+                "server-side apply is not served by Rouse yet: use client-side apply (kubectl apply without --server-side)",
+            ))
+        }
+        _ => Err(Failure::unsupported_media("415: Unsupported Media Type")),
+    }
+}
+
+fn delete_options(incoming: &Incoming<'_>) -> Result<DeleteOptions, Failure> {
+    let mut value = if incoming.body.is_empty() {
+        serde_json::json!({})
+    } else {
+        incoming.json("DeleteOptions")?
+    };
+    // The query may say it too.
+    if let Some(seconds) = incoming.query.number("gracePeriodSeconds") {
+        value["gracePeriodSeconds"] = seconds.into();
+    }
+    let policy = incoming.query.get("propagationPolicy");
+    if !policy.is_empty() {
+        value["propagationPolicy"] = policy.into();
+    }
+    DeleteOptions::from_value(&value)
+}

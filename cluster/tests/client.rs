@@ -1,0 +1,128 @@
+//! A kube client talks to the cluster in this process, without a socket.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use kube::api::{
+    Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
+use rouse_cluster::{Cluster, Config, Storage};
+use rouse_kit::{Clock, Shutdown};
+use serde_json::json;
+
+fn cluster() -> Cluster {
+    let config = Config {
+        storage: Storage::Memory,
+        initial: Vec::new(),
+        clock: Clock::system(),
+        ca: String::new(),
+    };
+    Cluster::open(config).unwrap()
+}
+
+fn map(name: &str, value: &str) -> ConfigMap {
+    let mut map = ConfigMap::default();
+    map.metadata.name = Some(name.to_owned());
+    map.data = Some(BTreeMap::from([("k".to_owned(), value.to_owned())]));
+    map
+}
+
+#[tokio::test]
+async fn create_get_list_patch_and_delete() {
+    let api: Api<ConfigMap> = Api::default_namespaced(cluster().client("system:test"));
+    api.create(&PostParams::default(), &map("a", "1")).await.unwrap();
+    let again = api.create(&PostParams::default(), &map("a", "1")).await.unwrap_err();
+    assert!(
+        matches!(again, kube::Error::Api(ref s) if s.code == 409 && s.reason == "AlreadyExists"),
+        "{again}"
+    );
+    let patched = api
+        .patch("a", &PatchParams::default(), &Patch::Merge(json!({ "data": { "k": "2" } })))
+        .await
+        .unwrap();
+    assert_eq!(patched.data.unwrap()["k"], "2");
+    assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    api.delete("a", &DeleteParams::default()).await.unwrap();
+    assert!(api.get_opt("a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn pages_show_one_moment() {
+    let api: Api<ConfigMap> = Api::default_namespaced(cluster().client("system:test"));
+    for n in 0..5 {
+        api.create(&PostParams::default(), &map(&format!("m{n}"), "1")).await.unwrap();
+    }
+    let first = api.list(&ListParams::default().limit(2)).await.unwrap();
+    let token = first.metadata.continue_.clone().unwrap();
+    api.delete("m4", &DeleteParams::default()).await.unwrap();
+    let rest = api.list(&ListParams::default().continue_token(&token)).await.unwrap();
+    assert_eq!((first.items.len(), rest.items.len()), (2, 3));
+    assert_eq!(first.metadata.resource_version, rest.metadata.resource_version);
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_from_a_list() {
+    let api: Api<ConfigMap> = Api::default_namespaced(cluster().client("system:test"));
+    let listed = api.list(&ListParams::default()).await.unwrap();
+    let version = listed.metadata.resource_version.unwrap();
+    let mut events = api.watch(&WatchParams::default().timeout(5), &version).await.unwrap().boxed();
+    api.create(&PostParams::default(), &map("seen", "1")).await.unwrap();
+    match events.try_next().await.unwrap() {
+        Some(WatchEvent::Added(map)) => assert_eq!(map.metadata.name.as_deref(), Some("seen")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
+    let cluster = cluster();
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn({
+        let (cluster, shutdown) = (cluster.clone(), shutdown.clone());
+        async move { cluster.run_builtin(shutdown).await }
+    });
+    let client = cluster.client("system:test");
+    let nodes: Api<Node> = Api::all(client.clone());
+    let node: Node = serde_json::from_value(json!({ "metadata": { "name": "n" } })).unwrap();
+    nodes.create(&PostParams::default(), &node).await.unwrap();
+    let status = json!({ "status": {
+        "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" }, "capacity": { "cpu": "4", "memory": "8Gi", "pods": "110" },
+        "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "" }] } });
+    nodes.patch_status("n", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    let web: Deployment = serde_json::from_value(json!({ "metadata": { "name": "web" }, "spec": {
+        "replicas": 3, "selector": { "matchLabels": { "app": "web" } },
+        "template": { "metadata": { "labels": { "app": "web" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } } }))
+    .unwrap();
+    let pods: Api<Pod> = Api::default_namespaced(client);
+    let mut events = pods.watch(&WatchParams::default().timeout(20), "0").await.unwrap().boxed();
+    deployments.create(&PostParams::default(), &web).await.unwrap();
+    let mut bound = std::collections::BTreeSet::new();
+    while bound.len() < 3 {
+        match events.try_next().await.unwrap() {
+            Some(WatchEvent::Added(pod) | WatchEvent::Modified(pod)) => {
+                if pod.spec.and_then(|s| s.node_name).as_deref() == Some("n") {
+                    bound.insert(pod.metadata.name);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    deployments.delete("web", &DeleteParams::background()).await.unwrap();
+    while !bound.is_empty() {
+        match events.try_next().await.unwrap() {
+            Some(WatchEvent::Modified(pod)) if pod.metadata.deletion_timestamp.is_some() => {
+                bound.remove(&pod.metadata.name);
+            }
+            Some(WatchEvent::Deleted(pod)) => {
+                bound.remove(&pod.metadata.name);
+            }
+            Some(_) => {}
+            None => panic!("the watch ended"),
+        }
+    }
+    shutdown.cancel();
+    running.await.unwrap();
+}
