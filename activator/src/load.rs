@@ -169,7 +169,8 @@ pub(crate) fn measure<W>(
 ) -> Option<RevisionLoad> {
     let counts = &home.counts;
     let loaded = counts.in_flight + counts.queued > 0 || !home.draining().is_empty();
-    if !counts.changed && !(loaded && occasion == Occasion::Period) {
+    let due = counts.changed || (loaded && occasion == Occasion::Period);
+    if !due {
         return None;
     }
     let draining: BTreeMap<_, _> =

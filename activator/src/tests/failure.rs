@@ -19,6 +19,11 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// A server that answers `answers` requests on a connection and closes it when the next one came;
 /// it counts the requests that it saw. Connections without a request are probes.
 async fn closing(answers: u32) -> (SocketAddr, Arc<AtomicU32>) {
+    closing_with(answers, "").await
+}
+
+/// The same, with last words before it closes.
+async fn closing_with(answers: u32, last: &'static str) -> (SocketAddr, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let seen = Arc::new(AtomicU32::new(0));
@@ -33,6 +38,7 @@ async fn closing(answers: u32) -> (SocketAddr, Arc<AtomicU32>) {
                     }
                     counted.fetch_add(1, Ordering::SeqCst);
                     if turn == answers {
+                        stream.write_all(last.as_bytes()).await.expect("open");
                         return;
                     }
                     stream.write_all(ANSWER.as_bytes()).await.expect("open");
@@ -95,6 +101,18 @@ async fn a_post_that_may_have_been_acted_on_is_never_sent_again() {
     let (status, body) = read(client.send(post("body")).await.expect("an answer")).await;
     assert_eq!(status, 502);
     assert!(body.contains(r#""reason":"UpstreamFailed""#), "{body}");
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_get_that_was_answered_in_part_is_never_sent_again() {
+    let (address, seen) = closing_with(1, "HTTP/1.1 200 O").await;
+    let stage = one_pod(Settings::default(), address).await;
+    let mut client = stage.client().await;
+    let first = client.send(get("/")).await.expect("an answer");
+    assert_eq!(read(first).await.0, 200);
+    let (status, _) = read(client.send(get("/")).await.expect("an answer")).await;
+    assert_eq!(status, 502);
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
 
