@@ -72,7 +72,9 @@ struct Probes {
 /// All containers of a pod. One that ran under an earlier agent ended with it.
 pub(super) fn of_pod(pod: &Pod, now: Timestamp) -> Vec<Container> {
     let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
-    let init = spec.init_containers.iter().flatten().map(|spec| (spec, true));
+    // One that goes on beside the others (a sidecar) is one of them.
+    let is_first = |spec: &Spec| spec.restart_policy.as_deref() != Some("Always");
+    let init = spec.init_containers.iter().flatten().map(|spec| (spec, is_first(spec)));
     let apps = spec.containers.iter().map(|spec| (spec, false));
     init.chain(apps).map(|(spec, init)| taken_over(pod, spec, init, now)).collect()
 }
@@ -290,6 +292,13 @@ impl PodState {
         }
         out.push(note("Created", format!("Created container: {name}"), at));
         out.push(note("Started", format!("Started container {name}"), at));
+        let post_start =
+            self.spec_of(at).and_then(|spec| spec.lifecycle.as_ref()?.post_start.as_ref());
+        if post_start.is_some() {
+            let message = "the postStart hook is not run: this node agent has none".to_owned();
+            out.push(warning("FailedPostStartHook", message, at));
+        }
+        let container = &mut self.containers[at];
         let scripted = run.scripted;
         for message in run.not_enforced.into_iter().filter(|_| container.restarts == 0) {
             out.push(warning("NotEnforced", message, at));

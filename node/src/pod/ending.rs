@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::container::note;
+use super::container::{note, warning};
 use super::{Effect, Ending, Index, PodState, Run, Stage, Why};
 use crate::runtime::Signal;
 
@@ -56,8 +56,19 @@ impl PodState {
             if let Run::Running { .. } = self.containers[at].run {
                 let name = &self.containers[at].name;
                 effects.push(note("Killing", format!("Stopping container {name}"), at));
+                if why == Why::Deleted && self.has_other_hook(at) {
+                    let message =
+                        "the preStop hook is not run: this node agent only sleeps".to_owned();
+                    effects.push(warning("FailedPreStopHook", message, at));
+                }
             }
         }
+    }
+
+    fn has_other_hook(&self, at: Index) -> bool {
+        let lifecycle = self.spec_of(at).and_then(|spec| spec.lifecycle.as_ref());
+        let hook = lifecycle.and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+        hook.is_some_and(|hook| hook.exec.is_some() || hook.http_get.is_some())
     }
 
     /// The longest `lifecycle.preStop.sleep` of the containers that run.

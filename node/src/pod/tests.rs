@@ -365,6 +365,25 @@ fn init_containers_run_one_after_the_other_before_the_rest() {
 }
 
 #[test]
+fn a_sidecar_runs_beside_the_others() {
+    let spec = json!({
+        "initContainers": [{"name": "log", "image": "i:1", "restartPolicy": "Always"}],
+        "containers": [{"name": "user", "image": "app:1"}],
+    });
+    let (_, effects) = Harness::new(pod(spec));
+    assert_eq!(effects, "Launch(0)\nLaunch(1)");
+}
+
+#[test]
+fn hooks_that_are_not_run_are_named() {
+    let hook = json!({"exec": {"command": ["x"]}});
+    let (mut pod, _) =
+        Harness::new(pod(one(json!({"lifecycle": {"preStop": hook, "postStart": hook}}))));
+    assert!(pod.start("a").contains("FailedPostStartHook: the postStart hook is not run"));
+    assert!(pod.delete(9).contains("FailedPreStopHook: the preStop hook is not run"));
+}
+
+#[test]
 fn deletion_sleeps_then_asks_then_kills_then_removes_the_object() {
     let (mut pod, _) =
         Harness::new(pod(one(json!({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}))));

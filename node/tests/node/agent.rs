@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Api, LONG, condition, is_ready, waiting};
+use crate::support::{Api, LONG, condition, get, is_ready, waiting};
 use rouse_kit::{Clock, Shutdown};
 use rouse_node::runtime::fake::{FakeRuntime, Script};
 use rouse_node::runtime::process::ProcessRuntime;
 use rouse_node::runtime::{BoxFuture, ContainerRuntime};
-use rouse_node::{Config, ImageError, Images, LocalImage, Node};
+use rouse_node::{Config, ImageError, Images, LocalImage, Node, StoreImages};
 use serde_json::{Value, json};
 
 /// One image that is here, and none that can be pulled.
@@ -38,9 +38,18 @@ struct Running {
 }
 
 fn start_in(api: Api, dir: tempfile::TempDir, runtime: Arc<dyn ContainerRuntime>) -> Running {
+    let images = Arc::new(image(&dir.path().join("rootfs")));
+    start_with(api, dir, images, runtime)
+}
+
+fn start_with(
+    api: Api,
+    dir: tempfile::TempDir,
+    images: Arc<dyn Images>,
+    runtime: Arc<dyn ContainerRuntime>,
+) -> Running {
     let shutdown = Shutdown::new();
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
-    let images = Arc::new(image(&dir.path().join("rootfs")));
     let node = Node::new(config, api.client(), images, runtime, Clock::system(), shutdown.clone());
     Running { node: tokio::spawn(node.run()), api, dir, shutdown }
 }
@@ -83,9 +92,7 @@ async fn a_pod_becomes_ready_says_where_it_is_and_goes_when_deleted() {
     node.api.put_pod("web", server(SERVE));
     node.api.until("web", "ready", is_ready).await;
     let pod = node.api.pod("web").unwrap();
-    let address = pod["metadata"]["annotations"]["rouse.dev/address"].as_str().unwrap();
-    let address: Value = serde_json::from_str(address).unwrap();
-    let address: std::net::SocketAddr = address["8080"].as_str().unwrap().parse().unwrap();
+    let address = node.api.address("web", 8080);
     assert!(tokio::net::TcpStream::connect(address).await.is_ok());
     assert_eq!(pod["status"]["phase"], "Running");
     assert_eq!(pod["status"]["podIP"], "127.0.0.1");
@@ -103,6 +110,27 @@ async fn a_pod_becomes_ready_says_where_it_is_and_goes_when_deleted() {
     node.api.delete_pod("web", 3);
     node.api.until("web", "gone", |pod| pod.is_none()).await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_image_of_a_program_runs_as_a_process_with_its_own_libraries() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = rouse_image::Store::open(dir.path().join("images")).unwrap();
+    let program = crate::killed::example("container");
+    let reference = "app:1".parse().unwrap();
+    store.pack_program(&reference, &program, &[], Default::default()).unwrap();
+    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    let node = start_with(Api::new(), dir, Arc::new(StoreImages::new(store)), runtime);
+    let mut spec = server("");
+    let container = spec["containers"][0].as_object_mut().unwrap();
+    container.remove("command");
+    container.insert("args".to_owned(), json!(["--port=$(PORT)"]));
+    node.api.put_pod("web", spec);
+    node.api.until("web", "ready", is_ready).await;
+    let address = node.api.address("web", 8080);
+    assert_eq!(get(address, "/args").await, format!("--port={}", address.port()));
+    assert!(get(address, "/file?/proc/self/maps").await.contains("/images/"), "its own libraries");
     node.stop().await;
 }
 

@@ -2,18 +2,16 @@
 //!
 //! Without that variable nothing here runs; with it, an engine that does not answer is a failure.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::killed::example;
-use crate::support::{Api, LONG, is_ready, waiting};
+use crate::support::{Api, LONG, get, is_ready, waiting};
 use rouse_image::Store;
 use rouse_image::build::LayerFiles;
 use rouse_kit::{Clock, Shutdown};
 use rouse_node::runtime::docker::DockerRuntime;
 use rouse_node::{Config, Node, StoreImages};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 struct Running {
     api: Api,
@@ -53,25 +51,8 @@ impl Running {
         (self.api, self.dir)
     }
 
-    /// Where the pod answers.
-    fn address(&self, name: &str) -> SocketAddr {
-        let pod = self.api.pod(name).unwrap();
-        let annotation = pod["metadata"]["annotations"]["rouse.dev/address"].as_str();
-        match annotation.map(|text| serde_json::from_str::<Value>(text).unwrap()) {
-            Some(addresses) => addresses["8080"].as_str().unwrap().parse().unwrap(),
-            None => format!("{}:8080", pod["status"]["podIP"].as_str().unwrap()).parse().unwrap(),
-        }
-    }
-
-    /// The body that the pod answers with; empty when it ends instead.
     async fn get(&self, name: &str, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.address(name)).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        // A program that is killed answers nothing.
-        let _ = stream.read_to_string(&mut text).await;
-        text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+        get(self.api.address(name, 8080), path).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! An API of a few lines for one node: objects by path, merge patches, and a watch of pods.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use hyper::body::Frame;
 use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -86,11 +89,25 @@ impl Api {
         self.objects.lock().by_path.get(&format!("{PODS}/{name}")).cloned()
     }
 
+    /// Where a port of the pod is reached.
+    pub(crate) fn address(&self, name: &str, port: u16) -> SocketAddr {
+        let pod = self.pod(name).unwrap();
+        match pod["metadata"]["annotations"]["rouse.dev/address"].as_str() {
+            Some(text) => {
+                let addresses: Value = serde_json::from_str(text).unwrap();
+                text_of(&addresses[port.to_string()]).parse().unwrap()
+            }
+            None => format!("{}:{port}", text_of(&pod["status"]["podIP"])).parse().unwrap(),
+        }
+    }
+
     /// `reason: message` of all Events, in no particular order.
     pub(crate) fn events(&self) -> Vec<String> {
         let objects = self.objects.lock();
         let events = objects.by_path.iter().filter(|(path, _)| path.contains("/events/"));
-        events.map(|(_, e)| format!("{}: {}", text(&e["reason"]), text(&e["message"]))).collect()
+        events
+            .map(|(_, e)| format!("{}: {}", text_of(&e["reason"]), text_of(&e["message"])))
+            .collect()
     }
 
     /// How often something was written to the path.
@@ -164,7 +181,7 @@ impl Api {
             (Method::GET, _) if path == "/api/v1/pods" => self.list(&objects),
             (Method::GET, Some(object)) => respond(200, &object),
             (Method::POST, _) => {
-                let path = format!("{path}/{}", text(&body["metadata"]["name"]));
+                let path = format!("{path}/{}", text_of(&body["metadata"]["name"]));
                 self.store(&mut objects, &path, body.clone(), "ADDED");
                 respond(201, &body)
             }
@@ -246,6 +263,17 @@ impl hyper::body::Body for Lines {
     }
 }
 
+/// The body that a server answers with; empty when it ends instead.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    // A program that is killed answers nothing.
+    let _ = stream.read_to_string(&mut text).await;
+    text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+}
+
 /// The pod runs and is ready.
 pub(crate) fn is_ready(pod: Option<&Value>) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
@@ -260,7 +288,7 @@ pub(crate) fn waiting(pod: Option<&Value>) -> Option<&str> {
     pod?["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].as_str()
 }
 
-fn text(value: &Value) -> &str {
+fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
