@@ -1,0 +1,41 @@
+//! The image that test pods run, and Services of it.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use rouse_tests::Platform;
+
+/// Name of the image in the local store.
+pub(crate) const IMAGE: &str = "test-server";
+
+/// The test server's executable.
+pub(crate) fn server() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_test-server"))
+}
+
+/// Builds the test server's image into the platform's store.
+pub(crate) fn build(platform: &Platform) -> anyhow::Result<()> {
+    let path = server();
+    let output = platform.rouse(&["build", path.to_str().context("a path of text")?, "--image", IMAGE])?;
+    anyhow::ensure!(output.status.success(), "rouse build: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// A platform whose store holds the test server.
+pub(crate) fn platform() -> anyhow::Result<Platform> {
+    let platform = Platform::start()?;
+    build(&platform)?;
+    Ok(platform)
+}
+
+/// A Knative Service of the test server; `annotations` and `env` as `key: value` lines.
+pub(crate) fn service(name: &str, env: &[(&str, &str)], annotations: &[(&str, &str)]) -> String {
+    let env: String = env.iter().map(|(k, v)| format!("\n        - {{name: {k}, value: \"{v}\"}}")).collect();
+    let annotations: String = annotations.iter().map(|(k, v)| format!("\n        {k}: \"{v}\"")).collect();
+    let env = if env.is_empty() { String::new() } else { format!("\n        env:{env}") };
+    let annotations =
+        if annotations.is_empty() { String::new() } else { format!("\n    metadata:\n      annotations:{annotations}") };
+    format!(
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  template:{annotations}\n    spec:\n      containers:\n      - image: {IMAGE}{env}\n"
+    )
+}

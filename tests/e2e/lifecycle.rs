@@ -1,0 +1,151 @@
+//! Start, stop, kill, start again: what is kept, and what bad circumstances are told.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rouse_tests::{Platform, platform, wait};
+
+use crate::fixtures::{build, service};
+
+fn up(words: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+    let output = Command::new(platform::binary())
+        .arg("up")
+        .args(words)
+        .env_remove("KUBECONFIG")
+        .stdin(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.code(), text))
+}
+
+#[test]
+fn kubectl_state_survives_a_kill_and_the_first_request_after_it_succeeds() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let mut platform = Platform::start_in(&temp.path().join("data"), "process")?;
+    build(&platform)?;
+    platform.kubectl().apply(&service("kept", &[("VERSION", "1")], &[]))?;
+    platform.kubectl().run("wait --for=condition=Ready --timeout=30s ksvc/kept")?;
+    let pid: u32 = platform.get("kept", "/pid")?.body.parse()?;
+    platform.kill()?;
+    wait::until("the end of the pod's process", Duration::from_secs(5), || {
+        if std::path::Path::new(&format!("/proc/{pid}/exe")).exists() { Err(format!("{pid} lives")) } else { Ok(()) }
+    })?;
+    platform.restart()?;
+    let answer = platform.get("kept", "/")?;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "version 1 of kept-00001"), "{}", platform.log());
+    let status = platform.stop()?;
+    assert_eq!(status.code(), Some(0), "SIGTERM ends it well: {}", platform.log());
+    Ok(())
+}
+
+#[test]
+fn kubectl_writers_lose_nothing_over_five_kills() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let mut platform = Platform::start_in(&temp.path().join("data"), "fake")?;
+    let mut acknowledged: Vec<String> = Vec::new();
+    for round in 0..5 {
+        let kubectl = platform.kubectl();
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let kubectl = kubectl.clone();
+                std::thread::spawn(move || {
+                    let mut done = Vec::new();
+                    for n in 0..50 {
+                        let name = format!("w{writer}-{round}-{n}");
+                        let map = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{n: \"{n}\"}}}}");
+                        match kubectl.try_run(&["create", "-f", "-", "--validate=false"], &map) {
+                            Ok(ran) if ran.ok => done.push(name),
+                            _ => break,
+                        }
+                    }
+                    done
+                })
+            })
+            .collect();
+        wait::until("some writes", Duration::from_secs(30), || {
+            let seen = kubectl.run("get cm -o name").map_err(|e| e.to_string())?;
+            if seen.matches(&format!("-{round}-")).count() >= 6 { Ok(()) } else { Err(seen) }
+        })?;
+        platform.kill()?;
+        for writer in writers {
+            acknowledged.extend(writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))?);
+        }
+        platform.restart()?;
+    }
+    let kept = platform.kubectl().run("get cm -o name")?;
+    let kept: std::collections::HashSet<&str> = kept.lines().collect();
+    assert!(acknowledged.len() >= 30, "the writers wrote: {}", acknowledged.len());
+    for name in &acknowledged {
+        assert!(kept.contains(format!("configmap/{name}").as_str()), "{name} was acknowledged and is gone");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_up_on_the_same_directory_says_who_has_it() -> anyhow::Result<()> {
+    let platform = Platform::start_with("fake")?;
+    let dir = platform.dir().display().to_string();
+    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is in use by process") && said.contains("rouse down"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_port_that_was_asked_for_and_is_taken_is_an_error() -> anyhow::Result<()> {
+    let holder = TcpListener::bind("127.0.0.1:0")?;
+    let port = holder.local_addr()?.port().to_string();
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().display().to_string();
+    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", &port, "--http-port", "0"])?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_damaged_state_file_is_named_and_kept() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let state = temp.path().join("state.redb");
+    std::fs::write(&state, b"this is no database at all")?;
+    let dir = temp.path().display().to_string();
+    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("state.redb") && said.contains("try:"), "{said}");
+    assert_eq!(std::fs::read(&state)?, b"this is no database at all");
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Result<()> {
+    let (code, said) = up(&["--data-dir", "/proc/rouse", "--runtime", "fake"])?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("/proc/rouse cannot be written"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_detached_platform_runs_on_and_down_purges_it() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data").display().to_string();
+    let words = ["-d", "--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"];
+    let (code, said) = up(&words)?;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("export KUBECONFIG="), "{said}");
+    let run = |words: &[&str]| {
+        Command::new(platform::binary()).args(words).args(["--data-dir", &dir]).env_remove("KUBECONFIG").output()
+    };
+    let status = run(&["status", "-o", "json"])?;
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout)?;
+    assert_eq!(status["running"], true);
+    assert_eq!(status["runtime"], "fake");
+    let env = run(&["env"])?;
+    assert!(String::from_utf8_lossy(&env.stdout).starts_with("export KUBECONFIG="));
+    let down = run(&["down", "--purge"])?;
+    let said = String::from_utf8_lossy(&down.stdout);
+    assert!(down.status.success() && said.contains("removed") && said.contains("state.redb"), "{said}");
+    assert!(!std::path::Path::new(&dir).exists(), "nothing of ours is left");
+    assert_eq!(run(&["status"])?.status.code(), Some(1));
+    Ok(())
+}
