@@ -9,42 +9,76 @@ use std::time::Duration;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::proc;
 use super::survivors::Record;
-use crate::logs::LogWriter;
-use crate::runtime::Exit;
+use super::{Running, proc, watchdog};
+use crate::logs::{LogStream, LogWriter};
+use crate::runtime::{ContainerSpec, Exit};
 
 /// Output that is still in the pipe is read this long after all who could write have ended.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// All that is needed to tell how a container ended.
 pub(super) struct Waiting {
-    pub(super) child: Child,
-    pub(super) leader: u32,
-    pub(super) marker: String,
-    pub(super) pumps: Vec<JoinHandle<()>>,
-    /// It was asked to end, so those it leaves get their grace as well.
-    pub(super) terminating: Arc<AtomicBool>,
-    pub(super) over_limit: Arc<AtomicBool>,
-    pub(super) memory_limit: Option<u64>,
-    pub(super) grace: Duration,
-    pub(super) log: LogWriter,
-    pub(super) record: Record,
-    pub(super) _ended: DropGuard,
+    child: Child,
+    running: Running,
+    pumps: Vec<JoinHandle<()>>,
+    over_limit: Arc<AtomicBool>,
+    memory_limit: Option<u64>,
+    grace: Duration,
+    log: LogWriter,
+    record: Record,
+    /// Ends the watch of its memory.
+    _ended: DropGuard,
 }
 
 impl Waiting {
+    /// Begins to read its output and to watch its memory.
+    pub(super) fn new(
+        mut child: Child,
+        record: Record,
+        running: Running,
+        spec: ContainerSpec,
+    ) -> Self {
+        let mut pumps = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stdout, stdout)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stderr, stderr)));
+        }
+        let ended = CancellationToken::new();
+        let over_limit = Arc::new(AtomicBool::new(false));
+        if let Some(limit) = spec.memory_limit {
+            let watch = watchdog::watch(running.leader, limit, Arc::clone(&over_limit));
+            let ended = ended.clone();
+            tokio::spawn(async move { ended.run_until_cancelled(watch).await });
+        }
+        Self {
+            child,
+            running,
+            pumps,
+            over_limit,
+            memory_limit: spec.memory_limit,
+            grace: spec.grace,
+            log: spec.log,
+            record,
+            _ended: ended.drop_guard(),
+        }
+    }
+
     pub(super) async fn wait(mut self) -> Exit {
         let status = self.child.wait().await;
-        if self.terminating.load(Ordering::Relaxed) {
+        // It was asked to end, so those that it leaves get their grace as well.
+        if self.running.terminating.load(Ordering::Relaxed) {
             let until = Instant::now() + self.grace;
-            while Instant::now() < until && !proc::members(self.leader, None).is_empty() {
+            while Instant::now() < until && !proc::members(self.running.leader, None).is_empty() {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        proc::kill_session(self.leader, Some(&self.marker));
+        proc::kill_session(self.running.leader, Some(&self.running.marker));
         let until = Instant::now() + OUTPUT_MAX;
         for pump in &mut self.pumps {
             if tokio::time::timeout_at(until, &mut *pump).await.is_err() {

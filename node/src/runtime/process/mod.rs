@@ -28,14 +28,12 @@ use parking_lot::Mutex;
 use rouse_image::{InPlace, Overrides, command_in_place};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
-use tokio_util::sync::CancellationToken;
 
 use super::guard::{Guard, Watched};
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, PodRef, Signal, Started,
 };
 use crate::images::LocalImage;
-use crate::logs::LogStream;
 
 pub(super) use survivors::{end_instance, instance};
 
@@ -92,25 +90,8 @@ impl ProcessRuntime {
     }
 
     async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
-        if let Some(mount) = spec.mounts.first() {
-            return Err(Error::Unsupported(format!(
-                "the process runtime cannot mount volume {:?} at {}: its pods have no file system \
-                 of their own; use --runtime docker, or environment variables",
-                mount.volume, mount.path
-            )));
-        }
+        let plan = plan(&spec)?;
         let marker = self.survivors.marker(&spec.pod, &spec.container);
-        let plan = command_in_place(
-            &spec.image.image,
-            &spec.image.rootfs,
-            &Overrides {
-                command: &spec.command,
-                args: &spec.args,
-                env: &spec.env,
-                working_dir: spec.working_dir.as_deref(),
-            },
-        )
-        .map_err(|error| Error::Start(error.to_string()))?;
         let env = self.complete_env(&plan, &marker);
         let mut command = command(&plan.program, &plan.args, &env, &plan.working_dir);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -119,8 +100,7 @@ impl ProcessRuntime {
         } else {
             spawn::Privileges::Any
         };
-        let not_enforced = not_enforced(&spec);
-        let mut child = self.spawner.spawn(command, privileges).await.map_err(|error| {
+        let child = self.spawner.spawn(command, privileges).await.map_err(|error| {
             Error::Start(format!("failed to start {}: {error}", plan.program.display()))
         })?;
         // Only now: a start does not wait for directories.
@@ -128,54 +108,28 @@ impl ProcessRuntime {
         let leader = child.id().unwrap_or(0);
         let record = self.survivors.record(leader);
         let id = format!("process://{leader}-{}", record.started);
-        let terminating = Arc::new(AtomicBool::new(false));
         let running = Running {
             leader,
             marker,
             image: Arc::clone(&spec.image),
             env,
             working_dir: plan.working_dir,
-            terminating: Arc::clone(&terminating),
+            terminating: Arc::default(),
         };
         self.running.lock().insert(id.clone(), running.clone());
-        let mut pumps = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stdout, stdout)));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stderr, stderr)));
-        }
-        let ended = CancellationToken::new();
-        let over_limit = Arc::new(AtomicBool::new(false));
-        if let Some(limit) = spec.memory_limit {
-            let watch = watchdog::watch(leader, limit, Arc::clone(&over_limit));
-            let ended = ended.clone();
-            tokio::spawn(async move { ended.run_until_cancelled(watch).await });
-        }
-        let all = Arc::clone(&self.running);
-        let exit = exit::Waiting {
-            child,
-            leader,
-            marker: running.marker,
-            pumps,
-            terminating,
-            over_limit,
-            memory_limit: spec.memory_limit,
-            grace: spec.grace,
-            log: spec.log,
-            record,
-            _ended: ended.drop_guard(),
-        };
-        let key = id.clone();
+        let not_enforced = not_enforced(&spec);
+        let addresses = spec.reserved.clone();
+        let waiting = exit::Waiting::new(child, record, running, spec);
+        let (all, key) = (Arc::clone(&self.running), id.clone());
         let exit = async move {
-            let exit = exit.wait().await;
+            let exit = waiting.wait().await;
             all.lock().remove(&key);
             exit
         };
         Ok(Started {
             id,
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            addresses: spec.reserved,
+            addresses,
             not_enforced,
             ready_after: None,
             // Its own task, so that it is waited for whoever holds the future.
@@ -230,6 +184,25 @@ impl ProcessRuntime {
         };
         Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
     }
+}
+
+/// The command line for this host, or why there is none.
+fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
+    if let Some(mount) = spec.mounts.first() {
+        return Err(Error::Unsupported(format!(
+            "the process runtime cannot mount volume {:?} at {}: its pods have no file system of \
+             their own; use --runtime docker, or environment variables",
+            mount.volume, mount.path
+        )));
+    }
+    let overrides = Overrides {
+        command: &spec.command,
+        args: &spec.args,
+        env: &spec.env,
+        working_dir: spec.working_dir.as_deref(),
+    };
+    command_in_place(&spec.image.image, &spec.image.rootfs, &overrides)
+        .map_err(|error| Error::Start(error.to_string()))
 }
 
 fn command(
