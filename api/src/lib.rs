@@ -4,6 +4,7 @@
 //! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.
 
 pub mod annotations;
+pub mod clusterdomainclaim;
 pub mod condition;
 pub mod config;
 pub mod configuration;
@@ -24,6 +25,7 @@ pub mod service;
 pub mod template;
 pub mod validation;
 
+pub use clusterdomainclaim::{ClusterDomainClaim, ClusterDomainClaimSpec};
 pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};
 pub use configuration::{Configuration, ConfigurationSpec, ConfigurationStatus};
 pub use domainmapping::{DomainMapping, DomainMappingSpec, DomainMappingStatus};

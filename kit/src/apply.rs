@@ -12,7 +12,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::events::{self, Events};
+use crate::events::{self, Events, Notice};
 use crate::plan::{Action, Plan, Write};
 
 /// Why a write did not happen.
@@ -113,12 +113,18 @@ impl Applier {
             self.status(object, &status).await?;
         }
         for notice in notices {
-            self.events.publish(events::reference(object), notice);
+            self.notify(object, notice);
         }
         Ok(())
     }
 
-    /// Writes the whole status of `object`, refused if `object` is out of date.
+    /// Tells users something about `object`, in the background.
+    pub fn notify<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
+        self.events.publish(events::reference(object), notice);
+    }
+
+    /// Writes the whole status of `object`, refused if `object` is out of date. Not sent if it is
+    /// the status that `object` has.
     pub async fn status<K, S>(&self, object: &K, status: &S) -> Result<(), ApplyError>
     where
         K: Resource<DynamicType = ()> + Serialize,
@@ -137,6 +143,9 @@ impl Applier {
         }
         body["status"] = serde_json::to_value(status)
             .map_err(|e| unavailable(&what, kube::Error::SerdeError(e)))?;
+        if whole.get("status") == body.get("status") {
+            return Ok(());
+        }
         let body = dynamic(&what, body)?;
         let api = self.api(&resource, object.namespace().as_deref());
         let result = api.replace_status(&object.name_any(), &PostParams::default(), &body).await;

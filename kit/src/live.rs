@@ -54,14 +54,15 @@ impl<T: Send + Sync + 'static> Live<T> {
         self.value.send_replace(Arc::new(value));
     }
 
-    /// Follows the ConfigMap `name`, read by `parse`.
+    /// Follows the ConfigMap `name`: `parse` makes the next value from the present one and the
+    /// ConfigMap's data, so that one value can follow several ConfigMaps.
     pub fn follow<E: Display>(
         &self,
         name: &'static str,
-        parse: impl Fn(&Data) -> Result<T, E> + Send + 'static,
+        parse: impl Fn(&T, &Data) -> Result<T, E> + Send + 'static,
     ) -> Source {
         let live = self.clone();
-        let update = move |data: &Data| match parse(data) {
+        let update = move |data: &Data| match parse(&live.get(), data) {
             Ok(value) => {
                 live.set(value);
                 Ok(())
@@ -149,7 +150,7 @@ mod tests {
         ConfigMap { data, ..ConfigMap::default() }
     }
 
-    fn size(data: &Data) -> Result<u32, std::num::ParseIntError> {
+    fn size(_: &u32, data: &Data) -> Result<u32, std::num::ParseIntError> {
         data["size"].parse()
     }
 

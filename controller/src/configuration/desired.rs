@@ -1,0 +1,71 @@
+//! Configuration -> Revision: one immutable Revision per generation of the template.
+//!
+//! Invariant: Revisions are only ever created here. `gc` deletes them, nobody edits their spec.
+//! Upstream: pkg/reconciler/configuration/configuration.go.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
+use rouse_kit::{Notice, Plan};
+
+use super::{revision, status};
+use crate::stores::{controls, name};
+
+/// All the decision may look at.
+pub(super) struct Observed {
+    /// Whatever holds the name we want, ours or a stranger's.
+    pub(super) named: Option<Arc<Revision>>,
+    /// Ours, newest generation first.
+    pub(super) owned: Vec<Arc<Revision>>,
+}
+
+pub(super) fn desired(
+    configuration: &Configuration,
+    seen: &Observed,
+    now: Timestamp,
+) -> Plan<ConfigurationStatus> {
+    let Observed { named, owned } = seen;
+    let wanted = revision::name_for(configuration);
+    let mut plan = Plan::default();
+    let Some(found) = named.as_deref() else {
+        plan.create(&revision::stamp(configuration, &wanted, now));
+        plan.notice(Notice::normal("Created", format!("Created Revision {wanted:?}")));
+        plan.status = Some(status::creating(configuration, owned, now));
+        return plan;
+    };
+    if !controls(configuration, found) || found.spec != configuration.spec.template.spec {
+        plan.status = Some(status::name_taken(configuration, &wanted, now));
+        return plan;
+    }
+    let next = status::from_revisions(configuration, found, owned, now);
+    let before = configuration.status.as_ref().and_then(|s| s.latest_ready_revision_name.as_ref());
+    if let Some(latest) = next.latest_ready_revision_name.as_ref()
+        && before != Some(latest)
+    {
+        if before.is_none() {
+            let message = "Configuration becomes ready".to_owned();
+            plan.notice(Notice::normal("ConfigurationReady", message));
+        }
+        let message = format!("LatestReadyRevisionName updated to {latest:?}");
+        plan.notice(Notice::normal("LatestReadyUpdate", message));
+    }
+    plan.status = Some(next);
+    plan
+}
+
+/// By the generation that a Revision was stamped for; names break ties.
+pub(super) fn newest_first(revisions: &mut [Arc<Revision>]) {
+    revisions.sort_by_key(|revision| (Reverse(generation(revision)), name(&**revision).to_owned()));
+}
+
+/// The generation that a Revision was stamped for.
+pub(super) fn generation(revision: &Revision) -> i64 {
+    revision
+        .labels()
+        .get(keys::CONFIGURATION_GENERATION)
+        .and_then(|generation| generation.parse().ok())
+        .unwrap_or_default()
+}

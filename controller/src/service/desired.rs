@@ -1,0 +1,146 @@
+//! Service -> Configuration and Route.
+//!
+//! The Route follows in the same pass as the Configuration: until the new Revision is ready it
+//! keeps its old traffic by itself. Only where the user names the Revision does the Route wait
+//! until the Configuration has seen the name, for the name may be taken.
+//!
+//! Upstream: pkg/reconciler/service/service.go, resources/{configuration,route}.go.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rouse_api::{
+    Configuration, ConfigurationSpec, Route, RouteSpec, Service, ServiceStatus, TrafficTarget, keys,
+};
+use rouse_kit::{Notice, Plan};
+
+use super::status::{self, ChildView};
+use crate::children::{
+    ROLLOUT_DURATIONS, annotations_without, labels_without, meta, routes_of, with_route,
+};
+use crate::stores::{controls, name};
+
+/// All the decision may look at.
+pub(super) struct Observed {
+    /// Whatever holds the name, ours or a stranger's.
+    pub(super) configuration: Option<Arc<Configuration>>,
+    pub(super) route: Option<Arc<Route>>,
+}
+
+pub(super) fn desired(service: &Service, seen: &Observed, now: Timestamp) -> Plan<ServiceStatus> {
+    let Observed { configuration, route } = seen;
+    let mut plan = Plan::default();
+    let configuration_view = match configuration.as_deref() {
+        None => {
+            plan.create(&new_configuration(service, None));
+            let message = format!("Created Configuration {:?}", name(service));
+            plan.notice(Notice::normal("Created", message));
+            ChildView::Changing
+        }
+        Some(found) if !controls(service, found) => ChildView::NotOwned,
+        Some(found) => {
+            let before = plan.writes.len();
+            plan.replace(found, &updated_configuration(service, found));
+            if plan.writes.len() > before && found.spec.template != service.spec.template {
+                ChildView::Changing
+            } else {
+                ChildView::Seen(found)
+            }
+        }
+    };
+    let route_view = if waits_for_name(service, &configuration_view) {
+        ChildView::Waiting
+    } else {
+        route_plan(service, route.as_deref(), &mut plan)
+    };
+    plan.status = Some(status::from_children(service, &configuration_view, &route_view, now));
+    plan
+}
+
+fn route_plan<'a>(
+    service: &Service,
+    route: Option<&'a Route>,
+    plan: &mut Plan<ServiceStatus>,
+) -> ChildView<'a, Route> {
+    match route {
+        None => {
+            plan.create(&new_route(service));
+            let message = format!("Created Route {:?}", name(service));
+            plan.notice(Notice::normal("Created", message));
+            ChildView::Changing
+        }
+        Some(found) if !controls(service, found) => ChildView::NotOwned,
+        Some(found) => {
+            let want = updated_route(service, found);
+            plan.replace(found, &want);
+            if found.spec == want.spec { ChildView::Seen(found) } else { ChildView::Changing }
+        }
+    }
+}
+
+/// With a Revision name of the user's own: whether it is still open, or decided against us.
+fn waits_for_name(service: &Service, configuration: &ChildView<'_, Configuration>) -> bool {
+    if service.spec.template.metadata.name.is_none() {
+        return false;
+    }
+    match configuration {
+        ChildView::Changing | ChildView::Waiting | ChildView::NotOwned => true,
+        ChildView::Seen(found) => !status::is_observed(*found) || status::name_is_taken(found),
+    }
+}
+
+fn new_configuration(service: &Service, found: Option<&Configuration>) -> Configuration {
+    let mut labels = labels_without(service, &[]);
+    labels.insert(keys::SERVICE.to_owned(), name(service).to_owned());
+    let uid = service.metadata.uid.clone().unwrap_or_default();
+    labels.insert(keys::SERVICE_UID.to_owned(), uid);
+    let without = [keys::LAST_APPLIED, ROLLOUT_DURATIONS[0], ROLLOUT_DURATIONS[1]];
+    let mut annotations = annotations_without(service, &without);
+    // So that the first Revision is born routed, before its Route has seen it.
+    let routes = found.map(routes_of).unwrap_or_default();
+    annotations.insert(keys::ROUTES.to_owned(), with_route(routes, name(service)));
+    Configuration {
+        metadata: meta(service, name(service), labels, annotations),
+        spec: ConfigurationSpec { template: service.spec.template.clone() },
+        status: None,
+    }
+}
+
+fn updated_configuration(service: &Service, found: &Configuration) -> Configuration {
+    let fresh = new_configuration(service, Some(found));
+    let mut want = found.clone();
+    want.metadata.labels = fresh.metadata.labels;
+    want.metadata.annotations = fresh.metadata.annotations;
+    want.spec = fresh.spec;
+    want
+}
+
+fn new_route(service: &Service) -> Route {
+    let mut labels = labels_without(service, &[]);
+    labels.insert(keys::SERVICE.to_owned(), name(service).to_owned());
+    let annotations = annotations_without(service, &[keys::LAST_APPLIED]);
+    Route {
+        metadata: meta(service, name(service), labels, annotations),
+        spec: RouteSpec { traffic: service.spec.traffic.iter().map(|t| target(service, t)).collect() },
+        status: None,
+    }
+}
+
+fn updated_route(service: &Service, found: &Route) -> Route {
+    let fresh = new_route(service);
+    let mut want = found.clone();
+    want.metadata.labels = fresh.metadata.labels;
+    want.metadata.annotations = fresh.metadata.annotations;
+    want.spec = fresh.spec;
+    want
+}
+
+/// What names no Revision means the latest of the Service's own Configuration.
+fn target(service: &Service, target: &TrafficTarget) -> TrafficTarget {
+    let mut target = target.clone();
+    if target.revision_name.as_deref().unwrap_or_default().is_empty() {
+        target.revision_name = None;
+        target.configuration_name = Some(name(service).to_owned());
+    }
+    target
+}
