@@ -5,6 +5,10 @@
 /// Namespace of the platform's own objects and of Knative's ConfigMaps.
 pub const SYSTEM_NAMESPACE: &str = "knative-serving";
 
+/// The core Services in front of the activators: the public listener, and the cluster-local one.
+pub const GATEWAY: &str = "gateway";
+pub const GATEWAY_LOCAL: &str = "gateway-local";
+
 pub const SERVING_GROUP: &str = "serving.knative.dev";
 pub const AUTOSCALING_GROUP: &str = "autoscaling.internal.knative.dev";
 pub const NETWORKING_GROUP: &str = "networking.internal.knative.dev";

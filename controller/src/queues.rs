@@ -81,9 +81,11 @@ impl Wakes for Configuration {
         // A Service cares for a namesake even if it is not its own.
         queues.services.wake(namespace, name(configuration)).await;
         wake_routes_to(stores, queues, namespace, |route| {
-            route.spec.traffic.iter().any(|target| {
-                target.configuration_name.as_deref() == Some(name(configuration))
-            })
+            route
+                .spec
+                .traffic
+                .iter()
+                .any(|target| target.configuration_name.as_deref() == Some(name(configuration)))
         })
         .await;
     }
@@ -187,9 +189,8 @@ async fn wake_routes_to(
     in_namespace: &str,
     concerned: impl Fn(&Route) -> bool,
 ) {
-    let routes: Vec<Arc<Route>> = stores
-        .routes
-        .state_filter(|route| namespace(route) == in_namespace && concerned(route));
+    let routes: Vec<Arc<Route>> =
+        stores.routes.state_filter(|route| namespace(route) == in_namespace && concerned(route));
     for route in routes {
         queues.routes.wake(in_namespace, name(&*route)).await;
     }

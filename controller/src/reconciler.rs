@@ -20,7 +20,7 @@ const CONCURRENCY: u16 = 32;
 /// One kind's way from observed facts to a plan.
 pub(crate) trait Reconciler: Send + Sync + 'static {
     type Kind: Resource<DynamicType = ()> + Clone + Debug + Serialize + Send + Sync + 'static;
-    type Status: Serialize + Send + 'static;
+    type Status: Serialize + Send + Sync + 'static;
     const NAME: &'static str;
 
     /// Reads local copies only, and decides.
@@ -55,19 +55,16 @@ pub(crate) async fn run<R: Reconciler>(
         () = shutdown.cancelled() => return,
         () = synced => {}
     }
-    let context = Arc::new(Context {
-        reconciler,
-        applier: applier_,
-        failures: Mutex::new(HashMap::new()),
-    });
+    let context =
+        Arc::new(Context { reconciler, applier: applier_, failures: Mutex::new(HashMap::new()) });
     let queue = futures::stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|request| (Ok::<_, std::convert::Infallible>(request), queue))
     })
     .take_until(shutdown.clone().cancelled_owned());
     let config = controller::Config::default().concurrency(CONCURRENCY);
     let mut results = applier(
-        |object, context| pass(object, context).boxed(),
-        |object, error, context| failed(&object, error, &context),
+        |object, context| pass::<R>(object, context).boxed(),
+        |object, error, context: Arc<Context<R>>| failed::<R>(&object, error, &context),
         Arc::clone(&context),
         store,
         queue,

@@ -24,7 +24,14 @@ pub(crate) async fn follow<K>(
     queues: Queues,
     shutdown: Shutdown,
 ) where
-    K: Resource<DynamicType = ()> + Wakes + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = ()>
+        + Wakes
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let store = writer.as_reader();
     let mut changes = watcher(Api::<K>::all(client), config).default_backoff().boxed();
@@ -68,8 +75,5 @@ pub(crate) async fn follow<K>(
 }
 
 fn by_key<K: Resource>(objects: Vec<Arc<K>>) -> BTreeMap<(Option<String>, String), Arc<K>> {
-    objects
-        .into_iter()
-        .map(|object| ((object.namespace(), object.name_any()), object))
-        .collect()
+    objects.into_iter().map(|object| ((object.namespace(), object.name_any()), object)).collect()
 }

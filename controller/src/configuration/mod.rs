@@ -10,6 +10,7 @@ use rouse_api::{Configuration, ConfigurationStatus};
 use rouse_kit::{ApplyError, Clock, Plan};
 
 use self::desired::{Observed, desired, newest_first};
+pub(crate) use self::revision::seconds;
 use crate::reconciler::Reconciler;
 use crate::stores::{Stores, get, namespace};
 

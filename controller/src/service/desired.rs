@@ -121,7 +121,9 @@ fn new_route(service: &Service) -> Route {
     let annotations = annotations_without(service, &[keys::LAST_APPLIED]);
     Route {
         metadata: meta(service, name(service), labels, annotations),
-        spec: RouteSpec { traffic: service.spec.traffic.iter().map(|t| target(service, t)).collect() },
+        spec: RouteSpec {
+            traffic: service.spec.traffic.iter().map(|t| target(service, t)).collect(),
+        },
         status: None,
     }
 }

@@ -164,9 +164,9 @@ pub(super) fn refused(service: &Service, error: &ApplyError, now: Timestamp) -> 
     let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
     let type_ = match error {
         ApplyError::Refused { what, .. } if what.contains(" Route ") => ROUTES_READY,
-        ApplyError::Refused { .. }
-        | ApplyError::Stale { .. }
-        | ApplyError::Unavailable { .. } => CONFIGURATIONS_READY,
+        ApplyError::Refused { .. } | ApplyError::Stale { .. } | ApplyError::Unavailable { .. } => {
+            CONFIGURATIONS_READY
+        }
     };
     conditions.mark_false(type_, "Refused", &error.to_string());
     status.observed_generation = generation;

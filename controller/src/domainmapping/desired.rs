@@ -1,0 +1,148 @@
+//! DomainMapping -> ClusterDomainClaim, `status.routing`.
+//!
+//! A claim says which namespace has a domain. One that was made here for a mapping that is gone may
+//! be taken over; one that somebody else made never is.
+//!
+//! Upstream: pkg/reconciler/domainmapping/reconciler.go.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+use rouse_api::config::ApiConfig;
+use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
+use rouse_api::domainmapping::{DOMAIN_CLAIMED, REFERENCE_RESOLVED};
+use rouse_api::routing::{Host, Routing};
+use rouse_api::{
+    ClusterDomainClaim, ClusterDomainClaimSpec, DomainMapping, DomainMappingStatus, Route,
+};
+use rouse_kit::Plan;
+
+use super::status;
+use crate::children::Map;
+use crate::route::{Gateway, versioned};
+use crate::served::Answer;
+use crate::stores::{name, namespace};
+
+/// Marks claims that were made here.
+const AUTOCREATED: &str = "rouse.dev/autocreated";
+
+/// All the decision may look at.
+pub(super) struct Observed {
+    pub(super) claim: Option<Arc<ClusterDomainClaim>>,
+    /// Whether the namespace that has the claim also has a mapping of this name.
+    pub(super) held: bool,
+    pub(super) target: Target,
+    pub(super) gateway: Gateway,
+    pub(super) served: Answer,
+}
+
+/// What the mapping points to.
+pub(super) enum Target {
+    Route(Arc<Route>),
+    /// A Service that has no Route yet.
+    NotYet,
+    Missing,
+    Unsupported,
+}
+
+/// What the platform's operator chose.
+pub(super) struct Settings<'a> {
+    pub(super) config: &'a ApiConfig,
+}
+
+pub(super) fn desired(
+    mapping: &DomainMapping,
+    seen: &Observed,
+    settings: &Settings<'_>,
+    now: Timestamp,
+) -> Plan<DomainMappingStatus> {
+    let mut plan = Plan::default();
+    let mut next = mapping.status.clone().unwrap_or_default();
+    let scheme = settings.config.network.default_external_scheme.as_str();
+    status::addresses(&mut next, name(mapping), scheme, seen.gateway);
+    let claim = claim(mapping, seen, settings, &mut plan);
+    let routing = match (&claim, &seen.target) {
+        (Ok(()), Target::Route(route)) => {
+            compile(mapping, route).map(|host| versioned(next.routing.as_ref(), vec![host], now))
+        }
+        (Ok(()), Target::NotYet | Target::Missing | Target::Unsupported) => next.routing.clone(),
+        // A domain that belongs to others must not be answered.
+        (Err(_), _) => None,
+    };
+    let ready = is_served(&next, routing.as_ref(), &seen.served);
+    next.routing = routing;
+    status::mark(&mut next, mapping, now, |conditions| {
+        match claim {
+            Ok(()) => conditions.mark_true(DOMAIN_CLAIMED),
+            Err(status::NotClaimed { reason, message }) => {
+                conditions.mark_false(DOMAIN_CLAIMED, reason, &message);
+            }
+        }
+        match &seen.target {
+            Target::Route(_) | Target::NotYet => conditions.mark_true(REFERENCE_RESOLVED),
+            Target::Missing => status::unresolved(conditions, mapping),
+            Target::Unsupported => status::unsupported(conditions, mapping),
+        }
+        status::ingress(conditions, ready, &seen.served);
+    });
+    plan.status = Some(next);
+    plan
+}
+
+fn claim(
+    mapping: &DomainMapping,
+    seen: &Observed,
+    settings: &Settings<'_>,
+    plan: &mut Plan<DomainMappingStatus>,
+) -> Result<(), status::NotClaimed> {
+    let auto = settings.config.network.autocreate_cluster_domain_claims;
+    match seen.claim.as_deref() {
+        None if auto => {
+            plan.create(&new_claim(mapping));
+            Ok(())
+        }
+        None => Err(status::no_claim(mapping)),
+        Some(claim) if claim.spec.namespace == namespace(mapping) => Ok(()),
+        Some(claim) if !seen.held && claim.annotations().contains_key(AUTOCREATED) => {
+            let mut taken = claim.clone();
+            namespace(mapping).clone_into(&mut taken.spec.namespace);
+            plan.replace(claim, &taken);
+            Ok(())
+        }
+        Some(_) => Err(status::already_claimed(mapping)),
+    }
+}
+
+fn new_claim(mapping: &DomainMapping) -> ClusterDomainClaim {
+    ClusterDomainClaim {
+        metadata: ObjectMeta {
+            name: Some(name(mapping).to_owned()),
+            annotations: Some(Map::from([(AUTOCREATED.to_owned(), "true".to_owned())])),
+            ..ObjectMeta::default()
+        },
+        spec: ClusterDomainClaimSpec { namespace: namespace(mapping).to_owned() },
+    }
+}
+
+/// The Route's main host under another name.
+fn compile(mapping: &DomainMapping, route: &Route) -> Option<Host> {
+    let routing = route.status.as_ref()?.routing.as_ref()?;
+    let main = routing.hosts.iter().find(|host| host.tag.is_none())?;
+    Some(Host {
+        public: vec![name(mapping).to_ascii_lowercase()],
+        local: Vec::new(),
+        tag: None,
+        http: main.http,
+        split: main.split.clone(),
+        rewrite_host: Some(format!("{}.{}.{CLUSTER_LOCAL_DOMAIN}", name(route), namespace(route))),
+    })
+}
+
+fn is_served(before: &DomainMappingStatus, next: Option<&Routing>, served: &Answer) -> bool {
+    let Some(next) = next else { return false };
+    let is_written = before.routing.as_ref() == Some(next);
+    let is_served = served.version.is_some_and(|served| served >= next.version);
+    is_written && (is_served || status::ingress_is_ready(before))
+}

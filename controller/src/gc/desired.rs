@@ -1,0 +1,100 @@
+//! Which Revisions of a Configuration may go, and when to look again.
+//!
+//! Upstream: pkg/reconciler/gc/gc.go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use rouse_api::config::GcConfig;
+use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
+use rouse_kit::Plan;
+
+use crate::stores::name;
+
+pub(super) fn desired(
+    configuration: &Configuration,
+    revisions: &[Arc<Revision>],
+    config: &GcConfig,
+    now: Timestamp,
+) -> Plan<ConfigurationStatus> {
+    let mut plan = Plan::default();
+    let min = usize::try_from(config.min_non_active_revisions).unwrap_or(usize::MAX);
+    let max = config.max_non_active_revisions.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+    let by_age =
+        config.retain_since_create_time.is_some() || config.retain_since_last_active_time.is_some();
+    let latest = configuration.status.as_ref().and_then(|s| s.latest_ready_revision_name.as_ref());
+    let mut candidates: Vec<&Revision> = revisions
+        .iter()
+        .map(|revision| &**revision)
+        .filter(|revision| may_go(revision, latest.map(String::as_str)))
+        .collect();
+    if revisions.len() <= min || candidates.len() <= min || (!by_age && max.is_none()) {
+        return plan;
+    }
+    candidates.sort_by_key(|revision| (last_active(revision), name(*revision).to_owned()));
+
+    let mut remaining = candidates.len();
+    let mut kept = Vec::new();
+    for revision in candidates {
+        match stale_since(revision, config).filter(|_| by_age) {
+            Some(at) if at <= now && remaining > min => {
+                plan.delete(revision);
+                remaining -= 1;
+            }
+            stale => kept.push((revision, stale)),
+        }
+    }
+    if let Some(max) = max
+        && remaining > max
+    {
+        for (revision, _) in kept.drain(..remaining - max) {
+            plan.delete(revision);
+        }
+        remaining = max;
+    }
+    // The next one to turn stale, as long as one may go at all.
+    let next = kept.iter().filter_map(|(_, stale)| *stale).filter(|at| *at > now).min();
+    if let Some(at) = next.filter(|_| remaining > min) {
+        plan.wake_after(Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    }
+    plan
+}
+
+fn may_go(revision: &Revision, latest: Option<&str>) -> bool {
+    revision.labels().get(keys::ROUTING_STATE).is_some_and(|state| state == "reserve")
+        && revision.annotations().get(keys::NO_GC).is_none_or(|no_gc| no_gc != "true")
+        && latest != Some(name(revision))
+        && revision.metadata.deletion_timestamp.is_none()
+}
+
+/// When it was last taken out of a Route, or else made.
+fn last_active(revision: &Revision) -> Timestamp {
+    revision
+        .annotations()
+        .get(keys::ROUTING_STATE_MODIFIED)
+        .and_then(|modified| modified.parse().ok())
+        .unwrap_or_else(|| created(revision))
+}
+
+fn created(revision: &Revision) -> Timestamp {
+    revision.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// When it is old enough by every check that is not disabled.
+fn stale_since(revision: &Revision, config: &GcConfig) -> Option<Timestamp> {
+    let by_creation =
+        config.retain_since_create_time.map(|retain| later(created(revision), retain));
+    let by_use =
+        config.retain_since_last_active_time.map(|retain| later(last_active(revision), retain));
+    match (by_creation, by_use) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (one, None) => one,
+        (None, one) => one,
+    }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,94 @@
+//! Revision -> Deployment and PodAutoscaler.
+//!
+//! Invariant: an existing Deployment is never written. Its replicas are the autoscaler's, its
+//! template is as immutable as the Revision.
+//! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use rouse_api::config::ApiConfig;
+use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
+use rouse_kit::{Notice, Plan};
+
+use super::{autoscaler, deployment, status};
+use crate::images::Pinned;
+use crate::stores::{controls, name};
+
+/// All the decision may look at.
+pub(super) struct Observed {
+    pub(super) images: Pinned,
+    /// Whatever holds the names, ours or a stranger's.
+    pub(super) deployment: Option<Arc<Deployment>>,
+    pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+}
+
+/// What the platform's operator chose.
+pub(super) struct Settings<'a> {
+    pub(super) config: &'a ApiConfig,
+    /// How long a pod keeps serving after its deletion was decided.
+    pub(super) drain: Duration,
+}
+
+pub(super) fn desired(
+    revision: &Revision,
+    seen: &Observed,
+    settings: &Settings<'_>,
+    now: Timestamp,
+) -> Plan<RevisionStatus> {
+    let mut plan = Plan::default();
+    let mut next = match &seen.images {
+        Pinned::Pending => {
+            plan.status = Some(status::resolving(revision, now));
+            return plan;
+        }
+        Pinned::Failed(message) => {
+            plan.status = Some(status::image_missing(revision, message, now));
+            return plan;
+        }
+        Pinned::Done { containers, init } => {
+            let mut next = status::begin(revision);
+            next.container_statuses.clone_from(containers);
+            next.init_container_statuses.clone_from(init);
+            next
+        }
+    };
+    match seen.deployment.as_deref() {
+        None => {
+            let object = deployment::build(revision, &next, settings);
+            plan.notice(Notice::normal(
+                "Created",
+                format!("Created Deployment {:?}", name(&object)),
+            ));
+            plan.create(&object);
+        }
+        Some(found) if !controls(revision, found) => {
+            status::not_owned(&mut next, revision, "Deployment", name(found), now);
+            plan.status = Some(next);
+            return plan;
+        }
+        Some(_) => {}
+    }
+    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings.config);
+    match seen.autoscaler.as_deref() {
+        None => plan.create(&wanted),
+        Some(found) if !controls(revision, found) => {
+            status::not_owned(&mut next, revision, "PodAutoscaler", name(found), now);
+            plan.status = Some(next);
+            return plan;
+        }
+        Some(found) => plan.replace(found, &autoscaler::updated(found, wanted)),
+    }
+    let always_schedulable = settings.config.deployment.pod_is_always_schedulable;
+    status::from_children(&mut next, revision, seen, always_schedulable, now);
+    if status::became_ready(revision, &next) {
+        let message = "Revision becomes ready upon all resources being ready".to_owned();
+        plan.notice(Notice::normal("RevisionReady", message));
+    }
+    plan.status = Some(next);
+    plan
+}

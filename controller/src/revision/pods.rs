@@ -1,0 +1,129 @@
+//! What the pods of a Revision say about why it does not serve.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use rouse_api::keys;
+use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
+
+/// Waiting reasons that do not go away by waiting: the user has to do something. `ErrImagePull`
+/// is not among them, since it comes before the first retry.
+const HOPELESS: [&str; 6] = [
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+];
+
+/// A pod condition by which our node agent says what is wrong with a container.
+const NODE_CONDITION_PREFIX: &str = "rouse.dev/";
+
+/// One reason why a Revision has no ready pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// The Revision's condition that it makes False.
+    pub(super) condition: &'static str,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+/// Pods that are not on their way out.
+pub(super) fn alive(pods: &[Arc<Pod>]) -> impl Iterator<Item = &Pod> {
+    pods.iter().map(|pod| &**pod).filter(|pod| {
+        let draining =
+            pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(keys::DRAINING));
+        pod.metadata.deletion_timestamp.is_none() && !draining
+    })
+}
+
+/// Whether Kubernetes calls the pod ready.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// Whether every container runs, for the first time.
+pub(super) fn runs_untroubled(pod: &Pod) -> bool {
+    let mut statuses = containers(pod).peekable();
+    statuses.peek().is_some()
+        && statuses.all(|status| {
+            let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
+            running && terminated(status).is_none()
+        })
+}
+
+/// The first trouble that any living pod has.
+pub(super) fn trouble(pods: &[Arc<Pod>], always_schedulable: bool) -> Option<Trouble> {
+    alive(pods).find_map(|pod| {
+        let unschedulable = || if always_schedulable { None } else { unschedulable(pod) };
+        unschedulable()
+            .or_else(|| containers(pod).find_map(exited))
+            .or_else(|| containers(pod).find_map(waiting).or_else(|| reported(pod)))
+    })
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| {
+        let init = status.init_container_statuses.iter().flatten().filter(|s| !s.ready);
+        init.chain(status.container_statuses.iter().flatten())
+    })
+}
+
+fn unschedulable(pod: &Pod) -> Option<Trouble> {
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
+    let condition = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    Some(Trouble {
+        condition: RESOURCES_AVAILABLE,
+        reason: condition.reason.clone().unwrap_or_default(),
+        message: condition.message.clone().unwrap_or_default(),
+    })
+}
+
+fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let ended = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| -> bool {
+        state.as_ref().is_some_and(|state| state.terminated.is_some())
+    };
+    let state = if ended(&status.state) { &status.state } else { &status.last_state };
+    state.as_ref()?.terminated.as_ref()
+}
+
+fn exited(status: &ContainerStatus) -> Option<Trouble> {
+    let end = terminated(status)?;
+    let message = match end.message.as_deref().map(str::trim) {
+        Some(message) if !message.is_empty() => format!("Container failed with: {message}"),
+        Some(_) | None if end.exit_code == 0 => "container exited with no error".to_owned(),
+        Some(_) | None => {
+            let reason = end.reason.as_deref().unwrap_or("Error");
+            format!("Container failed with: {reason}")
+        }
+    };
+    Some(Trouble {
+        condition: CONTAINER_HEALTHY,
+        reason: format!("ExitCode{}", end.exit_code),
+        message,
+    })
+}
+
+fn waiting(status: &ContainerStatus) -> Option<Trouble> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().filter(|reason| HOPELESS.contains(reason))?;
+    Some(Trouble {
+        condition: RESOURCES_AVAILABLE,
+        reason: reason.to_owned(),
+        message: waiting.message.clone().unwrap_or_default(),
+    })
+}
+
+/// What our node agent noticed, such as a program that ignores `PORT`.
+fn reported(pod: &Pod) -> Option<Trouble> {
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
+    let condition =
+        conditions.find(|c| c.type_.starts_with(NODE_CONDITION_PREFIX) && c.status == "False")?;
+    Some(Trouble {
+        condition: CONTAINER_HEALTHY,
+        reason: condition.reason.clone().unwrap_or_default(),
+        message: condition.message.clone().unwrap_or_default(),
+    })
+}

@@ -1,0 +1,50 @@
+//! The user's probes, made complete: on the serving port where they name none, and with a period
+//! that Kubernetes accepts where Knative's "as often as possible" was asked for.
+
+use k8s_openapi::api::core::v1::{Container, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// The shortest period that a kubelet probes with. Activators probe on their own, much faster.
+const PERIOD_MIN_SECONDS: i32 = 1;
+
+pub(super) fn complete(container: &mut Container, port: i32) {
+    let readiness = container.readiness_probe.as_mut();
+    if let Some(probe) = readiness {
+        on_port(probe, port);
+        if probe.period_seconds.unwrap_or_default() == 0 {
+            probe.period_seconds = Some(PERIOD_MIN_SECONDS);
+        }
+        if probe.failure_threshold == Some(0) {
+            probe.failure_threshold = None;
+        }
+        if probe.timeout_seconds == Some(0) {
+            probe.timeout_seconds = None;
+        }
+    }
+    for probe in [&mut container.liveness_probe, &mut container.startup_probe].into_iter().flatten()
+    {
+        on_port(probe, port);
+    }
+}
+
+/// A missing port, and the name that the user gave the serving port, mean the serving port.
+fn on_port(probe: &mut Probe, port: i32) {
+    if let Some(action) = &mut probe.http_get {
+        numbered(&mut action.port, port);
+    }
+    if let Some(action) = &mut probe.tcp_socket {
+        numbered(&mut action.port, port);
+    }
+    if let Some(action) = &mut probe.grpc
+        && action.port == 0
+    {
+        action.port = port;
+    }
+}
+
+fn numbered(named: &mut IntOrString, port: i32) {
+    match named {
+        IntOrString::Int(number) if *number != 0 => {}
+        IntOrString::Int(_) | IntOrString::String(_) => *named = IntOrString::Int(port),
+    }
+}

@@ -1,0 +1,216 @@
+//! What a Revision says of its image, Deployment, pods and PodAutoscaler.
+//!
+//! ```text
+//! seen                                             ResourcesAvailable  ContainerHealthy
+//! initial scale was reached, a pod is ready        True                True
+//! no pod is ready, a pod is in trouble             by the trouble      by the trouble
+//! the Deployment failed, or gave up                False               as it was
+//! the initial scale was given up                   False               as it was
+//! initial scale was reached, no pod is needed      True unless False   True unless False
+//! a failed Revision at zero, or between two pods   as it was           as it was
+//! anything else                                    Unknown Deploying   Unknown Deploying
+//! ```
+//!
+//! Latched: a failure stays until a pod is ready or runs without trouble, so that a Revision that
+//! was scaled to zero because it failed still says why.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use rouse_api::condition::{self, Condition, Conditions, READY};
+use rouse_api::podautoscaler::SCALE_TARGET_INITIALIZED;
+use rouse_api::revision::{ACTIVE, CONDITIONS, CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
+use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
+use rouse_kit::ApplyError;
+
+use super::desired::Observed;
+use super::pods;
+
+const DEPLOYING: &str = "Deploying";
+const RESOLVING_DIGESTS: &str = "ResolvingDigests";
+const CONTAINER_MISSING: &str = "ContainerMissing";
+const NOT_OWNED: &str = "NotOwned";
+const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+const BOTH: [&str; 2] = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY];
+
+/// What the status is made from.
+pub(super) fn begin(revision: &Revision) -> RevisionStatus {
+    revision.status.clone().unwrap_or_default()
+}
+
+pub(super) fn resolving(revision: &Revision, now: Timestamp) -> RevisionStatus {
+    let mut status = begin(revision);
+    mark(&mut status, revision, now, |conditions| {
+        for type_ in BOTH {
+            conditions.mark_unknown(type_, RESOLVING_DIGESTS, "");
+        }
+    });
+    status
+}
+
+pub(super) fn image_missing(revision: &Revision, message: &str, now: Timestamp) -> RevisionStatus {
+    let mut status = begin(revision);
+    mark(&mut status, revision, now, |conditions| {
+        conditions.mark_false(CONTAINER_HEALTHY, CONTAINER_MISSING, message);
+    });
+    status
+}
+
+pub(super) fn not_owned(
+    status: &mut RevisionStatus,
+    revision: &Revision,
+    kind: &str,
+    name: &str,
+    now: Timestamp,
+) {
+    let message = crate::children::not_owned(kind, name);
+    mark(status, revision, now, |conditions| {
+        conditions.mark_false(RESOURCES_AVAILABLE, NOT_OWNED, &message);
+    });
+}
+
+/// The API server refused the Deployment or the PodAutoscaler.
+pub(super) fn refused(revision: &Revision, error: &ApplyError, now: Timestamp) -> RevisionStatus {
+    let mut status = begin(revision);
+    mark(&mut status, revision, now, |conditions| {
+        conditions.mark_false(RESOURCES_AVAILABLE, "FailedCreate", &error.to_string());
+    });
+    status
+}
+
+pub(super) fn from_children(
+    status: &mut RevisionStatus,
+    revision: &Revision,
+    seen: &Observed,
+    always_schedulable: bool,
+    now: Timestamp,
+) {
+    let autoscaler = seen.autoscaler.as_deref();
+    let scale = autoscaler.and_then(|pa| pa.status.as_ref());
+    status.actual_replicas = scale.and_then(|s| s.actual_scale).filter(|n| *n >= 0);
+    status.desired_replicas = scale.and_then(|s| s.desired_scale).filter(|n| *n >= 0);
+    let verdict = verdict(seen, always_schedulable);
+    mark(status, revision, now, |conditions| {
+        match verdict {
+            Verdict::Healthy => BOTH.iter().for_each(|type_| conditions.mark_true(type_)),
+            Verdict::Failed { condition, reason, message } => {
+                conditions.mark_false(condition, &reason, &message);
+            }
+            Verdict::Asleep => asleep(conditions),
+            Verdict::Deploying { untroubled } => deploying(conditions, untroubled),
+        }
+        match autoscaler.and_then(|pa| pa_condition(pa, ACTIVE)) {
+            Some(active) => conditions.mark_from(ACTIVE, Some(active)),
+            None => conditions.mark_unknown(ACTIVE, DEPLOYING, ""),
+        }
+    });
+}
+
+/// Whether Ready turned True with `next`.
+pub(super) fn became_ready(revision: &Revision, next: &RevisionStatus) -> bool {
+    let ready = |status: &RevisionStatus| {
+        condition::find(&status.conditions, READY).is_some_and(Condition::is_true)
+    };
+    ready(next) && !revision.status.as_ref().is_some_and(ready)
+}
+
+enum Verdict {
+    Healthy,
+    Failed {
+        condition: &'static str,
+        reason: String,
+        message: String,
+    },
+    /// It served once and needs no pod now, or waits for one.
+    Asleep,
+    Deploying {
+        untroubled: bool,
+    },
+}
+
+fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
+    let initialized = seen
+        .autoscaler
+        .as_deref()
+        .and_then(|pa| pa_condition(pa, SCALE_TARGET_INITIALIZED))
+        .is_some_and(Condition::is_true);
+    let serves = pods::alive(&seen.pods).any(pods::is_ready);
+    if serves && initialized {
+        return Verdict::Healthy;
+    }
+    if !serves && let Some(trouble) = pods::trouble(&seen.pods, always_schedulable) {
+        let pods::Trouble { condition, reason, message } = trouble;
+        return Verdict::Failed { condition, reason, message };
+    }
+    if let Some((reason, message)) = seen.deployment.as_ref().and_then(|d| failure(d)) {
+        return Verdict::Failed { condition: RESOURCES_AVAILABLE, reason, message };
+    }
+    if initialized {
+        return Verdict::Asleep;
+    }
+    if seen.autoscaler.as_ref().is_some_and(gave_up) {
+        return Verdict::Failed {
+            condition: RESOURCES_AVAILABLE,
+            reason: PROGRESS_DEADLINE_EXCEEDED.to_owned(),
+            message: "Initial scale was never achieved".to_owned(),
+        };
+    }
+    Verdict::Deploying { untroubled: pods::alive(&seen.pods).any(pods::runs_untroubled) }
+}
+
+fn asleep(conditions: &mut Conditions<'_>) {
+    for type_ in BOTH {
+        if !conditions.get(type_).is_some_and(Condition::is_false) {
+            conditions.mark_true(type_);
+        }
+    }
+}
+
+/// A failure is forgotten once a pod runs without trouble, or if it came from before there were
+/// any pods.
+fn deploying(conditions: &mut Conditions<'_>, untroubled: bool) {
+    for type_ in BOTH {
+        let stays = conditions.get(type_).is_some_and(|condition| {
+            let early = [CONTAINER_MISSING, NOT_OWNED].contains(&condition.reason.as_str());
+            condition.is_false() && !early && !untroubled
+        });
+        if !stays {
+            conditions.mark_unknown(type_, DEPLOYING, "");
+        }
+    }
+}
+
+/// Why the Deployment cannot go on, if it says so.
+fn failure(deployment: &Deployment) -> Option<(String, String)> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let text = |c: &DeploymentCondition| {
+        (c.reason.clone().unwrap_or_default(), c.message.clone().unwrap_or_default())
+    };
+    let replica_failure =
+        conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
+    let stuck = conditions.iter().find(|c| c.type_ == "Progressing" && c.status == "False");
+    replica_failure.or(stuck).map(text)
+}
+
+/// Whether the autoscaler took the pods away before they were ever ready.
+fn gave_up(autoscaler: &Arc<PodAutoscaler>) -> bool {
+    let wants = autoscaler.status.as_ref().and_then(|status| status.desired_scale);
+    wants == Some(0) && pa_condition(autoscaler, ACTIVE).is_some_and(Condition::is_false)
+}
+
+fn pa_condition<'a>(autoscaler: &'a PodAutoscaler, type_: &str) -> Option<&'a Condition> {
+    condition::find(&autoscaler.status.as_ref()?.conditions, type_)
+}
+
+fn mark(
+    status: &mut RevisionStatus,
+    revision: &Revision,
+    now: Timestamp,
+    change: impl FnOnce(&mut Conditions<'_>),
+) {
+    let generation = revision.metadata.generation;
+    let observed = status.observed_generation;
+    change(&mut CONDITIONS.begin(&mut status.conditions, observed, generation, now));
+    status.observed_generation = generation;
+}

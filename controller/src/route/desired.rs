@@ -1,0 +1,122 @@
+//! Route -> core Services, `status.routing`, labels on Revisions.
+//!
+//! Ready comes in two phases: the new routing is written; when every activator serves it, the next
+//! pass says Ready. While a target cannot be routed to, traffic and routing stay what they were.
+//!
+//! Upstream: pkg/reconciler/route/{route,reconcile_resources}.go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Service as CoreService;
+use rouse_api::config::ApiConfig;
+use rouse_api::route::{ALL_TRAFFIC_ASSIGNED, INGRESS_READY};
+use rouse_api::{Configuration, Revision, Route, RouteStatus};
+use rouse_kit::Plan;
+
+use super::hosts::{self, Gateway, Names};
+use super::traffic::{self, View};
+use super::{labeler, placeholder, routing, status};
+use crate::children::not_owned;
+use crate::served::Answer;
+use crate::stores::name;
+
+/// All the decision may look at.
+pub(super) struct Observed {
+    pub(super) configurations: BTreeMap<String, Arc<Configuration>>,
+    /// All of the namespace.
+    pub(super) revisions: BTreeMap<String, Arc<Revision>>,
+    /// Core Services that are ours.
+    pub(super) placeholders: Vec<Arc<CoreService>>,
+    /// Core Services that have a name we need and are not ours.
+    pub(super) strangers: Vec<String>,
+    pub(super) gateway: Gateway,
+    /// How far activators are.
+    pub(super) served: Answer,
+}
+
+/// What the platform's operator chose.
+pub(super) struct Settings<'a> {
+    pub(super) config: &'a ApiConfig,
+}
+
+pub(super) fn desired(
+    route: &Route,
+    seen: &Observed,
+    settings: &Settings<'_>,
+    now: Timestamp,
+) -> Plan<RouteStatus> {
+    let mut plan = Plan::default();
+    let before = route.status.clone().unwrap_or_default();
+    let mut next = before.clone();
+    if let Some(stranger) = seen.strangers.first() {
+        status::mark(&mut next, route, now, |conditions| {
+            conditions.mark_false(INGRESS_READY, "NotOwned", &not_owned("Service", stranger));
+        });
+        plan.status = Some(next);
+        return plan;
+    }
+    let placeholders = seen.placeholders.iter().map(|s| (name(&**s), &**s)).collect();
+    let names = match hosts::names(route, &placeholders, settings.config) {
+        Ok(names) => names,
+        Err(error) => {
+            status::mark(&mut next, route, now, |conditions| {
+                conditions.mark_false(INGRESS_READY, "IngressNotConfigured", &error.to_string());
+            });
+            plan.status = Some(next);
+            return plan;
+        }
+    };
+    placeholder::ensure(route, &names, &seen.placeholders, &mut plan);
+    let scheme = settings.config.network.default_external_scheme.as_str();
+    status::addresses(&mut next, &names[0], scheme, seen.gateway);
+    assign(route, seen, &names, scheme, &mut next, now);
+
+    // What is no longer wanted goes only after a state without it was served and written.
+    let settled = status::is_settled(&before) && same_state(&before, &next);
+    labeler::label(route, &next, seen, settled, now, &mut plan);
+    if settled {
+        placeholder::remove_stale(&names, &seen.placeholders, &mut plan);
+    }
+    plan.status = Some(next);
+    plan
+}
+
+/// Resolves the targets and compiles them, or says why not.
+fn assign(
+    route: &Route,
+    seen: &Observed,
+    names: &[Names],
+    scheme: &str,
+    next: &mut RouteStatus,
+    now: Timestamp,
+) {
+    let view = View { configurations: &seen.configurations, revisions: &seen.revisions };
+    let targets = match traffic::resolve(route, &view) {
+        Ok(targets) => targets,
+        Err(problem) => {
+            status::mark(next, route, now, |conditions| status::problem(conditions, &problem));
+            return;
+        }
+    };
+    let written = next.routing.clone();
+    let compiled = routing::versioned(written.as_ref(), routing::compile(names, &targets), now);
+    let is_written = written.as_ref() == Some(&compiled);
+    let is_served = seen.served.version.is_some_and(|served| served >= compiled.version);
+    // After a restart nobody was asked yet; what was ready and did not change still is.
+    let ready = is_written && (is_served || status::ingress_is_ready(next));
+    next.traffic = status::traffic(&targets, names, scheme, seen.gateway);
+    next.routing = Some(compiled);
+    status::mark(next, route, now, |conditions| {
+        conditions.mark_true(ALL_TRAFFIC_ASSIGNED);
+        status::ingress(conditions, ready, &seen.served);
+    });
+}
+
+/// Whether nothing is under way between two statuses.
+fn same_state(before: &RouteStatus, next: &RouteStatus) -> bool {
+    before.routing == next.routing
+        && before.observed_generation == next.observed_generation
+        && before.conditions == next.conditions
+}

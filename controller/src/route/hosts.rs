@@ -1,0 +1,135 @@
+//! The host names of a Route and of its tags, and the URLs made of them.
+//!
+//! Upstream: pkg/reconciler/route/domains/domains.go.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Service as CoreService;
+use kube::ResourceExt;
+use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
+use rouse_api::config::network::DomainValues;
+use rouse_api::config::{ApiConfig, NetworkConfig};
+use rouse_api::template::TemplateError;
+use rouse_api::{Route, keys};
+
+use crate::stores::{Stores, get, name, namespace};
+
+/// Ports that a URL of that scheme need not name.
+const USUAL_PORTS: [i32; 2] = [80, 443];
+
+/// Where the public listener is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    /// Set if URLs have to name it.
+    pub(crate) port: Option<i32>,
+}
+
+impl Gateway {
+    /// As the public gateway's core Service says.
+    pub(crate) fn of(stores: &Stores) -> Self {
+        get(&stores.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
+            .map_or_else(Self::default, |service| Self::from_service(&service))
+    }
+
+    fn from_service(service: &CoreService) -> Self {
+        let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref());
+        let port = ports.and_then(|ports| ports.first()).map(|port| port.port);
+        Self { port: port.filter(|port| !USUAL_PORTS.contains(port)) }
+    }
+}
+
+/// `http://hello.shop.localhost:7080`
+pub(crate) fn url(scheme: &str, host: &str, gateway: Gateway) -> String {
+    match gateway.port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    }
+}
+
+/// The names under which one target is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// None for the Route itself.
+    pub(super) tag: Option<String>,
+    /// The core Service that stands for it, and the first part of its local names.
+    pub(super) service: String,
+    /// None if it is reached from within the cluster only.
+    pub(super) public: Option<String>,
+    /// The longest first.
+    pub(super) local: Vec<String>,
+}
+
+impl Names {
+    /// The URL that users are told.
+    pub(super) fn url(&self, scheme: &str, gateway: Gateway) -> String {
+        match &self.public {
+            Some(host) => url(scheme, host, gateway),
+            None => self.local_url(),
+        }
+    }
+
+    pub(super) fn local_url(&self) -> String {
+        format!("http://{}", self.local[0])
+    }
+}
+
+/// The Route's own names and those of its tags, in the user's order.
+pub(super) fn names(
+    route: &Route,
+    placeholders: &BTreeMap<&str, &CoreService>,
+    config: &ApiConfig,
+) -> Result<Vec<Names>, TemplateError> {
+    let mut tags: Vec<Option<&str>> = vec![None];
+    for tag in route.spec.traffic.iter().filter_map(|target| target.tag.as_deref()) {
+        if !tag.is_empty() && !tags.contains(&Some(tag)) {
+            tags.push(Some(tag));
+        }
+    }
+    tags.into_iter().map(|tag| one(route, tag, placeholders, config)).collect()
+}
+
+fn one(
+    route: &Route,
+    tag: Option<&str>,
+    placeholders: &BTreeMap<&str, &CoreService>,
+    config: &ApiConfig,
+) -> Result<Names, TemplateError> {
+    let service = match tag {
+        None => name(route).to_owned(),
+        Some(tag) => config.network.tag_name(tag, name(route))?,
+    };
+    let namespace = namespace(route);
+    let domain = config.domain.look_up(route.labels());
+    let hidden = placeholders.get(service.as_str()).is_some_and(|service| is_local(*service));
+    let public = if domain == CLUSTER_LOCAL_DOMAIN || hidden {
+        None
+    } else {
+        let host = config.network.host(DomainValues {
+            name: &service,
+            namespace,
+            domain,
+            annotations: route.annotations(),
+            labels: route.labels(),
+        })?;
+        Some(host.to_ascii_lowercase())
+    };
+    let local = vec![
+        format!("{service}.{namespace}.{CLUSTER_LOCAL_DOMAIN}"),
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}"),
+    ];
+    Ok(Names { tag: tag.map(ToOwned::to_owned), service, public, local })
+}
+
+/// The names of the core Services that a Route needs, as far as they can be told.
+pub(super) fn service_names(route: &Route, network: &NetworkConfig) -> Vec<String> {
+    let tags = route.spec.traffic.iter().filter_map(|target| target.tag.as_deref());
+    let tagged = tags.filter(|tag| !tag.is_empty());
+    std::iter::once(name(route).to_owned())
+        .chain(tagged.filter_map(|tag| network.tag_name(tag, name(route)).ok()))
+        .collect()
+}
+
+fn is_local<K: kube::Resource>(object: &K) -> bool {
+    object.labels().get(keys::VISIBILITY).is_some_and(|v| v == keys::VISIBILITY_CLUSTER_LOCAL)
+}

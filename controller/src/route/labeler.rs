@@ -1,0 +1,144 @@
+//! Tells Revisions and Configurations which Routes they are in, and Revisions whether they are
+//! `active` or in `reserve`.
+//!
+//! Added at once, so that a Revision is kept awake and from garbage collection before it gets
+//! requests; taken away only when activators serve the state without it.
+//!
+//! Upstream: pkg/reconciler/labeler.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use rouse_api::{Configuration, Revision, Route, RouteStatus, keys};
+use rouse_kit::Plan;
+use serde_json::{Value, json};
+
+use super::desired::Observed;
+use crate::children::{routes_of, with_route};
+use crate::configuration::seconds;
+use crate::stores::{name, owner_name};
+
+const ACTIVE: &str = "active";
+const RESERVE: &str = "reserve";
+
+/// Whether the Route may have something to tell the Configuration.
+pub(super) fn concerns_configuration(route: &Route, configuration: &Configuration) -> bool {
+    let named = |target: &rouse_api::TrafficTarget| {
+        target.configuration_name.as_deref() == Some(name(configuration))
+    };
+    route.spec.traffic.iter().any(named)
+        || routes_of(configuration).iter().any(|r| r == name(route))
+        || route.spec.traffic.iter().any(|target| target.revision_name.is_some())
+}
+
+/// Plans the labels for `next`; what is in no target any more is let go if `settled`.
+pub(super) fn label(
+    route: &Route,
+    next: &RouteStatus,
+    seen: &Observed,
+    settled: bool,
+    now: Timestamp,
+    plan: &mut Plan<RouteStatus>,
+) {
+    let wanted = wanted(route, next, seen);
+    for revision in seen.revisions.values() {
+        let inside = wanted.revisions.contains(name(&**revision));
+        label_revision(route, revision, inside, settled, now, plan);
+    }
+    for configuration in seen.configurations.values() {
+        let inside = wanted.configurations.contains(name(&**configuration));
+        label_configuration(route, configuration, inside, settled, plan);
+    }
+}
+
+#[derive(Default)]
+struct Wanted {
+    revisions: BTreeSet<String>,
+    configurations: BTreeSet<String>,
+}
+
+fn wanted(route: &Route, next: &RouteStatus, seen: &Observed) -> Wanted {
+    let mut wanted = Wanted::default();
+    let before = route.status.iter().flat_map(|status| &status.traffic);
+    for target in before.chain(&next.traffic).chain(&route.spec.traffic) {
+        if let Some(revision) = &target.revision_name {
+            wanted.revisions.insert(revision.clone());
+        }
+        if let Some(configuration) = &target.configuration_name {
+            wanted.configurations.insert(configuration.clone());
+        }
+    }
+    for configuration in &wanted.configurations {
+        let status = seen.configurations.get(configuration).and_then(|c| c.status.as_ref());
+        for revision in status.into_iter().flat_map(|status| {
+            [&status.latest_ready_revision_name, &status.latest_created_revision_name]
+        }) {
+            wanted.revisions.extend(revision.clone());
+        }
+    }
+    let owners: BTreeMap<&str, &str> = wanted
+        .revisions
+        .iter()
+        .filter_map(|revision| seen.revisions.get(revision))
+        .filter_map(|revision| Some((name(&**revision), owner_name(&**revision, "Configuration")?)))
+        .collect();
+    wanted.configurations.extend(owners.into_values().map(ToOwned::to_owned));
+    wanted
+}
+
+fn label_revision(
+    route: &Route,
+    revision: &Arc<Revision>,
+    inside: bool,
+    settled: bool,
+    now: Timestamp,
+    plan: &mut Plan<RouteStatus>,
+) {
+    let routes = routes_of(&**revision);
+    let listed = routes.iter().any(|r| r == name(route));
+    let state = revision.labels().get(keys::ROUTING_STATE).map(String::as_str);
+    if inside && (!listed || state != Some(ACTIVE)) {
+        let routes = json!(with_route(routes, name(route)));
+        plan.patch(&**revision, routing_state(&routes, ACTIVE, state, now));
+    } else if !inside && listed && settled {
+        let others = without_route(routes, route);
+        let next = if others.is_null() { RESERVE } else { ACTIVE };
+        plan.patch(&**revision, routing_state(&others, next, state, now));
+    }
+}
+
+fn label_configuration(
+    route: &Route,
+    configuration: &Arc<Configuration>,
+    inside: bool,
+    settled: bool,
+    plan: &mut Plan<RouteStatus>,
+) {
+    let routes = routes_of(&**configuration);
+    let listed = routes.iter().any(|r| r == name(route));
+    let next = if inside && !listed {
+        json!(with_route(routes, name(route)))
+    } else if !inside && listed && settled {
+        without_route(routes, route)
+    } else {
+        return;
+    };
+    plan.patch(&**configuration, json!({"metadata": {"annotations": {keys::ROUTES: next}}}));
+}
+
+/// The annotation without `route`; null, which removes it, if it was the only one.
+fn without_route(routes: Vec<String>, route: &Route) -> Value {
+    let others: Vec<String> = routes.into_iter().filter(|other| other != name(route)).collect();
+    if others.is_empty() { Value::Null } else { json!(others.join(",")) }
+}
+
+/// `routingStateModified` moves only with the state, since garbage collection counts from it.
+fn routing_state(routes: &Value, next: &str, state: Option<&str>, now: Timestamp) -> Value {
+    let mut annotations = json!({keys::ROUTES: routes});
+    if state != Some(next) {
+        annotations[keys::ROUTING_STATE_MODIFIED] = json!(seconds(now));
+    }
+    json!({"metadata": {"labels": {keys::ROUTING_STATE: next}, "annotations": annotations}})
+}

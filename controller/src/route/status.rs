@@ -1,0 +1,105 @@
+//! What a Route says of itself.
+
+use jiff::Timestamp;
+use rouse_api::condition::{self, Condition, ConditionStatus, Conditions};
+use rouse_api::route::{
+    ALL_TRAFFIC_ASSIGNED, Addressable, CERTIFICATE_PROVISIONED, CONDITIONS, INGRESS_READY,
+};
+use rouse_api::{Route, RouteStatus, TrafficTarget};
+use rouse_kit::ApplyError;
+
+use super::hosts::{Gateway, Names};
+use super::traffic::{Problem, Target};
+use crate::served::Answer;
+
+const UNINITIALIZED: &str = "Uninitialized";
+const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
+
+/// Begins a pass; `change` marks what it found.
+pub(super) fn mark(
+    status: &mut RouteStatus,
+    route: &Route,
+    now: Timestamp,
+    change: impl FnOnce(&mut Conditions<'_>),
+) {
+    let generation = route.metadata.generation;
+    let observed = status.observed_generation;
+    let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
+    conditions.mark_true_with_reason(
+        CERTIFICATE_PROVISIONED,
+        TLS_NOT_ENABLED,
+        "external-domain-tls is not enabled",
+    );
+    change(&mut conditions);
+    status.observed_generation = generation;
+}
+
+pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
+    let Problem { status, reason, message } = problem;
+    match status {
+        ConditionStatus::False => conditions.mark_false(ALL_TRAFFIC_ASSIGNED, reason, message),
+        ConditionStatus::Unknown | ConditionStatus::True => {
+            conditions.mark_unknown(ALL_TRAFFIC_ASSIGNED, reason, message);
+        }
+    }
+}
+
+/// Ready means that the very next request succeeds: activators must serve what is written.
+pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, answer: &Answer) {
+    if served {
+        conditions.mark_true(INGRESS_READY);
+    } else {
+        let message = answer
+            .problem
+            .as_deref()
+            .unwrap_or("Waiting until every activator serves the new traffic.");
+        conditions.mark_unknown(INGRESS_READY, UNINITIALIZED, message);
+    }
+}
+
+/// URL and address, known before any Revision is ready.
+pub(super) fn addresses(status: &mut RouteStatus, main: &Names, scheme: &str, gateway: Gateway) {
+    status.url = Some(main.url(scheme, gateway));
+    status.address = Some(Addressable { url: Some(main.local_url()) });
+}
+
+/// `status.traffic`: one entry per target, in the user's order.
+pub(super) fn traffic(
+    targets: &[Target],
+    names: &[Names],
+    scheme: &str,
+    gateway: Gateway,
+) -> Vec<TrafficTarget> {
+    targets
+        .iter()
+        .map(|target| TrafficTarget {
+            tag: target.tag.clone(),
+            revision_name: Some(target.revision.clone()),
+            configuration_name: None,
+            latest_revision: Some(target.latest),
+            percent: Some(target.percent),
+            url: names
+                .iter()
+                .find(|names| names.tag.is_some() && names.tag == target.tag)
+                .map(|names| names.url(scheme, gateway)),
+        })
+        .collect()
+}
+
+/// Whether a status says Ready, or that the present spec failed.
+pub(super) fn is_settled(status: &RouteStatus) -> bool {
+    condition::find(&status.conditions, condition::READY).is_some_and(|c| !c.is_unknown())
+}
+
+pub(super) fn ingress_is_ready(status: &RouteStatus) -> bool {
+    condition::find(&status.conditions, INGRESS_READY).is_some_and(Condition::is_true)
+}
+
+/// The API server refused a core Service or a label.
+pub(super) fn refused(route: &Route, error: &ApplyError, now: Timestamp) -> RouteStatus {
+    let mut status = route.status.clone().unwrap_or_default();
+    mark(&mut status, route, now, |conditions| {
+        conditions.mark_false(INGRESS_READY, "Refused", &error.to_string());
+    });
+    status
+}
