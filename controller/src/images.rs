@@ -36,6 +36,26 @@ pub trait Images: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<String, String>>;
 }
 
+impl Images for rouse_image::Store {
+    fn pin(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let store = self.clone();
+        async move {
+            let reference: rouse_image::Reference =
+                image.parse().map_err(|error: rouse_image::Error| error.to_string())?;
+            if skipped.contains(reference.registry()) {
+                return Ok(String::new());
+            }
+            let resolved = store.resolve(&reference).await.map_err(|error| error.to_string())?;
+            Ok(resolved.pinned)
+        }
+        .boxed()
+    }
+}
+
 /// What is known of a Revision's images.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Pinned {
