@@ -54,7 +54,9 @@ pub(crate) async fn send(
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
     match protocol {
         // An upgrade is HTTP/1.1's alone.
-        Protocol::H2c if !headers::is_upgrade(request.headers()) => h2c(pool, pod, request).await,
+        Protocol::H2c if !headers::is_upgrade(request.headers()) => {
+            Box::pin(h2c(pool, pod, request)).await
+        }
         Protocol::H2c | Protocol::Http1 => http1(pool, pod, request).await,
     }
 }
@@ -78,7 +80,8 @@ async fn http1(
             }
         }
     }
-    let conn = match pool.connect(pod).await {
+    // Boxed: with kept connections it is rare, and its room would burden every request.
+    let conn = match Box::pin(pool.connect(pod)).await {
         Ok(conn) => conn,
         Err(error) => return Err(unreachable(request, &error)),
     };

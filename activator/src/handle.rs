@@ -5,6 +5,7 @@
 //! drops the whole life and so gives everything back.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,12 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
         if waited {
             hold = Some(Instant::now());
         }
-        let sent = forward::send(&peer.worker.pool, &slot.pod, settings.protocol, request);
-        match timer.run(sent).await {
+        let answered = {
+            let pool = &peer.worker.pool;
+            let sent = pin!(forward::send(pool, &slot.pod, settings.protocol, request));
+            timer.run(sent).await
+        };
+        match answered {
             Ok(Ok((response, carrier))) => {
                 let exchange = Exchange { arrived, hold, version, timer, carrier, slot, upgrade };
                 return exchange.answer(peer, response);
@@ -133,10 +138,9 @@ fn prepare(
         let cause = "CONNECT is for forward proxies".to_owned();
         return Err(Error::Malformed { revision: share.revision.key.clone(), cause });
     }
-    let upgrade = headers::is_upgrade(&parts.headers)
+    let upgrade = headers::outgoing(parts, &peer.client, &name)
         .then(|| parts.extensions.remove::<OnUpgrade>())
         .flatten();
-    headers::outgoing(parts, &peer.client, &name);
     if parts.uri.scheme().is_some() || parts.uri.authority().is_some() {
         parts.uri = headers::origin_form(&parts.uri);
     }

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{request, response, uri};
 
 /// The revision that answered, on every answer.
@@ -66,26 +66,73 @@ impl Client {
     }
 }
 
-/// Makes a request that came in ready to go out. `host` is what the client asked for.
-pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &HeaderValue) {
-    let upgrade = is_upgrade(&parts.headers);
-    let trailers = parts.headers.get(header::TE).is_some_and(names_trailers);
-    remove_hop_by_hop(&mut parts.headers, upgrade);
+/// Which of the headers that matter here are there: one look at each, instead of a search for
+/// each of a dozen that mostly are not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Present {
+    connection: bool,
+    te: bool,
+    upgrade: bool,
+    /// Any of the other hop-by-hop ones.
+    hop: bool,
+    /// Any that only the platform may set.
+    internal: bool,
+    /// Any that says where the request came from.
+    way: bool,
+}
+
+impl Present {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut present = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => present.connection = true,
+                "te" => present.te = true,
+                "upgrade" => present.upgrade = true,
+                "keep-alive" | "proxy-connection" | "transfer-encoding" => present.hop = true,
+                "knative-serving-revision" | "knative-serving-namespace" | "k-original-host" => {
+                    present.internal = true;
+                }
+                "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
+                    present.way = true;
+                }
+                _ => {}
+            }
+        }
+        present
+    }
+}
+
+/// Makes a request that came in ready to go out; whether it asks for an upgrade. `host` is what
+/// the client asked for.
+pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &HeaderValue) -> bool {
     let headers = &mut parts.headers;
+    let present = Present::of(headers);
+    let upgrade = present.upgrade && is_upgrade(headers);
+    let trailers = present.te && headers.get(header::TE).is_some_and(names_trailers);
+    remove_hop_by_hop(headers, present, upgrade);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    for name in INTERNAL {
-        headers.remove(name);
+    if present.internal {
+        for name in INTERNAL {
+            headers.remove(name);
+        }
     }
-    note_the_way(headers, client, host);
+    if present.way {
+        continue_the_way(headers, client, host);
+    } else {
+        begin_the_way(headers, client, host);
+    }
     headers.insert(PROXY_REQUEST, HeaderValue::from_static("activator"));
+    upgrade
 }
 
 /// Makes an answer that came in ready to go out.
 pub(crate) fn incoming(parts: &mut response::Parts) {
     let upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
-    remove_hop_by_hop(&mut parts.headers, upgrade);
+    let present = Present::of(&parts.headers);
+    remove_hop_by_hop(&mut parts.headers, present, upgrade);
 }
 
 /// Whether the client wants to speak something else from here on.
@@ -97,41 +144,29 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
             .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("upgrade")))
 }
 
-fn note_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
-    let mut straight = true;
-    match headers.entry(FORWARDED_FOR) {
-        Entry::Vacant(entry) => {
-            entry.insert(client.address.clone());
-        }
-        Entry::Occupied(mut entry) => {
-            straight = false;
-            let mut all: Vec<u8> = Vec::new();
-            for value in entry.iter().chain([&client.address]) {
-                if !all.is_empty() {
-                    all.extend_from_slice(b", ");
-                }
-                all.extend_from_slice(value.as_bytes());
-            }
-            if let Ok(value) = HeaderValue::from_bytes(&all) {
-                entry.insert(value);
-            }
-        }
+/// The request came straight from the client.
+fn begin_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+    headers.insert(FORWARDED_FOR, client.address.clone());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_HOST, host.clone());
+    if let Some(value) = client.forwarded(host) {
+        headers.insert(header::FORWARDED, value);
     }
-    if let Entry::Vacant(entry) = headers.entry(FORWARDED_PROTO) {
-        entry.insert(HeaderValue::from_static("http"));
-    } else {
-        straight = false;
+}
+
+/// Somebody before us wrote down a part of the way.
+fn continue_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+    let before = headers.get_all(FORWARDED_FOR).iter();
+    let addresses: Vec<&[u8]> =
+        before.chain([&client.address]).map(HeaderValue::as_bytes).collect();
+    if let Ok(value) = HeaderValue::from_bytes(&addresses.join(&b", "[..])) {
+        headers.insert(FORWARDED_FOR, value);
     }
-    if let Entry::Vacant(entry) = headers.entry(FORWARDED_HOST) {
-        entry.insert(host.clone());
-    } else {
-        straight = false;
-    }
-    if headers.contains_key(header::FORWARDED) {
-        return;
-    }
-    let value = if straight { client.forwarded(host) } else { forwarded_from(headers) };
-    if let Some(value) = value {
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
+    if !headers.contains_key(header::FORWARDED)
+        && let Some(value) = forwarded_from(headers)
+    {
         headers.insert(header::FORWARDED, value);
     }
 }
@@ -179,8 +214,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
-    if headers.contains_key(header::CONNECTION) {
+fn remove_hop_by_hop(headers: &mut HeaderMap, present: Present, upgrade: bool) {
+    if present.connection {
         remove_named(headers);
         if upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -188,10 +223,15 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
             headers.remove(header::CONNECTION);
         }
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING, header::TE] {
-        headers.remove(name);
+    if present.hop {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING] {
+            headers.remove(name);
+        }
     }
-    if !upgrade {
+    if present.te {
+        headers.remove(header::TE);
+    }
+    if present.upgrade && !upgrade {
         headers.remove(header::UPGRADE);
     }
 }

@@ -1,6 +1,7 @@
 //! One revision as the data threads share it: its settings, its home, and waiting at it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +101,12 @@ impl Drop for Slot {
     }
 }
 
+/// What a request was given when it asked.
+enum Admitted<'a> {
+    Slot(Slot),
+    InLine(InLine<'a>, oneshot::Receiver<Slot>),
+}
+
 /// A place in the line, given up on drop.
 struct InLine<'a> {
     revision: &'a Revision,
@@ -132,6 +139,16 @@ impl Revision {
         timer: &mut Timer,
         attempt: Attempt,
     ) -> Result<(Slot, bool), Error> {
+        match self.admit(attempt)? {
+            Admitted::Slot(slot) => Ok((slot, false)),
+            // Boxed: nearly all requests go straight on and need not carry the room for waiting.
+            Admitted::InLine(line, granted) => {
+                Box::pin(self.wait(timer, line, granted)).await.map(|slot| (slot, true))
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, attempt: Attempt) -> Result<Admitted<'_>, Error> {
         let mut granted = None;
         let waiter = || {
             let (waiter, receiver) = oneshot::channel();
@@ -139,20 +156,29 @@ impl Revision {
             waiter
         };
         let admission = self.home.lock().admit(waiter, attempt, Instant::now());
-        let (ticket, urgent) = match admission {
-            Admission::Go(pod) => return Ok((Slot { revision: Arc::clone(self), pod }, false)),
+        match admission {
+            Admission::Go(pod) => Ok(Admitted::Slot(Slot { revision: Arc::clone(self), pod })),
             Admission::Full { limit } => {
-                return Err(Error::QueueFull { revision: self.key.clone(), limit });
+                Err(Error::QueueFull { revision: self.key.clone(), limit })
             }
-            Admission::Wait { ticket, urgent } => (ticket, urgent),
-        };
-        if urgent {
-            self.bell.ring();
+            Admission::Wait { ticket, urgent } => {
+                if urgent {
+                    self.bell.ring();
+                }
+                let granted = granted.expect("who waits was given the means to");
+                Ok(Admitted::InLine(InLine { revision: self, ticket }, granted))
+            }
         }
-        let granted = granted.expect("who waits was given the means to");
-        let _place = InLine { revision: self, ticket };
-        match timer.run(granted).await {
-            Ok(Ok(slot)) => Ok((slot, true)),
+    }
+
+    async fn wait(
+        &self,
+        timer: &mut Timer,
+        _line: InLine<'_>,
+        mut granted: oneshot::Receiver<Slot>,
+    ) -> Result<Slot, Error> {
+        match timer.run(Pin::new(&mut granted)).await {
+            Ok(Ok(slot)) => Ok(slot),
             Ok(Err(_)) => Err(Error::RevisionMissing { revision: self.key.clone() }),
             Err(_) => Err(self.not_in_time(timer.arrived().elapsed())),
         }

@@ -10,7 +10,7 @@
 //! Upstream: pkg/http/handler/timeout.go.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -99,14 +99,16 @@ impl Timer {
         at > self.progress.wrote
     }
 
-    /// `future`'s outcome, unless a timeout comes first.
-    pub(crate) async fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Which> {
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+    /// `future`'s outcome, unless a timeout comes first. It is pinned by the caller, since large
+    /// futures are costly to move.
+    pub(crate) fn run<F: Future>(
+        &mut self,
+        mut future: Pin<&mut F>,
+    ) -> impl Future<Output = Result<F::Output, Which>> {
+        std::future::poll_fn(move |cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => self.poll(cx).map(Err),
         })
-        .await
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Which> {
@@ -124,6 +126,7 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -138,7 +141,8 @@ mod tests {
 
     /// Which timeout came, and after how many seconds.
     async fn end(timer: &mut Timer) -> (Which, u64) {
-        let which = timer.run(std::future::pending::<()>()).await.expect_err("never ends itself");
+        let which =
+            timer.run(pin!(std::future::pending::<()>())).await.expect_err("never ends itself");
         (which, timer.arrived().elapsed().as_secs())
     }
 
@@ -159,9 +163,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_write_moves_the_idle_timeout_but_never_the_total() {
         let mut timer = timer(9, None, Some(4));
-        timer.run(tokio::time::sleep(SECOND * 3)).await.expect("in time");
+        timer.run(pin!(tokio::time::sleep(SECOND * 3))).await.expect("in time");
         timer.started();
-        timer.run(tokio::time::sleep(SECOND * 3)).await.expect("in time");
+        timer.run(pin!(tokio::time::sleep(SECOND * 3))).await.expect("in time");
         timer.wrote();
         assert_eq!(end(&mut timer).await, (Which::Total, 9));
     }
