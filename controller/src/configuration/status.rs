@@ -69,6 +69,7 @@ pub(super) fn from_revisions(
     let failure = failure(created);
     let mut status = computed(configuration, now, |conditions| {
         if let Some(message) = failure {
+            let message = message.trim_end_matches('.');
             let message = format!("Revision {created_name:?} failed with message: {message}.");
             conditions.mark_false(READY, REVISION_FAILED, &message);
         } else if is_ready(created) && ready.as_deref() == Some(created_name) {

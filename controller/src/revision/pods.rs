@@ -17,8 +17,8 @@ const HOPELESS: [&str; 6] = [
     "RunContainerError",
 ];
 
-/// A pod condition by which our node agent says what is wrong with a container.
-const NODE_CONDITION_PREFIX: &str = "rouse.dev/";
+/// By which reason of a pod's Ready our node agent says that a program does not listen on `PORT`.
+const PORT_IGNORED: &str = "PortIgnored";
 
 /// One reason why a Revision has no ready pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) fn trouble(pods: &[Arc<Pod>], always_schedulable: bool) -> Option<Tro
         let unschedulable = || if always_schedulable { None } else { unschedulable(pod) };
         unschedulable()
             .or_else(|| containers(pod).find_map(exited))
-            .or_else(|| containers(pod).find_map(waiting).or_else(|| reported(pod)))
+            .or_else(|| containers(pod).find_map(waiting).or_else(|| ignores_port(pod)))
     })
 }
 
@@ -116,14 +116,14 @@ fn waiting(status: &ContainerStatus) -> Option<Trouble> {
     })
 }
 
-/// What our node agent noticed, such as a program that ignores `PORT`.
-fn reported(pod: &Pod) -> Option<Trouble> {
+/// A program that runs but listens elsewhere.
+fn ignores_port(pod: &Pod) -> Option<Trouble> {
     let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
     let condition =
-        conditions.find(|c| c.type_.starts_with(NODE_CONDITION_PREFIX) && c.status == "False")?;
+        conditions.find(|c| c.type_ == "Ready" && c.reason.as_deref() == Some(PORT_IGNORED))?;
     Some(Trouble {
         condition: CONTAINER_HEALTHY,
-        reason: condition.reason.clone().unwrap_or_default(),
+        reason: PORT_IGNORED.to_owned(),
         message: condition.message.clone().unwrap_or_default(),
     })
 }

@@ -1,0 +1,427 @@
+//! An embedded cluster with the controller, and doubles for everybody else.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource, ResourceExt};
+use rouse_api::PodAutoscaler;
+use rouse_cluster::admission::{Hook, Phase, Rule};
+use rouse_cluster::{Cluster, Storage};
+use rouse_controller::{Activators, Config, Images, NotServed, Routed, Settings, admission};
+use rouse_kit::{Clock, Shutdown};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) const NAMESPACE: &str = "shop";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Activators that serve everything while they are open.
+pub(crate) struct Gate {
+    pub(crate) open: AtomicBool,
+    changed: watch::Sender<()>,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.open.store(true, Ordering::SeqCst);
+        self.changed.send_replace(());
+    }
+}
+
+struct Doubles(Arc<Gate>);
+
+impl Activators for Doubles {
+    fn served(
+        &self,
+        _: Routed,
+        _: &str,
+        _: &str,
+        _: i64,
+    ) -> BoxFuture<'static, Result<(), NotServed>> {
+        let gate = Arc::clone(&self.0);
+        async move {
+            let mut changed = gate.changed.subscribe();
+            while !gate.open.load(Ordering::SeqCst) {
+                changed.changed().await.map_err(|e| NotServed(e.to_string()))?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// Every image exists but those called `missing`.
+struct Registry;
+
+impl Images for Registry {
+    fn pin(
+        &self,
+        image: String,
+        _: Arc<BTreeSet<String>>,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let name = image.split(':').next().unwrap_or_default().to_owned();
+        let digest = "0".repeat(64);
+        async move {
+            match name.as_str() {
+                "missing" => Err("there is no such image".to_owned()),
+                _ => Ok(format!("{name}@sha256:{digest}")),
+            }
+        }
+        .boxed()
+    }
+}
+
+pub(crate) struct Platform {
+    cluster: Cluster,
+    client: Client,
+    settings: Settings,
+    clock: Clock,
+    pub(crate) activators: Arc<Gate>,
+    shutdown: Shutdown,
+    controller: Option<(Shutdown, JoinHandle<()>)>,
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Self {
+        let clock = Clock::system();
+        let initial: Vec<Value> =
+            serde_json::from_str(include_str!("../../../manifests/initial.json")).unwrap();
+        let config = rouse_cluster::Config {
+            storage: Storage::Memory,
+            initial: initial.into_iter().flat_map(with_system_objects).collect(),
+            clock,
+            ca: String::new(),
+        };
+        let cluster = Cluster::open(config).unwrap();
+        let settings = Config::default().settings;
+        cluster.set_hooks(hooks(&settings));
+        let client = cluster.client("system:admin");
+        let shutdown = Shutdown::new();
+        let (changed, _) = watch::channel(());
+        let activators = Arc::new(Gate { open: AtomicBool::new(true), changed });
+        let mut platform =
+            Self { cluster, client, settings, clock, activators, shutdown, controller: None };
+        let (builtin, end) = (platform.cluster.clone(), platform.shutdown.clone());
+        tokio::spawn(async move { builtin.run_builtin(end).await });
+        let end = platform.shutdown.clone();
+        tokio::spawn(end.run_until_cancelled_owned(play_node(platform.client.clone())));
+        let end = platform.shutdown.clone();
+        tokio::spawn(end.run_until_cancelled_owned(play_autoscaler(platform.client.clone())));
+        platform.start_controller();
+        platform.add_node().await;
+        platform
+    }
+
+    async fn add_node(&self) {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let node = json!({"metadata": {"name": "laptop"}});
+        api.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
+        let size = json!({"cpu": "8", "memory": "16Gi", "pods": "110"});
+        let status = json!({"status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "allocatable": size, "capacity": size,
+        }});
+        let params = PatchParams::default();
+        api.patch_status("laptop", &params, &Patch::Merge(status)).await.unwrap();
+        let untainted = json!({"spec": {"taints": null}});
+        api.patch("laptop", &params, &Patch::Merge(untainted)).await.unwrap();
+    }
+
+    fn start_controller(&mut self) {
+        let shutdown = self.shutdown.child_token();
+        let config = Config { drain: Duration::from_secs(5), settings: self.settings.clone() };
+        let client = self.cluster.client("system:serviceaccount:knative-serving:controller");
+        let activators = Arc::new(Doubles(Arc::clone(&self.activators)));
+        let running = rouse_controller::run(
+            config,
+            client,
+            activators,
+            Arc::new(Registry),
+            self.clock,
+            shutdown.clone(),
+        );
+        self.controller = Some((shutdown, tokio::spawn(running)));
+    }
+
+    pub(crate) async fn restart_controller(&mut self) {
+        let (shutdown, running) = self.controller.take().unwrap();
+        shutdown.cancel();
+        running.await.unwrap();
+        self.start_controller();
+    }
+
+    fn api<K>(&self, namespace: Option<&str>) -> Api<DynamicObject>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    pub(crate) async fn create<K: Resource<DynamicType = ()>>(&self, object: &Value) {
+        let namespace = object["metadata"]["namespace"].as_str();
+        let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        self.api::<K>(namespace).create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    pub(crate) async fn patch<K: Resource<DynamicType = ()>>(&self, name: &str, patch: &Value) {
+        self.patch_in::<K>(NAMESPACE, name, patch).await;
+    }
+
+    pub(crate) async fn patch_in<K: Resource<DynamicType = ()>>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) {
+        let api = self.api::<K>(Some(namespace));
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn delete<K: Resource<DynamicType = ()>>(&self, name: &str) {
+        self.api::<K>(Some(NAMESPACE)).delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) async fn get<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
+        let object = self.api::<K>(Some(NAMESPACE)).get(name).await.unwrap();
+        serde_json::to_value(object).unwrap()
+    }
+
+    pub(crate) async fn names<K>(&self) -> Vec<String>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let api = self.api::<K>(Some(NAMESPACE));
+        let list = api.list(&ListParams::default()).await.unwrap();
+        list.items.iter().map(ResourceExt::name_any).collect()
+    }
+
+    pub(crate) async fn all<K>(&self) -> Vec<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        Api::all(self.client.clone()).list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// The first state that `holds`.
+    pub(crate) async fn wait<K: Resource<DynamicType = ()>>(
+        &self,
+        name: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.wait_in::<K>(NAMESPACE, name, holds).await
+    }
+
+    pub(crate) async fn wait_in<K: Resource<DynamicType = ()>>(
+        &self,
+        namespace: &str,
+        name: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let resource = ApiResource::erase::<K>(&());
+        let api = self.api::<K>(Some(namespace));
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut changes = watcher(api, config).applied_objects().boxed();
+        let found = tokio::time::timeout(PATIENCE, async {
+            while let Some(object) = changes.try_next().await.unwrap() {
+                last = serde_json::to_value(object).unwrap();
+                if holds(&last) {
+                    return last.clone();
+                }
+            }
+            panic!("the watch ended");
+        })
+        .await;
+        found.unwrap_or_else(|_| panic!("{} {name} did not get there:\n{last:#}", resource.kind))
+    }
+
+    pub(crate) async fn wait_gone<K: Resource<DynamicType = ()>>(&self, name: &str) {
+        let api = self.api::<K>(Some(NAMESPACE));
+        let gone = tokio::time::timeout(PATIENCE, async {
+            while api.get_opt(name).await.unwrap().is_some() {
+                tokio::task::yield_now().await;
+            }
+        });
+        gone.await.unwrap_or_else(|_| panic!("{name} is still there"));
+    }
+
+    /// The object once nothing changes it any more: a later write of ours comes through unchanged.
+    pub(crate) async fn settled<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
+        loop {
+            let before = self.get::<K>(name).await;
+            for _ in 0..2000 {
+                tokio::task::yield_now().await;
+            }
+            let after = self.get::<K>(name).await;
+            if before == after {
+                return after;
+            }
+        }
+    }
+}
+
+/// Starts what is scheduled: a pod of `crashing` exits with 5, all others become ready.
+async fn play_node(client: Client) {
+    let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
+    let mut pods = pods.default_backoff().applied_objects().boxed();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        let scheduled = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+        let started = pod.status.as_ref().is_some_and(|s| s.container_statuses.is_some());
+        if !scheduled || started {
+            continue;
+        }
+        let image = pod.spec.as_ref().unwrap().containers[0].image.clone().unwrap_or_default();
+        let crashes = image.starts_with("crashing");
+        let state = if crashes {
+            json!({"waiting": {"reason": "CrashLoopBackOff"}})
+        } else {
+            json!({"running": {"startedAt": "2026-03-02T10:00:00Z"}})
+        };
+        let last = if crashes {
+            json!({"terminated": {"exitCode": 5, "reason": "Error", "message": "no model file\n"}})
+        } else {
+            json!({})
+        };
+        let ready = if crashes { "False" } else { "True" };
+        let status = json!({"status": {
+            "phase": "Running",
+            "podIP": "127.0.0.1",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True"},
+                {"type": "Ready", "status": ready},
+                {"type": "ContainersReady", "status": ready},
+            ],
+            "containerStatuses": [{
+                "name": "user-container", "ready": !crashes, "restartCount": 1, "image": image,
+                "imageID": image, "state": state, "lastState": last,
+            }],
+        }});
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
+        // Gone meanwhile is fine.
+        let _ =
+            api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await;
+    }
+}
+
+/// Calls a PodAutoscaler initialized and active once one of its pods is ready.
+async fn play_autoscaler(client: Client) {
+    let labels = watcher::Config::default().labels("serving.knative.dev/revision");
+    let pods = watcher(Api::<Pod>::all(client.clone()), labels);
+    let mut pods = pods.default_backoff().applied_objects().boxed();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+        if !conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True") {
+            continue;
+        }
+        let status = json!({"status": {
+            "desiredScale": 1, "actualScale": 1,
+            "conditions": [
+                {"type": "Active", "status": "True"},
+                {"type": "Ready", "status": "True"},
+                {"type": "ScaleTargetInitialized", "status": "True"},
+            ],
+        }});
+        let api: Api<PodAutoscaler> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
+        let revision = &pod.labels()["serving.knative.dev/revision"];
+        let _ = api.patch_status(revision, &PatchParams::default(), &Patch::Merge(status)).await;
+    }
+}
+
+/// The system namespace is followed by what the binary adds: it comes first, and what is there
+/// already is not made again.
+fn with_system_objects(object: Value) -> Vec<Value> {
+    let own = if object["kind"] == "Namespace" { system_objects() } else { Vec::new() };
+    std::iter::once(object).chain(own).collect()
+}
+
+/// A namespace to work in, a domain, the gateway's port.
+fn system_objects() -> Vec<Value> {
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "config-domain", "namespace": "knative-serving"},
+            "data": {"localhost": ""},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "gateway", "namespace": "knative-serving"},
+            "spec": {"ports": [{"name": "http", "port": 7080}]},
+        }),
+    ]
+}
+
+fn hooks(settings: &Settings) -> Vec<Hook> {
+    let settings = settings.clone();
+    let live: admission::LiveConfig = Arc::new(move || settings.get());
+    admission::hooks(&live)
+        .into_iter()
+        .map(|hook| Hook {
+            name: hook.name.to_owned(),
+            phase: match hook.phase {
+                admission::Phase::Mutating => Phase::Mutating,
+                admission::Phase::Validating => Phase::Validating,
+            },
+            rules: hook.rules.iter().map(rule).collect(),
+            review: hook.review,
+        })
+        .collect()
+}
+
+fn rule(rule: &admission::Rule) -> Rule {
+    Rule {
+        group: rule.group.to_owned(),
+        resources: rule.resources.iter().map(ToString::to_string).collect(),
+        operations: vec!["CREATE".to_owned(), "UPDATE".to_owned()],
+    }
+}
+
+pub(crate) fn service(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "serving.knative.dev/v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"template": {"spec": {"containers": [{"image": image}]}}},
+    })
+}
+
+/// The status of a condition, or nothing.
+pub(crate) fn condition(object: &Value, type_: &str) -> String {
+    field(object, type_, "status")
+}
+
+pub(crate) fn reason(object: &Value, type_: &str) -> String {
+    field(object, type_, "reason")
+}
+
+pub(crate) fn message(object: &Value, type_: &str) -> String {
+    field(object, type_, "message")
+}
+
+fn field(object: &Value, type_: &str, field: &str) -> String {
+    let conditions = object["status"]["conditions"].as_array();
+    let found = conditions.into_iter().flatten().find(|c| c["type"] == type_);
+    found.and_then(|c| c[field].as_str()).unwrap_or_default().to_owned()
+}
