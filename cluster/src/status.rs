@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::kinds::Resource;
 use crate::patch;
 use crate::schema::{Invalid, aggregate};
+use crate::store::Unwritable;
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +96,34 @@ impl Failure {
         ))
     }
 
+    /// What a deletion expected of the object is not so. The real server names the kind here.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            resource.qualified_kind()
+        );
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with(details(
+            resource,
+            name,
+            &resource.kind,
+        ))
+    }
+
+    /// A write of a custom resource without the version that it is to replace.
+    pub(crate) fn version_missing(resource: &Resource, name: &str) -> Self {
+        let missing = Invalid::value(
+            "metadata.resourceVersion",
+            &0.into(),
+            "must be specified for an update",
+        );
+        let failure = Self::invalid(resource, name, &[missing]);
+        let message =
+            failure.message.replacen(&resource.qualified_kind(), &resource.qualified(), 1);
+        let mut details = failure.details.clone().unwrap_or_default();
+        details["kind"] = resource.plural.clone().into();
+        Self { message, details: Some(details), ..failure }
+    }
+
     pub(crate) fn invalid(resource: &Resource, name: &str, problems: &[Invalid]) -> Self {
         let message =
             format!("{} \"{name}\" is invalid: {}", resource.qualified_kind(), aggregate(problems));
@@ -159,6 +188,11 @@ impl Failure {
 
     pub(crate) fn unsupported_media(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// A patch of a kind that nobody knows.
+    pub(crate) fn unsupported_patch() -> Self {
+        Self::unsupported_media("415: Unsupported Media Type").with(json!({}))
     }
 
     pub(crate) fn not_acceptable() -> Self {
@@ -233,6 +267,12 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
+    /// Seconds after which the same may succeed, if the answer says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.details.as_ref()?["retryAfterSeconds"].as_u64()
+    }
+
     /// Whether the object was not what the writer took it for.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -263,6 +303,12 @@ impl Failure {
             document["details"] = details.clone();
         }
         document
+    }
+}
+
+impl From<Unwritable> for Failure {
+    fn from(error: Unwritable) -> Self {
+        Self::internal(error.to_string())
     }
 }
 

@@ -63,6 +63,9 @@ pub(super) fn failure(failure: &Failure) -> Answer {
             .headers_mut()
             .insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if let Some(seconds) = failure.retry_after() {
+        answer.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
     answer
 }
 

@@ -12,6 +12,7 @@ use super::body::{self, Answer};
 use super::negotiate::{self, Form, Include};
 use super::request::{Query, Target};
 use super::route::Api;
+use super::watch::Reach;
 use crate::kinds::Resource;
 use crate::selector::Selector;
 use crate::status::Failure;
@@ -59,14 +60,23 @@ impl Pages {
 }
 
 impl Api {
-    pub(super) fn get_one(
+    pub(super) async fn get_one(
         &self,
         resource: &Resource,
         target: &Target,
         form: Form,
         query: &Query,
+        reach: Reach,
     ) -> Result<Answer, Failure> {
-        let object = self.registry.get(resource, &target.namespace, &target.name)?;
+        let object = self.registry.get(resource, &target.namespace, &target.name);
+        if reach == Reach::Outside {
+            // That it is gone must be as durable as that it is there.
+            let version = object
+                .as_ref()
+                .map_or_else(|_| self.registry.store.version(), |o| o.resource_version);
+            self.registry.store.durable(version).await?;
+        }
+        let object = object?;
         if target.subresource == "scale" {
             return Ok(body::json(StatusCode::OK, &self.registry.scale_of(resource, &object)?));
         }
@@ -115,7 +125,7 @@ impl Api {
         self.check_version(query)?;
         let (objects, version) = self.page(resource, target, &selector, query)?;
         // What the list shows must not be lost.
-        self.registry.store.durable(version).await;
+        self.registry.store.durable(version).await?;
         let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
         let (shown, rest) = match limit {
             Some(limit) if objects.len() > limit => objects.split_at(limit),
@@ -163,7 +173,7 @@ impl Api {
         if asked > current { Err(Failure::too_large_version(asked, current)) } else { Ok(()) }
     }
 
-    fn collection(
+    pub(super) fn collection(
         &self,
         resource: &Resource,
         objects: &[Arc<Object>],

@@ -1,11 +1,9 @@
 //! The API over sockets: TLS, HTTP/1.1 and HTTP/2, one credential.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -92,13 +90,5 @@ async fn answer(api: &Api, credentials: &Credentials, request: http::Request<Inc
         None if open => crate::identity::UserInfo::component("system:anonymous"),
         None => return body::failure(&Failure::unauthorized()),
     };
-    let path = request.uri().path().to_owned();
-    // A bug in one request is that request's 500, and nobody else's trouble.
-    match AssertUnwindSafe(api.call(request, user, false)).catch_unwind().await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::error!(path, "a request made the API panic");
-            body::failure(&Failure::internal("the API failed on this request; its log says where"))
-        }
-    }
+    api.call(request, user, false).await
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod discovery;
+mod events;
 mod list;
 mod listen;
 mod logs;

@@ -55,7 +55,7 @@ struct Encoder {
 }
 
 impl Api {
-    pub(super) fn watch(
+    pub(super) async fn watch(
         &self,
         resource: &Arc<Resource>,
         target: &Target,
@@ -90,6 +90,9 @@ impl Api {
         let name = resource.qualified();
         let (version, first) =
             if from == 0 { self.initial(&name, &mut encoder) } else { (from, Bytes::new()) };
+        if from == 0 && reach == Reach::Outside {
+            self.registry.store.durable(version).await?;
+        }
         let watch = match self.registry.store.watch(&name, version) {
             Ok(watch) => watch,
             Err(expired) => return Ok(ended_at_once(&too_old(from, expired.oldest))),
@@ -160,6 +163,10 @@ impl Stream {
             return None;
         }
         loop {
+            // Asked for here too, for events of no interest could come without a pause.
+            if Instant::now() >= self.end {
+                return self.last();
+            }
             let wake = if self.bookmarks { self.end.min(self.next_bookmark) } else { self.end };
             let events = async {
                 match self.reach {
@@ -176,13 +183,9 @@ impl Stream {
                 }
                 Ok(Err(expired)) => {
                     self.ended = true;
-                    return Some(error_line(&too_old(self.watch.position(), expired.oldest)));
+                    return Some(error_line(&too_old(self.watch.position(false), expired.oldest)));
                 }
-                Err(_) if Instant::now() >= self.end => {
-                    self.ended = true;
-                    // A last bookmark lets the client resume from here.
-                    return self.bookmarks.then(|| self.bookmark());
-                }
+                Err(_) if Instant::now() >= self.end => return self.last(),
                 Err(_) => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
                     return Some(self.bookmark());
@@ -191,9 +194,15 @@ impl Stream {
         }
     }
 
-    fn bookmark(&self) -> Bytes {
+    /// A last bookmark lets the client resume from here.
+    fn last(&mut self) -> Option<Bytes> {
+        self.ended = true;
+        self.bookmarks.then(|| self.bookmark())
+    }
+
+    fn bookmark(&mut self) -> Bytes {
+        let version = self.watch.position(self.reach == Reach::Outside).to_string();
         let resource = &self.encoder.resource;
-        let version = self.watch.position().to_string();
         let object = match self.encoder.form {
             Form::Whole => json!({ "kind": resource.kind, "apiVersion": resource.api_version(),
                                    "metadata": { "resourceVersion": version, "creationTimestamp": null } }),

@@ -17,6 +17,7 @@ use crate::registry::{DeleteOptions, Deleted, Options, Part, Patch, Validation, 
 use crate::schema;
 use crate::selector::Selector;
 use crate::status::{self, Failure};
+use crate::store::Key;
 
 /// One write as it came in.
 pub(super) struct Incoming<'a> {
@@ -102,7 +103,7 @@ impl Api {
         let options = incoming.options(Validation::Warn)?;
         let written =
             self.registry.create(resource, &incoming.target.namespace, object, &options)?;
-        Ok(self.written(StatusCode::CREATED, resource, &written, &options, incoming).await)
+        self.written(StatusCode::CREATED, resource, &written, &options, incoming).await
     }
 
     pub(super) async fn update(
@@ -140,13 +141,13 @@ impl Api {
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
         if part == Part::Scale {
-            self.registry.store.durable(written.object.resource_version).await;
+            self.registry.store.durable(written.object.resource_version).await?;
             return Ok(body::json(
                 StatusCode::OK,
                 &self.registry.scale_of(resource, &written.object)?,
             ));
         }
-        Ok(self.written(StatusCode::OK, resource, written, options, incoming).await)
+        self.written(StatusCode::OK, resource, written, options, incoming).await
     }
 
     async fn written(
@@ -156,13 +157,13 @@ impl Api {
         written: &Written,
         options: &Options,
         incoming: &Incoming<'_>,
-    ) -> Answer {
+    ) -> Result<Answer, Failure> {
         if !options.dry_run {
-            self.registry.store.durable(written.object.resource_version).await;
+            self.registry.store.durable(written.object.resource_version).await?;
         }
         let mut answer = self.one(status, resource, &written.object, incoming.form, incoming.query);
         body::warn(&mut answer, &written.warnings);
-        answer
+        Ok(answer)
     }
 
     pub(super) async fn delete(
@@ -175,7 +176,7 @@ impl Api {
         let Target { namespace, name, .. } = incoming.target;
         let deleted = self.registry.delete(resource, namespace, name, &how, &options)?;
         if !options.dry_run {
-            self.registry.store.durable(deleted.object().resource_version).await;
+            self.registry.store.durable(deleted.object().resource_version).await?;
         }
         Ok(match &deleted {
             Deleted::Gone(object) => {
@@ -199,26 +200,19 @@ impl Api {
         let options = incoming.options(Validation::Ignore)?;
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
         let listed = self.registry.store.list(&resource.qualified(), namespace);
+        let mut gone = Vec::new();
         for object in listed.objects.iter().filter(|o| selector.matches(o)) {
-            match self.registry.delete(
-                resource,
-                &object.key.namespace,
-                &object.key.name,
-                &how,
-                &options,
-            ) {
-                Ok(_) => {}
+            let Key { namespace, name, .. } = &object.key;
+            match self.registry.delete(resource, namespace, name, &how, &options) {
+                Ok(deleted) => gone.push(Arc::clone(deleted.object())),
                 Err(failure) if failure.is_not_found() => {}
                 Err(failure) => return Err(failure),
             }
         }
         let version = self.registry.store.version();
-        self.registry.store.durable(version).await;
-        Ok(body::json(
-            StatusCode::OK,
-            &serde_json::json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                "details": { "kind": resource.plural, "group": resource.group } }),
-        ))
+        self.registry.store.durable(version).await?;
+        let meta = serde_json::json!({ "resourceVersion": version.to_string() });
+        Ok(self.collection(resource, &gone, &meta, incoming.form, query))
     }
 }
 
@@ -241,7 +235,7 @@ fn read_patch(resource: &Resource, incoming: &Incoming<'_>) -> Result<Patch, Fai
                 "server-side apply is not served by Rouse yet: use client-side apply (kubectl apply without --server-side)",
             ))
         }
-        _ => Err(Failure::unsupported_media("415: Unsupported Media Type")),
+        _ => Err(Failure::unsupported_patch()),
     }
 }
 

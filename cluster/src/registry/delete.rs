@@ -17,6 +17,8 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// Removed by the garbage collector when the dependents have been let go.
 pub(super) const ORPHAN: &str = "orphan";
 const POD_GRACE: i64 = 30;
+/// What every cluster has is not taken away.
+const PERMANENT: [&str; 3] = ["default", "kube-system", "kube-public"];
 const TRIES: usize = 8;
 
 /// What becomes of the objects that this one owns.
@@ -90,6 +92,13 @@ impl Registry {
     ) -> Result<Deleted, Failure> {
         for _ in 0..TRIES {
             let current = self.get(resource, namespace, name)?;
+            if resource.is("", "Namespace") && PERMANENT.contains(&name) {
+                return Err(Failure::forbidden(
+                    resource,
+                    name,
+                    "this namespace may not be deleted",
+                ));
+            }
             check_preconditions(resource, &current, how)?;
             match self.delete_once(resource, &current, how, options) {
                 Err(failure) if failure.is_conflict() => {}
@@ -161,11 +170,11 @@ fn check_preconditions(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             current.uid
         );
-        return Err(Failure::conflict(resource, name, &why));
+        return Err(Failure::precondition(resource, name, &why));
     }
     match &how.resource_version {
         Some(version) if *version != current.resource_version.to_string() => {
-            Err(Failure::conflict(
+            Err(Failure::precondition(
                 resource,
                 name,
                 &format!(

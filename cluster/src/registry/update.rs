@@ -9,7 +9,6 @@ use super::{Options, Registry, Validation, Written, meta};
 use crate::admission::Attempt;
 use crate::kinds::Resource;
 use crate::patch;
-use crate::schema::Invalid;
 use crate::status::Failure;
 use crate::store::{Conflict, Object};
 
@@ -64,15 +63,14 @@ impl Registry {
         let version =
             meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
         if version.is_empty() && resource.custom {
-            let path = "metadata.resourceVersion";
-            let missing = [Invalid::value(path, &0.into(), "must be specified for an update")];
-            return Err(Failure::invalid(resource, name, &missing));
+            return Err(Failure::version_missing(resource, name));
         }
         for _ in 1..PATCH_TRIES {
             let current = self.get(resource, namespace, name)?;
             if !version.is_empty() && version != current.resource_version.to_string() {
                 return Err(Failure::changed(resource, name));
             }
+            check_uid(resource, &object, current.uid.as_str(), name)?;
             match self.write(resource, &current, part, object.clone(), options, &mut warnings) {
                 // Without a version the writer asked to overwrite whatever is there.
                 Err(failure) if failure.is_conflict() && version.is_empty() => {}
@@ -156,7 +154,7 @@ impl Registry {
     ) -> Result<Arc<Object>, Failure> {
         let old = Self::in_version(resource, current.value());
         let name = &current.key.name;
-        check_uid(resource, &object, &old, name)?;
+        check_uid(resource, &object, &current.uid, name)?;
         let mut new = merge_parts(resource, part, object, &old);
         let meta = meta::of(resource, &mut new)?;
         meta::keep_identity(meta, &old);
@@ -222,18 +220,17 @@ pub(super) fn conflict(resource: &Resource, name: &str, conflict: &Conflict) -> 
     }
 }
 
-fn check_uid(resource: &Resource, object: &Value, old: &Value, name: &str) -> Result<(), Failure> {
-    let (given, have) = (object["metadata"]["uid"].as_str(), old["metadata"]["uid"].as_str());
-    match given {
-        Some(given) if !given.is_empty() && Some(given) != have => Err(Failure::conflict(
+/// A writer that names a uid means that very object.
+fn check_uid(resource: &Resource, object: &Value, uid: &str, name: &str) -> Result<(), Failure> {
+    match object["metadata"]["uid"].as_str() {
+        Some(given) if !given.is_empty() && given != uid => Err(Failure::conflict(
             resource,
             name,
             &format!(
-                "Precondition failed: UID in precondition: {given}, UID in object meta: {}",
-                have.unwrap_or_default()
+                "Precondition failed: UID in precondition: {given}, UID in object meta: {uid}"
             ),
         )),
-        _ => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -1,15 +1,15 @@
 //! The durable form: one redb file with a table of objects and one of the last events.
 //!
-//! One thread commits what has gathered since its last commit, in order, each commit durable; so
-//! many writers share one wait for the disk.
+//! [`File`] reads it all at start and then only writes, one batch of changes at a time; the thread
+//! that does so is in `writer.rs`.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::object::{Key, Object, from_stored};
 use super::ring::{Change, Event};
@@ -22,27 +22,30 @@ const EVENTS: TableDefinition<'_, u64, (u8, &str, &[u8])> = TableDefinition::new
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 /// Raised when an older binary could not read the file.
 const FORMAT: u64 = 1;
-/// Events kept for watches that resume after a restart.
-const KEPT: u64 = 4096;
+/// Events kept for watches that resume after a restart, and their bytes.
+const KEPT: usize = 4096;
+const KEPT_BYTES: usize = 16 << 20;
+/// The file is read once, at start: a larger cache would only hold memory.
+const CACHE: usize = 4 << 20;
 
 /// Why the state file cannot be used. Nothing is ever removed from it by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the state file {} is damaged or is no state file", path.display())]
+    #[error("the state file {} is damaged or is no state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
     Damaged {
         path: PathBuf,
         #[source]
         source: Box<redb::Error>,
     },
-    #[error("the state file {} cannot be opened", path.display())]
+    #[error("the state file {} cannot be opened: the directory must be writable, have room, and be used by one process at a time", path.display())]
     Open {
         path: PathBuf,
         #[source]
         source: Box<redb::Error>,
     },
-    #[error("the state file {} has format {found}, and this version reads format {FORMAT}", path.display())]
+    #[error("the state file {} has format {found}, and this version reads format {FORMAT}: use the version that wrote it", path.display())]
     Format { path: PathBuf, found: u64 },
-    #[error("the state file {} holds an object that cannot be read: {key}", path.display())]
+    #[error("the state file {} is damaged: the object {key} cannot be read; the file was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
     Object { path: PathBuf, key: String },
 }
 
@@ -63,63 +66,97 @@ pub(super) struct Op {
     pub(super) object: Arc<Object>,
 }
 
-#[derive(Debug, Default)]
-struct Gathered {
-    ops: Vec<Op>,
-    closed: bool,
-}
+/// How the file is opened, at start and again after a failed write.
+pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send>;
 
-#[derive(Debug, Default)]
-struct Queue {
-    gathered: Mutex<Gathered>,
-    more: Condvar,
-}
-
-/// The way to the writer thread.
-#[derive(Debug)]
-pub(super) struct Log {
-    queue: Arc<Queue>,
+/// The state file, for its one writer.
+pub(super) struct File {
+    opener: Opener,
+    /// Absent after a failed write, until it is opened again: redb wants that after an IO error.
     database: Option<Database>,
-    writer: Option<JoinHandle<()>>,
+    /// Version and size of the events in the file.
+    kept: VecDeque<(u64, usize)>,
+    kept_bytes: usize,
 }
 
-impl Log {
+impl File {
     pub(super) fn open(
         path: &Path,
         fields: &dyn Fn(&str) -> Vec<String>,
     ) -> Result<(Self, Loaded), Error> {
-        let database = Database::create(path).map_err(|error| opening(path, error.into()))?;
+        let owned = path.to_owned();
+        Self::open_by(
+            Box::new(move || Builder::new().set_cache_size(CACHE).create(&owned)),
+            path,
+            fields,
+        )
+    }
+
+    pub(super) fn open_by(
+        opener: Opener,
+        path: &Path,
+        fields: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<(Self, Loaded), Error> {
         let damaged =
             |error: redb::Error| Error::Damaged { path: path.to_owned(), source: Box::new(error) };
-        prepare(&database).map_err(damaged)?;
-        let loaded = load(&database, path, fields)?;
-        Ok((Self { queue: Arc::default(), database: Some(database), writer: None }, loaded))
-    }
-
-    /// Starts the writer; `reached` is told each version that has become durable.
-    pub(super) fn start(&mut self, reached: impl Fn(u64) + Send + 'static) {
-        let Some(database) = self.database.take() else { return };
-        let queue = Arc::clone(&self.queue);
-        let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-            write_all(&database, &queue, &reached);
-        });
-        self.writer = Some(writer.expect("the system can start one more thread"));
-    }
-
-    pub(super) fn push(&self, op: Op) {
-        let mut gathered = self.queue.gathered.lock();
-        gathered.ops.push(op);
-        // The writer sleeps only while nothing has gathered.
-        if gathered.ops.len() == 1 {
-            self.queue.more.notify_one();
+        // A damaged file can make redb panic; to its owner that is the same news.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = opener().map_err(|error| opening(path, error.into()))?;
+            prepare(&database).map_err(damaged)?;
+            let loaded = load(&database, path, fields)?;
+            Ok((database, loaded))
+        }));
+        let (database, loaded) = opened.unwrap_or_else(|_| {
+            Err(damaged(redb::Error::Corrupted("its pages contradict each other".to_owned())))
+        })?;
+        let mut file =
+            Self { opener, database: Some(database), kept: VecDeque::new(), kept_bytes: 0 };
+        for event in &loaded.events {
+            file.keep(event.version, event.object.json.len());
         }
+        Ok((file, loaded))
     }
 
-    /// The writer, which ends when it has written what has gathered.
-    pub(super) fn close(&mut self) -> Option<JoinHandle<()>> {
-        self.queue.gathered.lock().closed = true;
-        self.queue.more.notify_one();
-        self.writer.take()
+    fn keep(&mut self, version: u64, bytes: usize) {
+        self.kept.push_back((version, bytes));
+        self.kept_bytes += bytes;
+    }
+
+    /// Writes a batch; when it returns `Ok`, the batch survives whatever happens. After an error
+    /// the same batch may be written again.
+    pub(super) fn write(&mut self, ops: &[Op]) -> Result<(), redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => (self.opener)()?,
+        };
+        let spare = self.spare();
+        commit(&database, ops, spare)?;
+        self.database = Some(database);
+        while let Some((version, bytes)) = self.kept.front().copied() {
+            if spare.is_none_or(|spare| version > spare) {
+                break;
+            }
+            self.kept.pop_front();
+            self.kept_bytes -= bytes;
+        }
+        for op in ops {
+            self.keep(op.version, op.object.json.len());
+        }
+        Ok(())
+    }
+
+    /// The version up to which events are no longer worth their room.
+    fn spare(&self) -> Option<u64> {
+        let (mut count, mut bytes, mut spare) = (self.kept.len(), self.kept_bytes, None);
+        for (version, size) in &self.kept {
+            if count <= KEPT && bytes <= KEPT_BYTES {
+                break;
+            }
+            count -= 1;
+            bytes -= size;
+            spare = Some(*version);
+        }
+        spare
     }
 }
 
@@ -194,56 +231,27 @@ fn load(
     Ok(loaded)
 }
 
-fn write_all(database: &Database, queue: &Queue, reached: &dyn Fn(u64)) {
-    loop {
-        let (ops, closed) = {
-            let mut gathered = queue.gathered.lock();
-            while gathered.ops.is_empty() && !gathered.closed {
-                queue.more.wait(&mut gathered);
-            }
-            (std::mem::take(&mut gathered.ops), gathered.closed)
-        };
-        if let Some(last) = ops.last() {
-            let version = last.version;
-            match commit(database, &ops) {
-                Ok(()) => reached(version),
-                // Nobody is told that these writes are safe; the operator is told why.
-                Err(error) => tracing::error!(%error, version, "the state file cannot be written"),
-            }
-        }
-        if closed {
-            return;
-        }
-    }
-}
-
-fn commit(database: &Database, ops: &[Op]) -> Result<(), redb::Error> {
+fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
         let mut objects = write.open_table(OBJECTS)?;
         let mut events = write.open_table(EVENTS)?;
         let mut facts = write.open_table(FACTS)?;
-        let mut version = 0;
         for op in ops {
             let key = write_key(&op.object.key);
+            let json = op.object.json.as_ref();
             match op.change {
-                Change::Added | Change::Modified => {
-                    objects.insert(key.as_str(), op.object.json.as_ref())?
-                }
+                Change::Added | Change::Modified => objects.insert(key.as_str(), json)?,
                 Change::Deleted => objects.remove(key.as_str())?,
             };
-            events.insert(
-                op.version,
-                (number_of(op.change), key.as_str(), op.object.json.as_ref()),
-            )?;
-            version = op.version;
+            events.insert(op.version, (number_of(op.change), key.as_str(), json))?;
         }
-        facts.insert("version", version)?;
-        let lost = version.saturating_sub(KEPT);
-        let before = facts.get("lost")?.map_or(0, |f| f.value());
-        if lost > before {
-            events.retain_in(before..=lost, |_, _| false)?;
-            facts.insert("lost", lost)?;
+        if let Some(last) = ops.last() {
+            facts.insert("version", last.version)?;
+        }
+        if let Some(spare) = spare {
+            events.retain_in(..=spare, |_, _| false)?;
+            facts.insert("lost", spare)?;
         }
     }
     write.commit()?;

@@ -11,6 +11,7 @@ mod durable;
 mod object;
 mod ring;
 mod watch;
+mod writer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -25,8 +26,9 @@ pub use self::object::{Key, Object, Owner, Prepared};
 pub use self::ring::{Change, Event, Expired};
 pub use self::watch::Watch;
 
-use self::durable::{Log, Op};
+use self::durable::{File, Loaded, Op};
 use self::ring::Ring;
+use self::writer::{Report, Writer};
 
 /// Why a write was not applied: the object is not what the writer took it for.
 #[derive(Clone, Debug)]
@@ -38,6 +40,13 @@ pub enum Conflict {
     /// To be changed, and changed by another meanwhile.
     Changed(Arc<Object>),
 }
+
+/// Writes are not made durable at present. They go on by themselves once the cause is gone.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the state file cannot be written: {0}; nothing stored is lost, and writes go on when it can be (is there room on the disk?)"
+)]
+pub struct Unwritable(Arc<str>);
 
 /// All objects of all kinds. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,7 +61,9 @@ struct Shared {
     durable: signal::Sender<u64>,
     /// The version up to which everything is ordered.
     ordered: signal::Sender<u64>,
-    log: Option<Mutex<Log>>,
+    /// Why nothing more becomes durable, while that is so.
+    failing: signal::Sender<Option<Unwritable>>,
+    log: Option<Mutex<Writer>>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +114,11 @@ impl Store {
 
     /// The store in `path`, made if it is not there. `fields` names the selectable fields of a resource.
     pub fn open(path: &Path, fields: &dyn Fn(&str) -> Vec<String>) -> Result<Self, Error> {
-        let (log, loaded) = Log::open(path, fields)?;
+        let (file, loaded) = File::open(path, fields)?;
+        Ok(Self::loaded(file, loaded))
+    }
+
+    fn loaded(file: File, loaded: Loaded) -> Self {
         let mut inner =
             Inner { version: loaded.version.max(1), start: loaded.lost, ..Inner::default() };
         for object in loaded.objects {
@@ -117,28 +132,27 @@ impl Store {
             resource.changed.send_replace(event.version);
             resource.ring.push(Arc::new(event));
         }
-        let store = Self::with(inner, Some(Mutex::new(log)));
-        store.start_writer();
-        Ok(store)
+        Self::with(inner, Some(file))
     }
 
-    fn with(inner: Inner, log: Option<Mutex<Log>>) -> Self {
-        let version = inner.version;
-        let shared = Shared {
-            inner: RwLock::new(inner),
-            durable: signal::Sender::new(version),
-            ordered: signal::Sender::new(version),
-            log,
-        };
-        Self { shared: Arc::new(shared) }
-    }
-
-    fn start_writer(&self) {
-        let Some(log) = &self.shared.log else { return };
-        let durable = self.shared.durable.clone();
-        log.lock().start(move |version| {
-            durable.send_replace(version);
+    fn with(inner: Inner, file: Option<File>) -> Self {
+        let durable = signal::Sender::new(inner.version);
+        let failing = signal::Sender::new(None);
+        let log = file.map(|file| {
+            let (durable, failing) = (durable.clone(), failing.clone());
+            let report = Report {
+                reached: Box::new(move |version| {
+                    durable.send_replace(version);
+                }),
+                failing: Box::new(move |why| {
+                    failing.send_replace(why.map(|why| Unwritable(why.into())));
+                }),
+            };
+            Mutex::new(Writer::start(file, report))
         });
+        let ordered = signal::Sender::new(inner.version);
+        let inner = RwLock::new(inner);
+        Self { shared: Arc::new(Shared { inner, durable, ordered, failing, log }) }
     }
 
     /// The newest version.
@@ -250,10 +264,31 @@ impl Store {
     }
 
     /// Waits until everything up to `version` would survive the end of the process.
-    pub async fn durable(&self, version: u64) {
+    pub async fn durable(&self, version: u64) -> Result<(), Unwritable> {
+        if *self.shared.durable.borrow() >= version {
+            return Ok(());
+        }
         let mut durable = self.shared.durable.subscribe();
-        // The sender lives as long as the store, so this ends only by reaching the version.
-        let _reached = durable.wait_for(|reached| *reached >= version).await;
+        let mut failing = self.shared.failing.subscribe();
+        loop {
+            if *durable.borrow_and_update() >= version {
+                return Ok(());
+            }
+            if let Some(why) = failing.borrow_and_update().clone() {
+                return Err(why);
+            }
+            // The senders live as long as the store.
+            tokio::select! {
+                _ = durable.changed() => {}
+                _ = failing.changed() => {}
+            }
+        }
+    }
+
+    /// Whether a write would become durable, as far as is known. In failure, callers from outside
+    /// are turned away before their write is ordered.
+    pub fn writable(&self) -> Result<(), Unwritable> {
+        self.shared.failing.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// The version up to which everything is durable.
@@ -290,6 +325,19 @@ impl Store {
         }
         events.sort_by_key(|event| event.version);
         Ok((events, inner.version))
+    }
+
+    /// The version up to which a watcher of `resource` that has seen everything up to `seen` has
+    /// missed nothing, though nothing may have happened to it.
+    fn quiet_until(&self, resource: &str, seen: u64, limit: u64) -> u64 {
+        let inner = self.shared.inner.read();
+        let until = inner.version.min(limit);
+        let news = inner.resources.get(resource).map(|r| r.ring.after(seen, 1));
+        match news {
+            Some(Ok(events)) if events.first().is_some_and(|e| e.version <= until) => seen,
+            Some(Err(_)) => seen,
+            Some(Ok(_)) | None => seen.max(until),
+        }
     }
 
     fn events_after(

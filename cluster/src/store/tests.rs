@@ -73,7 +73,7 @@ async fn everything_that_was_durable_is_there_after_a_restart_and_watches_go_on(
     let a2 = store.replace(map("a", 2), a.resource_version).unwrap();
     store.remove(map("b", 1), b.resource_version).unwrap();
     let last = store.version();
-    store.durable(last).await;
+    store.durable(last).await.unwrap();
     store.close();
     drop(store);
 
@@ -107,4 +107,110 @@ async fn outside_watchers_see_a_write_only_when_it_is_durable() {
     let events = watch.next_durable().await.unwrap();
     assert!(store.durable_version() >= events[0].version);
     store.close();
+}
+
+/// A disk that may be full.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    full: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Disk {
+    fn fill(&self, full: bool) {
+        self.full.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn room(&self) -> std::io::Result<()> {
+        let full = self.full.load(std::sync::atomic::Ordering::SeqCst);
+        if full { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn open(&self) -> (File, Loaded) {
+        let disk = self.clone();
+        let opener = move || redb::Database::builder().create_with_backend(disk.clone());
+        File::open_by(Box::new(opener), Path::new("disk"), &no_fields).unwrap()
+    }
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        Ok(self.bytes.lock().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        let offset = usize::try_from(offset).unwrap();
+        out.copy_from_slice(&self.bytes.lock()[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.room()?;
+        self.bytes.lock().resize(usize::try_from(len).unwrap(), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.room()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.room()?;
+        let offset = usize::try_from(offset).unwrap();
+        self.bytes.lock()[offset..offset + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_loses_nothing_once_there_is_room() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let a = store.create(map("a", 1)).unwrap();
+    store.durable(a.resource_version).await.unwrap();
+    disk.fill(true);
+    let b = store.create(map("b", 1)).unwrap();
+    let error = store.durable(b.resource_version).await.unwrap_err();
+    assert!(error.to_string().contains("state file cannot be written"), "{error}");
+    store.writable().unwrap_err();
+    store.durable(a.resource_version).await.unwrap();
+    disk.fill(false);
+    let mut failing = store.shared.failing.subscribe();
+    failing.wait_for(Option::is_none).await.unwrap();
+    store.durable(b.resource_version).await.unwrap();
+    store.close();
+    drop(store);
+    assert_eq!(disk.open().1.objects.len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_with_a_broken_page_is_never_taken_for_a_whole_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    let store = Store::open(&path, &no_fields).unwrap();
+    for n in 0..400 {
+        store.create(map(&format!("m{n}"), n)).unwrap();
+    }
+    store.durable(store.version()).await.unwrap();
+    store.close();
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let (page, mut refused) = (4096, 0);
+    for broken in 0..whole.len() / page {
+        let mut bytes = whole.clone();
+        bytes[broken * page..(broken + 1) * page].fill(0xa5);
+        let copy = dir.path().join("copy.redb");
+        std::fs::write(&copy, &bytes).unwrap();
+        // A page may have been free; then all objects are there. Otherwise the file is refused.
+        match Store::open(&copy, &no_fields) {
+            Ok(store) => assert_eq!(store.count("configmaps"), 400, "page {broken}"),
+            Err(error) => {
+                assert!(error.to_string().contains("damaged"), "page {broken}: {error}");
+                refused += 1;
+            }
+        }
+        std::fs::remove_file(&copy).unwrap();
+    }
+    assert!(refused > 0);
 }

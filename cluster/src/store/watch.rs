@@ -67,9 +67,12 @@ impl Watch {
         }
     }
 
-    /// The version up to which nothing of this resource is missing: for bookmarks.
+    /// The version up to which nothing of this resource is missing, for bookmarks; of what is
+    /// durable alone, or of all that is ordered.
     #[must_use]
-    pub fn position(&self) -> u64 {
+    pub fn position(&mut self, durable: bool) -> u64 {
+        let limit = if durable { *self.durable.borrow() } else { u64::MAX };
+        self.seen = self.store.quiet_until(&self.resource, self.seen, limit);
         self.seen
     }
 }
