@@ -94,8 +94,12 @@ pub async fn run(
 
     let (ready, settings_read) = oneshot::channel();
     let sources = vec![
-        settings.autoscaler.follow(AutoscalerConfig::NAME, AutoscalerConfig::from_data),
-        settings.deployment.follow(DeploymentConfig::NAME, DeploymentConfig::from_data),
+        settings
+            .autoscaler
+            .follow(AutoscalerConfig::NAME, |_, data| AutoscalerConfig::from_data(data)),
+        settings
+            .deployment
+            .follow(DeploymentConfig::NAME, |_, data| DeploymentConfig::from_data(data)),
     ];
     let (events, publish) = Events::new(client.clone(), "autoscaler", clock, shutdown.clone());
     let follow = rouse_kit::live::follow(

@@ -37,9 +37,11 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] fs::File)
 impl DataDir {
     /// The one that was named, else `ROUSE_DATA_DIR`, else the default under the user's data home.
     pub(crate) fn chosen(named: Option<&Path>) -> Result<Self> {
-        let from_env = || std::env::var_os("ROUSE_DATA_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let from_env =
+            || std::env::var_os("ROUSE_DATA_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(dir) = named.map(Path::to_path_buf).or_else(from_env) {
-            let dir = std::path::absolute(&dir).or_fail(|| format!("{} is no path", dir.display()))?;
+            let dir =
+                std::path::absolute(&dir).or_fail(|| format!("{} is no path", dir.display()))?;
             return Ok(Self(dir));
         }
         let home = std::env::var_os("XDG_DATA_HOME")
@@ -48,7 +50,10 @@ impl DataDir {
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
         match home {
             Some(home) => Ok(Self(home.join("rouse"))),
-            None => Err(Failure::usage("no data directory: HOME is not set").next("rouse --data-dir DIR …")),
+            None => {
+                Err(Failure::usage("no data directory: HOME is not set")
+                    .next("rouse --data-dir DIR …"))
+            }
         }
     }
 

@@ -38,8 +38,11 @@ impl Connection {
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(80);
-        let at = if host == "localhost" || host.ends_with(".localhost") { "127.0.0.1" } else { host };
-        let stream = TcpStream::connect((at, port)).await.or_fail(|| format!("cannot connect to {at}:{port}"))?;
+        let at =
+            if host == "localhost" || host.ends_with(".localhost") { "127.0.0.1" } else { host };
+        let stream = TcpStream::connect((at, port))
+            .await
+            .or_fail(|| format!("cannot connect to {at}:{port}"))?;
         stream.set_nodelay(true).or_fail(|| "cannot set up the connection".to_owned())?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -48,7 +51,13 @@ impl Connection {
         Ok(Self { sender, authority })
     }
 
-    pub(crate) async fn send(&mut self, method: Method, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Answer> {
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer> {
         let started = Instant::now();
         let mut request = Request::builder()
             .method(method)
@@ -59,8 +68,11 @@ impl Connection {
             .or_fail(|| format!("{path:?} is no path"))?;
         request.headers_mut().extend(headers.clone());
         self.sender.ready().await.or_fail(|| "the connection was closed".to_owned())?;
-        let response =
-            self.sender.send_request(request).await.or_fail(|| format!("no answer from {}", self.authority))?;
+        let response = self
+            .sender
+            .send_request(request)
+            .await
+            .or_fail(|| format!("no answer from {}", self.authority))?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.or_fail(|| "the answer broke off".to_owned())?.to_bytes();
         Ok(Answer { status: parts.status, headers: parts.headers, body, took: started.elapsed() })

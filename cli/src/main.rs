@@ -13,6 +13,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == platform::GUARD) {
+        rouse_node::runtime::guard::run(&words[2..]);
+        return ExitCode::SUCCESS;
+    }
     let cli = args::Cli::parse();
     let printer = printer::Printer::new(cli.global.output);
     match commands::run(cli, &printer) {

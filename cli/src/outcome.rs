@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_why_and_what_next() {
-        let failure = Failure::usage("port 7443 is taken").because("in use").next("rouse up --api-port 0");
+        let failure =
+            Failure::usage("port 7443 is taken").because("in use").next("rouse up --api-port 0");
         assert_eq!(
             failure.to_string(),
             "error: port 7443 is taken\n  why: in use\n  try: rouse up --api-port 0"

@@ -18,8 +18,14 @@ pub(crate) struct Printer {
 impl Printer {
     pub(crate) fn new(output: Output) -> Self {
         let stdout_is_terminal = std::io::stdout().is_terminal();
-        let colour = stdout_is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Self { output, stderr_is_terminal: std::io::stderr().is_terminal(), stdout_is_terminal, colour }
+        let colour =
+            stdout_is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Self {
+            output,
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            stdout_is_terminal,
+            colour,
+        }
     }
 
     /// Whether programs read the result.
@@ -137,8 +143,14 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = vec![vec!["a".to_owned(), "100%".to_owned()], vec!["longer".to_owned(), "5%".to_owned()]];
-        assert_eq!(table(&["NAME", "SHARE"], &rows), ["NAME     SHARE", "a        100%", "longer   5%"]);
+        let rows = vec![
+            vec!["a".to_owned(), "100%".to_owned()],
+            vec!["longer".to_owned(), "5%".to_owned()],
+        ];
+        assert_eq!(
+            table(&["NAME", "SHARE"], &rows),
+            ["NAME     SHARE", "a        100%", "longer   5%"]
+        );
     }
 
     #[test]

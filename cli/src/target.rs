@@ -37,18 +37,18 @@ impl Target {
     }
 
     async fn from_kubeconfig(kubeconfig: Kubeconfig, from: &str, global: &Global) -> Result<Self> {
-        let context = global
-            .context
-            .clone()
-            .or_else(|| kubeconfig.current_context.clone())
-            .ok_or_else(|| Failure::usage(format!("{from} has no current context")).next("--context NAME"))?;
+        let context =
+            global.context.clone().or_else(|| kubeconfig.current_context.clone()).ok_or_else(
+                || Failure::usage(format!("{from} has no current context")).next("--context NAME"),
+            )?;
         let data_dir = data_dir_of(&kubeconfig, &context);
         let options = KubeConfigOptions { context: Some(context.clone()), ..Default::default() };
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
             .or_fail(|| format!("cannot use context {context:?} of {from}"))?;
         config.connect_timeout = Some(Duration::from_secs(5));
-        let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let namespace =
+            global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).or_fail(|| format!("cannot use {from}"))?;
         Ok(Self { client, context, namespace, data_dir, server })
@@ -82,9 +82,9 @@ fn choose(global: &Global) -> Result<(Kubeconfig, String)> {
     if std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty()) && global.data_dir.is_none() {
         let config = Kubeconfig::from_env().or_fail(|| "cannot read the KUBECONFIG".to_owned())?;
         let name = std::env::var("KUBECONFIG").unwrap_or_default();
-        return config
-            .map(|config| (config, name.clone()))
-            .ok_or_else(|| Failure::usage(format!("KUBECONFIG names {name:?}, where there is no file")));
+        return config.map(|config| (config, name.clone())).ok_or_else(|| {
+            Failure::usage(format!("KUBECONFIG names {name:?}, where there is no file"))
+        });
     }
     let local = DataDir::chosen(global.data_dir.as_deref())?.kubeconfig();
     if local.exists() || global.data_dir.is_some() {
@@ -103,7 +103,8 @@ fn read(path: &Path) -> Result<(Kubeconfig, String)> {
         return Err(Failure::usage(format!("there is no kubeconfig at {shown}"))
             .next("rouse up, or name the right file with --kubeconfig"));
     }
-    let config = Kubeconfig::read_from(path).or_fail(|| format!("cannot read the kubeconfig {shown}"))?;
+    let config =
+        Kubeconfig::read_from(path).or_fail(|| format!("cannot read the kubeconfig {shown}"))?;
     Ok((config, shown))
 }
 
@@ -112,4 +113,11 @@ fn data_dir_of(config: &Kubeconfig, context: &str) -> Option<PathBuf> {
     let cluster = config.clusters.iter().find(|c| c.name == context.cluster)?.cluster.as_ref()?;
     let extension = cluster.extensions.as_ref()?.iter().find(|e| e.name == EXTENSION)?;
     extension.extension.get("path")?.as_str().map(PathBuf::from)
+}
+
+/// The data directory of the local cluster that a command would talk to, if it would.
+pub(crate) fn local_data_dir(global: &Global) -> Option<PathBuf> {
+    let (kubeconfig, _) = choose(global).ok()?;
+    let context = global.context.clone().or_else(|| kubeconfig.current_context.clone())?;
+    data_dir_of(&kubeconfig, &context)
 }

@@ -126,3 +126,48 @@ async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
     shutdown.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn hooks_change_and_refuse_what_is_written() {
+    use kube::core::admission::AdmissionResponse;
+    use rouse_cluster::admission::{Hook, Phase, Rule};
+
+    let cluster = cluster();
+    let rule = || Rule {
+        group: String::new(),
+        resources: vec!["configmaps".to_owned()],
+        operations: vec!["CREATE".to_owned()],
+    };
+    let mutate = Hook {
+        name: "mutate.test".to_owned(),
+        phase: Phase::Mutating,
+        rules: vec![rule()],
+        review: std::sync::Arc::new(|request| {
+            let patch = serde_json::from_value(
+                json!([{ "op": "add", "path": "/data/added", "value": "yes" }]),
+            )
+            .unwrap();
+            AdmissionResponse::from(request).with_patch(patch).unwrap()
+        }),
+    };
+    let validate = Hook {
+        name: "validate.test".to_owned(),
+        phase: Phase::Validating,
+        rules: vec![rule()],
+        review: std::sync::Arc::new(|request| {
+            let bad = request.object.as_ref().is_some_and(|o| o.data["data"]["k"] == "bad");
+            let response = AdmissionResponse::from(request);
+            if bad { response.deny("no bad things") } else { response }
+        }),
+    };
+    cluster.set_hooks(vec![mutate, validate]);
+    let api: Api<ConfigMap> = Api::default_namespaced(cluster.client("system:test"));
+    let made = api.create(&PostParams::default(), &map("a", "1")).await.unwrap();
+    assert_eq!(made.data.unwrap()["added"], "yes");
+    let refused =
+        api.create(&PostParams::default(), &map("b", "bad")).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("admission webhook \"validate.test\" denied the request: no bad things"),
+        "{refused}"
+    );
+}

@@ -22,11 +22,13 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     let body = args.data.as_deref().map(read_data).transpose()?;
     let headers = headers(&args.header, body.as_deref())?;
     let method = if body.is_some() { Method::POST } else { Method::GET };
-    let path = if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
+    let path =
+        if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
     let mut connection = Connection::open(&url).await.map_err(|failure| {
         failure.because(format!("the service says it answers at {url}")).next("rouse status")
     })?;
-    let answer = connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
+    let answer =
+        connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
     print(&answer, printer);
     if answer.status.is_client_error() || answer.status.is_server_error() {
         return Err(Failure::new(format!("{} answered {}", args.name, answer.status)));
@@ -42,11 +44,16 @@ fn url_of(service: &rouse_api::Service, tag: Option<&str>) -> Result<String> {
         Some(tag) => {
             let tagged = status.traffic.into_iter().find(|t| t.tag.as_deref() == Some(tag));
             tagged
-                .ok_or_else(|| Failure::new(format!("{name} has no tag {tag:?}")).next(format!("rouse describe {name}")))?
+                .ok_or_else(|| {
+                    Failure::new(format!("{name} has no tag {tag:?}"))
+                        .next(format!("rouse describe {name}"))
+                })?
                 .url
         }
     };
-    url.ok_or_else(|| Failure::not_ready(format!("{name} has no URL yet")).next(format!("rouse describe {name}")))
+    url.ok_or_else(|| {
+        Failure::not_ready(format!("{name} has no URL yet")).next(format!("rouse describe {name}"))
+    })
 }
 
 fn read_data(data: &str) -> Result<Vec<u8>> {
@@ -80,7 +87,8 @@ fn print(answer: &Answer, printer: &Printer) {
     let revision = answer.headers.get(REVISION_HEADER).and_then(|v| v.to_str().ok());
     if printer.json() {
         let text = String::from_utf8_lossy(&answer.body);
-        let body = serde_json::from_slice(&answer.body).unwrap_or_else(|_| serde_json::Value::from(text));
+        let body =
+            serde_json::from_slice(&answer.body).unwrap_or_else(|_| serde_json::Value::from(text));
         printer.document(&serde_json::json!({
             "status": answer.status.as_u16(), "revision": revision,
             "milliseconds": answer.took.as_secs_f64() * 1000.0, "body": body
@@ -92,7 +100,11 @@ fn print(answer: &Answer, printer: &Printer) {
         printer.line("");
     }
     let from = revision.map_or_else(String::new, |r| format!(" from {r}"));
-    printer.progress(format!("{}{from} in {:.1} ms", answer.status, answer.took.as_secs_f64() * 1000.0));
+    printer.progress(format!(
+        "{}{from} in {:.1} ms",
+        answer.status,
+        answer.took.as_secs_f64() * 1000.0
+    ));
 }
 
 #[cfg(test)]

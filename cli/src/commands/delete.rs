@@ -17,7 +17,9 @@ pub(crate) async fn run(args: Delete, global: &Global, printer: &Printer) -> Res
     for name in args.names {
         match api.delete(&name, &DeleteParams::background()).await {
             Ok(_) => deleted.push(name),
-            Err(kube::Error::Api(status)) if status.code == 404 => return Err(missing(&target, &name)),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return Err(missing(&target, &name));
+            }
             Err(error) => return Err(unavailable(&error, &format!("delete service {name:?}"))),
         }
     }

@@ -25,11 +25,16 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         .await
         .map_err(|e| unavailable(&e, &format!("read service {:?}", args.name)))?;
     if existing.is_none() && args.image.is_none() && args.source.is_none() {
-        return Err(Failure::usage(format!("service {:?} does not exist yet: it needs an image", args.name))
-            .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
+        return Err(Failure::usage(format!(
+            "service {:?} does not exist yet: it needs an image",
+            args.name
+        ))
+        .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
     let image = match &args.source {
-        Some(source) => Some({ let _ = source; unimplemented!() }),
+        Some(source) => {
+            Some(super::build::for_deploy(source, &args.name, &target, global, printer).await?)
+        }
         None => args.image.clone(),
     };
     let created = existing.is_none();
@@ -38,7 +43,11 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         return print_plan(&wanted, printer);
     }
     let sent = send(&api, wanted, created, &args.name).await?;
-    printer.progress(format!("service {} {}", args.name, if created { "created" } else { "changed" }));
+    printer.progress(format!(
+        "service {} {}",
+        args.name,
+        if created { "created" } else { "changed" }
+    ));
     if args.no_wait {
         return print_result(&sent_typed(&sent)?, started, printer);
     }
@@ -53,16 +62,29 @@ fn services(target: &Target) -> Api<DynamicObject> {
     Api::namespaced_with(target.client.clone(), &target.namespace, &kind)
 }
 
-async fn send(api: &Api<DynamicObject>, wanted: Value, created: bool, name: &str) -> Result<DynamicObject> {
-    let object: DynamicObject =
-        serde_json::from_value(wanted).or_fail(|| "the service cannot be written as an object".to_owned())?;
+async fn send(
+    api: &Api<DynamicObject>,
+    wanted: Value,
+    created: bool,
+    name: &str,
+) -> Result<DynamicObject> {
+    let object: DynamicObject = serde_json::from_value(wanted)
+        .or_fail(|| "the service cannot be written as an object".to_owned())?;
     let params = PostParams::default();
-    let sent = if created { api.create(&params, &object).await } else { api.replace(name, &params, &object).await };
+    let sent = if created {
+        api.create(&params, &object).await
+    } else {
+        api.replace(name, &params, &object).await
+    };
     sent.map_err(|error| match error {
         kube::Error::Api(status) if status.code == 409 && !created => {
-            Failure::new(format!("service {name:?} was changed by somebody else meanwhile")).next("run the command again")
+            Failure::new(format!("service {name:?} was changed by somebody else meanwhile"))
+                .next("run the command again")
         }
-        error => unavailable(&error, &format!("{} service {name:?}", if created { "create" } else { "change" })),
+        error => unavailable(
+            &error,
+            &format!("{} service {name:?}", if created { "create" } else { "change" }),
+        ),
     })
 }
 
@@ -75,7 +97,8 @@ fn print_plan(wanted: &Value, printer: &Printer) -> Result {
     if printer.json() {
         printer.document(wanted);
     } else {
-        let text = serde_yaml::to_string(wanted).or_fail(|| "cannot write the service as YAML".to_owned())?;
+        let text = serde_yaml::to_string(wanted)
+            .or_fail(|| "cannot write the service as YAML".to_owned())?;
         printer.line(text.trim_end());
     }
     Ok(())
@@ -89,7 +112,11 @@ fn print_result(service: &Service, started: Instant, printer: &Printer) -> Resul
     let status = service.status.clone().unwrap_or_default();
     let (ready, _) = ready_text(&status.conditions);
     if ready == "True" {
-        printer.progress(format!("{} is ready after {:.1} s", name_of(service), started.elapsed().as_secs_f64()));
+        printer.progress(format!(
+            "{} is ready after {:.1} s",
+            name_of(service),
+            started.elapsed().as_secs_f64()
+        ));
     }
     if !status.traffic.is_empty() {
         printer.progress(format!("traffic: {}", traffic_text(&status.traffic)));

@@ -25,7 +25,14 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
     let conditions: Vec<Vec<String>> = status
         .conditions
         .iter()
-        .map(|c| vec![c.type_.clone(), status_text(c.status).to_owned(), c.reason.clone(), c.message.clone()])
+        .map(|c| {
+            vec![
+                c.type_.clone(),
+                status_text(c.status).to_owned(),
+                c.reason.clone(),
+                c.message.clone(),
+            ]
+        })
         .collect();
     printer.table(&["CONDITION", "STATUS", "REASON", "MESSAGE"], &conditions);
     Ok(())
@@ -42,7 +49,8 @@ fn print_head(service: &Service, printer: &Printer) {
         print_urls(url, printer);
     }
     for target in status.traffic.iter().filter(|t| t.tag.is_some()) {
-        let (tag, url) = (target.tag.as_deref().unwrap_or_default(), target.url.as_deref().unwrap_or_default());
+        let (tag, url) =
+            (target.tag.as_deref().unwrap_or_default(), target.url.as_deref().unwrap_or_default());
         printer.line(format!("Tag {tag}:  {url}"));
     }
 }

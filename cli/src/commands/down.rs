@@ -13,8 +13,18 @@ use crate::printer::Printer;
 /// Longer than pods get to end in.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
-const OURS: [&str; 10] =
-    ["state.redb", "kubeconfig", "pki", "images", "logs", "pods", "demo", "up.json", "up.log", "lock"];
+const OURS: [&str; 10] = [
+    "state.redb",
+    "kubeconfig",
+    "pki",
+    "images",
+    "logs",
+    "pods",
+    "demo",
+    "up.json",
+    "up.log",
+    "lock",
+];
 
 pub(crate) async fn run(args: &Down, global: &Global, printer: &Printer) -> Result {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;

@@ -9,10 +9,13 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     let kubeconfig = dir.kubeconfig();
     if !kubeconfig.exists() {
-        return Err(Failure::new(format!("there is no kubeconfig in {}", dir.path().display())).next("rouse up"));
+        return Err(Failure::new(format!("there is no kubeconfig in {}", dir.path().display()))
+            .next("rouse up"));
     }
     if printer.json() {
-        printer.document(&serde_json::json!({ "KUBECONFIG": kubeconfig, "ROUSE_DATA_DIR": dir.path() }));
+        printer.document(
+            &serde_json::json!({ "KUBECONFIG": kubeconfig, "ROUSE_DATA_DIR": dir.path() }),
+        );
         return Ok(());
     }
     printer.line(export("KUBECONFIG", &kubeconfig.display().to_string()));
@@ -23,7 +26,11 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
 /// One `export`, quoted for any POSIX shell.
 pub(crate) fn export(name: &str, value: &str) -> String {
     let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@".contains(c));
-    if plain { format!("export {name}={value}") } else { format!("export {name}='{}'", value.replace('\'', r"'\''")) }
+    if plain {
+        format!("export {name}={value}")
+    } else {
+        format!("export {name}='{}'", value.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

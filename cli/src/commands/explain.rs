@@ -41,7 +41,9 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
             printer.line("  no change of scale yet");
             continue;
         }
-        for line in crate::printer::table(&["  AGO", "SCALE", "REASON", "WHY"], &rows(&one.decisions)) {
+        for line in
+            crate::printer::table(&["  AGO", "SCALE", "REASON", "WHY"], &rows(&one.decisions))
+        {
             printer.line(line);
         }
     }
@@ -51,7 +53,8 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
 async fn explained(target: &Target, service: &str) -> Result<Vec<Explained>> {
     let api: Api<PodAutoscaler> = Api::namespaced(target.client.clone(), &target.namespace);
     let of_service = ListParams::default().labels(&format!("{}={service}", keys::SERVICE));
-    let scalers = api.list(&of_service).await.map_err(|e| unavailable(&e, "list pod autoscalers"))?;
+    let scalers =
+        api.list(&of_service).await.map_err(|e| unavailable(&e, "list pod autoscalers"))?;
     let order: Vec<(String, i64)> = revisions(target, service)
         .await?
         .iter()
@@ -59,7 +62,9 @@ async fn explained(target: &Target, service: &str) -> Result<Vec<Explained>> {
         .collect();
     let mut explained: Vec<Explained> = scalers.items.into_iter().map(explain).collect();
     explained.sort_by_key(|e| {
-        std::cmp::Reverse(order.iter().find(|(name, _)| *name == e.revision).map(|(_, generation)| *generation))
+        std::cmp::Reverse(
+            order.iter().find(|(name, _)| *name == e.revision).map(|(_, generation)| *generation),
+        )
     });
     Ok(explained)
 }

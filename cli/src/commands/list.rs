@@ -16,7 +16,8 @@ pub(crate) async fn run(args: &List, global: &Global, printer: &Printer) -> Resu
     } else {
         Api::namespaced(target.client.clone(), &target.namespace)
     };
-    let list = api.list(&ListParams::default()).await.map_err(|e| unavailable(&e, "list services"))?;
+    let list =
+        api.list(&ListParams::default()).await.map_err(|e| unavailable(&e, "list services"))?;
     if printer.json() {
         printer.document(&list.items);
         return Ok(());
@@ -44,7 +45,10 @@ fn row(service: &Service, namespaced: bool) -> Vec<String> {
     let mut row = vec![
         name_of(service).to_owned(),
         status.url.unwrap_or_default(),
-        status.latest_ready_revision_name.or(status.latest_created_revision_name).unwrap_or_default(),
+        status
+            .latest_ready_revision_name
+            .or(status.latest_created_revision_name)
+            .unwrap_or_default(),
         ready,
         age_of(service),
         reason,

@@ -33,13 +33,18 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
 
 async fn one(api: &Api<Pod>, pod: &str, prefix: String, args: &Logs, printer: &Printer) -> Result {
     let params = LogParams { follow: args.follow, tail_lines: args.tail, ..LogParams::default() };
-    let stream = api.log_stream(pod, &params).await.map_err(|e| refused(&e, &format!("read the log of pod {pod}")))?;
+    let stream = api
+        .log_stream(pod, &params)
+        .await
+        .map_err(|e| refused(&e, &format!("read the log of pod {pod}")))?;
     let mut lines = stream.lines();
     loop {
         match lines.try_next().await {
             Ok(Some(line)) => printer.line(format!("{prefix}{line}")),
             Ok(None) => return Ok(()),
-            Err(error) => return Err(Failure::new(format!("the log of pod {pod} broke off")).because(error)),
+            Err(error) => {
+                return Err(Failure::new(format!("the log of pod {pod} broke off")).because(error));
+            }
         }
     }
 }
@@ -52,7 +57,9 @@ fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Result {
     };
     let Some(dir) = &target.data_dir else { return Err(nothing()) };
     let prefix = args.revision.clone().unwrap_or_else(|| args.name.clone());
-    let Some(file) = last_log(&dir.join("logs"), &target.namespace, &prefix) else { return Err(nothing()) };
+    let Some(file) = last_log(&dir.join("logs"), &target.namespace, &prefix) else {
+        return Err(nothing());
+    };
     let text = std::fs::read_to_string(&file)
         .map_err(|e| Failure::new(format!("cannot read {}", file.display())).because(e))?;
     printer.progress(format!("at zero; from the last pod, {}", file.display()));

@@ -1,13 +1,16 @@
 //! One verb a file. Each takes its arguments and the printer, and gives back how it ended.
 
+mod build;
 mod call;
 mod completions;
 mod delete;
-mod down;
 mod deploy;
 mod describe;
-mod env;
+mod doctor;
+mod down;
+pub(crate) mod env;
 mod explain;
+mod images;
 mod list;
 mod logs;
 mod revisions;
@@ -28,6 +31,8 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result {
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Status => status::run(&global, printer),
         Command::Env => env::run(&global, printer),
+        Command::Up(args) => crate::platform::up(&args, &global, printer),
+        Command::Digits(args) => block_on(digits(args)),
         other => block_on(remote(other, &global, printer)),
     }
 }
@@ -43,10 +48,17 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Describe(args) => describe::run(&args, global, printer).await,
         Command::Revisions(args) => revisions::run(&args, global, printer).await,
         Command::Logs(args) => logs::run(args, global, printer).await,
+        Command::Build(args) => build::run(args, global, printer).await,
+        Command::Images => images::run(global, printer),
+        Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
         _ => Ok(()),
     }
+}
+
+async fn digits(args: crate::args::DigitsServe) -> Result {
+    rouse_digits::run(&args.model).await.or_fail(|| "the model server ended".to_owned())
 }
 
 /// A user's command needs one thread.

@@ -35,7 +35,8 @@ fn row(revision: &Revision, traffic: &[TrafficTarget]) -> Vec<String> {
     let tags: Vec<_> = mine().filter_map(|t| t.tag.as_deref()).collect();
     let status = revision.status.clone().unwrap_or_default();
     let (ready, reason) = ready_text(&status.conditions);
-    let image = revision.spec.pod.containers.first().and_then(|c| c.image.clone()).unwrap_or_default();
+    let image =
+        revision.spec.pod.containers.first().and_then(|c| c.image.clone()).unwrap_or_default();
     vec![
         name.to_owned(),
         if percent == 0 { String::new() } else { format!("{percent}%") },

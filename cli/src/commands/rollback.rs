@@ -24,7 +24,8 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
 
 /// The newest ready revision that is older than the one with the largest share.
 fn previous<'a>(serving: &[TrafficTarget], newest_first: &'a [Revision]) -> Option<&'a str> {
-    let largest = serving.iter().max_by_key(|t| t.percent.unwrap_or(0))?.revision_name.as_deref()?;
+    let largest =
+        serving.iter().max_by_key(|t| t.percent.unwrap_or(0))?.revision_name.as_deref()?;
     let position = newest_first.iter().position(|r| name_of(r) == largest)?;
     newest_first[position + 1..].iter().find(|r| is_ready(r)).map(name_of)
 }
@@ -64,11 +65,17 @@ mod tests {
     #[test]
     fn revisions_that_never_worked_are_passed_over() {
         let revisions = [revision("c", "True"), revision("b", "False"), revision("a", "True")];
-        let serving =
-            [TrafficTarget { revision_name: Some("c".into()), percent: Some(100), ..Default::default() }];
+        let serving = [TrafficTarget {
+            revision_name: Some("c".into()),
+            percent: Some(100),
+            ..Default::default()
+        }];
         assert_eq!(previous(&serving, &revisions), Some("a"));
-        let serving =
-            [TrafficTarget { revision_name: Some("a".into()), percent: Some(100), ..Default::default() }];
+        let serving = [TrafficTarget {
+            revision_name: Some("a".into()),
+            percent: Some(100),
+            ..Default::default()
+        }];
         assert_eq!(previous(&serving, &revisions), None);
     }
 }

@@ -39,12 +39,14 @@ pub(crate) async fn revisions(target: &Target, service: &str) -> Result<Vec<Revi
     let of_service = ListParams::default().labels(&format!("{}={service}", keys::SERVICE));
     let list = api.list(&of_service).await.map_err(|e| unavailable(&e, "list revisions"))?;
     let mut revisions = list.items;
-    revisions.sort_by_key(|r| std::cmp::Reverse((generation(r), r.metadata.creation_timestamp.clone())));
+    revisions
+        .sort_by_key(|r| std::cmp::Reverse((generation(r), r.metadata.creation_timestamp.clone())));
     Ok(revisions)
 }
 
 pub(crate) fn generation(revision: &Revision) -> i64 {
-    let label = revision.metadata.labels.as_ref().and_then(|l| l.get(keys::CONFIGURATION_GENERATION));
+    let label =
+        revision.metadata.labels.as_ref().and_then(|l| l.get(keys::CONFIGURATION_GENERATION));
     label.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
@@ -69,7 +71,8 @@ pub(crate) fn ready_text(conditions: &[Condition]) -> (String, String) {
     let Some(ready) = condition(conditions, "Ready") else {
         return ("Unknown".to_owned(), String::new());
     };
-    let why = if ready.status == ConditionStatus::True { String::new() } else { ready.reason.clone() };
+    let why =
+        if ready.status == ConditionStatus::True { String::new() } else { ready.reason.clone() };
     (status_text(ready.status).to_owned(), why)
 }
 

@@ -11,7 +11,9 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
         if printer.json() {
             printer.document(&serde_json::json!({ "running": false, "dataDir": dir.path() }));
         }
-        return Err(Failure::new(format!("nothing runs in {}", dir.path().display())).next("rouse up"));
+        return Err(
+            Failure::new(format!("nothing runs in {}", dir.path().display())).next("rouse up")
+        );
     };
     if printer.json() {
         let mut document = serde_json::to_value(&up).unwrap_or_default();
@@ -26,7 +28,11 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
     printer.line(format!("runtime     {} ({})", up.runtime, up.runtime_because));
     printer.line(format!(
         "state       {}",
-        if up.ephemeral { "in memory".to_owned() } else { dir.join("state.redb").display().to_string() }
+        if up.ephemeral {
+            "in memory".to_owned()
+        } else {
+            dir.join("state.redb").display().to_string()
+        }
     ));
     printer.line(format!("kubeconfig  {}", up.kubeconfig.display()));
     Ok(())

@@ -24,9 +24,15 @@ const LOG_LINES: i64 = 10;
 enum Verdict {
     Ready,
     /// The revision failed: waiting longer changes nothing.
-    Failed { reason: String, message: String },
+    Failed {
+        reason: String,
+        message: String,
+    },
     /// Not ready for another reason, which may pass.
-    Unsettled { reason: String, message: String },
+    Unsettled {
+        reason: String,
+        message: String,
+    },
     Waiting(String),
 }
 
@@ -45,9 +51,15 @@ fn verdict(service: &Service) -> Verdict {
             let failed = configurations.filter(|c| c.status == ConditionStatus::False);
             let why = failed.unwrap_or(ready);
             let (reason, message) = (why.reason.clone(), why.message.clone());
-            if failed.is_some() { Verdict::Failed { reason, message } } else { Verdict::Unsettled { reason, message } }
+            if failed.is_some() {
+                Verdict::Failed { reason, message }
+            } else {
+                Verdict::Unsettled { reason, message }
+            }
         }
-        ConditionStatus::Unknown if configurations.is_none_or(|c| c.status != ConditionStatus::True) => {
+        ConditionStatus::Unknown
+            if configurations.is_none_or(|c| c.status != ConditionStatus::True) =>
+        {
             let revision = status.latest_created_revision_name.unwrap_or_default();
             Verdict::Waiting(format!("starting revision {revision}"))
         }
@@ -70,28 +82,38 @@ pub(crate) async fn until_ready(
     let mut unsettled: Option<(Instant, String, String)> = None;
     loop {
         let left = limit.saturating_sub(started.elapsed());
-        let wake = unsettled.as_ref().map_or(left, |(since, ..)| left.min(SETTLE.saturating_sub(since.elapsed())));
+        let wake = unsettled
+            .as_ref()
+            .map_or(left, |(since, ..)| left.min(SETTLE.saturating_sub(since.elapsed())));
         let service = match tokio::time::timeout(wake, stream.try_next()).await {
             Ok(Ok(Some(service))) => service,
             Ok(Ok(None)) => return Err(Failure::new("the watch of the service ended")),
-            Ok(Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error))) => {
+            Ok(Err(
+                watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error),
+            )) => {
                 return Err(unavailable(&error, "watch the service"));
             }
             Ok(Err(_)) => continue,
             Err(_) if started.elapsed() >= limit => {
                 let why = if said.is_empty() { "nothing was heard of it".to_owned() } else { said };
-                return Err(Failure::not_ready(format!("{name} was not ready within {} s", limit.as_secs()))
-                    .because(why)
-                    .next(format!("rouse describe {name} -n {}", target.namespace)));
+                return Err(Failure::not_ready(format!(
+                    "{name} was not ready within {} s",
+                    limit.as_secs()
+                ))
+                .because(why)
+                .next(format!("rouse describe {name} -n {}", target.namespace)));
             }
             Err(_) => {
-                let (_, reason, message) = unsettled.take().expect("only an unsettled wait ends before the limit");
+                let (_, reason, message) =
+                    unsettled.take().expect("only an unsettled wait ends before the limit");
                 return Err(failed(target, name, &reason, &message).await);
             }
         };
         match verdict(&service) {
             Verdict::Ready => return Ok(service),
-            Verdict::Failed { reason, message } => return Err(failed(target, name, &reason, &message).await),
+            Verdict::Failed { reason, message } => {
+                return Err(failed(target, name, &reason, &message).await);
+            }
             Verdict::Unsettled { reason, message } => {
                 let since = unsettled.as_ref().map_or_else(Instant::now, |(since, ..)| *since);
                 unsettled = Some((since, reason, message));
@@ -99,7 +121,8 @@ pub(crate) async fn until_ready(
             Verdict::Waiting(what) => {
                 unsettled = None;
                 if what != said {
-                    printer.progress(format!("  {:>5.1} s  {what}", started.elapsed().as_secs_f64()));
+                    printer
+                        .progress(format!("  {:>5.1} s  {what}", started.elapsed().as_secs_f64()));
                     said = what;
                 }
             }
@@ -131,7 +154,10 @@ async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Fai
     } else {
         failure.because(format!("{} still serves", serving.join(", ")))
     };
-    failure.next(format!("rouse describe {name} -n {ns}; rouse logs {name} -n {ns}", ns = target.namespace))
+    failure.next(format!(
+        "rouse describe {name} -n {ns}; rouse logs {name} -n {ns}",
+        ns = target.namespace
+    ))
 }
 
 async fn last_lines(target: &Target, revision: &str) -> Vec<String> {
@@ -139,9 +165,12 @@ async fn last_lines(target: &Target, revision: &str) -> Vec<String> {
     let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
     for pod in &pods {
         for previous in [false, true] {
-            let params = LogParams { tail_lines: Some(LOG_LINES), previous, ..LogParams::default() };
+            let params =
+                LogParams { tail_lines: Some(LOG_LINES), previous, ..LogParams::default() };
             match api.logs(name_of(pod), &params).await {
-                Ok(text) if !text.trim().is_empty() => return text.lines().map(str::to_owned).collect(),
+                Ok(text) if !text.trim().is_empty() => {
+                    return text.lines().map(str::to_owned).collect();
+                }
                 _ => {}
             }
         }
@@ -179,7 +208,10 @@ mod tests {
                    { "type": "Ready", "status": "False", "reason": "RevisionFailed" }]),
         );
         assert!(matches!(verdict(&failed), Verdict::Failed { .. }));
-        let route = service(2, json!([{ "type": "Ready", "status": "False", "reason": "RevisionMissing" }]));
+        let route = service(
+            2,
+            json!([{ "type": "Ready", "status": "False", "reason": "RevisionMissing" }]),
+        );
         assert!(matches!(verdict(&route), Verdict::Unsettled { .. }));
     }
 }

@@ -1,5 +1,131 @@
 //! `rouse up`: the embedded Kubernetes and all components in one process.
+//!
+//! What differs from a real cluster is only what is plugged in here: in-process clients, a channel
+//! for load reports, the resolver of pod addresses, the local image store.
 
+mod compose;
+mod detach;
+mod gateway;
 pub(crate) mod kubeconfig;
 pub(crate) mod pki;
+mod plugs;
 pub(crate) mod ports;
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::compose::Platform;
+use crate::args::{Global, Up};
+use crate::commands::env::export;
+use crate::datadir::{DataDir, UpInfo, json, process_started, write_whole};
+use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+
+pub(crate) use self::compose::GUARD;
+pub(crate) use self::detach::start as start_detached;
+
+/// Threads of the control plane; the data plane has its own.
+const CONTROL_THREADS: usize = 2;
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
+    let dir = DataDir::chosen(global.data_dir.as_deref())?;
+    if args.detach {
+        let up = detach::start(args, &dir, printer)?;
+        announce(&up, &[], printer);
+        return Ok(());
+    }
+    detach::leave_the_terminal();
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    rouse_kit::telemetry::init(&filter, false);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .or_fail(|| "cannot start the runtime".to_owned())?;
+    runtime.block_on(foreground(args, &dir, printer))
+}
+
+async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
+    dir.create()?;
+    let lock = dir.lock()?;
+    dir.remove_up();
+    let mut terminate =
+        signal(SignalKind::terminate()).or_fail(|| "cannot listen for signals".to_owned())?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
+    let (platform, notes) = Platform::start(args, dir).await?;
+    let up = info(&platform, args, dir);
+    dir.write_up(&up)?;
+    if let Some(file) = &args.ready_file {
+        write_ready(file, &up)?;
+    }
+    announce(&up, &notes, printer);
+    tokio::select! {
+        biased;
+        // A first signal of either kind is enough.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    printer.progress("draining …");
+    dir.remove_up();
+    platform.stop().await;
+    drop(lock);
+    Ok(())
+}
+
+fn info(platform: &Platform, args: &Up, dir: &DataDir) -> UpInfo {
+    let pid = std::process::id();
+    UpInfo {
+        pid,
+        started: process_started(pid).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: platform.api_url.clone(),
+        http: platform.http_url.clone(),
+        kubeconfig: dir.kubeconfig(),
+        runtime: platform.runtime.to_owned(),
+        runtime_because: platform.runtime_because.clone(),
+        ephemeral: args.ephemeral,
+        since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}
+
+fn write_ready(file: &Path, up: &UpInfo) -> Result {
+    let ready = serde_json::json!({ "api": up.api, "http": up.http, "kubeconfig": up.kubeconfig });
+    write_whole(file, &json(&ready), 0o644)
+}
+
+fn announce(up: &UpInfo, notes: &[String], printer: &Printer) {
+    if printer.json() {
+        printer.document(up);
+        return;
+    }
+    for note in notes {
+        printer.line(note);
+    }
+    printer.line(format!("API      {}", up.api));
+    printer.line(format!(
+        "gateway  {}  (services answer at http://NAME.NAMESPACE.localhost:PORT)",
+        up.http
+    ));
+    printer.line(format!("pods     {}: {}", up.runtime, up.runtime_because));
+    printer.line("");
+    printer.line(export("KUBECONFIG", &up.kubeconfig.display().to_string()));
+}
+
+/// A failure to open the state, with what to do about it.
+fn cannot_open(dir: &DataDir, error: &rouse_cluster::OpenError) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        failure = failure.because(cause);
+        source = cause.source();
+    }
+    let state = dir.join("state.redb");
+    failure.because("nothing in it was changed").next(format!(
+        "mv {state} {state}.damaged, and start with an empty state; or rouse up --data-dir DIR",
+        state = state.display()
+    ))
+}

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -29,13 +30,18 @@ impl Pki {
     /// Reads `dir`, or makes what is not there.
     pub(crate) fn load_or_make(dir: &Path, addresses: &[IpAddr]) -> Result<Self> {
         fs::create_dir_all(dir).or_fail(|| format!("cannot make {}", dir.display()))?;
-        let key_pem = kept(&dir.join("ca.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
-        let key = KeyPair::from_pem(&key_pem).or_fail(|| format!("{} is damaged", dir.join("ca.key").display()))?;
+        let key_pem =
+            kept(&dir.join("ca.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let key = KeyPair::from_pem(&key_pem)
+            .or_fail(|| format!("{} is damaged", dir.join("ca.key").display()))?;
         let authority_pem =
             kept(&dir.join("ca.crt"), 0o644, || Ok(authority().self_signed(&key)?.pem()))?;
         let token = kept(&dir.join("token"), 0o600, random_token)?.trim().to_owned();
         let issuer = Issuer::new(authority(), key);
-        let server = Arc::new(server_config(&issuer, addresses).or_fail(|| "cannot make the API's certificate".to_owned())?);
+        let server = Arc::new(
+            server_config(&issuer, addresses)
+                .or_fail(|| "cannot make the API's certificate".to_owned())?,
+        );
         Ok(Self { authority_pem, server, token })
     }
 }
@@ -66,7 +72,10 @@ fn authority() -> CertificateParams {
     params
 }
 
-fn server_config(issuer: &Issuer<'_, KeyPair>, addresses: &[IpAddr]) -> anyhow::Result<rustls::ServerConfig> {
+fn server_config(
+    issuer: &Issuer<'_, KeyPair>,
+    addresses: &[IpAddr],
+) -> anyhow::Result<rustls::ServerConfig> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.extend(addresses.iter().map(ToString::to_string));
     let mut params = CertificateParams::new(names)?;

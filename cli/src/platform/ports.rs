@@ -26,18 +26,24 @@ impl Bound {
 /// Binds `asked`, or else the first free port from `default` on.
 pub(crate) fn bind(ip: IpAddr, asked: Option<u16>, default: u16, flag: &str) -> Result<Bound> {
     if let Some(port) = asked {
-        let listener = TcpListener::bind((ip, port)).map_err(|error| cannot(ip, port, &error, flag))?;
+        let listener =
+            TcpListener::bind((ip, port)).map_err(|error| cannot(ip, port, &error, flag))?;
         return Ok(Bound { listener, moved_from: None });
     }
     for port in default..default + TRIES {
         match TcpListener::bind((ip, port)) {
-            Ok(listener) => return Ok(Bound { listener, moved_from: (port != default).then_some(default) }),
+            Ok(listener) => {
+                return Ok(Bound { listener, moved_from: (port != default).then_some(default) });
+            }
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             Err(error) => return Err(cannot(ip, port, &error, flag)),
         }
     }
-    Err(Failure::new(format!("the ports {default} to {} of {ip} are all taken", default + TRIES - 1))
-        .next(format!("rouse up {flag} 0, which picks any free one")))
+    Err(Failure::new(format!(
+        "the ports {default} to {} of {ip} are all taken",
+        default + TRIES - 1
+    ))
+    .next(format!("rouse up {flag} 0, which picks any free one")))
 }
 
 fn cannot(ip: IpAddr, port: u16, error: &std::io::Error, flag: &str) -> Failure {

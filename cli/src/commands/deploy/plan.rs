@@ -18,7 +18,8 @@ pub(super) fn service(
     now: Timestamp,
 ) -> Result<Value> {
     let mut service = match existing {
-        Some(object) => serde_json::to_value(object).map_err(|e| Failure::new("cannot read the service").because(e))?,
+        Some(object) => serde_json::to_value(object)
+            .map_err(|e| Failure::new("cannot read the service").because(e))?,
         None => json!({
             "apiVersion": "serving.knative.dev/v1", "kind": "Service",
             "metadata": { "name": args.name }, "spec": { "template": { "spec": { "containers": [{}] } } }
@@ -133,7 +134,9 @@ fn environment(container: &mut Value, changes: &[String]) -> Result {
         } else if let Some(name) = change.strip_suffix('-').filter(|name| !name.is_empty()) {
             env.retain(|e| e["name"] != name);
         } else {
-            return Err(Failure::usage(format!("--env {change:?} is neither NAME=VALUE nor NAME-")));
+            return Err(Failure::usage(format!(
+                "--env {change:?} is neither NAME=VALUE nor NAME-"
+            )));
         }
     }
     Ok(())
@@ -150,7 +153,9 @@ fn traffic(service: &mut Value, args: &Deploy, serving_now: Option<&str>) -> Res
     }
     if args.no_traffic {
         let Some(serving) = serving_now else {
-            return Err(Failure::usage("--no-traffic needs a revision that serves already, and there is none"));
+            return Err(Failure::usage(
+                "--no-traffic needs a revision that serves already, and there is none",
+            ));
         };
         pin_latest(&mut traffic, serving);
     }
@@ -237,7 +242,10 @@ mod tests {
         assert_eq!(container["image"], "old");
         assert_eq!(changed["spec"]["template"]["spec"]["timeoutSeconds"], 9);
         assert_eq!(changed["metadata"]["resourceVersion"], "7");
-        assert!(changed["spec"]["template"]["metadata"]["name"].is_null(), "the name belongs to the old revision");
+        assert!(
+            changed["spec"]["template"]["metadata"]["name"].is_null(),
+            "the name belongs to the old revision"
+        );
     }
 
     #[test]

@@ -28,7 +28,11 @@ impl Edits {
                 .parse()
                 .ok()
                 .filter(|p| (0..=100).contains(p))
-                .ok_or_else(|| Failure::usage(format!("{share:?}: a percentage is a whole number from 0 to 100")))?;
+                .ok_or_else(|| {
+                    Failure::usage(format!(
+                        "{share:?}: a percentage is a whole number from 0 to 100"
+                    ))
+                })?;
             edits.shares.push((name, percent));
         }
         for tag in tags {
@@ -51,7 +55,11 @@ fn pair(text: &str, form: &str) -> Result<(String, String)> {
 
 /// A Service without a traffic block sends everything to the latest revision.
 pub(crate) fn spec_or_default(spec: &[TrafficTarget]) -> Vec<TrafficTarget> {
-    if spec.is_empty() { vec![TrafficTarget { percent: Some(100), ..latest() }] } else { spec.to_vec() }
+    if spec.is_empty() {
+        vec![TrafficTarget { percent: Some(100), ..latest() }]
+    } else {
+        spec.to_vec()
+    }
 }
 
 fn latest() -> TrafficTarget {
@@ -63,7 +71,11 @@ fn is_latest(target: &TrafficTarget) -> bool {
 }
 
 /// What is not named shares the rest in its present proportion.
-pub(crate) fn shift(spec: &[TrafficTarget], edits: &Edits, revisions: &[String]) -> Result<Vec<TrafficTarget>> {
+pub(crate) fn shift(
+    spec: &[TrafficTarget],
+    edits: &Edits,
+    revisions: &[String],
+) -> Result<Vec<TrafficTarget>> {
     let mut traffic: Vec<TrafficTarget> = spec.to_vec();
     for tag in &edits.untags {
         untag(&mut traffic, tag)?;
@@ -113,10 +125,18 @@ fn retag(traffic: &mut Vec<TrafficTarget>, name: &str, tag: &str, revisions: &[S
 }
 
 fn names(target: &TrafficTarget, name: &str) -> bool {
-    if name == "@latest" { is_latest(target) } else { target.revision_name.as_deref() == Some(name) }
+    if name == "@latest" {
+        is_latest(target)
+    } else {
+        target.revision_name.as_deref() == Some(name)
+    }
 }
 
-fn find_or_add(traffic: &mut Vec<TrafficTarget>, name: &str, revisions: &[String]) -> Result<usize> {
+fn find_or_add(
+    traffic: &mut Vec<TrafficTarget>,
+    name: &str,
+    revisions: &[String],
+) -> Result<usize> {
     let by_name = |t: &&TrafficTarget| names(t, name) || t.tag.as_deref() == Some(name);
     let with_share = traffic.iter().position(|t| by_name(&t) && t.percent.unwrap_or(0) > 0);
     match with_share.or_else(|| traffic.iter().position(|t| by_name(&t))) {
@@ -146,14 +166,17 @@ fn add(traffic: &mut Vec<TrafficTarget>, name: &str, revisions: &[String]) -> Re
 fn share_rest(traffic: &mut [TrafficTarget], named: &[usize]) -> Result {
     let given: i64 = named.iter().map(|&i| traffic[i].percent.unwrap_or(0)).sum();
     let rest = 100 - given;
-    let others: Vec<usize> =
-        (0..traffic.len()).filter(|i| !named.contains(i) && traffic[*i].percent.unwrap_or(0) > 0).collect();
+    let others: Vec<usize> = (0..traffic.len())
+        .filter(|i| !named.contains(i) && traffic[*i].percent.unwrap_or(0) > 0)
+        .collect();
     let total: i64 = others.iter().map(|&i| traffic[i].percent.unwrap_or(0)).sum();
     if total == 0 {
         if rest == 0 {
             return Ok(());
         }
-        return Err(Failure::usage(format!("{rest} % are left, and nothing else has a share to take them")));
+        return Err(Failure::usage(format!(
+            "{rest} % are left, and nothing else has a share to take them"
+        )));
     }
     let mut left = rest;
     let mut remainders = Vec::new();

@@ -1,0 +1,144 @@
+//! `rouse doctor`: what this machine can run, and what is missing.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use crate::args::Global;
+use crate::datadir::DataDir;
+use crate::outcome::Result;
+use crate::platform::ports;
+use crate::printer::Printer;
+
+/// One finding.
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    seen: String,
+    /// What it is for, and what to do without it.
+    means: &'static str,
+}
+
+pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
+    let findings = [
+        data_dir(global)?,
+        port("API port", ports::API),
+        port("gateway port", ports::HTTP),
+        docker(),
+        python(),
+        kubectl(),
+        memory(),
+    ];
+    if printer.json() {
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|f| serde_json::json!({ "what": f.what, "ok": f.ok, "seen": f.seen, "means": f.means }))
+            .collect();
+        printer.document(&rows);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = findings
+        .iter()
+        .map(|f| {
+            vec![
+                if f.ok { "yes" } else { "no" }.to_owned(),
+                f.what.to_owned(),
+                f.seen.clone(),
+                f.means.to_owned(),
+            ]
+        })
+        .collect();
+    printer.table(&["", "WHAT", "SEEN", "MEANS"], &rows);
+    Ok(())
+}
+
+fn data_dir(global: &Global) -> Result<Finding> {
+    let dir = DataDir::chosen(global.data_dir.as_deref())?;
+    let created = dir.path().exists() || dir.create().is_ok();
+    let running =
+        dir.running().map_or(String::new(), |up| format!(", in use by process {}", up.pid));
+    Ok(Finding {
+        what: "data directory",
+        ok: created,
+        seen: format!("{}{running}", dir.path().display()),
+        means: "state, images and logs; --data-dir names another",
+    })
+}
+
+fn port(what: &'static str, port: u16) -> Finding {
+    let free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+    Finding {
+        what,
+        ok: free,
+        seen: format!("{port} {}", if free { "is free" } else { "is taken" }),
+        means: "a taken default gives way to the next free one",
+    }
+}
+
+/// First line of what a program says of itself.
+fn says(program: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(words).output().ok().filter(|o| o.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().map(str::to_owned)
+}
+
+fn docker() -> Finding {
+    let engine = says("docker", &["version", "--format", "{{.Server.Version}}"]);
+    Finding {
+        what: "Docker engine",
+        ok: engine.is_some(),
+        seen: engine.unwrap_or_else(|| "none answers".to_owned()),
+        means: "pods as containers, with limits enforced; without it pods are processes",
+    }
+}
+
+fn python() -> Finding {
+    let python = says("python3", &["--version"]);
+    let pip = says("python3", &["-m", "pip", "--version"]).is_some();
+    Finding {
+        what: "Python with pip",
+        ok: python.is_some() && pip,
+        seen: match (python, pip) {
+            (Some(version), true) => version,
+            (Some(version), false) => format!("{version}, without pip"),
+            (None, _) => "none".to_owned(),
+        },
+        means: "building Python functions",
+    }
+}
+
+fn kubectl() -> Finding {
+    let version = says("kubectl", &["version", "--client"]);
+    let minor = version.as_deref().and_then(minor).unwrap_or(0);
+    Finding {
+        what: "kubectl 1.27 or newer",
+        ok: minor >= 27,
+        seen: version.unwrap_or_else(|| "none".to_owned()),
+        means: "optional: rouse has commands of its own",
+    }
+}
+
+/// `Client Version: v1.32.4` -> 32
+fn minor(text: &str) -> Option<u32> {
+    text.split("v1.").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn memory() -> Finding {
+    let v2 = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    Finding {
+        what: "control groups",
+        ok: true,
+        seen: if v2 { "version 2" } else { "version 1, or none" }.to_owned(),
+        means: "what of a limit a process pod gets is said on the pod",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubectl_tells_its_minor_version() {
+        assert_eq!(minor("Client Version: v1.32.4-dispatcher"), Some(32));
+        assert_eq!(minor("nonsense"), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! All components, started in the order in which they need one another, and ended in reverse.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node as NodeObject;
+use kube::api::Api;
+use kube::runtime::wait::await_condition;
+use rouse_cluster::{Cluster, Config as ClusterConfig, Storage};
+use rouse_kit::{Clock, Shutdown};
+use rouse_node::runtime::{self, Wanted};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::plugs::{OneActivator, hooks};
+use super::{cannot_open, gateway, kubeconfig, pki, ports};
+use crate::args::{Runtime, Up};
+use crate::datadir::{DataDir, write_whole};
+use crate::outcome::{Context, Failure, Result};
+
+const NODE: &str = "local";
+/// Reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
+const REPORTS: usize = 1024;
+/// Longest until everything answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long requests in flight may take after the end was asked for.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Hidden word that makes this binary the guard of pod processes.
+pub(crate) const GUARD: &str = "internal-guard";
+
+/// Everything that runs.
+pub(super) struct Platform {
+    pub(super) api_url: String,
+    pub(super) http_url: String,
+    pub(super) runtime: &'static str,
+    pub(super) runtime_because: String,
+    cluster: Cluster,
+    activator: Arc<rouse_activator::Handle>,
+    stages: Stages,
+    node: JoinHandle<()>,
+    others: Vec<JoinHandle<()>>,
+}
+
+/// What ends when: the data plane first, the API last.
+struct Stages {
+    data: Shutdown,
+    control: Shutdown,
+    node: Shutdown,
+    base: Shutdown,
+}
+
+impl Platform {
+    /// Starts all; done when everything answers. Gives notes for the user, such as moved ports.
+    pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
+        let api_port = ports::bind(args.bind, args.api_port, ports::API, "--api-port")?;
+        let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port")?;
+        let notes = notes(&api_port, &http_port);
+        let api_url = format!("https://{}", api_port.address());
+        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[args.bind])?;
+        let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
+        write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
+        let images = rouse_image::Store::open(dir.images())
+            .or_fail(|| "cannot open the image store".to_owned())?;
+        let clock = Clock::system();
+        let storage =
+            if args.ephemeral { Storage::Memory } else { Storage::File(dir.join("state.redb")) };
+        let config = ClusterConfig {
+            storage,
+            initial: gateway::initial()?,
+            clock,
+            ca: pki.authority_pem.clone(),
+        };
+        let cluster = Cluster::open(config).map_err(|error| cannot_open(dir, &error))?;
+        let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
+        cluster.set_hooks(hooks(&settings));
+        let stages = Stages {
+            data: Shutdown::new(),
+            control: Shutdown::new(),
+            node: Shutdown::new(),
+            base: Shutdown::new(),
+        };
+
+        let mut others = vec![spawn_base(&cluster, api_port, &pki, &stages)?];
+        others.push(tokio::spawn({
+            let (cluster, shutdown) = (cluster.clone(), stages.base.clone());
+            async move { cluster.run_builtin(shutdown).await }
+        }));
+        let chosen = choose(args.runtime, dir, &images).await?;
+        let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages);
+        let (reports, load) = mpsc::channel(REPORTS);
+        let activator = start_activator(&cluster, http_port, reports, clock, &stages)?;
+        gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
+        others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
+        others.push(tokio::spawn(rouse_autoscaler::run(
+            rouse_autoscaler::Config::default(),
+            cluster.client("system:serviceaccount:knative-serving:autoscaler"),
+            load,
+            clock,
+            stages.control.clone(),
+        )));
+        let platform = Self {
+            api_url,
+            http_url: format!("http://{}", activator.public_addr()),
+            runtime: chosen.runtime.name(),
+            runtime_because: chosen.why,
+            cluster,
+            activator,
+            stages,
+            node,
+            others,
+        };
+        platform.ready().await?;
+        Ok((platform, notes))
+    }
+
+    /// Waits until the node is ready and the routes of an earlier run are served.
+    async fn ready(&self) -> Result {
+        let nodes: Api<NodeObject> =
+            Api::all(self.cluster.client("system:serviceaccount:kube-system:rouse"));
+        let node_ready = |node: Option<&NodeObject>| {
+            let conditions =
+                node.and_then(|n| n.status.as_ref()).and_then(|s| s.conditions.as_ref());
+            conditions.is_some_and(|c| c.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+        };
+        let all = async {
+            self.activator.ready().await;
+            await_condition(nodes, NODE, node_ready).await
+        };
+        match tokio::time::timeout(PATIENCE, all).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Failure::new("the node did not become ready").because(error)),
+            Err(_) => Err(Failure::not_ready(format!(
+                "the platform was not ready within {} s",
+                PATIENCE.as_secs()
+            ))
+            .next("RUST_LOG=info rouse up, and look at what it says")),
+        }
+    }
+
+    /// Drains and ends all, the data plane first.
+    pub(super) async fn stop(self) {
+        let Self { cluster, activator, stages, node, others, .. } = self;
+        stages.data.cancel();
+        activator.stopped().await;
+        stages.control.cancel();
+        stages.node.cancel();
+        let _ended = node.await;
+        stages.base.cancel();
+        for task in others {
+            let _ended = task.await;
+        }
+        // The last writes are made durable on a thread of their own.
+        let _closed = tokio::task::spawn_blocking(move || cluster.close()).await;
+    }
+}
+
+fn notes(api: &ports::Bound, http: &ports::Bound) -> Vec<String> {
+    [("API", api), ("gateway", http)]
+        .into_iter()
+        .filter_map(|(what, bound)| {
+            let default = bound.moved_from?;
+            Some(format!(
+                "port {default} is taken: the {what} has {} instead",
+                bound.address().port()
+            ))
+        })
+        .collect()
+}
+
+fn spawn_base(
+    cluster: &Cluster,
+    port: ports::Bound,
+    pki: &pki::Pki,
+    stages: &Stages,
+) -> Result<JoinHandle<()>> {
+    let listener = port.listener;
+    listener.set_nonblocking(true).or_fail(|| "cannot listen for the API".to_owned())?;
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .or_fail(|| "cannot listen for the API".to_owned())?;
+    let (cluster, tls, token) = (cluster.clone(), Arc::clone(&pki.server), pki.token.clone());
+    let shutdown = stages.base.clone();
+    Ok(tokio::spawn(async move {
+        if let Err(error) = cluster.serve(listener, tls, token, shutdown).await {
+            tracing::error!(%error, "the API ended");
+        }
+    }))
+}
+
+async fn choose(
+    wanted: Runtime,
+    dir: &DataDir,
+    images: &rouse_image::Store,
+) -> Result<runtime::Chosen> {
+    let guard = std::env::current_exe().ok().map(|me| vec![me.into_os_string(), GUARD.into()]);
+    let wanted = match wanted {
+        Runtime::Auto => Wanted::Auto,
+        Runtime::Docker => Wanted::Docker,
+        Runtime::Process => Wanted::Process,
+        Runtime::Fake => Wanted::Fake,
+    };
+    runtime::choose(wanted, dir.path(), images, guard.as_deref())
+        .await
+        .or_fail(|| "the container runtime cannot be used".to_owned())
+        .map_err(|failure| failure.next("rouse doctor; or rouse up --runtime process"))
+}
+
+fn spawn_node(
+    cluster: &Cluster,
+    dir: &DataDir,
+    images: &rouse_image::Store,
+    chosen: &runtime::Chosen,
+    clock: Clock,
+    stages: &Stages,
+) -> JoinHandle<()> {
+    let node = rouse_node::Node::new(
+        rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
+        cluster.client(&format!("system:node:{NODE}")),
+        Arc::new(rouse_node::StoreImages::new(images.clone())),
+        Arc::clone(&chosen.runtime),
+        clock,
+        stages.node.clone(),
+    );
+    cluster.register_kubelet(NODE, node.kubelet());
+    tokio::spawn(node.run())
+}
+
+fn start_activator(
+    cluster: &Cluster,
+    port: ports::Bound,
+    reports: mpsc::Sender<rouse_api::load::LoadReport>,
+    clock: Clock,
+    stages: &Stages,
+) -> Result<Arc<rouse_activator::Handle>> {
+    let public = port.address();
+    let config = rouse_activator::Config {
+        public,
+        local: SocketAddr::new(public.ip(), 0),
+        drain: DRAIN,
+        ..rouse_activator::Config::default()
+    };
+    // The data threads bind the port anew, each for itself.
+    drop(port);
+    let client = cluster.client("system:serviceaccount:knative-serving:activator");
+    let resolver = rouse_kit::address::by_annotation();
+    rouse_activator::start(config, client, resolver, reports, clock, stages.data.clone())
+        .map(Arc::new)
+        .or_fail(|| "the gateway cannot listen".to_owned())
+}
+
+fn spawn_controller(
+    cluster: &Cluster,
+    settings: rouse_controller::Settings,
+    activator: &Arc<rouse_activator::Handle>,
+    images: rouse_image::Store,
+    clock: Clock,
+    stages: &Stages,
+) -> JoinHandle<()> {
+    // Nobody sends past the activator here, so a pod need not linger for latecomers.
+    let config = rouse_controller::Config { drain: Duration::ZERO, settings };
+    tokio::spawn(rouse_controller::run(
+        config,
+        cluster.client("system:serviceaccount:knative-serving:controller"),
+        Arc::new(OneActivator(Arc::clone(activator))),
+        Arc::new(images),
+        clock,
+        stages.control.clone(),
+    ))
+}

@@ -1,0 +1,101 @@
+//! `rouse up -d`: the same binary again, in a session of its own, until it says that it is ready.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::args::Up;
+use crate::datadir::{DataDir, UpInfo};
+use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+
+/// Set for the child, which then leaves the terminal's session.
+const DETACHED: &str = "ROUSE_DETACHED";
+const PATIENCE: Duration = Duration::from_secs(40);
+const LOG_LINES: usize = 15;
+
+/// A child of `-d` must not end with its terminal.
+pub(super) fn leave_the_terminal() {
+    if std::env::var_os(DETACHED).is_some() {
+        // Fails only for a leader of a session, which has left already.
+        let _left = rustix::process::setsid();
+    }
+}
+
+/// Starts a platform in the background and waits until it answers.
+pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInfo> {
+    dir.create()?;
+    drop(dir.lock()?);
+    let log_path = dir.join("up.log");
+    let log = std::fs::File::create(&log_path)
+        .or_fail(|| format!("cannot write {}", log_path.display()))?;
+    let log_again = log.try_clone().or_fail(|| "cannot share the log".to_owned())?;
+    let me = std::env::current_exe().or_fail(|| "cannot find the running program".to_owned())?;
+    let child = Command::new(me)
+        .args(words(args))
+        .arg("--data-dir")
+        .arg(dir.path())
+        .env(DETACHED, "1")
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(log_again)
+        .spawn()
+        .or_fail(|| "cannot start the platform".to_owned())?;
+    let up = wait(child, dir)?;
+    if !printer.json() {
+        printer.progress(format!(
+            "running in the background as process {}; its log is {}",
+            up.pid,
+            log_path.display()
+        ));
+    }
+    Ok(up)
+}
+
+fn words(args: &Up) -> Vec<String> {
+    let Up { ephemeral, api_port, http_port, bind, runtime, ready_file, detach: _ } = args;
+    let mut words = vec![
+        "up".to_owned(),
+        "--bind".to_owned(),
+        bind.to_string(),
+        "--runtime".to_owned(),
+        runtime.name().to_owned(),
+    ];
+    if *ephemeral {
+        words.push("--ephemeral".to_owned());
+    }
+    for (flag, port) in [("--api-port", api_port), ("--http-port", http_port)] {
+        if let Some(port) = port {
+            words.extend([flag.to_owned(), port.to_string()]);
+        }
+    }
+    if let Some(file) = ready_file {
+        words.extend(["--ready-file".to_owned(), file.display().to_string()]);
+    }
+    words
+}
+
+fn wait(mut child: Child, dir: &DataDir) -> Result<UpInfo> {
+    let started = Instant::now();
+    loop {
+        if let Some(up) = dir.running().filter(|up| up.pid == child.id()) {
+            return Ok(up);
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(log_end(Failure::new(format!("the platform ended with {status}")), dir));
+        }
+        if started.elapsed() > PATIENCE {
+            let late = format!("the platform was not ready within {} s", PATIENCE.as_secs());
+            return Err(log_end(Failure::not_ready(late), dir).next("rouse down"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn log_end(mut failure: Failure, dir: &DataDir) -> Failure {
+    let text = std::fs::read_to_string(dir.join("up.log")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+        failure = failure.because(line);
+    }
+    failure
+}

@@ -1,0 +1,106 @@
+//! What is plugged into the components when all of them run in one process.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::core::admission::Operation;
+use rouse_controller::{Activators, NotServed, Routed, admission};
+
+/// The one activator of this process.
+pub(super) struct OneActivator(pub(super) Arc<rouse_activator::Handle>);
+
+impl Activators for OneActivator {
+    fn served(
+        &self,
+        kind: Routed,
+        namespace: &str,
+        name: &str,
+        version: i64,
+    ) -> BoxFuture<'static, Result<(), NotServed>> {
+        let (handle, namespace, name) =
+            (Arc::clone(&self.0), namespace.to_owned(), name.to_owned());
+        async move {
+            match kind {
+                Routed::Route => handle.served(&namespace, &name, version).await,
+                Routed::DomainMapping => handle.served_domain(&namespace, &name, version).await,
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// The controller's hooks in the cluster's form.
+pub(super) fn hooks(settings: &rouse_controller::Settings) -> Vec<rouse_cluster::admission::Hook> {
+    let settings = settings.clone();
+    let live: admission::LiveConfig = Arc::new(move || settings.get());
+    admission::hooks(&live).into_iter().map(hook).collect()
+}
+
+fn operation(operation: &Operation) -> String {
+    match operation {
+        Operation::Create => "CREATE",
+        Operation::Update => "UPDATE",
+        Operation::Delete => "DELETE",
+        Operation::Connect => "CONNECT",
+    }
+    .to_owned()
+}
+
+fn hook(hook: admission::Hook) -> rouse_cluster::admission::Hook {
+    use rouse_cluster::admission::{Hook, Phase, Rule};
+    let texts = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
+    let rule = |rule: admission::Rule| Rule {
+        group: rule.group.to_owned(),
+        resources: texts(rule.resources),
+        operations: rule.operations.iter().map(operation).collect(),
+    };
+    Hook {
+        name: hook.name.to_owned(),
+        phase: match hook.phase {
+            admission::Phase::Mutating => Phase::Mutating,
+            admission::Phase::Validating => Phase::Validating,
+        },
+        rules: hook.rules.into_iter().map(rule).collect(),
+        review: hook.review,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{Api, PostParams};
+    use rouse_api::Service;
+    use rouse_cluster::{Cluster, Config, Storage};
+    use rouse_kit::Clock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_cluster_asks_knatives_hooks() {
+        let initial = super::super::gateway::initial().unwrap();
+        let config =
+            Config { storage: Storage::Memory, initial, clock: Clock::system(), ca: String::new() };
+        let cluster = Cluster::open(config).unwrap();
+        cluster.set_hooks(hooks(&rouse_controller::Settings::new(
+            rouse_api::config::ApiConfig::default(),
+        )));
+        let services: Api<Service> = Api::default_namespaced(cluster.client("system:test"));
+        let service = |name: &str, env: &str| {
+            serde_json::from_value(serde_json::json!({
+                "metadata": { "name": name },
+                "spec": { "template": { "spec": { "containers": [{ "image": "hello", "env": [{ "name": env, "value": "v" }] }] } } }
+            }))
+            .unwrap()
+        };
+        let made: Service =
+            services.create(&PostParams::default(), &service("good", "A")).await.unwrap();
+        assert_eq!(made.spec.template.spec.pod.containers[0].name, "user-container");
+        let refused = services
+            .create(&PostParams::default(), &service("bad", "PORT"))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("denied the request: validation failed"), "{refused}");
+    }
+}
