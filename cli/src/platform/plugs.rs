@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kube::core::admission::Operation;
 use rouse_controller::{Activators, NotServed, Routed, admission};
 
 /// The one activator of this process.
@@ -38,23 +37,13 @@ pub(super) fn hooks(settings: &rouse_controller::Settings) -> Vec<rouse_cluster:
     admission::hooks(&live).into_iter().map(hook).collect()
 }
 
-fn operation(operation: &Operation) -> String {
-    match operation {
-        Operation::Create => "CREATE",
-        Operation::Update => "UPDATE",
-        Operation::Delete => "DELETE",
-        Operation::Connect => "CONNECT",
-    }
-    .to_owned()
-}
-
 fn hook(hook: admission::Hook) -> rouse_cluster::admission::Hook {
     use rouse_cluster::admission::{Hook, Phase, Rule};
     let texts = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
     let rule = |rule: admission::Rule| Rule {
         group: rule.group.to_owned(),
         resources: texts(rule.resources),
-        operations: rule.operations.iter().map(operation).collect(),
+        operations: texts(rule.operations),
     };
     Hook {
         name: hook.name.to_owned(),
