@@ -73,12 +73,15 @@ impl<T: Send + Sync + 'static> Live<T> {
     }
 }
 
+/// Takes a ConfigMap's data, or says what is wrong with it.
+type Update = Box<dyn Fn(&Data) -> Result<(), String> + Send>;
+
 /// What becomes of one ConfigMap's data.
 pub struct Source {
     name: &'static str,
     /// What was read last: a watch that starts over must not wake everybody.
     seen: Option<Data>,
-    update: Box<dyn Fn(&Data) -> Result<(), String> + Send>,
+    update: Update,
 }
 
 impl Source {

@@ -95,7 +95,7 @@ pub(super) fn from_children(
         match verdict {
             Verdict::Healthy => BOTH.iter().for_each(|type_| conditions.mark_true(type_)),
             Verdict::Failed { condition, reason, message } => {
-                conditions.mark_false(condition, &reason, &message);
+                failed(conditions, condition, &reason, &message);
             }
             Verdict::Asleep => asleep(conditions),
             Verdict::Deploying { untroubled } => deploying(conditions, untroubled),
@@ -157,6 +157,16 @@ fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
         };
     }
     Verdict::Deploying { untroubled: pods::alive(&seen.pods).any(pods::runs_untroubled) }
+}
+
+/// What is wrong now takes the place of what was wrong before.
+fn failed(conditions: &mut Conditions<'_>, condition: &str, reason: &str, message: &str) {
+    conditions.mark_false(condition, reason, message);
+    for other in BOTH.into_iter().filter(|other| *other != condition) {
+        if conditions.get(other).is_some_and(Condition::is_false) {
+            conditions.mark_unknown(other, DEPLOYING, "");
+        }
+    }
 }
 
 fn asleep(conditions: &mut Conditions<'_>) {

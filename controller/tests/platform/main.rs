@@ -1,6 +1,8 @@
 //! The reconcilers against the embedded API, with its built-in controllers. The test itself plays
 //! node agent, autoscaler and activators, so that each of their answers can be held back.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 mod harness;
 
 use std::sync::atomic::Ordering;
