@@ -14,7 +14,10 @@ fn a_kubeconfig_that_points_nowhere_is_an_error_that_says_what_to_do() -> anyhow
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said.contains("there is no kubeconfig at /nowhere/config") && said.contains("try:"), "{said}");
+    assert!(
+        said.contains("there is no kubeconfig at /nowhere/config") && said.contains("try:"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -37,7 +40,8 @@ fn deploy_call_split_and_delete_without_kubectl() -> anyhow::Result<()> {
     assert_eq!(platform.rouse_ok("call shop")?, "version 1 of shop-00001");
     let revisions = platform.rouse_ok("revisions shop")?;
     assert!(revisions.contains("shop-00001") && revisions.contains("next"), "{revisions}");
-    let described: serde_json::Value = serde_json::from_str(&platform.rouse_ok("describe shop -o json")?)?;
+    let described: serde_json::Value =
+        serde_json::from_str(&platform.rouse_ok("describe shop -o json")?)?;
     assert_eq!(described["status"]["url"], url);
     let listed: serde_json::Value = serde_json::from_str(&platform.rouse_ok("list -o json")?)?;
     assert_eq!(listed.as_array().map(Vec::len), Some(1));

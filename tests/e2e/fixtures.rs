@@ -16,8 +16,13 @@ pub(crate) fn server() -> PathBuf {
 /// Builds the test server's image into the platform's store.
 pub(crate) fn build(platform: &Platform) -> anyhow::Result<()> {
     let path = server();
-    let output = platform.rouse(&["build", path.to_str().context("a path of text")?, "--image", IMAGE])?;
-    anyhow::ensure!(output.status.success(), "rouse build: {}", String::from_utf8_lossy(&output.stderr));
+    let output =
+        platform.rouse(&["build", path.to_str().context("a path of text")?, "--image", IMAGE])?;
+    anyhow::ensure!(
+        output.status.success(),
+        "rouse build: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }
 
@@ -30,11 +35,16 @@ pub(crate) fn platform() -> anyhow::Result<Platform> {
 
 /// A Knative Service of the test server; `annotations` and `env` as `key: value` lines.
 pub(crate) fn service(name: &str, env: &[(&str, &str)], annotations: &[(&str, &str)]) -> String {
-    let env: String = env.iter().map(|(k, v)| format!("\n        - {{name: {k}, value: \"{v}\"}}")).collect();
-    let annotations: String = annotations.iter().map(|(k, v)| format!("\n        {k}: \"{v}\"")).collect();
+    let env: String =
+        env.iter().map(|(k, v)| format!("\n        - {{name: {k}, value: \"{v}\"}}")).collect();
+    let annotations: String =
+        annotations.iter().map(|(k, v)| format!("\n        {k}: \"{v}\"")).collect();
     let env = if env.is_empty() { String::new() } else { format!("\n        env:{env}") };
-    let annotations =
-        if annotations.is_empty() { String::new() } else { format!("\n    metadata:\n      annotations:{annotations}") };
+    let annotations = if annotations.is_empty() {
+        String::new()
+    } else {
+        format!("\n    metadata:\n      annotations:{annotations}")
+    };
     format!(
         "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  template:{annotations}\n    spec:\n      containers:\n      - image: {IMAGE}{env}\n"
     )

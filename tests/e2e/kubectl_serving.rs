@@ -24,19 +24,23 @@ fn kubectl_applied_service_is_ready_and_the_very_next_request_succeeds() -> anyh
     let answer = platform.get("hello", "/")?;
     assert_eq!((answer.status, answer.body.as_str()), (200, "version 1 of hello-00001"));
     let table = kubectl.run("get ksvc hello")?;
-    for part in ["NAME", "URL", "LATESTCREATED", "LATESTREADY", "READY", "REASON", "hello-00001", "True"] {
+    for part in
+        ["NAME", "URL", "LATESTCREATED", "LATESTREADY", "READY", "REASON", "hello-00001", "True"]
+    {
         assert!(table.contains(part), "{part} in {table}");
     }
     let url = kubectl.run("get ksvc hello -o jsonpath={.status.url}")?;
     assert_eq!(url, format!("http://{}", platform.host("hello")));
     for kind in ["configuration", "route", "revision", "deployment", "podautoscaler"] {
-        let names = kubectl.run(&format!("get {kind} -l serving.knative.dev/service=hello -o name"))?;
+        let names =
+            kubectl.run(&format!("get {kind} -l serving.knative.dev/service=hello -o name"))?;
         assert_eq!(names.lines().count(), 1, "{kind}: {names}");
     }
     assert_eq!(platform.get("nobody", "/")?.status, 404);
     kubectl.run("delete ksvc hello --wait --timeout=30s")?;
     wait::until("the end of all that it owned", Duration::from_secs(20), || {
-        let left = kubectl.run("get cfg,rt,rev,deploy,rs,pods,kpa -o name").map_err(|e| e.to_string())?;
+        let left =
+            kubectl.run("get cfg,rt,rev,deploy,rs,pods,kpa -o name").map_err(|e| e.to_string())?;
         if left.is_empty() { Ok(()) } else { Err(left) }
     })?;
     assert_eq!(platform.get("hello", "/")?.status, 404);
@@ -79,7 +83,10 @@ fn kubectl_moves_traffic_between_revisions_and_tags_have_hosts() -> anyhow::Resu
         assert_eq!(answer.status, 200);
         new += usize::from(answer.body.starts_with("version 2"));
     }
-    assert!((16..=24).contains(&new), "10 % of 200, give or take one per thread and hundred: {new}");
+    assert!(
+        (16..=24).contains(&new),
+        "10 % of 200, give or take one per thread and hundred: {new}"
+    );
     assert!(platform.get("canary-split", "/")?.body.starts_with("version 2"));
     let rolled = platform.rouse_ok("rollback split")?;
     assert!(rolled.contains("after") && rolled.contains("100% split-00001"), "{rolled}");
@@ -93,18 +100,28 @@ fn kubectl_moves_traffic_between_revisions_and_tags_have_hosts() -> anyhow::Resu
 fn kubectl_shows_why_a_service_is_not_ready() -> anyhow::Result<()> {
     let platform = platform()?;
     let kubectl = platform.kubectl();
-    let ready = |name: &str| -> Result<String, String> {
+    let failure = |name: &str| -> Result<String, String> {
         let object = kubectl.json(&format!("get ksvc {name}")).map_err(|e| e.to_string())?;
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.iter().find(|c| c["type"] == "Ready").cloned().unwrap_or_default();
-        if ready["status"] == "False" { Ok(ready["message"].to_string()) } else { Err(object["status"].to_string()) }
+        let ready = conditions
+            .iter()
+            .find(|c| c["type"] == "ConfigurationsReady")
+            .cloned()
+            .unwrap_or_default();
+        if ready["status"] == "False" {
+            Ok(ready["message"].to_string())
+        } else {
+            Err(object["status"].to_string())
+        }
     };
-    let missing = service("missing", &[], &[]).replace("image: test-server", "image: nobody-built-this:v9");
+    let missing =
+        service("missing", &[], &[]).replace("image: test-server", "image: nobody-built-this:v9");
     kubectl.apply(&missing)?;
-    let message = wait::until("a missing image to be said", Duration::from_secs(30), || ready("missing"))?;
+    let message =
+        wait::until("a missing image to be said", Duration::from_secs(30), || failure("missing"))?;
     assert!(message.contains("nobody-built-this"), "{message}");
     kubectl.apply(&service("leaves", &[("EXIT", "3")], &[]))?;
-    let message = wait::until("an exit to be said", Duration::from_secs(30), || ready("leaves"))?;
+    let message = wait::until("an exit to be said", Duration::from_secs(30), || failure("leaves"))?;
     assert!(message.contains("leaving with 3"), "{message}");
     let pods = kubectl.run("get pods -l serving.knative.dev/service=leaves")?;
     assert!(pods.contains("CrashLoopBackOff") || pods.contains("Error"), "{pods}");
@@ -118,7 +135,8 @@ fn kubectl_gets_messages_of_admission_in_knatives_words() -> anyhow::Result<()> 
     let bad = service("bad", &[("PORT", "1")], &[]);
     let said = kubectl.fail("apply -f -", &bad)?;
     assert!(said.contains("validation failed") && said.contains("PORT"), "{said}");
-    let unknown = service("bad", &[], &[]).replace("containers:", "containerz: []\n      containers:");
+    let unknown =
+        service("bad", &[], &[]).replace("containers:", "containerz: []\n      containers:");
     let said = kubectl.fail("apply -f -", &unknown)?;
     assert!(said.contains("unknown field \"spec.template.spec.containerz\""), "{said}");
     let traffic = service("bad", &[], &[]) + "  traffic: [{latestRevision: true, percent: 50}]\n";
@@ -131,8 +149,12 @@ fn kubectl_gets_messages_of_admission_in_knatives_words() -> anyhow::Result<()> 
 fn kubectl_env_comes_from_config_maps_and_secrets() -> anyhow::Result<()> {
     let platform = platform()?;
     let kubectl = platform.kubectl();
-    kubectl.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: blue}}")?;
-    kubectl.apply("{apiVersion: v1, kind: Secret, metadata: {name: keys}, stringData: {token: s3cret}}")?;
+    kubectl.apply(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n",
+    )?;
+    kubectl.apply(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: s3cret}\n",
+    )?;
     let with_env = service("env", &[], &[])
         + "        env:\n        - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}\n        envFrom:\n        - {secretRef: {name: keys}}\n        args: [one, two]\n";
     kubectl.apply(&with_env)?;

@@ -15,7 +15,8 @@ fn up(words: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
         .env_remove("KUBECONFIG")
         .stdin(Stdio::null())
         .output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     Ok((output.status.code(), text))
 }
 
@@ -29,11 +30,20 @@ fn kubectl_state_survives_a_kill_and_the_first_request_after_it_succeeds() -> an
     let pid: u32 = platform.get("kept", "/pid")?.body.parse()?;
     platform.kill()?;
     wait::until("the end of the pod's process", Duration::from_secs(5), || {
-        if std::path::Path::new(&format!("/proc/{pid}/exe")).exists() { Err(format!("{pid} lives")) } else { Ok(()) }
+        if std::path::Path::new(&format!("/proc/{pid}/exe")).exists() {
+            Err(format!("{pid} lives"))
+        } else {
+            Ok(())
+        }
     })?;
     platform.restart()?;
     let answer = platform.get("kept", "/")?;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "version 1 of kept-00001"), "{}", platform.log());
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "version 1 of kept-00001"),
+        "{}",
+        platform.log()
+    );
     let status = platform.stop()?;
     assert_eq!(status.code(), Some(0), "SIGTERM ends it well: {}", platform.log());
     Ok(())
@@ -53,7 +63,7 @@ fn kubectl_writers_lose_nothing_over_five_kills() -> anyhow::Result<()> {
                     let mut done = Vec::new();
                     for n in 0..50 {
                         let name = format!("w{writer}-{round}-{n}");
-                        let map = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{n: \"{n}\"}}}}");
+                        let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{n: \"{n}\"}}\n");
                         match kubectl.try_run(&["create", "-f", "-", "--validate=false"], &map) {
                             Ok(ran) if ran.ok => done.push(name),
                             _ => break,
@@ -77,7 +87,10 @@ fn kubectl_writers_lose_nothing_over_five_kills() -> anyhow::Result<()> {
     let kept: std::collections::HashSet<&str> = kept.lines().collect();
     assert!(acknowledged.len() >= 30, "the writers wrote: {}", acknowledged.len());
     for name in &acknowledged {
-        assert!(kept.contains(format!("configmap/{name}").as_str()), "{name} was acknowledged and is gone");
+        assert!(
+            kept.contains(format!("configmap/{name}").as_str()),
+            "{name} was acknowledged and is gone"
+        );
     }
     Ok(())
 }
@@ -86,7 +99,8 @@ fn kubectl_writers_lose_nothing_over_five_kills() -> anyhow::Result<()> {
 fn a_second_up_on_the_same_directory_says_who_has_it() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;
     let dir = platform.dir().display().to_string();
-    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
+    let (code, said) =
+        up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
     assert_eq!(code, Some(1));
     assert!(said.contains("is in use by process") && said.contains("rouse down"), "{said}");
     Ok(())
@@ -98,7 +112,8 @@ fn a_port_that_was_asked_for_and_is_taken_is_an_error() -> anyhow::Result<()> {
     let port = holder.local_addr()?.port().to_string();
     let temp = tempfile::tempdir()?;
     let dir = temp.path().display().to_string();
-    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", &port, "--http-port", "0"])?;
+    let (code, said) =
+        up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", &port, "--http-port", "0"])?;
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
     Ok(())
@@ -110,7 +125,8 @@ fn a_damaged_state_file_is_named_and_kept() -> anyhow::Result<()> {
     let state = temp.path().join("state.redb");
     std::fs::write(&state, b"this is no database at all")?;
     let dir = temp.path().display().to_string();
-    let (code, said) = up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
+    let (code, said) =
+        up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"])?;
     assert_eq!(code, Some(1));
     assert!(said.contains("state.redb") && said.contains("try:"), "{said}");
     assert_eq!(std::fs::read(&state)?, b"this is no database at all");
@@ -129,12 +145,17 @@ fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Resu
 fn a_detached_platform_runs_on_and_down_purges_it() -> anyhow::Result<()> {
     let temp = tempfile::tempdir()?;
     let dir = temp.path().join("data").display().to_string();
-    let words = ["-d", "--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"];
+    let words =
+        ["-d", "--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"];
     let (code, said) = up(&words)?;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("export KUBECONFIG="), "{said}");
     let run = |words: &[&str]| {
-        Command::new(platform::binary()).args(words).args(["--data-dir", &dir]).env_remove("KUBECONFIG").output()
+        Command::new(platform::binary())
+            .args(words)
+            .args(["--data-dir", &dir])
+            .env_remove("KUBECONFIG")
+            .output()
     };
     let status = run(&["status", "-o", "json"])?;
     let status: serde_json::Value = serde_json::from_slice(&status.stdout)?;
@@ -144,7 +165,10 @@ fn a_detached_platform_runs_on_and_down_purges_it() -> anyhow::Result<()> {
     assert!(String::from_utf8_lossy(&env.stdout).starts_with("export KUBECONFIG="));
     let down = run(&["down", "--purge"])?;
     let said = String::from_utf8_lossy(&down.stdout);
-    assert!(down.status.success() && said.contains("removed") && said.contains("state.redb"), "{said}");
+    assert!(
+        down.status.success() && said.contains("removed") && said.contains("state.redb"),
+        "{said}"
+    );
     assert!(!std::path::Path::new(&dir).exists(), "nothing of ours is left");
     assert_eq!(run(&["status"])?.status.code(), Some(1));
     Ok(())

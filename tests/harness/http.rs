@@ -23,8 +23,14 @@ impl Answer {
 }
 
 /// `GET` or, with a body, `POST`.
-pub fn send(address: SocketAddr, host: &str, path: &str, body: Option<&str>) -> anyhow::Result<Answer> {
-    let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+pub fn send(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    body: Option<&str>,
+) -> anyhow::Result<Answer> {
+    let mut stream =
+        TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or_default();

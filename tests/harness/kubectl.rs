@@ -26,7 +26,8 @@ impl Kubectl {
     /// `ROUSE_TEST_KUBECTL`, else the one on PATH.
     #[must_use]
     pub fn new(kubeconfig: &Path, home: &Path) -> Self {
-        let program = std::env::var_os("ROUSE_TEST_KUBECTL").map_or_else(|| PathBuf::from("kubectl"), PathBuf::from);
+        let program = std::env::var_os("ROUSE_TEST_KUBECTL")
+            .map_or_else(|| PathBuf::from("kubectl"), PathBuf::from);
         Self { program, kubeconfig: kubeconfig.to_owned(), home: home.to_owned() }
     }
 

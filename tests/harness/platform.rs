@@ -34,7 +34,11 @@ pub fn binary() -> PathBuf {
     }
     let me = std::env::current_exe().unwrap_or_default();
     let folder = me.parent().map(Path::to_path_buf).unwrap_or_default();
-    let folder = if folder.ends_with("deps") { folder.parent().map(Path::to_path_buf).unwrap_or_default() } else { folder };
+    let folder = if folder.ends_with("deps") {
+        folder.parent().map(Path::to_path_buf).unwrap_or_default()
+    } else {
+        folder
+    };
     folder.join("rouse")
 }
 
@@ -74,7 +78,16 @@ impl Platform {
         let output = std::fs::File::create(self.dir.join("test-up.log"))?;
         let mut command = Command::new(binary());
         command
-            .args(["up", "--api-port", "0", "--http-port", "0", "--runtime", &self.runtime, "--data-dir"])
+            .args([
+                "up",
+                "--api-port",
+                "0",
+                "--http-port",
+                "0",
+                "--runtime",
+                &self.runtime,
+                "--data-dir",
+            ])
             .arg(&self.dir)
             .arg("--ready-file")
             .arg(&ready)
@@ -94,7 +107,9 @@ impl Platform {
             serde_json::from_slice::<serde_json::Value>(&text).map(Ok).map_err(|e| e.to_string())
         })?;
         let said = said.map_err(anyhow::Error::msg)?;
-        let field = |name: &str| said[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {said}"));
+        let field = |name: &str| {
+            said[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {said}"))
+        };
         self.api = field("api")?;
         self.http = field("http")?.trim_start_matches("http://").trim_end_matches('/').parse()?;
         self.kubeconfig = PathBuf::from(field("kubeconfig")?);
@@ -124,7 +139,12 @@ impl Platform {
     #[must_use]
     pub fn rouse_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(words).args(["--data-dir"]).arg(&self.dir).env_remove("KUBECONFIG").stdin(Stdio::null());
+        command
+            .args(words)
+            .args(["--data-dir"])
+            .arg(&self.dir)
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null());
         command
     }
 
@@ -132,8 +152,13 @@ impl Platform {
     pub fn rouse_ok(&self, line: &str) -> anyhow::Result<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let output = self.rouse(&words)?;
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        anyhow::ensure!(output.status.success(), "rouse {line} ended with {}: {out}{err}", output.status);
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "rouse {line} ended with {}: {out}{err}",
+            output.status
+        );
         Ok(out.into_owned())
     }
 
@@ -179,7 +204,10 @@ impl Platform {
 }
 
 fn signal(child: &Child, signal: rustix::process::Signal) -> anyhow::Result<()> {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).context("a process id")?;
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .context("a process id")?;
     Ok(rustix::process::kill_process(pid, signal)?)
 }
 

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 /// Asks every few milliseconds; gives what `look` found, or an error that says what was last seen.
-pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> anyhow::Result<T> {
+pub fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> anyhow::Result<T> {
     let started = Instant::now();
     loop {
         match look() {

@@ -110,7 +110,11 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
             let size = usize::try_from(number(1)).ok()? << 20;
             let held = vec![1_u8; size];
             std::thread::sleep(Duration::from_millis(500));
-            reply(out, 200, &format!("held {}", held.iter().map(|&b| usize::from(b)).sum::<usize>()))
+            reply(
+                out,
+                200,
+                &format!("held {}", held.iter().map(|&b| usize::from(b)).sum::<usize>()),
+            )
         }
         "stream" => stream(out, number(1), number(2)),
         "peak" => reply(out, 200, &state.peak.load(Ordering::SeqCst).to_string()),
@@ -134,8 +138,10 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
 }
 
 fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {
-    let answer =
-        format!("HTTP/1.1 {status} X\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
     out.write_all(answer.as_bytes()).ok()
 }
 

@@ -22,11 +22,15 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
     traffic::apply(&target, &current, wanted, printer).await
 }
 
-/// The newest ready revision that is older than the one with the largest share.
+/// The newest ready revision that is older than the newest one with a share: of a canary, the one
+/// that it was to replace.
 fn previous<'a>(serving: &[TrafficTarget], newest_first: &'a [Revision]) -> Option<&'a str> {
-    let largest =
-        serving.iter().max_by_key(|t| t.percent.unwrap_or(0))?.revision_name.as_deref()?;
-    let position = newest_first.iter().position(|r| name_of(r) == largest)?;
+    let serves = |r: &Revision| {
+        serving
+            .iter()
+            .any(|t| t.percent.unwrap_or(0) > 0 && t.revision_name.as_deref() == Some(name_of(r)))
+    };
+    let position = newest_first.iter().position(serves)?;
     newest_first[position + 1..].iter().find(|r| is_ready(r)).map(name_of)
 }
 
