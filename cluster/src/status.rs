@@ -158,6 +158,23 @@ impl Failure {
         ))
     }
 
+    /// Nothing new comes into a namespace that goes.
+    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let mut failure = Self::forbidden(
+            resource,
+            name,
+            &format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            ),
+        );
+        let cause = json!({ "reason": "NamespaceTerminating", "field": "metadata.namespace",
+            "message": format!("namespace {namespace} is being terminated") });
+        if let Some(details) = &mut failure.details {
+            details["causes"] = json!([cause]);
+        }
+        failure
+    }
+
     /// A webhook said no.
     pub(crate) fn denied(hook: &str, code: u16, reason: &str, message: &str) -> Self {
         let code = StatusCode::from_u16(code)
@@ -217,17 +234,14 @@ impl Failure {
             .with(json!({ "group": "meta.k8s.io", "kind": "ListOptions", "causes": causes }))
     }
 
-    pub(crate) fn from_patch(resource: &Resource, name: &str, error: &patch::Error) -> Self {
+    pub(crate) fn from_patch(error: &patch::Error) -> Self {
         if error.status() == 400 {
             return Self::bad_request(error.to_string());
         }
         let message =
             format!("the server rejected our request due to an error in our request: {error}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(details(
-            resource,
-            name,
-            &resource.plural,
-        ))
+        // kubectl shows the message only if no name stands in the details.
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(json!({}))
     }
 
     pub(crate) fn strict_patch(problems: &[String]) -> Self {

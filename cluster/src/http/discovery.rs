@@ -95,9 +95,11 @@ fn aggregated_version(range: &str) -> Option<&'static str> {
     ["v2", "v2beta1"].into_iter().find(|v| range.split(';').any(|p| p.trim() == format!("v={v}")))
 }
 
+type Versions = BTreeMap<String, Vec<Arc<Resource>>>;
+
 /// Group to version to resources, in the order in which clients should see them.
-fn by_group(kinds: &Kinds) -> Vec<(String, BTreeMap<String, Vec<Arc<Resource>>>)> {
-    let mut groups: BTreeMap<String, BTreeMap<String, Vec<Arc<Resource>>>> = BTreeMap::new();
+fn by_group(kinds: &Kinds) -> Vec<(String, Versions)> {
+    let mut groups: BTreeMap<String, Versions> = BTreeMap::new();
     for resource in kinds.all() {
         let versions = groups.entry(resource.group.clone()).or_default();
         versions.entry(resource.version.clone()).or_default().push(resource);
@@ -121,7 +123,7 @@ fn version_rank(version: &str) -> (u8, std::cmp::Reverse<u32>) {
     (stage, std::cmp::Reverse(number.parse().unwrap_or(0)))
 }
 
-fn sorted(versions: BTreeMap<String, Vec<Arc<Resource>>>) -> Vec<(String, Vec<Arc<Resource>>)> {
+fn sorted(versions: Versions) -> Vec<(String, Vec<Arc<Resource>>)> {
     let mut versions: Vec<_> = versions.into_iter().collect();
     versions.sort_by_key(|(version, _)| version_rank(version));
     versions
@@ -207,7 +209,7 @@ fn core_versions() -> Value {
             "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1" }] })
 }
 
-fn group_value(name: &str, versions: BTreeMap<String, Vec<Arc<Resource>>>) -> Value {
+fn group_value(name: &str, versions: Versions) -> Value {
     let versions: Vec<Value> = sorted(versions)
         .into_iter()
         .map(|(v, _)| json!({ "groupVersion": format!("{name}/{v}"), "version": v }))

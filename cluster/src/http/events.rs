@@ -1,8 +1,8 @@
-//! `events.k8s.io/v1`: another form of the core group's Events, and stored as those.
+//! Writes of `events.k8s.io/v1`: another form of the core group's Events, and stored as those.
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::{self, Answer};
 use super::request::{Target, Verb};
@@ -40,29 +40,23 @@ impl Api {
                 self.registry.store.writable()?;
                 let current = self.registry.get(&core, namespace, name)?;
                 let changed = patch::merge(&events::from_core(&current.value()), &read(body)?)
-                    .map_err(|e| Failure::from_patch(&core, name, &e))?;
+                    .map_err(|e| Failure::from_patch(&e))?;
                 let event = events::to_core(&changed);
                 let written =
                     self.registry.update(&core, namespace, name, Part::Main, event, &options)?;
                 self.event(StatusCode::OK, &written).await
             }
-            Verb::Get => {
-                let object = self.registry.get(&core, namespace, name)?;
-                self.event(StatusCode::OK, &Written { object, warnings: Vec::new() }).await
+            Verb::Update => {
+                self.registry.store.writable()?;
+                let event = events::to_core(&read(body)?);
+                let written =
+                    self.registry.update(&core, namespace, name, Part::Main, event, &options)?;
+                self.event(StatusCode::OK, &written).await
             }
-            Verb::List => {
-                let namespace = Some(namespace.as_str()).filter(|n| !n.is_empty());
-                let listed = self.registry.store.list("events", namespace);
-                self.registry.store.durable(listed.version).await?;
-                let items: Vec<Value> =
-                    listed.objects.iter().map(|o| events::from_core(&o.value())).collect();
-                let list = json!({ "kind": "EventList", "apiVersion": "events.k8s.io/v1",
-                    "metadata": { "resourceVersion": listed.version.to_string() }, "items": items });
-                Ok(body::json(StatusCode::OK, &list))
+            // Reading and deleting differ in nothing but the form of the answer.
+            Verb::Get | Verb::List | Verb::Watch | Verb::Delete | Verb::DeleteCollection => {
+                Err(Failure::method_not_allowed())
             }
-            Verb::Watch | Verb::Update | Verb::Delete | Verb::DeleteCollection => Err(
-                Failure::not_yet("this verb on events.k8s.io (the core group's events have it)"),
-            ),
         }
     }
 

@@ -14,6 +14,7 @@ use super::request::{Query, Target};
 use super::route::Api;
 use super::watch::Reach;
 use crate::kinds::Resource;
+use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::Object;
@@ -152,7 +153,7 @@ impl Api {
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
-        let listed = self.registry.store.list(&resource.qualified(), namespace);
+        let listed = self.registry.store.list(&stored_as(resource), namespace);
         let mut objects = listed.objects;
         if !selector.is_everything() {
             objects.retain(|object| selector.matches(object));

@@ -5,7 +5,8 @@ use http::{HeaderMap, header::ACCEPT};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::kinds::Resource;
+use crate::kinds::{Resource, events};
+use crate::registry::{Registry, is_new_event};
 use crate::status::Failure;
 use crate::store::Object;
 use crate::table;
@@ -63,13 +64,22 @@ impl Include {
     }
 }
 
+/// Whether objects of this resource are sent as they are stored: all but those of CRDs' other
+/// versions and the Events of the newer group.
+pub(super) fn as_stored(resource: &Resource) -> bool {
+    (!resource.custom || resource.storage) && !is_new_event(resource)
+}
+
 /// The object's bytes, in the version asked for.
 pub(super) fn whole(resource: &Resource, object: &Object) -> Bytes {
-    // All but CRDs with several versions are stored in the version that is asked for.
-    if !resource.custom || resource.storage {
+    if as_stored(resource) {
         return object.json.clone();
     }
-    let value = crate::registry::Registry::in_version(resource, object.value());
+    let value = if is_new_event(resource) {
+        events::from_core(&object.value())
+    } else {
+        Registry::in_version(resource, object.value())
+    };
     serde_json::to_vec(&value).expect("a JSON value is JSON").into()
 }
 

@@ -21,7 +21,7 @@ use super::{discovery, logs, review};
 use crate::cluster::KubeletService;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
-use crate::registry::Registry;
+use crate::registry::{Registry, is_new_event};
 use crate::status::Failure;
 
 /// The version that this API says it is.
@@ -147,7 +147,7 @@ impl Api {
             return Err(Failure::method_not_allowed());
         }
         check_subresource(&resource, &target)?;
-        if resource.group == "events.k8s.io" {
+        if is_new_event(&resource) && matches!(verb, Verb::Create | Verb::Update | Verb::Patch) {
             let body = body::read(body).await?;
             return self.new_event(&target, verb, &asked.user, &body).await;
         }

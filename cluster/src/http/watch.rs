@@ -16,6 +16,7 @@ use super::negotiate::{self, Form, Include};
 use super::request::{Query, Target};
 use super::route::Api;
 use crate::kinds::Resource;
+use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::{Change, Event, Object, Watch};
@@ -87,7 +88,7 @@ impl Api {
                 ))
             })?,
         };
-        let name = resource.qualified();
+        let name = stored_as(resource);
         let (version, first) =
             if from == 0 { self.initial(&name, &mut encoder) } else { (from, Bytes::new()) };
         if from == 0 && reach == Reach::Outside {
@@ -258,7 +259,7 @@ impl Encoder {
 
     /// Whether the bytes are those that every plain watcher gets.
     fn plain(&self) -> bool {
-        self.form == Form::Whole && (!self.resource.custom || self.resource.storage)
+        self.form == Form::Whole && negotiate::as_stored(&self.resource)
     }
 
     fn write(&mut self, text: &mut BytesMut, word: &str, object: &Object) {

@@ -13,7 +13,9 @@ use super::request::{Query, Target};
 use super::route::Api;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
-use crate::registry::{DeleteOptions, Deleted, Options, Part, Patch, Validation, Written};
+use crate::registry::{
+    DeleteOptions, Deleted, Options, Part, Patch, Validation, Written, stored_as,
+};
 use crate::schema;
 use crate::selector::Selector;
 use crate::status::{self, Failure};
@@ -199,7 +201,7 @@ impl Api {
         let how = delete_options(incoming)?;
         let options = incoming.options(Validation::Ignore)?;
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
-        let listed = self.registry.store.list(&resource.qualified(), namespace);
+        let listed = self.registry.store.list(&stored_as(resource), namespace);
         let mut gone = Vec::new();
         for object in listed.objects.iter().filter(|o| selector.matches(o)) {
             let Key { namespace, name, .. } = &object.key;

@@ -121,7 +121,7 @@ impl Registry {
             match self.establish(&mut crd, Some(&object.value())) {
                 Ok(served) => self.serve_crd(served),
                 Err(failure) => {
-                    tracing::error!(name = object.key.name, %failure, "a stored CRD is not served")
+                    tracing::error!(name = object.key.name, %failure, "a stored CRD is not served");
                 }
             }
         }

@@ -27,7 +27,11 @@ impl Registry {
         meta::check_kind(resource, &mut object)?;
         self.decode(resource, &mut object, options, &mut warnings)?;
         let generated = self.prepare_meta(resource, &mut object, namespace)?;
-        self.check_open(resource, namespace)?;
+        self.check_open(
+            resource,
+            object["metadata"]["name"].as_str().unwrap_or_default(),
+            namespace,
+        )?;
         for _ in 1..NAME_TRIES {
             match self.create_named(resource, namespace, object.clone(), options, &mut warnings) {
                 Err(failure) if failure.is_already_exists() && generated.is_some() => {
@@ -99,17 +103,14 @@ impl Registry {
     }
 
     /// The namespace must be there, and not be going.
-    fn check_open(&self, resource: &Resource, namespace: &str) -> Result<(), Failure> {
+    fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
         if !resource.namespaced {
             return Ok(());
         }
         let kind = self.builtin("", "v1", "Namespace");
         let found = self.get(&kind, "", namespace)?;
         if found.deletion_timestamp.is_some() {
-            let why = format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            );
-            return Err(Failure::forbidden(resource, "", &why));
+            return Err(Failure::terminating(resource, name, namespace));
         }
         Ok(())
     }
@@ -227,6 +228,7 @@ fn normalize(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
     {
         return Err(Failure::decoding(resource, &error));
     }
+    meta::drop_empty(object);
     resource.schema.prune(object);
     resource.schema.default(object);
     if !resource.custom {

@@ -29,12 +29,6 @@ pub(super) fn of<'a>(
     resource: &Resource,
     object: &'a mut Value,
 ) -> Result<&'a mut Map<String, Value>, Failure> {
-    if !object.is_object() {
-        return Err(Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): it is no JSON object",
-            resource.kind
-        )));
-    }
     let meta = &mut object["metadata"];
     if meta.is_null() {
         *meta = json!({});
@@ -50,8 +44,27 @@ pub(super) fn of<'a>(
     })
 }
 
+/// Metadata is typed for every kind, and its empty lists and maps are left out.
+pub(super) fn drop_empty(object: &mut Value) {
+    let empty = |v: &Value| match v {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        meta.retain(|_, value| !empty(value));
+    }
+}
+
 /// `apiVersion` and `kind` must be the path's where they are given, and are set where they are not.
 pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+    if !object.is_object() {
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): it is no JSON object",
+            resource.kind
+        )));
+    }
     let api_version = resource.api_version();
     let given_kind = object["kind"].as_str().unwrap_or_default().to_owned();
     let given_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();

@@ -105,7 +105,7 @@ impl Registry {
     /// The key of an object; a cluster-wide resource has no namespace.
     #[must_use]
     pub fn key(&self, resource: &Resource, namespace: &str, name: &str) -> Key {
-        Key::new(&resource.qualified(), if resource.namespaced { namespace } else { "" }, name)
+        Key::new(&stored_as(resource), if resource.namespaced { namespace } else { "" }, name)
     }
 
     pub fn get(
@@ -125,6 +125,17 @@ impl Registry {
         value["apiVersion"] = resource.api_version().into();
         value
     }
+}
+
+/// The resource under whose name objects are stored: the Events of two groups are the same.
+#[must_use]
+pub(crate) fn stored_as(resource: &Resource) -> String {
+    if is_new_event(resource) { "events".to_owned() } else { resource.qualified() }
+}
+
+/// An Event of `events.k8s.io`, which is stored as one of the core group.
+pub(crate) fn is_new_event(resource: &Resource) -> bool {
+    resource.is("events.k8s.io", "Event")
 }
 
 #[cfg(test)]

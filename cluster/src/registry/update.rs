@@ -118,7 +118,7 @@ impl Registry {
             Patch::Merge(p) => patch::merge(&before, p),
             Patch::Strategic(p) => patch::strategic(&resource.schema, &before, p),
         }
-        .map_err(|error| Failure::from_patch(resource, name, &error))?;
+        .map_err(|error| Failure::from_patch(&error))?;
         if part == Part::Scale {
             return self.update_scale(resource, &current.key.namespace, name, &object, options);
         }
