@@ -62,7 +62,7 @@ pub(super) fn newest_first(revisions: &mut [Arc<Revision>]) {
 }
 
 /// The generation that a Revision was stamped for.
-pub(super) fn generation(revision: &Revision) -> i64 {
+pub(crate) fn generation(revision: &Revision) -> i64 {
     revision
         .labels()
         .get(keys::CONFIGURATION_GENERATION)

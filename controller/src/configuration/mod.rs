@@ -9,6 +9,7 @@ mod tests;
 use rouse_api::{Configuration, ConfigurationStatus};
 use rouse_kit::{ApplyError, Clock, Plan};
 
+pub(crate) use self::desired::generation;
 use self::desired::{Observed, desired, newest_first};
 pub(crate) use self::revision::seconds;
 use crate::reconciler::Reconciler;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::desired::Observed;
 use crate::children::{routes_of, with_route};
-use crate::configuration::seconds;
+use crate::configuration::{generation, seconds};
 use crate::stores::{name, owner_name};
 
 const ACTIVE: &str = "active";
@@ -45,12 +45,27 @@ pub(super) fn label(
     let wanted = wanted(route, next, seen);
     for revision in seen.revisions.values() {
         let inside = wanted.revisions.contains(name(&**revision));
-        label_revision(route, revision, inside, settled, now, plan);
+        let may_go = settled && is_reported(revision, seen);
+        label_revision(route, revision, inside, may_go, now, plan);
     }
     for configuration in seen.configurations.values() {
         let inside = wanted.configurations.contains(name(&**configuration));
         label_configuration(route, configuration, inside, settled, plan);
     }
+}
+
+/// Whether the Configuration has come to this Revision. Before that nobody can tell whether it is
+/// the latest, as which it was born `active`.
+fn is_reported(revision: &Revision, seen: &Observed) -> bool {
+    let owner = owner_name(revision, "Configuration");
+    let Some(configuration) = owner.and_then(|owner| seen.configurations.get(owner)) else {
+        return true;
+    };
+    let created =
+        configuration.status.as_ref().and_then(|s| s.latest_created_revision_name.as_ref());
+    created
+        .and_then(|created| seen.revisions.get(created))
+        .is_some_and(|created| generation(created) >= generation(revision))
 }
 
 #[derive(Default)]

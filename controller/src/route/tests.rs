@@ -304,6 +304,27 @@ fn labels_are_added_before_traffic_and_taken_away_once_it_is_served() {
 }
 
 #[test]
+fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
+    let of_generation = |name: &str, generation: u8| {
+        let mut revision = revision(name, "active", "Unknown");
+        let label = ("serving.knative.dev/configurationGeneration", generation.to_string());
+        let labels = Arc::make_mut(&mut revision).metadata.labels.as_mut().unwrap();
+        labels.insert(label.0.to_owned(), label.1);
+        revision
+    };
+    let ready = Arc::new(Revision {
+        status: revision("greet-1", "active", "True").status.clone(),
+        ..(*of_generation("greet-1", 1)).clone()
+    });
+    let mut seen = seen(configuration(ONE_READY), vec![ready]);
+    let written = after(&route(LATEST), &mut seen);
+    seen.served.version = Some(i64::MAX);
+    let settled = after(&written, &mut seen);
+    seen.revisions.insert("greet-2".to_owned(), of_generation("greet-2", 2));
+    assert_eq!(plan(&settled, &seen).to_string(), "");
+}
+
+#[test]
 fn a_route_that_is_local_has_no_public_host() {
     let mut route = route(LATEST);
     let label = ("networking.knative.dev/visibility".to_owned(), "cluster-local".to_owned());

@@ -42,7 +42,7 @@ fn made(service: &Service, configuration: &str, route: &str) -> Observed {
     let plan = desired(service, &Observed { configuration: None, route: None }, now());
     let mut seen = Observed { configuration: None, route: None };
     for write in plan.writes {
-        let Action::Create(body) = write.action else { panic!("{plan}", plan = write) };
+        let Action::Create(body) = write.action else { panic!("{write}") };
         match write.resource.kind.as_str() {
             "Configuration" => {
                 let mut made: Configuration = serde_json::from_value(body).unwrap();
@@ -154,7 +154,7 @@ fn a_failed_revision_fails_the_service_with_its_reason() {
 fn a_change_of_the_template_updates_the_configuration_alone() {
     let service = service("");
     let seen = made(&service, READY_CONFIGURATION, READY_ROUTE);
-    let mut changed = service.clone();
+    let mut changed = service;
     changed.status = Some(object("{latestReadyRevisionName: hello-00003}"));
     changed.spec.template.spec.timeout_seconds = Some(7);
     check(
