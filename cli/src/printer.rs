@@ -10,7 +10,8 @@ use crate::args::Output;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     pub(crate) output: Output,
-    stderr_is_terminal: bool,
+    /// Results and progress are somebody else's to print.
+    quiet: bool,
     stdout_is_terminal: bool,
     colour: bool,
 }
@@ -20,12 +21,12 @@ impl Printer {
         let stdout_is_terminal = std::io::stdout().is_terminal();
         let colour =
             stdout_is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Self {
-            output,
-            stderr_is_terminal: std::io::stderr().is_terminal(),
-            stdout_is_terminal,
-            colour,
-        }
+        Self { output, quiet: false, stdout_is_terminal, colour }
+    }
+
+    /// The same, but lines of results and progress are left out.
+    pub(crate) fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// Whether programs read the result.
@@ -39,7 +40,9 @@ impl Printer {
 
     /// A line of the result.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
-        write_to(&mut std::io::stdout().lock(), text.as_ref(), "\n");
+        if !self.quiet {
+            write_to(&mut std::io::stdout().lock(), text.as_ref(), "\n");
+        }
     }
 
     /// Bytes of the result, as they are.
@@ -57,23 +60,24 @@ impl Printer {
 
     /// A line of progress.
     pub(crate) fn progress(&self, text: impl AsRef<str>) {
-        write_to(&mut std::io::stderr().lock(), text.as_ref(), "\n");
+        if !self.quiet {
+            write_to(&mut std::io::stderr().lock(), text.as_ref(), "\n");
+        }
     }
 
-    /// Progress that replaces itself on a terminal; elsewhere each change is a line.
+    /// A line that replaces itself on a terminal; elsewhere each change is a line.
     pub(crate) fn live(&self, text: impl AsRef<str>) {
-        let mut err = std::io::stderr().lock();
-        if self.stderr_is_terminal {
-            write_to(&mut err, &format!("\r\x1b[2K{}", text.as_ref()), "");
+        if self.stdout_is_terminal {
+            write_to(&mut std::io::stdout().lock(), &format!("\r\x1b[2K{}", text.as_ref()), "");
         } else {
-            write_to(&mut err, text.as_ref(), "\n");
+            self.line(text);
         }
     }
 
     /// Ends a live line.
     pub(crate) fn live_done(&self) {
-        if self.stderr_is_terminal {
-            write_to(&mut std::io::stderr().lock(), "", "\n");
+        if self.stdout_is_terminal {
+            self.line("");
         }
     }
 

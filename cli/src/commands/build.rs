@@ -77,7 +77,7 @@ async fn build(
     let progress: ProgressFn = Arc::new(move |step| match step {
         Progress::Step(text) => printer.progress(format!("  {text}")),
         Progress::Reused { what, .. } => {
-            printer.progress(format!("  {what}: unchanged, used again"))
+            printer.progress(format!("  {what}: unchanged, used again"));
         }
         Progress::Layer { .. } => {}
     });

@@ -4,6 +4,7 @@ mod build;
 mod call;
 mod completions;
 mod delete;
+mod demo;
 mod deploy;
 mod describe;
 mod doctor;
@@ -53,6 +54,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
+        Command::Demo(args) => Box::pin(demo::run(&args, global, printer)).await,
         _ => Ok(()),
     }
 }

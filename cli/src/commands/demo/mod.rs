@@ -1,0 +1,76 @@
+//! `rouse demo`: a tour, done with the commands that it shows.
+//!
+//! | file | what |
+//! |---|---|
+//! | `stage` | the platform, the namespace, and running a shown command |
+//! | `models` | training, packing, and what a model answers |
+//! | `split` | who answers 1,000 requests |
+//! | `sleep` | to zero, and awake again |
+//! | `stop` | leaves nothing |
+
+mod models;
+mod sleep;
+mod split;
+mod stage;
+mod stop;
+
+use std::time::Instant;
+
+use kube::api::Api;
+use kube::runtime::wait::await_condition;
+use rouse_api::Service;
+
+use self::models::Models;
+use self::stage::Stage;
+use crate::args::{Demo, Global};
+use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+
+const NAMESPACE: &str = "demo";
+const SERVICE: &str = "digits";
+
+pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Result {
+    if printer.json() {
+        return Err(Failure::usage("the demo is for people: it has no JSON form"));
+    }
+    if args.stop {
+        return stop::run(global, printer).await;
+    }
+    let started = Instant::now();
+    let stage = Stage::set(args, global, printer).await?;
+    let models = models::train(&stage)?;
+    models::build(&stage).await?;
+    let url = first_revision(&stage, &models).await?;
+    split::second_revision(&stage, &models, &url).await?;
+    split::share(&stage, &url).await?;
+    sleep::to_zero(&stage).await?;
+    sleep::wake(&stage, &models, &url).await?;
+    stage.farewell(started);
+    Ok(())
+}
+
+/// Deploys the first model, and has it read one digit.
+async fn first_revision(stage: &Stage, models: &Models) -> Result<String> {
+    stage.title("Deploy it");
+    let started = Instant::now();
+    let line = format!("rouse deploy {SERVICE} -n {NAMESPACE} --image digits:v1 --scale-window 6s");
+    let services: Api<Service> = Api::namespaced(stage.client(), NAMESPACE);
+    let url = async {
+        let found =
+            await_condition(services, SERVICE, |s: Option<&Service>| url_of(s).is_some()).await;
+        let found = found.or_fail(|| "the watch of the service broke".to_owned())?;
+        Ok((url_of(found.as_ref()), started.elapsed()))
+    };
+    let ((), (url, to_url)) = tokio::try_join!(stage.run(&line), url)?;
+    let url = url.ok_or_else(|| Failure::new("the service has no URL"))?;
+    let ready = started.elapsed();
+    stage.say(format!("URL after    {:.2} s   {url}", to_url.as_secs_f64()));
+    stage.say(format!("ready after  {:.2} s", ready.as_secs_f64()));
+    stage.say("The 6 s window is for this tour: load is averaged over 60 s by default.");
+    models::read_one(stage, models, &url).await?;
+    Ok(url)
+}
+
+fn url_of(service: Option<&Service>) -> Option<String> {
+    service?.status.as_ref()?.url.clone()
+}

@@ -1,0 +1,206 @@
+//! Where the demo plays: a platform, a namespace, and the commands that are shown as they are run.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PostParams};
+
+use super::{NAMESPACE, SERVICE};
+use crate::args::{Cli, Demo, Global, Runtime, Up};
+use crate::commands::env::export;
+use crate::commands::serving;
+use crate::datadir::DataDir;
+use crate::outcome::{Context, Failure, Result, refused};
+use crate::platform;
+use crate::printer::Printer;
+use crate::target::Target;
+
+/// Longest until what an earlier demo left is gone.
+const LEFTOVERS: Duration = Duration::from_secs(30);
+/// In the data directory: the demo made it, and may remove it.
+pub(super) const MARK: &str = "made-by-the-demo";
+
+pub(super) struct Stage {
+    pub(super) printer: Printer,
+    pub(super) dir: DataDir,
+    pub(super) target: Target,
+    global: Global,
+    step: Cell<u32>,
+}
+
+impl Stage {
+    /// Starts the platform if none runs in the data directory, and makes the namespace.
+    pub(super) async fn set(args: &Demo, global: &Global, printer: &Printer) -> Result<Self> {
+        let dir = DataDir::chosen(global.data_dir.as_deref())?;
+        introduce(&dir, global, printer);
+        let step = Cell::new(0);
+        title(printer, &step, "Start the platform");
+        let started = Instant::now();
+        let up = match dir.running() {
+            Some(up) => {
+                printer.line(format!("   it runs already: process {}", up.pid));
+                up
+            }
+            None => {
+                let ours = !dir.join("state.redb").exists();
+                command(printer, &format!("rouse up -d --runtime {}", args.runtime.name()));
+                let up = platform::start_detached(&detached(args.runtime), &dir, &printer.quiet())?;
+                if ours {
+                    std::fs::create_dir_all(dir.join("demo"))
+                        .and_then(|()| std::fs::write(dir.join("demo").join(MARK), ""))
+                        .or_fail(|| "cannot write in the data directory".to_owned())?;
+                }
+                up
+            }
+        };
+        printer.line(format!(
+            "   answers after {:.2} s: API {}, gateway {}, pods are run by {}",
+            started.elapsed().as_secs_f64(),
+            up.api,
+            up.http,
+            up.runtime
+        ));
+        let global = local(global, &dir);
+        let target = Target::connect(&global).await?;
+        let stage = Self { printer: *printer, dir, target, global, step };
+        stage.namespace().await?;
+        stage.clear().await?;
+        Ok(stage)
+    }
+
+    async fn namespace(&self) -> Result {
+        let api: Api<Namespace> = Api::all(self.client());
+        let exists = api.get_opt(NAMESPACE).await.map_err(|e| refused(&e, "read the namespace"))?;
+        if exists.is_some() {
+            return Ok(());
+        }
+        command(&self.printer, &format!("kubectl create namespace {NAMESPACE}"));
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(NAMESPACE.to_owned());
+        let made = api.create(&PostParams::default(), &namespace).await;
+        made.map(drop).map_err(|e| refused(&e, "create the namespace"))
+    }
+
+    /// An earlier demo's service would go on counting its revisions.
+    async fn clear(&self) -> Result {
+        let services: Api<rouse_api::Service> = Api::namespaced(self.client(), NAMESPACE);
+        let found = services.get_opt(SERVICE).await;
+        if found.map_err(|e| refused(&e, "read the service"))?.is_none() {
+            return Ok(());
+        }
+        self.run(&format!("rouse delete {SERVICE} -n {NAMESPACE}")).await?;
+        let started = Instant::now();
+        while !serving::revisions(&self.target, SERVICE).await?.is_empty() {
+            if started.elapsed() > LEFTOVERS {
+                return Err(Failure::not_ready("what an earlier demo left is still there")
+                    .next("rouse demo --stop"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn client(&self) -> kube::Client {
+        self.target.client.clone()
+    }
+
+    /// Where models and their folders are.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.dir.join("demo")
+    }
+
+    pub(super) fn title(&self, text: &str) {
+        title(&self.printer, &self.step, text);
+    }
+
+    pub(super) fn say(&self, text: impl AsRef<str>) {
+        self.printer.line(format!("   {}", text.as_ref()).trim_end());
+    }
+
+    /// Shows a command that is done in another way here.
+    pub(super) fn by_hand(&self, line: &str) {
+        command(&self.printer, line);
+    }
+
+    /// Shows a `rouse` command and runs exactly that.
+    pub(super) async fn run(&self, line: &str) -> Result {
+        command(&self.printer, line);
+        let cli = Cli::try_parse_from(line.split_whitespace())
+            .or_fail(|| format!("the demo's own command is wrong: {line}"))?;
+        let global = Global { namespace: cli.global.namespace.clone(), ..self.global.clone() };
+        let quiet = self.printer.quiet();
+        Box::pin(crate::commands::remote(cli.command, &global, &quiet)).await
+    }
+
+    pub(super) fn farewell(&self, started: Instant) {
+        let (name, folder) = (SERVICE, shown(&self.folder()));
+        self.printer.line("");
+        self.printer.line(format!(
+            "Done in {:.0} s. The platform runs on. Try:",
+            started.elapsed().as_secs_f64()
+        ));
+        self.by_hand(&format!(
+            "rouse call {name} /v1/models/digits:predict -n {NAMESPACE} -d @{folder}/digit.json"
+        ));
+        self.by_hand(&format!("rouse rollback {name} -n {NAMESPACE}"));
+        self.by_hand(&format!("rouse describe {name} -n {NAMESPACE}"));
+        self.printer.line("and this removes everything:");
+        self.by_hand("rouse demo --stop");
+    }
+}
+
+/// What a reader needs so that the commands do the same in a shell.
+fn introduce(dir: &DataDir, global: &Global, printer: &Printer) {
+    let on_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join("rouse").is_file()));
+    if let (false, Ok(me)) = (on_path, std::env::current_exe()) {
+        printer.line(format!("`rouse` below is {}", shown(&me)));
+    }
+    let elsewhere = std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
+    if global.data_dir.is_some() || elsewhere {
+        printer.line(format!(
+            "the commands below want: {}; eval \"$(rouse env)\"",
+            export("ROUSE_DATA_DIR", &shown(dir.path()))
+        ));
+    }
+}
+
+fn title(printer: &Printer, step: &Cell<u32>, text: &str) {
+    step.set(step.get() + 1);
+    printer.line("");
+    printer.line(printer.bold(&format!("{}. {text}", step.get())));
+}
+
+fn command(printer: &Printer, line: &str) {
+    printer.line(format!("   {}", printer.dim(&format!("$ {line}"))));
+}
+
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The platform of the data directory, whatever KUBECONFIG says.
+pub(super) fn local(global: &Global, dir: &DataDir) -> Global {
+    Global {
+        kubeconfig: None,
+        context: None,
+        data_dir: Some(dir.path().to_owned()),
+        namespace: Some(NAMESPACE.to_owned()),
+        ..global.clone()
+    }
+}
+
+fn detached(runtime: Runtime) -> Up {
+    Up {
+        ephemeral: false,
+        api_port: None,
+        http_port: None,
+        bind: std::net::Ipv4Addr::LOCALHOST.into(),
+        runtime,
+        ready_file: None,
+        detach: true,
+    }
+}
