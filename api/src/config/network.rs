@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::read::Reader;
 use super::{ConfigError, Data, Settings};
+use crate::field_error::NOT_HANDLED;
 use crate::template::{Template, TemplateError, Values};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,10 @@ impl NetworkConfig {
         self.rollout_duration = u64::try_from(seconds).map_err(|_| {
             ConfigError::new(key, format!("{key} must be a positive integer, but was {seconds}"))
         })?;
+        if self.rollout_duration > 0 {
+            let problem = format!("{key} = {seconds}: a gradual rollout is {NOT_HANDLED}");
+            return Err(ConfigError::new(key, problem));
+        }
         Ok(())
     }
 

@@ -29,9 +29,15 @@ pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> 
     errors
 }
 
-/// How long a Route moves traffic.
+/// How long a Route moves traffic. Traffic moves at once for now, so only no time can be promised.
 pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
-    seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration")
+    let mut errors = seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration");
+    if let (true, Some((key, raw))) = (errors.is_empty(), keyed::ROLLOUT_DURATION.get(annotations))
+        && GoDuration::parse(raw).is_ok_and(|time| time != GoDuration::default())
+    {
+        errors.push(FieldError::invalid(raw, key).with_details(NOT_HANDLED));
+    }
+    errors
 }
 
 /// Autoscaling annotations, of a template or a Revision.

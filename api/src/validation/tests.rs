@@ -175,6 +175,11 @@ fn other_annotations_are_checked() {
             json!({ "serving.knative.dev/rollout-duration": "soon" })),
         "invalid value: soon: metadata.annotations.serving.knative.dev/rollout-duration"
     );
+    assert_eq!(
+        refused(|o| o["metadata"]["annotations"] =
+            json!({ "serving.knative.dev/rollout-duration": "30s" })),
+        "invalid value: 30s: metadata.annotations.serving.knative.dev/rollout-duration\nnot handled by Rouse yet"
+    );
 }
 
 #[test]
