@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
+use rouse_api::load::LoadReport;
 use rouse_cluster::{Cluster, Config as ClusterConfig, Storage};
 use rouse_kit::{Clock, Shutdown};
 use rouse_node::runtime::{self, Wanted};
@@ -22,6 +23,8 @@ use crate::outcome::{Context, Failure, Result};
 const NODE: &str = "local";
 /// Reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
 const REPORTS: usize = 1024;
+/// How often another port is looked for when the gateway's was taken meanwhile.
+const PORT_TRIES: u32 = 5;
 /// Longest until everything answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long requests in flight may take after the end was asked for.
@@ -55,7 +58,7 @@ impl Platform {
     pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
         let api_port = ports::bind(args.bind, args.api_port, ports::API, "--api-port")?;
         let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port")?;
-        let notes = notes(&api_port, &http_port);
+        let api_moved = (api_port.moved_from, api_port.address());
         let api_url = format!("https://{}", api_port.address());
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &[args.bind])?;
         let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
@@ -89,7 +92,7 @@ impl Platform {
         let chosen = choose(args.runtime, dir, &images).await?;
         let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages);
         let (reports, load) = mpsc::channel(REPORTS);
-        let activator = start_activator(&cluster, http_port, reports, clock, &stages)?;
+        let activator = start_activator(&cluster, http_port, args, &reports, clock, &stages)?;
         gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
         others.push(tokio::spawn(rouse_autoscaler::run(
@@ -111,7 +114,10 @@ impl Platform {
             others,
         };
         platform.ready().await?;
-        Ok((platform, notes))
+        let gateway = platform.activator.public_addr();
+        let gateway_moved = args.http_port.is_none() && gateway.port() != ports::HTTP;
+        let gateway_moved = (gateway_moved.then_some(ports::HTTP), gateway);
+        Ok((platform, notes(api_moved, gateway_moved)))
     }
 
     /// Waits until the node is ready and the routes of an earlier run are served.
@@ -155,15 +161,13 @@ impl Platform {
     }
 }
 
-fn notes(api: &ports::Bound, http: &ports::Bound) -> Vec<String> {
-    [("API", api), ("gateway", http)]
+/// Which default ports gave way.
+fn notes(api: (Option<u16>, SocketAddr), gateway: (Option<u16>, SocketAddr)) -> Vec<String> {
+    [("API", api), ("gateway", gateway)]
         .into_iter()
-        .filter_map(|(what, bound)| {
-            let default = bound.moved_from?;
-            Some(format!(
-                "port {default} is taken: the {what} has {} instead",
-                bound.address().port()
-            ))
+        .filter_map(|(what, (moved_from, now))| {
+            let default = moved_from?;
+            Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
         .collect()
 }
@@ -225,27 +229,44 @@ fn spawn_node(
     tokio::spawn(node.run())
 }
 
+/// The data threads bind the port anew, each for itself. Whoever takes it in that moment has it: a
+/// port that the user did not choose then gives way.
 fn start_activator(
     cluster: &Cluster,
-    port: ports::Bound,
-    reports: mpsc::Sender<rouse_api::load::LoadReport>,
+    mut port: ports::Bound,
+    args: &Up,
+    reports: &mpsc::Sender<LoadReport>,
     clock: Clock,
     stages: &Stages,
 ) -> Result<Arc<rouse_activator::Handle>> {
-    let public = port.address();
-    let config = rouse_activator::Config {
-        public,
-        local: SocketAddr::new(public.ip(), 0),
-        drain: DRAIN,
-        ..rouse_activator::Config::default()
-    };
-    // The data threads bind the port anew, each for itself.
-    drop(port);
-    let client = cluster.client("system:serviceaccount:knative-serving:activator");
-    let resolver = rouse_kit::address::by_annotation();
-    rouse_activator::start(config, client, resolver, reports, clock, stages.data.clone())
-        .map(Arc::new)
-        .or_fail(|| "the gateway cannot listen".to_owned())
+    let chosen_by_us = args.http_port.is_none_or(|asked| asked == 0);
+    let mut tries = if chosen_by_us { PORT_TRIES } else { 1 };
+    loop {
+        let public = port.address();
+        let config = rouse_activator::Config {
+            public,
+            local: SocketAddr::new(public.ip(), 0),
+            drain: DRAIN,
+            ..rouse_activator::Config::default()
+        };
+        drop(port);
+        tries -= 1;
+        let started = rouse_activator::start(
+            config,
+            cluster.client("system:serviceaccount:knative-serving:activator"),
+            rouse_kit::address::by_annotation(),
+            reports.clone(),
+            clock,
+            stages.data.clone(),
+        );
+        match started {
+            Ok(handle) => return Ok(Arc::new(handle)),
+            Err(rouse_activator::ListenError::Taken { .. }) if tries > 0 => {
+                port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port")?;
+            }
+            Err(error) => return Err(error).or_fail(|| "the gateway cannot listen".to_owned()),
+        }
+    }
 }
 
 fn spawn_controller(
