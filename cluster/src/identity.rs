@@ -17,6 +17,12 @@ impl UserInfo {
         }
     }
 
+    /// Whether this is a node's agent.
+    #[must_use]
+    pub fn is_node(&self) -> bool {
+        self.groups.iter().any(|group| group == "system:nodes")
+    }
+
     /// A component of the system by its service account:
     /// `system:serviceaccount:knative-serving:controller`, or `system:node:NAME`.
     #[must_use]

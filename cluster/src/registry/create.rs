@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Options, Registry, Validation, Written, meta};
+use super::{Options, Registry, Validation, Written, guard, meta};
 use crate::admission::{self, Attempt, Phase};
 use crate::kinds::{Resource, defaults, validate};
 use crate::schema::Invalid;
@@ -177,6 +177,7 @@ impl Registry {
             normalize(attempt.resource, object)?;
         }
         let resource = attempt.resource;
+        guard::check(resource, attempt.name, attempt.user, object, attempt.old)?;
         let mut problems =
             if resource.custom { resource.schema.validate(object) } else { Vec::new() };
         problems.extend(validate::check(resource, object, attempt.old));

@@ -6,6 +6,7 @@
 mod crd;
 mod create;
 mod delete;
+mod guard;
 mod meta;
 mod scale;
 mod service;

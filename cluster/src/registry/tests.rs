@@ -176,6 +176,25 @@ async fn a_running_pod_gets_its_grace_period_and_a_waiting_one_none() {
     assert!(matches!(gone, Deleted::Gone(_)));
 }
 
+#[tokio::test]
+async fn only_a_node_agent_says_where_a_pod_is_reached() {
+    let registry = registry();
+    let kind = registry.builtin("", "v1", "Pod");
+    let pod = |name: &str, annotations: Value| json!({ "metadata": { "name": name, "annotations": annotations }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    let address = json!({ "rouse.dev/address": "{\"80\":\"127.0.0.1:1\"}" });
+    let refused = create(&registry, "", "Pod", pod("mine", address.clone())).unwrap_err();
+    assert_eq!(refused.code, 403);
+    create(&registry, "", "Pod", pod("p", json!({}))).unwrap();
+    let change = Patch::Merge(json!({ "metadata": { "annotations": address } }));
+    let user = Options { user: UserInfo::administrator(), ..Options::internal() };
+    assert!(registry.patch(&kind, "d", "p", Part::Main, &change, &user).is_err());
+    let agent = Options { user: UserInfo::component("system:node:n"), ..Options::internal() };
+    registry.patch(&kind, "d", "p", Part::Main, &change, &agent).unwrap();
+    // What stands there already is no change.
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
+    registry.patch(&kind, "d", "p", Part::Main, &label, &user).unwrap();
+}
+
 fn crd() -> Value {
     json!({ "metadata": { "name": "books.lib.io" }, "spec": { "group": "lib.io", "scope": "Namespaced",
         "names": { "plural": "books", "singular": "book", "kind": "Book", "listKind": "BookList" },
