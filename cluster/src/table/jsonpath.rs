@@ -143,9 +143,17 @@ fn condition(text: &str) -> Option<Step> {
     Some(Step::Where { path, equal, literal })
 }
 
+/// What stands between quotes; a backslash stands for the character after it, as Knative's columns
+/// write the dots of a label's key.
 fn unquote(text: &str) -> Option<String> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    Some(text.strip_prefix(quote)?.strip_suffix(quote)?.to_owned())
+    let inside = text.strip_prefix(quote)?.strip_suffix(quote)?;
+    let mut plain = String::with_capacity(inside.len());
+    let mut characters = inside.chars();
+    while let Some(c) = characters.next() {
+        plain.push(if c == '\\' { characters.next()? } else { c });
+    }
+    Some(plain)
 }
 
 #[cfg(test)]
@@ -168,6 +176,7 @@ mod tests {
             ("metadata.name", json!(["n"])),
             (r".metadata.labels.a\.b/c", json!(["v"])),
             (".metadata.labels['a.b/c']", json!(["v"])),
+            (r".metadata.labels['a\.b/c']", json!(["v"])),
             (".spec.ports[*].port", json!([1, 2])),
             (".spec.ports[1].port", json!([2])),
             (".spec.ports[-1].port", json!([2])),
