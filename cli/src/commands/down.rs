@@ -82,6 +82,6 @@ pub(crate) fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
     Ok(gone)
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
     if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
 }

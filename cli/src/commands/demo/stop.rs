@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, ListParams};
+use rouse_api::Revision;
 
 use super::NAMESPACE;
 use super::stage::{MARK, local};
@@ -23,12 +24,13 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
     if dir.running().is_some() {
         let target = Target::connect(&local(global, &dir)).await?;
         remove_namespace(&target, printer).await?;
-        if ours && !others(&target).await? {
+        let left = revisions(&target).await?;
+        if ours && left.is_empty() {
             down::stop(&dir, printer).await?;
             down::purge(&dir, printer)?;
             return Ok(());
         }
-        remove_files(&dir, printer)?;
+        remove_files(&dir, &left, printer)?;
         printer.line("the platform runs on: it has services of yours, or ran before the demo");
         return Ok(());
     }
@@ -60,28 +62,37 @@ async fn remove_namespace(target: &Target, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Whether the user has services of their own here by now.
-async fn others(target: &Target) -> Result<bool> {
-    let api: Api<rouse_api::Service> = Api::all(target.client.clone());
-    let all = api.list(&ListParams::default()).await.map_err(|e| refused(&e, "list services"))?;
-    Ok(!all.items.is_empty())
+/// What the user runs here by now.
+async fn revisions(target: &Target) -> Result<Vec<Revision>> {
+    let api: Api<Revision> = Api::all(target.client.clone());
+    let all = api.list(&ListParams::default()).await.map_err(|e| refused(&e, "list revisions"))?;
+    Ok(all.items)
 }
 
-/// The models and their images.
-fn remove_files(dir: &DataDir, printer: &Printer) -> Result {
+fn uses(revision: &Revision, image: &str) -> bool {
+    revision.spec.pod.containers.iter().any(|c| c.image.as_deref() == Some(image))
+}
+
+/// The models and their images, except those that the user's own revisions run.
+fn remove_files(dir: &DataDir, left: &[Revision], printer: &Printer) -> Result {
     let store = rouse_image::Store::open(dir.images())
         .or_fail(|| "cannot open the image store".to_owned())?;
     for name in ["digits:v1", "digits:v2"] {
         let reference = name.parse().or_fail(|| format!("{name} is no name for an image"))?;
-        if store.remove(&reference).is_ok() {
+        if left.iter().any(|revision| uses(revision, name)) {
+            printer.line(format!("kept image {name}, which a service of yours runs"));
+        } else if store.remove(&reference).is_ok() {
             printer.line(format!("removed image {name}"));
         }
     }
-    let folder = dir.join("demo");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)
-            .or_fail(|| format!("cannot remove {}", folder.display()))?;
-        printer.line(format!("removed {}", folder.display()));
+    for name in ["v1", "v2", "digit.json"] {
+        let path = dir.join("demo").join(name);
+        if path.exists() {
+            down::remove(&path).or_fail(|| format!("cannot remove {}", path.display()))?;
+            printer.line(format!("removed {}", path.display()));
+        }
     }
+    // It stays while it holds the mark, by which a later stop removes the rest.
+    let _kept = std::fs::remove_dir(dir.join("demo"));
     Ok(())
 }
