@@ -54,10 +54,24 @@ impl LocalImage {
     /// As `containerStatuses[].imageID` has it.
     #[must_use]
     pub fn id(&self) -> String {
-        let parsed: Option<Reference> = self.reference.parse().ok();
-        let digest = &self.image.digest;
-        parsed.map_or_else(|| digest.to_string(), |reference| reference.pinned(digest))
+        format!("{}@{}", name_of(&self.reference), self.image.digest)
     }
+}
+
+/// A reference without tag and digest. By hand: this is on the way of a wake, and the first use of
+/// the full grammar compiles it, which takes longer than a program takes to start.
+fn name_of(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or_default();
+    match name.rsplit_once(':') {
+        // A colon before a slash is a registry's port.
+        Some((name, tag)) if !tag.contains('/') => name,
+        Some(_) | None => name,
+    }
+}
+
+/// The digest of a pinned reference.
+fn digest_of(reference: &str) -> Option<Digest> {
+    reference.split_once('@')?.1.parse().ok()
 }
 
 /// Why an image is not here, in a sentence for the pod's status.
@@ -94,9 +108,9 @@ impl StoreImages {
         Self { store, known: Mutex::default() }
     }
 
-    fn remember(&self, reference: &Reference, local: &Arc<LocalImage>) {
+    fn remember(&self, local: &Arc<LocalImage>) {
         // A tag may move; a digest means the same for ever.
-        if reference.digest().is_some() {
+        if digest_of(&local.reference).is_some() {
             let mut known = self.known.lock();
             if known.len() >= KNOWN_MAX {
                 known.clear();
@@ -125,14 +139,21 @@ impl Images for StoreImages {
         {
             return Ok(Some(known));
         }
-        let parsed = parse(reference)?;
-        let Some(image) = self.store.find(&parsed).map_err(|error| store_error(&error))? else {
-            return Ok(None);
+        let image = match digest_of(reference) {
+            Some(digest) => match self.store.image(&digest) {
+                Err(rouse_image::Error::NotInStore { .. }) => return Ok(None),
+                image => Some(image.map_err(|error| store_error(&error))?),
+            },
+            None => {
+                let parsed = parse(reference)?;
+                self.store.find(&parsed).map_err(|error| store_error(&error))?
+            }
         };
+        let Some(image) = image else { return Ok(None) };
         // In the store but not unpacked is "not here": pulling unpacks.
         let Ok(rootfs) = self.store.rootfs(&image.digest) else { return Ok(None) };
         let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
-        self.remember(&parsed, &local);
+        self.remember(&local);
         Ok(Some(local))
     }
 
@@ -146,8 +167,37 @@ impl Images for StoreImages {
                 self.store.ensure(&parsed, &silent()).await.map_err(|error| store_error(&error))?;
             let rootfs = self.store.rootfs(&image.digest).map_err(|error| store_error(&error))?;
             let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
-            self.remember(&parsed, &local);
+            self.remember(&local);
             Ok(local)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_without_the_grammar() {
+        for (reference, want) in [
+            ("app", "app"),
+            ("app:1", "app"),
+            ("host:5000/team/app", "host:5000/team/app"),
+            ("host:5000/app:1", "host:5000/app"),
+            ("host:5000/app:1@sha256:aa", "host:5000/app"),
+        ] {
+            assert_eq!(name_of(reference), want);
+        }
+    }
+
+    #[test]
+    fn a_pinned_image_that_is_not_here_is_to_be_pulled() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = StoreImages::new(Store::open(dir.path()).unwrap());
+        let pinned = format!("app@{}", Digest::of(b"nothing"));
+        assert!(images.find(&pinned).unwrap().is_none());
+        assert!(images.find("app:1").unwrap().is_none());
+        let error = images.find("Not A Name").unwrap_err();
+        assert!(matches!(error, ImageError::InvalidName(_)), "{error}");
     }
 }
