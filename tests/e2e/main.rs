@@ -3,6 +3,7 @@
 //! Tests named `kubectl…` and `docker…` are counted apart by `tests/run`.
 
 mod cli;
+mod demo;
 mod fixtures;
 mod kubectl_serving;
 mod lifecycle;

@@ -3,11 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `stage` | the platform, the namespace, and running a shown command |
+//! | `made` | what is the demo's own, and may go at its end |
 //! | `models` | training, packing, and what a model answers |
 //! | `split` | who answers 1,000 requests |
 //! | `sleep` | to zero, and awake again |
 //! | `stop` | leaves nothing |
 
+mod made;
 mod models;
 mod sleep;
 mod split;
@@ -32,6 +34,13 @@ const SERVICE: &str = "digits";
 pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Result {
     if printer.json() {
         return Err(Failure::usage("the demo is for people: it has no JSON form"));
+    }
+    if global.namespace.as_deref().is_some_and(|name| name != NAMESPACE) {
+        return Err(Failure::usage(format!("the demo always uses namespace {NAMESPACE}")));
+    }
+    if global.kubeconfig.is_some() || global.context.is_some() {
+        return Err(Failure::usage("the demo runs on a platform of this machine only")
+            .next("rouse demo --data-dir DIR"));
     }
     if args.stop {
         return stop::run(global, printer).await;

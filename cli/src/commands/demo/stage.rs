@@ -8,6 +8,7 @@ use clap::Parser;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PostParams};
 
+use super::made::Made;
 use super::{NAMESPACE, SERVICE};
 use crate::args::{Cli, Demo, Global, Runtime, Up};
 use crate::commands::env::export;
@@ -20,8 +21,6 @@ use crate::target::Target;
 
 /// Longest until what an earlier demo left is gone.
 const LEFTOVERS: Duration = Duration::from_secs(30);
-/// In the data directory: the demo made it, and may remove it.
-pub(super) const MARK: &str = "made-by-the-demo";
 
 pub(super) struct Stage {
     pub(super) printer: Printer,
@@ -45,15 +44,11 @@ impl Stage {
                 up
             }
             None => {
-                let ours = !dir.join("state.redb").exists();
+                dir.create()?;
+                let state = is_empty(dir.path());
+                Made { platform: true, state, ..Made::default() }.note(&dir)?;
                 command(printer, &format!("rouse up -d --runtime {}", args.runtime.name()));
-                let up = platform::start_detached(&detached(args.runtime), &dir, &printer.quiet())?;
-                if ours {
-                    std::fs::create_dir_all(dir.join("demo"))
-                        .and_then(|()| std::fs::write(dir.join("demo").join(MARK), ""))
-                        .or_fail(|| "cannot write in the data directory".to_owned())?;
-                }
-                up
+                platform::start_detached(&detached(args.runtime), &dir, &printer.quiet())?
             }
         };
         printer.line(format!(
@@ -77,7 +72,14 @@ impl Stage {
         if exists.is_some() {
             return Ok(());
         }
-        command(&self.printer, &format!("kubectl create namespace {NAMESPACE}"));
+        Made { namespace: true, ..Made::default() }.note(&self.dir)?;
+        // `kubectl create namespace` of some versions speaks protobuf, which is not read here.
+        command(
+            &self.printer,
+            &format!(
+                r#"echo '{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{NAMESPACE}"}}}}' | kubectl create -f -"#
+            ),
+        );
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(NAMESPACE.to_owned());
         let made = api.create(&PostParams::default(), &namespace).await;
@@ -89,7 +91,13 @@ impl Stage {
         let services: Api<rouse_api::Service> = Api::namespaced(self.client(), NAMESPACE);
         let found = services.get_opt(SERVICE).await;
         if found.map_err(|e| refused(&e, "read the service"))?.is_none() {
-            return Ok(());
+            return Made { service: true, ..Made::default() }.note(&self.dir);
+        }
+        if !Made::read(&self.dir).is_some_and(|made| made.service) {
+            return Err(Failure::new(format!(
+                "namespace {NAMESPACE} has a service {SERVICE} that the demo did not make"
+            ))
+            .next("rouse demo --data-dir DIR, for a platform of its own"));
         }
         self.run(&format!("rouse delete {SERVICE} -n {NAMESPACE}")).await?;
         let started = Instant::now();
@@ -193,7 +201,11 @@ pub(super) fn local(global: &Global, dir: &DataDir) -> Global {
     }
 }
 
-fn detached(runtime: Runtime) -> Up {
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+pub(super) fn detached(runtime: Runtime) -> Up {
     Up {
         ephemeral: false,
         api_port: None,

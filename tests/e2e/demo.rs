@@ -1,0 +1,107 @@
+//! `rouse demo` and its end, into a pipe.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, ensure};
+use rouse_tests::platform;
+
+use crate::fixtures::{IMAGE, platform as with_image};
+
+fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
+    let mut command = Command::new(platform::binary());
+    command.args(words).arg("--data-dir").arg(dir).env_remove("KUBECONFIG").stdin(Stdio::null());
+    Ok(command.output()?)
+}
+
+/// As the demo shows it to its reader.
+const NAMESPACE: &str = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}}"#;
+
+/// What a command that succeeded printed.
+fn printed(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
+    let output = rouse(dir, words)?;
+    let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "rouse {words:?} ended with {}: {out}{err}", output.status);
+    ensure!(
+        !out.contains('\u{1b}') && !err.contains('\u{1b}'),
+        "control codes in a pipe: {out}{err}"
+    );
+    Ok(out)
+}
+
+/// The number in the line that begins with `start`, at the first place that has one.
+fn figure(text: &str, start: &str, after: &str) -> anyhow::Result<f64> {
+    let line = text.lines().map(str::trim).find(|l| l.starts_with(start) && l.contains(after));
+    let line = line.with_context(|| format!("no line {start:?} … {after:?} in {text}"))?;
+    let rest = line.split_once(after).map_or("", |(_, rest)| rest).trim();
+    let number: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    number.parse().with_context(|| format!("no number after {after:?} in {line:?}"))
+}
+
+/// Stops the platform also when the test fails.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let _gone = rouse(self.0, &["down"]);
+    }
+}
+
+#[test]
+fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data");
+    let _ended = Ended(&dir);
+    let shown = printed(&dir, &["demo"])?;
+    for line in [
+        "$ rouse up -d",
+        NAMESPACE,
+        "$ rouse deploy digits -n demo",
+        "█",
+        "prediction",
+        "default",
+        "replicas 2   idle  0 s",
+        "replicas 0",
+        "no pods",
+        ": gone",
+        "why 0: StableWindowEmpty",
+        "why 1: Woken",
+        "$ rouse demo --stop",
+    ] {
+        ensure!(shown.contains(line), "no {line:?} in {shown}");
+    }
+    ensure!(!shown.contains("still there"), "a process outlived its pod: {shown}");
+    let (first, second) =
+        (figure(&shown, "digits-00001", " ")?, figure(&shown, "digits-00002", " ")?);
+    ensure!(first > 50.0 && second > 95.0, "accuracies {first} and {second}: {shown}");
+    let counts: Vec<u32> = shown
+        .lines()
+        .filter(|line| line.contains("digits-0000") && (line.contains('█') || line.contains('░')))
+        .map(|line| Ok(line.rsplit(' ').next().context("a count")?.parse()?))
+        .collect::<anyhow::Result<_>>()?;
+    ensure!(counts == [1000, 0, 700, 300], "answers before and after the split: {counts:?}");
+    let (waking, model) = (figure(&shown, "waking", " ")?, figure(&shown, "warm", " ")?);
+    ensure!(waking > model && model > 0.0, "waking {waking} ms, warm {model} ms");
+
+    ensure!(printed(&dir, &["status"])?.contains("running"), "it runs on");
+    ensure!(printed(&dir, &["list", "-n", "demo"])?.contains("digits"));
+    printed(&dir, &["demo", "--stop"])?;
+    ensure!(!dir.exists(), "something is left in the data directory");
+    ensure!(printed(&dir, &["demo", "--stop"])?.contains("nothing of the demo"));
+    Ok(())
+}
+
+#[test]
+fn kubectl_made_namespaces_and_their_services_are_not_the_demos() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    platform.kubectl().run_with("create -f -", NAMESPACE)?;
+    platform.rouse_ok(&format!("deploy digits -n demo --image {IMAGE}"))?;
+    let refused = platform.rouse(&["demo"])?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(1), "{said}");
+    ensure!(said.contains("a service digits that the demo did not make"), "{said}");
+    platform.rouse_ok("demo --stop")?;
+    ensure!(platform.rouse_ok("list -n demo")?.contains("digits"), "the user's service is kept");
+    ensure!(platform.rouse_ok("images")?.contains(IMAGE), "the user's image is kept");
+    Ok(())
+}
