@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::body::{self, Answer};
+use super::route::GIT_VERSION;
 use crate::kinds::{Kinds, Resource};
 use crate::openapi;
 use crate::status::Failure;
@@ -224,6 +225,25 @@ fn group_list(kinds: &Kinds) -> Value {
         .map(|(name, versions)| group_value(&name, versions))
         .collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
+}
+
+/// OpenAPI v2 without a path in it. kubectl asks for it when v3 does not have a kind, and says that
+/// there is no such kind only when it got an answer.
+pub(super) fn old_openapi(headers: &HeaderMap) -> Answer {
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !accept.contains(PROTOBUF) {
+        let info = json!({ "title": "Rouse", "version": GIT_VERSION });
+        return body::json(StatusCode::OK, &json!({ "swagger": "2.0", "info": info, "paths": {} }));
+    }
+    // swagger = 1, info = 2 { title = 1, version = 2 }, paths = 8
+    let field = |number: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        [&[number << 3 | 2, length], bytes].concat()
+    };
+    let info = [field(1, b"Rouse"), field(2, GIT_VERSION.as_bytes())].concat();
+    let document = [field(1, b"2.0"), field(2, &info), field(8, b"")].concat();
+    body::bytes(StatusCode::OK, PROTOBUF, document)
 }
 
 pub(super) fn group(kinds: &Kinds, name: &str) -> Result<Answer, Failure> {

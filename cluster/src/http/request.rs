@@ -30,6 +30,8 @@ pub(super) enum Path {
     GroupVersion(String, String),
     Resource(Target),
     OpenApiIndex,
+    /// `/openapi/v2`
+    OldOpenApi,
     OpenApi(String, String),
     Version,
     /// `/healthz`, `/livez`, `/readyz` and below
@@ -53,6 +55,7 @@ pub(super) fn path(path: &str) -> Path {
         ["apis", group, version] => Path::GroupVersion(owned(group), owned(version)),
         ["api", version, rest @ ..] => resource("", version, rest),
         ["apis", group, version, rest @ ..] => resource(group, version, rest),
+        ["openapi", "v2"] => Path::OldOpenApi,
         ["openapi", "v3"] => Path::OpenApiIndex,
         ["openapi", "v3", "api", version] => Path::OpenApi(String::new(), owned(version)),
         ["openapi", "v3", "apis", group, version] => Path::OpenApi(owned(group), owned(version)),

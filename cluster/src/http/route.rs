@@ -107,6 +107,7 @@ impl Api {
             Path::Groups { core } => self.documents.groups(kinds, *core, &asked.headers),
             Path::Group(group) => discovery::group(kinds, group)?,
             Path::GroupVersion(group, version) => discovery::group_version(kinds, group, version)?,
+            Path::OldOpenApi => discovery::old_openapi(&asked.headers),
             Path::OpenApiIndex => discovery::openapi_index(kinds),
             Path::OpenApi(group, version) => self.documents.openapi(kinds, group, version)?,
             Path::Resource(_) | Path::Unknown => {

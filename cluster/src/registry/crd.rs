@@ -108,6 +108,9 @@ impl Registry {
             }
         }
         for resource in resources {
+            if resource.storage {
+                self.store.select_by(&resource.qualified(), &resource.selectable_fields);
+            }
             self.kinds.insert(resource);
         }
     }

@@ -172,7 +172,10 @@ pub(super) fn spec_differs(new: &Value, old: &Value) -> bool {
 
 /// Whether a change of spec makes a new generation: those whose controllers observe one.
 pub(super) fn has_generation(resource: &Resource) -> bool {
-    resource.custom || resource.status || resource.group == "apiextensions.k8s.io"
+    resource.custom
+        || resource.group == "apps"
+        || resource.group == "apiextensions.k8s.io"
+        || resource.is("", "Pod")
 }
 
 #[cfg(test)]

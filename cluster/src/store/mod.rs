@@ -201,6 +201,19 @@ impl Store {
         self.shared.inner.read().resources.get(resource).map_or(0, |r| r.objects.len())
     }
 
+    /// Reads the selectable fields of a resource's objects anew, for others may be selected by now.
+    pub(crate) fn select_by(&self, resource: &str, fields: &[String]) {
+        let mut inner = self.shared.inner.write();
+        let Some(resource) = inner.resources.get_mut(resource) else { return };
+        for object in resource.objects.values_mut() {
+            if object.fields.len() != fields.len()
+                || !fields.iter().all(|f| object.fields.contains_key(f))
+            {
+                *object = Arc::new(object.selected_by(fields));
+            }
+        }
+    }
+
     /// The resources that have objects now.
     #[must_use]
     pub fn resources(&self) -> Vec<Arc<str>> {

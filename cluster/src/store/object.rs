@@ -64,6 +64,14 @@ impl Object {
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
 
+    /// The same object with other selectable fields.
+    pub(super) fn selected_by(&self, fields: &[String]) -> Self {
+        let mut object = header(self.key.clone(), &self.value(), fields);
+        object.resource_version = self.resource_version;
+        object.json = self.json.clone();
+        object
+    }
+
     /// The whole object in its type.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.json)

@@ -33,6 +33,17 @@ async fn merge(cluster: &Cluster, path: &str, body: &Value) -> Answer {
     ask(cluster, "PATCH", path, MERGE, body.to_string()).await
 }
 
+const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const BOOKS: &str = "/apis/lib.io/v1/namespaces/default/books";
+
+fn crd(selectable: Value) -> Value {
+    json!({ "metadata": { "name": "books.lib.io" }, "spec": { "group": "lib.io", "scope": "Namespaced",
+        "names": { "plural": "books", "singular": "book", "kind": "Book", "listKind": "BookList" },
+        "versions": [{ "name": "v1", "served": true, "storage": true, "selectableFields": selectable,
+            "schema": { "openAPIV3Schema": { "type": "object", "properties": { "spec": { "type": "object",
+                "properties": { "title": { "type": "string" } } } } } } }] } })
+}
+
 fn map(name: &str, app: &str) -> Value {
     json!({ "metadata": { "name": name, "labels": { "app": app } } })
 }
@@ -82,13 +93,7 @@ async fn a_crd_changes_discovery_and_openapi_at_once() {
     let headers =
         [("accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")];
     let before = ask(&cluster, "GET", "/apis", &headers, "").await;
-    let crd = json!({ "metadata": { "name": "books.lib.io" }, "spec": { "group": "lib.io", "scope": "Namespaced",
-        "names": { "plural": "books", "singular": "book", "kind": "Book", "listKind": "BookList" },
-        "versions": [{ "name": "v1", "served": true, "storage": true,
-            "schema": { "openAPIV3Schema": { "type": "object", "properties": { "spec": { "type": "object",
-                "x-kubernetes-preserve-unknown-fields": true } } } } }] } });
-    let made =
-        post(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd).await;
+    let made = post(&cluster, CRDS, &crd(json!([]))).await;
     assert_eq!(made.code, 201);
     let after = ask(&cluster, "GET", "/apis", &headers, "").await;
     assert_ne!(before.header("etag"), after.header("etag"));
@@ -97,10 +102,7 @@ async fn a_crd_changes_discovery_and_openapi_at_once() {
     let document = get(&cluster, url).await.json();
     let patch = &document["paths"]["/apis/lib.io/v1/namespaces/{namespace}/books/{name}"]["patch"];
     assert!(patch["parameters"].to_string().contains("fieldValidation"), "{document}");
-    assert_eq!(
-        post(&cluster, "/apis/lib.io/v1/namespaces/default/books", &map("b", "x")).await.code,
-        201
-    );
+    assert_eq!(post(&cluster, BOOKS, &map("b", "x")).await.code, 201);
 }
 
 #[tokio::test]
@@ -356,4 +358,28 @@ async fn scale_is_read_and_written_as_three_numbers() {
     );
     let stale = ask(&cluster, "PUT", &scale, JSON, read.to_string()).await;
     assert_eq!(stale.code, 409);
+}
+
+#[tokio::test]
+async fn objects_are_selected_by_the_fields_that_their_crd_names_now_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::File(dir.path().join("state.redb"));
+    let cluster = cluster_with(storage.clone(), Vec::new());
+    post(&cluster, CRDS, &crd(json!([]))).await;
+    for title in ["moby", "emma"] {
+        let book = json!({ "metadata": { "name": title }, "spec": { "title": title } });
+        assert_eq!(post(&cluster, BOOKS, &book).await.code, 201);
+    }
+    let moby = format!("{BOOKS}?fieldSelector=spec.title%3Dmoby");
+    assert_eq!(get(&cluster, &moby).await.code, 400);
+    let change = json!([{ "op": "add", "path": "/spec/versions/0/selectableFields", "value": [{ "jsonPath": ".spec.title" }] }]);
+    let patch = [("content-type", "application/json-patch+json")];
+    let changed =
+        ask(&cluster, "PATCH", &format!("{CRDS}/books.lib.io"), &patch, change.to_string()).await;
+    assert_eq!(changed.code, 200, "{}", changed.json());
+    assert_eq!(get(&cluster, &moby).await.json()["items"].as_array().unwrap().len(), 1);
+    cluster.close();
+    drop(cluster);
+    let cluster = cluster_with(storage, Vec::new());
+    assert_eq!(get(&cluster, &moby).await.json()["items"].as_array().unwrap().len(), 1);
 }
