@@ -230,9 +230,11 @@ fn group_list(kinds: &Kinds) -> Value {
 /// OpenAPI v2 without a path in it. kubectl asks for it when v3 does not have a kind, and says that
 /// there is no such kind only when it got an answer.
 pub(super) fn old_openapi(headers: &HeaderMap) -> Answer {
-    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    /// As asked for, and as answered: the `@` is no legal character of a media type.
+    const ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
     let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !accept.contains(PROTOBUF) {
+    if !accept.contains(ASKED) && !accept.contains(PROTOBUF) {
         let info = json!({ "title": "Rouse", "version": GIT_VERSION });
         return body::json(StatusCode::OK, &json!({ "swagger": "2.0", "info": info, "paths": {} }));
     }
