@@ -1,0 +1,31 @@
+//! Memory (PSS) with 10 Services at zero.
+
+use std::time::Duration;
+
+use rouse_tests::wait;
+
+use crate::{Wanted, platform, service};
+
+pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
+    let platform = platform()?;
+    let kubectl = platform.kubectl();
+    let window = "autoscaling.knative.dev/window: \"6s\"";
+    let services: String = (0..10).map(|n| service(&format!("s{n}"), window)).collect();
+    kubectl.apply(&services)?;
+    kubectl.run("wait --for=condition=Ready --timeout=60s ksvc --all")?;
+    wait::until("zero pods", Duration::from_secs(60), || {
+        let pods = kubectl.run("get pods -o name").map_err(|e| e.to_string())?;
+        if pods.is_empty() { Ok(()) } else { Err(pods) }
+    })?;
+    std::thread::sleep(Duration::from_secs(60));
+    println!("PSS with 10 Services at zero, after 60 s{:>38.1} MiB", pss(platform.pid())?);
+    Ok(())
+}
+
+/// Proportional set size of a process, in MiB.
+fn pss(pid: u32) -> anyhow::Result<f64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = rollup.lines().find(|l| l.starts_with("Pss:")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    Ok(kib / 1024.0)
+}
