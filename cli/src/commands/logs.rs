@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use rouse_api::keys;
 
-use super::serving::{name_of, pods, service};
+use super::serving::{name_of, pods, revisions, service};
 use crate::args::{Global, Logs};
 use crate::outcome::{Failure, Result, refused};
 use crate::printer::Printer;
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
         None => pods(&target, keys::SERVICE, &args.name).await?,
     };
     if pods.is_empty() {
-        return of_the_last_pod(&target, &args, printer);
+        return of_the_last_pod(&target, &args, printer).await;
     }
     let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
     let many = pods.len() > 1;
@@ -50,43 +50,27 @@ async fn one(api: &Api<Pod>, pod: &str, prefix: String, args: &Logs, printer: &P
 }
 
 /// Pods are gone, but a local cluster keeps their files for a while.
-fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Result {
+async fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Result {
     let nothing = || {
         Failure::new(format!("{} has no pod, and no log of an earlier one is kept", args.name))
             .next(format!("rouse call {}, which wakes it", args.name))
     };
     let Some(dir) = &target.data_dir else { return Err(nothing()) };
-    let prefix = args.revision.clone().unwrap_or_else(|| args.name.clone());
-    let Some(file) = last_log(&dir.join("logs"), &target.namespace, &prefix) else {
-        return Err(nothing());
-    };
-    let text = std::fs::read_to_string(&file)
-        .map_err(|e| Failure::new(format!("cannot read {}", file.display())).because(e))?;
-    printer.progress(format!("at zero; from the last pod, {}", file.display()));
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = args.tail.and_then(|n| usize::try_from(n).ok()).unwrap_or(lines.len());
-    for line in &lines[lines.len().saturating_sub(tail)..] {
-        printer.line(line);
-    }
-    Ok(())
-}
-
-/// The newest log file of a pod of this service: `logs/<namespace>_<pod>_…/**/*.log`.
-fn last_log(logs: &std::path::Path, namespace: &str, service: &str) -> Option<std::path::PathBuf> {
-    let start = format!("{namespace}_{service}-");
-    let pods = std::fs::read_dir(logs).ok()?.flatten();
-    let ours = pods.filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
-    let mut files = Vec::new();
-    let mut folders: Vec<_> = ours.map(|entry| entry.path()).collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).ok()?.flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                folders.push(entry.path());
-            } else if meta.len() > 0 {
-                files.push((meta.modified().ok(), entry.path()));
-            }
+    let revisions: Vec<String> = match &args.revision {
+        Some(revision) => vec![revision.clone()],
+        None => {
+            revisions(target, &args.name).await?.iter().map(|r| name_of(r).to_owned()).collect()
         }
-    }
-    files.into_iter().max().map(|(_, path)| path)
+    };
+    let is_ours = |pod: &str| {
+        revisions.iter().any(|r| {
+            pod.strip_prefix(r.as_str()).is_some_and(|rest| rest.starts_with("-deployment-"))
+        })
+    };
+    let tail = args.tail.and_then(|n| usize::try_from(n).ok());
+    let last = rouse_node::logs::of_last_pod(&dir.join("logs"), &target.namespace, is_ours, tail);
+    let last = last.ok_or_else(nothing)?;
+    printer.progress(format!("at zero; from the last pod, {}", last.pod));
+    printer.line(last.text.trim_end());
+    Ok(())
 }
