@@ -209,4 +209,57 @@ mod tests {
             Some(Verb::Watch)
         );
     }
+
+    /// What a request means, in one line.
+    fn meaning(request: &http::Request<Vec<u8>>) -> String {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let Path::Resource(target) = path(request.uri().path()) else {
+            return "nothing".to_owned();
+        };
+        let verb = verb(request.method(), &target, &query).unwrap();
+        let Target { group, version, namespace, plural, name, subresource } = target;
+        let mut said: Vec<String> = query.pairs().map(|(n, v)| format!("{n}={v}")).collect();
+        said.sort();
+        let place = [group, version, namespace, plural, name, subresource].join("/");
+        format!("{verb:?} {place} {}", said.join(" "))
+    }
+
+    #[test]
+    fn every_request_that_kube_builds_means_here_what_it_means_there() {
+        use kube::core::params::{
+            DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, WatchParams,
+        };
+        let apps = kube::core::Request::new("/apis/apps/v1/namespaces/d/deployments");
+        let core = kube::core::Request::new("/api/v1/pods");
+        let list = ListParams::default().labels("a in (b,c)").fields("metadata.name!=x").limit(5);
+        let watch = WatchParams::default().labels("a=b").timeout(7);
+        let post = PostParams { dry_run: true, field_manager: None };
+        let (delete, all) = (DeleteParams::default(), ListParams::default());
+        let (named, patch) =
+            (PatchParams::apply("me"), Patch::<serde_json::Value>::Merge(serde_json::json!({})));
+        let cases = [
+            (apps.get("w", &GetParams::default()), "Get apps/v1/d/deployments/w/ "),
+            (
+                core.list(&list),
+                "List /v1//pods// fieldSelector=metadata.name!=x labelSelector=a in (b,c) limit=5",
+            ),
+            (
+                apps.watch(&watch, "9"),
+                "Watch apps/v1/d/deployments// allowWatchBookmarks=true labelSelector=a=b resourceVersion=9 timeoutSeconds=7 watch=true",
+            ),
+            (apps.create(&post, Vec::new()), "Create apps/v1/d/deployments// dryRun=All"),
+            (apps.replace("w", &post, Vec::new()), "Update apps/v1/d/deployments/w/ dryRun=All"),
+            (apps.patch("w", &named, &patch), "Patch apps/v1/d/deployments/w/ fieldManager=me"),
+            (
+                apps.patch_subresource("status", "w", &named, &patch),
+                "Patch apps/v1/d/deployments/w/status fieldManager=me",
+            ),
+            (apps.get_subresource("scale", "w"), "Get apps/v1/d/deployments/w/scale "),
+            (apps.delete("w", &delete), "Delete apps/v1/d/deployments/w/ "),
+            (apps.delete_collection(&delete, &all), "DeleteCollection apps/v1/d/deployments// "),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(meaning(&request.unwrap()), expected);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::create::is_crd;
 use super::update::{conflict, gone};
 use super::{Options, Registry, meta};
+use crate::admission::{self, Attempt, Phase};
 use crate::kinds::Resource;
 use crate::status::Failure;
 use crate::store::{Object, Prepared};
@@ -116,6 +117,7 @@ impl Registry {
         options: &Options,
     ) -> Result<Deleted, Failure> {
         let old = current.value();
+        self.admit_deletion(resource, current, &old, options)?;
         let mut new = old.clone();
         if is_crd(resource) && !options.dry_run {
             self.clean_up_crd(&mut new);
@@ -137,6 +139,27 @@ impl Registry {
             .replace(prepared, current.resource_version)
             .map_err(|c| conflict(resource, &current.key.name, &c))?;
         Ok(Deleted::Waiting(stored))
+    }
+
+    /// Validating hooks may refuse a deletion; there is nothing to change about one.
+    fn admit_deletion(
+        &self,
+        resource: &Arc<Resource>,
+        current: &Object,
+        old: &Value,
+        options: &Options,
+    ) -> Result<(), Failure> {
+        let attempt = Attempt {
+            resource,
+            operation: "DELETE",
+            namespace: &current.key.namespace,
+            name: &current.key.name,
+            user: &options.user,
+            old: Some(old),
+            dry_run: options.dry_run,
+        };
+        let mut none = Value::Null;
+        admission::review(&self.hooks(), Phase::Validating, &attempt, &mut none, &mut Vec::new())
     }
 
     /// Takes an object out of the store, and does what its going means for others.

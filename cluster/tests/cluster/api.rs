@@ -215,7 +215,7 @@ fn hook(phase: Phase, answer: fn(AdmissionResponse, &Value) -> AdmissionResponse
         rules: vec![Rule {
             group: String::new(),
             resources: vec!["configmaps".to_owned()],
-            operations: vec!["CREATE".to_owned(), "UPDATE".to_owned()],
+            operations: ["CREATE", "UPDATE", "DELETE"].map(str::to_owned).to_vec(),
         }],
         review: Arc::new(move |request| {
             let object = serde_json::to_value(&request.object).unwrap();
@@ -231,11 +231,15 @@ async fn hooks_change_and_refuse_what_is_written() {
         let patch = json!([{ "op": "add", "path": "/data", "value": { "by": "hook" } }]);
         response.with_patch(serde_json::from_value(patch).unwrap()).unwrap()
     });
-    let refuse =
-        hook(Phase::Validating, |response, object| match object["metadata"]["name"].as_str() {
+    let refuse = hook(Phase::Validating, |response, object| {
+        if object.is_null() {
+            return response.deny("nothing is deleted here");
+        }
+        match object["metadata"]["name"].as_str() {
             Some("bad") => response.deny("validation failed: must not be set(s): spec.x"),
             _ => response,
-        });
+        }
+    });
     cluster.set_hooks(vec![label, refuse]);
     assert_eq!(post(&cluster, MAPS, &map("good", "x")).await.json()["data"]["by"], "hook");
     let refused = post(&cluster, MAPS, &map("bad", "x")).await.json();
@@ -244,6 +248,11 @@ async fn hooks_change_and_refuse_what_is_written() {
         "admission webhook \"check.example.dev\" denied the request: validation failed: must not be set(s): spec.x"
     );
     assert_eq!(get(&cluster, &format!("{MAPS}/bad")).await.code, 404);
+    let kept = ask(&cluster, "DELETE", &format!("{MAPS}/good"), &[], "").await.json();
+    assert_eq!(
+        kept["message"],
+        "admission webhook \"check.example.dev\" denied the request: nothing is deleted here"
+    );
     let secrets = "/api/v1/namespaces/default/secrets";
     assert!(post(&cluster, secrets, &map("bad", "x")).await.json()["data"].is_null());
 }
