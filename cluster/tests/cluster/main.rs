@@ -1,5 +1,7 @@
 //! The cluster from outside its crate: by requests, by a client in the process, over TLS.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 mod api;
 mod client;
 mod common;
