@@ -5,5 +5,7 @@
 mod cli;
 mod demo;
 mod fixtures;
+mod kubectl_read;
 mod kubectl_serving;
+mod kubectl_write;
 mod lifecycle;
