@@ -16,7 +16,7 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
         let name = format!("one-{n}");
         let started = Instant::now();
         platform.kubectl().apply(&service(&name, ""))?;
-        ready(&platform, &[name.clone()])?;
+        ready(&platform, std::slice::from_ref(&name))?;
         one.add_ms(started.elapsed());
         platform.kubectl().run(&format!("delete ksvc {name}"))?;
     }

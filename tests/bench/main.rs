@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use rouse_tests::Platform;
 
+type Benchmark = fn(&Wanted) -> anyhow::Result<()>;
+
 /// What a run was asked for.
 pub(crate) struct Wanted {
     pub(crate) runs: usize,
@@ -44,7 +46,7 @@ impl Wanted {
 fn main() -> anyhow::Result<()> {
     let wanted = Wanted::parse(std::env::args().skip(1))?;
     println!("rouse {}, {} runs", rouse_tests::platform::binary().display(), wanted.runs);
-    let all: [(&str, fn(&Wanted) -> anyhow::Result<()>); 6] = [
+    let all: [(&str, Benchmark); 6] = [
         ("start", start::run),
         ("memory", memory::run),
         ("cold", cold::run),
