@@ -4,7 +4,9 @@
 
 mod cli;
 mod demo;
+mod docker;
 mod fixtures;
+mod functions;
 mod kubectl_read;
 mod kubectl_serving;
 mod kubectl_write;

@@ -92,6 +92,7 @@ impl Platform {
             .arg("--ready-file")
             .arg(&ready)
             .env_remove("KUBECONFIG")
+            .envs(std::env::var("ROUSE_TEST_DOCKER").map(|host| ("DOCKER_HOST", host)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

@@ -51,16 +51,20 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let (path, body) = read_request(&mut reader)?;
+        let (path, body, last) = read_request(&mut reader)?;
         let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(now, Ordering::SeqCst);
         let answered = answer(&path, &body, state, &mut out);
         state.now.fetch_sub(1, Ordering::SeqCst);
         answered?;
+        if last {
+            return None;
+        }
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+/// Path, body, and whether the client wants the connection closed after the answer.
+fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>, bool)> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
@@ -90,7 +94,8 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
         body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
     }
-    Some((path, body))
+    let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+    Some((path, body, last))
 }
 
 #[expect(clippy::exit, reason = "to end at once is what the request asks for")]
