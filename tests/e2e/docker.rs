@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rouse_tests::{Platform, wait};
 
-use crate::fixtures::{build, service};
+use crate::fixtures::build;
 
 /// A platform whose pods are containers. Without an engine the test fails: a skipped check shows nothing.
 fn platform() -> anyhow::Result<Platform> {
