@@ -1,32 +1,29 @@
 //! What the activator is told by whoever composes it.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// Settings of one activator. Addresses are chosen already; port 0 takes a free one.
-#[derive(Clone, Debug)]
+use crate::listen::Reserved;
+
+/// Settings of one activator.
+#[derive(Debug)]
 pub struct Config {
     /// Name in load reports: the pod's on a cluster.
     pub name: String,
     /// Where anybody's requests come in.
-    pub public: SocketAddr,
+    pub public: Reserved,
     /// Where requests for cluster-local hosts come in; public hosts answer here too.
-    pub local: SocketAddr,
+    pub local: Reserved,
     /// Data threads; one per core if absent.
     pub threads: Option<usize>,
     /// How long requests in flight may take to finish after shutdown began.
     pub drain: Duration,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            name: "activator".to_owned(),
-            public: free,
-            local: free,
-            threads: None,
-            drain: Duration::from_secs(10),
-        }
+impl Config {
+    /// The defaults at these two addresses.
+    #[must_use]
+    pub fn new(public: Reserved, local: Reserved) -> Self {
+        let (name, drain) = ("activator".to_owned(), Duration::from_secs(10));
+        Self { name, public, local, threads: None, drain }
     }
 }

@@ -41,5 +41,5 @@ mod watch;
 mod tests;
 
 pub use config::Config;
-pub use listen::ListenError;
+pub use listen::{ListenError, Reserved};
 pub use start::{Handle, Stats, start};

@@ -29,29 +29,70 @@ pub enum ListenError {
     },
 }
 
-/// `count` sockets on one address. Port 0 takes a free port, the same for all of them.
-pub(crate) fn listen(
+impl From<ListenError> for io::Error {
+    fn from(error: ListenError) -> Self {
+        let kind = match &error {
+            ListenError::Taken { .. } => io::ErrorKind::AddrInUse,
+            ListenError::Refused { source, .. } | ListenError::Thread { source } => source.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// An address that is held from here on: nobody else can have it, and whoever connects waits.
+#[derive(Debug)]
+pub struct Reserved {
     address: SocketAddr,
-    count: usize,
-) -> Result<(SocketAddr, Vec<TcpListener>), ListenError> {
-    let failed = |source: io::Error| match source.kind() {
+    socket: Socket,
+}
+
+impl Reserved {
+    /// Takes `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// Somebody has it, or it cannot be had; the error names it.
+    pub fn new(address: SocketAddr) -> Result<Self, ListenError> {
+        let failed = |source| refused(address, source);
+        // Sockets that share a port also share it with a stranger who asks to; one that does not
+        // share finds out whether anybody is there.
+        let socket = socket(address, false).map_err(failed)?;
+        // One that is only bound, and may be reused, keeps nobody out.
+        socket.listen(BACKLOG).map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
+        Ok(Self { address: bound, socket })
+    }
+
+    /// Where it is, with the port that was found.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `count` sockets that listen there. The address is held throughout.
+    pub(crate) fn listen(self, count: usize) -> Result<Vec<TcpListener>, ListenError> {
+        let Self { address, socket: first } = self;
+        let open = || {
+            // The others may join from here on.
+            first.set_reuse_port(true)?;
+            let mut sockets = Vec::with_capacity(count);
+            for _ in 1..count {
+                let socket = socket(address, true)?;
+                socket.listen(BACKLOG)?;
+                sockets.push(TcpListener::from(socket));
+            }
+            sockets.push(TcpListener::from(first));
+            Ok(sockets)
+        };
+        open().map_err(|source| refused(address, source))
+    }
+}
+
+fn refused(address: SocketAddr, source: io::Error) -> ListenError {
+    match source.kind() {
         io::ErrorKind::AddrInUse => ListenError::Taken { address },
         _ => ListenError::Refused { address, source },
-    };
-    // Sockets that share a port also share it with a stranger who asks to; one that does not share
-    // finds out whether anybody is there.
-    let first = socket(address, false).map_err(failed)?;
-    let bound = first.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
-    drop(first);
-    let sockets = (0..count)
-        .map(|_| {
-            let socket = socket(bound, true)?;
-            socket.listen(BACKLOG)?;
-            Ok(TcpListener::from(socket))
-        })
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(failed)?;
-    Ok((bound, sockets))
+    }
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -67,20 +108,46 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
+    fn reserve() -> Reserved {
+        Reserved::new(([127, 0, 0, 1], 0).into()).expect("a free port")
+    }
+
     #[test]
     fn all_sockets_share_the_free_port_that_was_found() {
-        let (bound, sockets) = listen(([127, 0, 0, 1], 0).into(), 3).expect("a free port");
+        let reserved = reserve();
+        let bound = reserved.address();
         assert_ne!(bound.port(), 0);
+        let sockets = reserved.listen(3).expect("it is held");
+        assert_eq!(sockets.len(), 3);
         for socket in &sockets {
             assert_eq!(socket.local_addr().expect("bound"), bound);
         }
+        // The kernel spreads connections over all of them, or to one that accepts.
+        let count = 64;
+        let clients: Vec<_> =
+            (0..count).map(|_| std::net::TcpStream::connect(bound).expect("it listens")).collect();
+        let per_socket =
+            sockets.iter().map(|socket| std::iter::from_fn(|| socket.accept().ok()).count());
+        let per_socket: Vec<_> = per_socket.collect();
+        assert_eq!(per_socket.iter().sum::<usize>(), clients.len());
+        assert!(per_socket.iter().all(|count| *count > 0), "{per_socket:?}");
     }
 
     #[test]
     fn a_taken_address_is_named_even_if_its_owner_would_share_it() {
-        let (bound, _held) = listen(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
-        let error = listen(bound, 1).expect_err("it is taken");
+        let reserved = reserve();
+        let bound = reserved.address();
+        let _held = reserved.listen(1).expect("it is held");
+        let error = Reserved::new(bound).expect_err("it is taken");
         assert!(matches!(error, ListenError::Taken { address } if address == bound));
         assert!(error.to_string().starts_with(&bound.to_string()));
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn nobody_else_gets_a_reserved_address() {
+        let reserved = reserve();
+        let stranger = TcpListener::bind(reserved.address()).expect_err("it is held");
+        assert_eq!(stranger.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 
 use crate::config::Config;
 use crate::control::{Change, Directory, Registry, Shared};
-use crate::listen::{ListenError, listen};
+use crate::listen::ListenError;
 use crate::load::{Bell, Reporter};
 use crate::route_table::{RouteKey, RouteKind, Side};
 use crate::serve::{self, Seat, Thread};
@@ -112,7 +112,7 @@ impl Handle {
 ///
 /// # Errors
 ///
-/// An address is taken or cannot be listened on; the error names it.
+/// An address cannot be listened on, or a thread cannot be had.
 pub fn start(
     config: Config,
     client: kube::Client,
@@ -136,8 +136,9 @@ pub(crate) fn launch(
 ) -> Result<(Handle, mpsc::Sender<Change>), ListenError> {
     let cores = || thread::available_parallelism().map_or(1, usize::from);
     let count = config.threads.unwrap_or_else(cores).max(1);
-    let (public, public_sockets) = listen(config.public, count)?;
-    let (local, local_sockets) = listen(config.local, count)?;
+    let (public, local) = (config.public.address(), config.local.address());
+    let (public_sockets, local_sockets) =
+        (config.public.listen(count)?, config.local.listen(count)?);
     let bell = Arc::new(Bell::default());
     let registry = Arc::new(Registry::new(Arc::clone(&bell)));
     let shared = Arc::new(Shared::new());

@@ -233,14 +233,11 @@ async fn shutdown_lets_requests_finish_and_then_closes_everything() {
 }
 
 #[tokio::test]
-async fn nothing_listens_unless_both_addresses_are_free() {
+async fn an_address_that_somebody_listens_on_cannot_be_reserved() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("bound");
-    let (reports, _load) = tokio::sync::mpsc::channel(1);
-    let config = crate::Config { local: address, ..crate::Config::default() };
-    let clock = rouse_kit::Clock::system();
-    let error = crate::start::launch(config, reports, clock, rouse_kit::Shutdown::new());
-    assert!(error.expect_err("taken").to_string().contains(&address.to_string()));
+    let error = crate::Reserved::new(address).expect_err("taken");
+    assert!(error.to_string().contains(&address.to_string()));
 }
 
 #[tokio::test]

@@ -48,11 +48,17 @@ impl Drop for Stage {
     }
 }
 
+/// A configuration at free ports of the loopback.
+pub(super) fn free() -> Config {
+    let reserve = || crate::Reserved::new(([127, 0, 0, 1], 0).into()).expect("a free port");
+    Config::new(reserve(), reserve())
+}
+
 /// An activator with one host, one revision and no pods.
 pub(super) async fn stage(settings: Settings) -> Stage {
     let (reports, load) = mpsc::channel(64);
     let shutdown = Shutdown::new();
-    let config = Config { threads: Some(2), drain: Duration::from_secs(5), ..Config::default() };
+    let config = Config { threads: Some(2), drain: Duration::from_secs(5), ..free() };
     let (handle, changes) =
         launch(config, reports, Clock::system(), shutdown.clone()).expect("free ports");
     let mut stage = Stage { handle, changes, load, shutdown, version: 0 };

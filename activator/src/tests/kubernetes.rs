@@ -15,7 +15,7 @@ use rouse_kit::{Clock, Shutdown};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::harness::{Client, HOST, REVISION, get, read, says};
+use super::harness::{Client, HOST, REVISION, free, get, read, says};
 use crate::{Config, start};
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -90,7 +90,7 @@ fn begin(api: FakeApi) -> (crate::Handle, Shutdown) {
     let (reports, _) = mpsc::channel(64);
     let shutdown = Shutdown::new();
     let resolve = rouse_kit::address::by_pod_ip();
-    let config = Config { threads: Some(1), ..Config::default() };
+    let config = Config { threads: Some(1), ..free() };
     let clock = Clock::system();
     let handle = start(config, api.client(), resolve, reports, clock, shutdown.clone());
     (handle.expect("free ports"), shutdown)

@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,6 @@ use crate::outcome::{Context, Failure, Result};
 const NODE: &str = "local";
 /// Reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
 const REPORTS: usize = 1024;
-/// How often another port is looked for when the gateway's was taken meanwhile.
-const PORT_TRIES: u32 = 5;
 /// Longest until everything answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long requests in flight may take after the end was asked for.
@@ -56,10 +54,20 @@ struct Stages {
 impl Platform {
     /// Starts all; done when everything answers. Gives notes for the user, such as moved ports.
     pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
-        let api_port = ports::bind(args.bind, args.api_port, ports::API, "--api-port")?;
-        let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port")?;
-        let api_moved = (api_port.moved_from, api_port.address());
-        let api_url = format!("https://{}", api_port.address());
+        let api_port =
+            ports::bind(args.bind, args.api_port, ports::API, "--api-port", |address| {
+                let listener = TcpListener::bind(address)?;
+                Ok((listener.local_addr()?, listener))
+            })?;
+        let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port", |at| {
+            Ok(rouse_activator::Reserved::new(at)?)
+        })?;
+        let (api_address, listener) = api_port.held;
+        let moved = notes([
+            ("API", api_port.moved_from, api_address),
+            ("gateway", http_port.moved_from, http_port.held.address()),
+        ]);
+        let api_url = format!("https://{api_address}");
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &[args.bind])?;
         let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
@@ -84,7 +92,7 @@ impl Platform {
             base: Shutdown::new(),
         };
 
-        let mut others = vec![spawn_base(&cluster, api_port, &pki, &stages)?];
+        let mut others = vec![spawn_base(&cluster, listener, &pki, &stages)?];
         others.push(tokio::spawn({
             let (cluster, shutdown) = (cluster.clone(), stages.base.clone());
             async move { cluster.run_builtin(shutdown).await }
@@ -92,7 +100,7 @@ impl Platform {
         let chosen = choose(args.runtime, dir, &images).await?;
         let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages);
         let (reports, load) = mpsc::channel(REPORTS);
-        let activator = start_activator(&cluster, http_port, args, &reports, clock, &stages)?;
+        let activator = start_activator(&cluster, http_port.held, reports, clock, &stages)?;
         gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
         others.push(tokio::spawn(rouse_autoscaler::run(
@@ -114,10 +122,7 @@ impl Platform {
             others,
         };
         platform.ready().await?;
-        let gateway = platform.activator.public_addr();
-        let gateway_moved = args.http_port.is_none() && gateway.port() != ports::HTTP;
-        let gateway_moved = (gateway_moved.then_some(ports::HTTP), gateway);
-        Ok((platform, notes(api_moved, gateway_moved)))
+        Ok((platform, moved))
     }
 
     /// Waits until the node is ready and the routes of an earlier run are served.
@@ -162,10 +167,10 @@ impl Platform {
 }
 
 /// Which default ports gave way.
-fn notes(api: (Option<u16>, SocketAddr), gateway: (Option<u16>, SocketAddr)) -> Vec<String> {
-    [("API", api), ("gateway", gateway)]
+fn notes(ports: [(&str, Option<u16>, SocketAddr); 2]) -> Vec<String> {
+    ports
         .into_iter()
-        .filter_map(|(what, (moved_from, now))| {
+        .filter_map(|(what, moved_from, now)| {
             let default = moved_from?;
             Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
@@ -174,11 +179,10 @@ fn notes(api: (Option<u16>, SocketAddr), gateway: (Option<u16>, SocketAddr)) -> 
 
 fn spawn_base(
     cluster: &Cluster,
-    port: ports::Bound,
+    listener: TcpListener,
     pki: &pki::Pki,
     stages: &Stages,
 ) -> Result<JoinHandle<()>> {
-    let listener = port.listener;
     listener.set_nonblocking(true).or_fail(|| "cannot listen for the API".to_owned())?;
     let listener = tokio::net::TcpListener::from_std(listener)
         .or_fail(|| "cannot listen for the API".to_owned())?;
@@ -229,44 +233,27 @@ fn spawn_node(
     tokio::spawn(node.run())
 }
 
-/// The data threads bind the port anew, each for itself. Whoever takes it in that moment has it: a
-/// port that the user did not choose then gives way.
 fn start_activator(
     cluster: &Cluster,
-    mut port: ports::Bound,
-    args: &Up,
-    reports: &mpsc::Sender<LoadReport>,
+    public: rouse_activator::Reserved,
+    reports: mpsc::Sender<LoadReport>,
     clock: Clock,
     stages: &Stages,
 ) -> Result<Arc<rouse_activator::Handle>> {
-    let chosen_by_us = args.http_port.is_none_or(|asked| asked == 0);
-    let mut tries = if chosen_by_us { PORT_TRIES } else { 1 };
-    loop {
-        let public = port.address();
-        let config = rouse_activator::Config {
-            public,
-            local: SocketAddr::new(public.ip(), 0),
-            drain: DRAIN,
-            ..rouse_activator::Config::default()
-        };
-        drop(port);
-        tries -= 1;
-        let started = rouse_activator::start(
-            config,
-            cluster.client("system:serviceaccount:knative-serving:activator"),
-            rouse_kit::address::by_annotation(),
-            reports.clone(),
-            clock,
-            stages.data.clone(),
-        );
-        match started {
-            Ok(handle) => return Ok(Arc::new(handle)),
-            Err(rouse_activator::ListenError::Taken { .. }) if tries > 0 => {
-                port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port")?;
-            }
-            Err(error) => return Err(error).or_fail(|| "the gateway cannot listen".to_owned()),
-        }
-    }
+    let cannot = || "the gateway cannot listen".to_owned();
+    let local = SocketAddr::new(public.address().ip(), 0);
+    let local = rouse_activator::Reserved::new(local).or_fail(cannot)?;
+    let config =
+        rouse_activator::Config { drain: DRAIN, ..rouse_activator::Config::new(public, local) };
+    let handle = rouse_activator::start(
+        config,
+        cluster.client("system:serviceaccount:knative-serving:activator"),
+        rouse_kit::address::by_annotation(),
+        reports,
+        clock,
+        stages.data.clone(),
+    );
+    handle.map(Arc::new).or_fail(cannot)
 }
 
 fn spawn_controller(

@@ -1,7 +1,7 @@
 //! Which ports to listen on: the one that was asked for, or the default, or the next free one.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::outcome::{Failure, Result};
 
@@ -10,30 +10,30 @@ pub(crate) const HTTP: u16 = 7080;
 /// How many ports after a default one are tried.
 const TRIES: u16 = 100;
 
-/// A listener, and whether its port is another than the default.
+/// What holds a port, and whether that is another than the default.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    pub(crate) listener: TcpListener,
+pub(crate) struct Bound<T> {
+    pub(crate) held: T,
     pub(crate) moved_from: Option<u16>,
 }
 
-impl Bound {
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().expect("a bound listener has an address")
-    }
-}
-
-/// Binds `asked`, or else the first free port from `default` on.
-pub(crate) fn bind(ip: IpAddr, asked: Option<u16>, default: u16, flag: &str) -> Result<Bound> {
+/// Has `take` hold `asked`, or else the first free port from `default` on.
+pub(crate) fn bind<T>(
+    ip: IpAddr,
+    asked: Option<u16>,
+    default: u16,
+    flag: &str,
+    take: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Result<Bound<T>> {
+    let take = |port| take(SocketAddr::new(ip, port));
     if let Some(port) = asked {
-        let listener =
-            TcpListener::bind((ip, port)).map_err(|error| cannot(ip, port, &error, flag))?;
-        return Ok(Bound { listener, moved_from: None });
+        let held = take(port).map_err(|error| cannot(ip, port, &error, flag))?;
+        return Ok(Bound { held, moved_from: None });
     }
     for port in default..default + TRIES {
-        match TcpListener::bind((ip, port)) {
-            Ok(listener) => {
-                return Ok(Bound { listener, moved_from: (port != default).then_some(default) });
+        match take(port) {
+            Ok(held) => {
+                return Ok(Bound { held, moved_from: (port != default).then_some(default) });
             }
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             Err(error) => return Err(cannot(ip, port, &error, flag)),
@@ -46,7 +46,7 @@ pub(crate) fn bind(ip: IpAddr, asked: Option<u16>, default: u16, flag: &str) -> 
     .next(format!("rouse up {flag} 0, which picks any free one")))
 }
 
-fn cannot(ip: IpAddr, port: u16, error: &std::io::Error, flag: &str) -> Failure {
+fn cannot(ip: IpAddr, port: u16, error: &io::Error, flag: &str) -> Failure {
     let what = match error.kind() {
         ErrorKind::AddrInUse => format!("port {port} of {ip} is taken by another program"),
         ErrorKind::AddrNotAvailable => format!("{ip} is no address of this machine"),
@@ -58,17 +58,21 @@ fn cannot(ip: IpAddr, port: u16, error: &std::io::Error, flag: &str) -> Failure 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
     fn a_taken_default_gives_way_and_a_taken_wish_is_an_error() {
-        let holder = bind(LOOPBACK, Some(0), API, "--api-port").unwrap();
-        let taken = holder.address().port();
-        let moved = bind(LOOPBACK, None, taken, "--api-port").unwrap();
+        let take = |asked, default| {
+            bind(LOOPBACK, asked, default, "--api-port", TcpListener::bind::<SocketAddr>)
+        };
+        let holder = take(Some(0), API).unwrap().held;
+        let taken = holder.local_addr().unwrap().port();
+        let moved = take(None, taken).unwrap();
         assert_eq!(moved.moved_from, Some(taken));
-        assert_ne!(moved.address().port(), taken);
-        let error = bind(LOOPBACK, Some(taken), API, "--api-port").unwrap_err().to_string();
+        assert_ne!(moved.held.local_addr().unwrap().port(), taken);
+        let error = take(Some(taken), API).unwrap_err().to_string();
         assert!(error.contains(&format!("port {taken} of 127.0.0.1 is taken")), "{error}");
     }
 }
