@@ -91,9 +91,9 @@ pub(crate) enum Command {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// The model server that the demo packs (the digits example)
-    #[command(hide = true)]
-    Digits(DigitsServe),
+    /// The digits example: trains the demo's models, and is their server
+    #[command(hide = true, subcommand)]
+    Digits(Digits),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -307,9 +307,17 @@ pub(crate) struct Demo {
     pub(crate) runtime: Runtime,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct DigitsServe {
-    /// Model file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+#[derive(Debug, Subcommand)]
+pub(crate) enum Digits {
+    /// Train both models, each into a folder that `rouse build` takes
+    Train {
+        /// Where the folders v1 and v2 go
+        dir: PathBuf,
+    },
+    /// Serve one model on $PORT
+    Serve {
+        /// Model file
+        #[arg(long, value_name = "FILE")]
+        model: PathBuf,
+    },
 }

@@ -5,6 +5,7 @@
 mod cli;
 mod demo;
 mod docker;
+mod examples;
 mod fixtures;
 mod functions;
 mod kubectl_read;

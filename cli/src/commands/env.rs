@@ -25,12 +25,16 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
 
 /// One `export`, quoted for any POSIX shell.
 pub(crate) fn export(name: &str, value: &str) -> String {
-    let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@".contains(c));
-    if plain {
-        format!("export {name}={value}")
-    } else {
-        format!("export {name}='{}'", value.replace('\'', r"'\''"))
+    format!("export {name}={}", quoted(value))
+}
+
+/// One word of a shell's line.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
     }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod delete;
 mod demo;
 mod deploy;
 mod describe;
+mod digits;
 mod doctor;
 mod down;
 pub(crate) mod env;
@@ -33,7 +34,6 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result {
         Command::Status => status::run(&global, printer),
         Command::Env => env::run(&global, printer),
         Command::Up(args) => crate::platform::up(&args, &global, printer),
-        Command::Digits(args) => block_on(digits(args)),
         other => block_on(remote(other, &global, printer)),
     }
 }
@@ -55,12 +55,10 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
         Command::Demo(args) => Box::pin(demo::run(&args, global, printer)).await,
-        _ => Ok(()),
+        Command::Digits(args) => digits::run(&args, printer).await,
+        // These need no runtime, and never come here.
+        Command::Up(_) | Command::Status | Command::Env | Command::Completions { .. } => Ok(()),
     }
-}
-
-async fn digits(args: crate::args::DigitsServe) -> Result {
-    rouse_digits::run(&args.model).await.or_fail(|| "the model server ended".to_owned())
 }
 
 /// A user's command needs one thread.

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Resu
     }
     let started = Instant::now();
     let stage = Stage::set(args, global, printer).await?;
-    let models = models::train(&stage)?;
+    let models = models::train(&stage).await?;
     models::build(&stage).await?;
     let url = first_revision(&stage, &models).await?;
     split::second_revision(&stage, &models, &url).await?;
@@ -62,7 +62,8 @@ pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Resu
 async fn first_revision(stage: &Stage, models: &Models) -> Result<String> {
     stage.title("Deploy it");
     let started = Instant::now();
-    let line = format!("rouse deploy {SERVICE} -n {NAMESPACE} --image digits:v1 --scale-window 6s");
+    let words = ["--image", "digits:v1", "--scale-window", "6s"];
+    let words = [&["rouse", "deploy", SERVICE, "-n", NAMESPACE], &words[..]].concat();
     let services: Api<Service> = Api::namespaced(stage.client(), NAMESPACE);
     let url = async {
         let found =
@@ -70,7 +71,7 @@ async fn first_revision(stage: &Stage, models: &Models) -> Result<String> {
         let found = found.or_fail(|| "the watch of the service broke".to_owned())?;
         Ok((url_of(found.as_ref()), started.elapsed()))
     };
-    let ((), (url, to_url)) = tokio::try_join!(stage.run(&line), url)?;
+    let ((), (url, to_url)) = tokio::try_join!(stage.run(&words), url)?;
     let url = url.ok_or_else(|| Failure::new("the service has no URL"))?;
     let ready = started.elapsed();
     stage.say(format!("URL after    {:.2} s   {url}", to_url.as_secs_f64()));

@@ -10,7 +10,7 @@ use rouse_api::podautoscaler::ScaleChange;
 use rouse_api::{PodAutoscaler, keys};
 
 use super::models::{Models, PREDICT, predict};
-use super::stage::{Stage, shown};
+use super::stage::Stage;
 use super::{NAMESPACE, SERVICE};
 use crate::commands::call::REVISION_HEADER;
 use crate::commands::serving::{name_of, pods};
@@ -81,8 +81,10 @@ fn processes(images: &Path) -> Vec<u32> {
 /// One request to nothing, beside one to a warm pod, and the autoscaler's reasons.
 pub(super) async fn wake(stage: &Stage, models: &Models, url: &str) -> Result {
     stage.title("Ask again: the request waits while a pod starts");
-    let file = stage.folder().join("digit.json");
-    stage.by_hand(&format!("rouse call {SERVICE} {PREDICT} -n {NAMESPACE} -d @{}", shown(&file)));
+    stage.by_hand(&format!(
+        "rouse call {SERVICE} {PREDICT} -n {NAMESPACE} -d {}",
+        stage.digit_shown()
+    ));
     let request = models.one();
     let (waking, _) = predict(url, &request).await?;
     let woken = waking

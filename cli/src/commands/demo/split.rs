@@ -25,9 +25,18 @@ const TAG: &str = "next";
 pub(super) async fn second_revision(stage: &Stage, models: &Models, url: &str) -> Result {
     stage.title("Deploy the second model beside it, without traffic, and judge both");
     stage
-        .run(&format!(
-            "rouse deploy {SERVICE} -n {NAMESPACE} --image digits:v2 --no-traffic --tag {TAG}"
-        ))
+        .run(&[
+            "rouse",
+            "deploy",
+            SERVICE,
+            "-n",
+            NAMESPACE,
+            "--image",
+            "digits:v2",
+            "--no-traffic",
+            "--tag",
+            TAG,
+        ])
         .await?;
     let service = serving::service(&stage.target, SERVICE).await?;
     let traffic = service.status.unwrap_or_default().traffic;
@@ -52,7 +61,8 @@ pub(super) async fn share(stage: &Stage, url: &str) -> Result {
     );
     stage.by_hand(&by_hand);
     bars(stage, &count(url).await?);
-    stage.run(&format!("rouse traffic {SERVICE} {TAG}=30 -n {NAMESPACE}")).await?;
+    let share = format!("{TAG}=30");
+    stage.run(&["rouse", "traffic", SERVICE, &share, "-n", NAMESPACE]).await?;
     stage.by_hand(&by_hand);
     bars(stage, &count(url).await?);
     Ok(())

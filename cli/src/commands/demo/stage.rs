@@ -11,7 +11,7 @@ use kube::api::{Api, PostParams};
 use super::made::Made;
 use super::{NAMESPACE, SERVICE};
 use crate::args::{Cli, Demo, Global, Runtime, Up};
-use crate::commands::env::export;
+use crate::commands::env::{export, quoted};
 use crate::commands::serving;
 use crate::datadir::DataDir;
 use crate::outcome::{Context, Failure, Result, refused};
@@ -99,7 +99,7 @@ impl Stage {
             ))
             .next("rouse demo --data-dir DIR, for a platform of its own"));
         }
-        self.run(&format!("rouse delete {SERVICE} -n {NAMESPACE}")).await?;
+        self.run(&["rouse", "delete", SERVICE, "-n", NAMESPACE]).await?;
         let started = Instant::now();
         while !serving::revisions(&self.target, SERVICE).await?.is_empty() {
             if started.elapsed() > LEFTOVERS {
@@ -120,6 +120,16 @@ impl Stage {
         self.dir.join("demo")
     }
 
+    /// One digit as a request's body.
+    pub(super) fn digit(&self) -> PathBuf {
+        self.folder().join("digit.json")
+    }
+
+    /// The same as `rouse call` takes it.
+    pub(super) fn digit_shown(&self) -> String {
+        quoted(&format!("@{}", shown(&self.digit())))
+    }
+
     pub(super) fn title(&self, text: &str) {
         title(&self.printer, &self.step, text);
     }
@@ -134,9 +144,10 @@ impl Stage {
     }
 
     /// Shows a `rouse` command and runs exactly that.
-    pub(super) async fn run(&self, line: &str) -> Result {
-        command(&self.printer, line);
-        let cli = Cli::try_parse_from(line.split_whitespace())
+    pub(super) async fn run(&self, words: &[&str]) -> Result {
+        let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        command(&self.printer, &line);
+        let cli = Cli::try_parse_from(words)
             .or_fail(|| format!("the demo's own command is wrong: {line}"))?;
         let global = Global { namespace: cli.global.namespace.clone(), ..self.global.clone() };
         let quiet = self.printer.quiet();
@@ -144,14 +155,14 @@ impl Stage {
     }
 
     pub(super) fn farewell(&self, started: Instant) {
-        let (name, folder) = (SERVICE, shown(&self.folder()));
+        let (name, digit) = (SERVICE, self.digit_shown());
         self.printer.line("");
         self.printer.line(format!(
             "Done in {:.0} s. The platform runs on. Try:",
             started.elapsed().as_secs_f64()
         ));
         self.by_hand(&format!(
-            "rouse call {name} /v1/models/digits:predict -n {NAMESPACE} -d @{folder}/digit.json"
+            "rouse call {name} /v1/models/digits:predict -n {NAMESPACE} -d {digit}"
         ));
         self.by_hand(&format!("rouse rollback {name} -n {NAMESPACE}"));
         self.by_hand(&format!("rouse describe {name} -n {NAMESPACE}"));

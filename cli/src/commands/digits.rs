@@ -1,0 +1,60 @@
+//! `rouse digits`: the models of the demo, trained and served by this very program.
+
+use std::path::Path;
+
+use crate::args::Digits;
+use crate::outcome::{Context, Result};
+use crate::printer::Printer;
+
+/// What the image runs; the model lies beside the program.
+const PROCFILE: &str = "web: ./rouse digits serve --model model.json\n";
+
+pub(crate) async fn run(args: &Digits, printer: &Printer) -> Result {
+    match args {
+        Digits::Train { dir } => train(dir, printer),
+        Digits::Serve { model } => {
+            rouse_digits::run(model).await.or_fail(|| "the model server ended".to_owned())
+        }
+    }
+}
+
+/// Trains both models into folders that `rouse build` takes.
+fn train(dir: &Path, printer: &Printer) -> Result {
+    let models = rouse_digits::train().or_fail(|| "the models cannot be trained".to_owned())?;
+    let program =
+        std::env::current_exe().or_fail(|| "cannot find this program's own file".to_owned())?;
+    for model in &models {
+        let source = dir.join(&model.version);
+        std::fs::create_dir_all(&source).or_fail(|| format!("cannot make {}", source.display()))?;
+        model
+            .save(&model_file(dir, &model.version))
+            .or_fail(|| "cannot keep a model".to_owned())?;
+        std::fs::write(source.join("Procfile"), PROCFILE)
+            .or_fail(|| "cannot write a Procfile".to_owned())?;
+        place(&program, &source.join("rouse"))?;
+        printer.progress(format!(
+            "{}  {:.1} % of the held-out images right",
+            source.display(),
+            model.accuracy * 100.0
+        ));
+    }
+    Ok(())
+}
+
+/// Where [`train`] puts a model.
+pub(crate) fn model_file(dir: &Path, version: &str) -> std::path::PathBuf {
+    dir.join(version).join("model.json")
+}
+
+/// This program, as a link where that is possible.
+fn place(program: &Path, at: &Path) -> Result {
+    if at.exists() {
+        std::fs::remove_file(at).or_fail(|| format!("cannot replace {}", at.display()))?;
+    }
+    if std::fs::hard_link(program, at).is_ok() {
+        return Ok(());
+    }
+    std::fs::copy(program, at)
+        .map(drop)
+        .or_fail(|| format!("cannot copy this program to {}", at.display()))
+}
