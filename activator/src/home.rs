@@ -165,6 +165,10 @@ impl<W> Home<W> {
         self.queue.len()
     }
 
+    pub(crate) fn usable_pods(&self) -> &[Arc<Pod>] {
+        &self.usable
+    }
+
     pub(crate) fn draining(&self) -> &[Arc<Pod>] {
         &self.draining
     }

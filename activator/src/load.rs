@@ -16,10 +16,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::control::Registry;
 use crate::home::Home;
+use crate::pods::Pod;
 use crate::revision::RevisionKey;
 
 /// How often load is reported that woke nobody; Knative's period.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// Busy pods that a report names; 40 bytes each, once a second. With more, it names none: then as
+/// good as every pod is busy, and to know which helps nobody.
+const BUSY_MAX: usize = 200;
 
 /// What one revision has to do now and had to do so far.
 #[derive(Debug)]
@@ -173,8 +178,11 @@ pub(crate) fn measure<W>(
     if !due {
         return None;
     }
-    let draining: BTreeMap<_, _> =
-        home.draining().iter().map(|pod| (pod.name.clone(), pod.in_flight())).collect();
+    let named = |pod: &Arc<Pod>| (pod.name.clone(), pod.in_flight());
+    let draining: BTreeMap<_, _> = home.draining().iter().map(named).collect();
+    let is_busy = |pod: &&Arc<Pod>| pod.in_flight() > 0;
+    let few = home.usable_pods().iter().filter(is_busy).nth(BUSY_MAX).is_none();
+    let busy = few.then(|| home.usable_pods().iter().filter(is_busy).map(named).collect());
     let counts = &mut home.counts;
     let in_flight_seconds = counts.seconds(now);
     counts.changed = false;
@@ -185,6 +193,7 @@ pub(crate) fn measure<W>(
         arrivals: counts.arrivals,
         in_flight: counts.in_flight,
         queued: counts.queued,
+        busy,
         draining,
     })
 }
@@ -192,7 +201,7 @@ pub(crate) fn measure<W>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::home::Attempt;
+    use crate::home::{Attempt, Place};
 
     #[test]
     fn the_integral_counts_waiting_and_being_served_alike() {
@@ -237,5 +246,41 @@ mod tests {
         home.dismiss(now);
         assert_eq!(told(&mut home, Occasion::Period), Some((0, 0)));
         assert_eq!(told(&mut home, Occasion::Period), None);
+    }
+
+    #[test]
+    fn a_report_says_which_pods_are_busy_and_what_is_left_in_those_that_drain() {
+        let now = Instant::now();
+        let key = RevisionKey::new("default", "hello-00001");
+        let mut home: Home<()> = Home::new(now);
+        let pods = ["a", "b", "c"].map(|name| Arc::new(Pod::named(name)));
+        for pod in &pods {
+            home.place(pod, Place::Usable);
+        }
+        for _ in 0..5 {
+            home.admit(|| (), Attempt::First, now);
+        }
+        home.place(&pods[0], Place::Draining);
+        home.release(&pods[2], now);
+        let load = measure(&key, &mut home, Occasion::Bell, now).unwrap();
+        assert_eq!(load.busy, Some(BTreeMap::from([("b".to_owned(), 2)])));
+        assert_eq!(load.draining, BTreeMap::from([("a".to_owned(), 2)]));
+    }
+
+    #[test]
+    fn a_report_that_cannot_name_all_busy_pods_names_none() {
+        let now = Instant::now();
+        let key = RevisionKey::new("default", "hello-00001");
+        let mut home: Home<()> = Home::new(now);
+        let mut named = |pods: usize| {
+            for pod in 0..pods {
+                home.place(&Arc::new(Pod::named(&format!("p{pod}"))), Place::Usable);
+                home.admit(|| (), Attempt::First, now);
+            }
+            let load = measure(&key, &mut home, Occasion::Bell, now).unwrap();
+            load.busy.map(|busy| busy.len())
+        };
+        assert_eq!(named(BUSY_MAX), Some(BUSY_MAX));
+        assert_eq!(named(1), None);
     }
 }

@@ -38,6 +38,10 @@ pub struct RevisionLoad {
     pub in_flight: u32,
     /// Requests now waiting for one.
     pub queued: u32,
+    /// For each pod that gets new requests and has some: how many. A pod that neither this nor
+    /// `draining` names has none. Absent where there are too many to name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<BTreeMap<String, u32>>,
     /// For each pod marked as draining: requests still in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draining: BTreeMap<String, u32>,

@@ -38,6 +38,8 @@ pub struct Sample {
 pub struct Present {
     pub in_flight: u32,
     pub queued: u32,
+    /// Requests in each pod that has some; None if that was not told.
+    pub busy: Option<BTreeMap<String, u32>>,
     /// Requests in each pod that is being drained.
     pub draining: BTreeMap<String, u32>,
 }
@@ -164,7 +166,12 @@ impl Activator {
 
 impl Present {
     fn of(load: &RevisionLoad) -> Self {
-        Self { in_flight: load.in_flight, queued: load.queued, draining: load.draining.clone() }
+        Self {
+            in_flight: load.in_flight,
+            queued: load.queued,
+            busy: load.busy.clone(),
+            draining: load.draining.clone(),
+        }
     }
 }
 

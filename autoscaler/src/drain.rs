@@ -4,9 +4,10 @@
 //! them. The scale falls when that is zero everywhere, or after the longest a request may take. New
 //! demand removes the marks instead, which costs nothing.
 //!
-//! Kubernetes deletes pods that are not ready first, whatever they cost, so they are chosen first
-//! here as well: mark and deletion must mean the same pods.
+//! Idle pods go before busy ones. Kubernetes deletes pods that are not ready first, whatever they
+//! cost, so they are chosen before idle ones even: mark and deletion must mean the same pods.
 
+use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,14 +16,23 @@ use jiff::Timestamp;
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodView {
     pub name: String,
-    pub scheduled: bool,
-    pub ready: bool,
+    pub stage: Stage,
     /// Since when it is ready, else when it was made.
     pub since: Timestamp,
     /// When it was marked as draining.
     pub marked: Option<Timestamp>,
     /// The longest that a request in it may take.
     pub grace: Duration,
+}
+
+/// How far a pod is. Kubernetes deletes the earlier first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Unscheduled,
+    Pending,
+    /// But not ready.
+    Running,
+    Ready,
 }
 
 /// What to do about the pods.
@@ -38,15 +48,15 @@ pub struct DrainPlan {
     pub recheck: Option<Timestamp>,
 }
 
-/// What is in a marked pod, as far as activators said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is in a pod, as far as activators said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Load {
     Empty,
     Busy,
 }
 
-/// Steps from `replicas` to `want`. `idle` says whether nothing is in a pod, as far as is known
-/// before it is marked; `load` what is in a marked one.
+/// Steps from `replicas` to `want`. For a pod that is marked `load` has to be sure; for another it
+/// is a hint whom to choose.
 pub fn plan(
     replicas: u32,
     want: u32,
@@ -57,7 +67,7 @@ pub fn plan(
     let alive = count(pods.len());
     let surplus = alive.saturating_sub(want);
     let mut marked: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_some()).collect();
-    marked.sort_by(|a, b| departure(a, b));
+    marked.sort_by(|a, b| departure(a, b, &load));
     let keep = marked.len().min(surplus as usize);
     let unmark = marked.split_off(keep).into_iter().map(|pod| pod.name.clone()).collect();
     if want >= replicas {
@@ -70,7 +80,7 @@ pub fn plan(
     if surplus == 0 {
         return DrainPlan { unmark, scale: Some(want), ..DrainPlan::default() };
     }
-    let mark = choose(pods, surplus as usize - keep);
+    let mark = choose(pods, surplus as usize - keep, &load);
     let gone = |pod: &&PodView| load(pod) == Load::Empty || deadline(pod).is_some_and(|d| d <= now);
     let (drained, busy): (Vec<&PodView>, Vec<&PodView>) = marked.into_iter().partition(gone);
     let left = alive - count(drained.len());
@@ -96,18 +106,16 @@ fn deadline(pod: &PodView) -> Option<Timestamp> {
 }
 
 /// The `many` unmarked pods that cost least to lose.
-fn choose(pods: &[PodView], many: usize) -> Vec<String> {
+fn choose(pods: &[PodView], many: usize, load: impl Fn(&PodView) -> Load) -> Vec<String> {
     let mut candidates: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_none()).collect();
-    candidates.sort_by(|a, b| departure(a, b));
+    candidates.sort_by(|a, b| departure(a, b, &load));
     candidates.into_iter().take(many).map(|pod| pod.name.clone()).collect()
 }
 
-/// Who goes first: not scheduled, not ready, the youngest.
-fn departure(a: &PodView, b: &PodView) -> std::cmp::Ordering {
-    (a.scheduled, a.ready)
-        .cmp(&(b.scheduled, b.ready))
-        .then_with(|| b.since.cmp(&a.since))
-        .then_with(|| a.name.cmp(&b.name))
+/// Who goes first: the one that is least far, the idle one, the youngest.
+fn departure(a: &PodView, b: &PodView, load: impl Fn(&PodView) -> Load) -> Ordering {
+    let rank = |pod: &PodView| (pod.stage, load(pod), Reverse(pod.since));
+    rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
 }
 
 fn count(pods: usize) -> u32 {
@@ -125,8 +133,7 @@ mod tests {
     fn pod(name: &str, age: i64) -> PodView {
         PodView {
             name: name.to_owned(),
-            scheduled: true,
-            ready: true,
+            stage: Stage::Ready,
             since: at(-age),
             marked: None,
             grace: Duration::from_secs(300),
@@ -151,12 +158,46 @@ mod tests {
 
     #[test]
     fn the_youngest_go_and_before_them_those_that_are_not_ready() {
-        let starting = PodView { ready: false, ..pod("starting", 50) };
-        let unscheduled = PodView { scheduled: false, ready: false, ..pod("unscheduled", 60) };
-        let pods = [pod("old", 90), pod("young", 10), starting, unscheduled];
-        let plan = plan(4, 1, &pods, busy, at(0));
-        assert_eq!(plan.mark, names(&["unscheduled", "starting", "young"]));
+        let at_stage = |name: &str, stage| PodView { stage, ..pod(name, 50) };
+        let pods = [
+            pod("old", 90),
+            pod("young", 10),
+            at_stage("failing", Stage::Running),
+            at_stage("starting", Stage::Pending),
+            at_stage("unscheduled", Stage::Unscheduled),
+        ];
+        let plan = plan(5, 1, &pods, busy, at(0));
+        assert_eq!(plan.mark, names(&["unscheduled", "starting", "failing", "young"]));
         assert_eq!(plan.scale, None);
+    }
+
+    #[test]
+    fn an_idle_pod_goes_before_a_busy_one_however_old() {
+        let pods = [pod("oldest", 90), pod("older", 80), pod("young", 10), pod("youngest", 5)];
+        let old_are_idle =
+            |pod: &PodView| if pod.name.starts_with("old") { Load::Empty } else { Load::Busy };
+        for (want, mark) in
+            [(3, &["older"][..]), (2, &["older", "oldest"]), (1, &["older", "oldest", "youngest"])]
+        {
+            assert_eq!(plan(4, want, &pods, old_are_idle, at(0)).mark, names(mark), "to {want}");
+        }
+    }
+
+    #[test]
+    fn an_idle_pod_does_not_go_before_one_that_kubernetes_would_delete_first() {
+        let failing = PodView { stage: Stage::Running, ..pod("failing", 90) };
+        let failing_is_busy =
+            |pod: &PodView| if pod.name == "failing" { Load::Busy } else { Load::Empty };
+        let plan = plan(2, 1, &[pod("idle", 10), failing], failing_is_busy, at(0));
+        assert_eq!(plan.mark, names(&["failing"]));
+    }
+
+    #[test]
+    fn of_several_marks_the_busy_pods_lose_theirs_first() {
+        let pods = [pod("keeps", 90), marked("idle", 20, 3), marked("busy", 10, 3)];
+        let one_is_busy = |pod: &PodView| if pod.name == "busy" { Load::Busy } else { Load::Empty };
+        let plan = plan(3, 2, &pods, one_is_busy, at(0));
+        assert_eq!((plan.unmark, plan.scale), (names(&["busy"]), Some(2)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rouse_api::podautoscaler::PodAutoscalerStatus;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::drain::PodView;
+use crate::drain::{PodView, Stage};
 use crate::spec::ScalingSpec;
 
 /// Tells of every write.
@@ -86,6 +86,18 @@ fn harness(replicas: u32) -> Harness {
 
 impl Harness {
     fn report(&mut self, in_flight: u32, queued: u32, draining: &[(&str, u32)]) {
+        self.report_busy(in_flight, queued, None, draining);
+    }
+
+    fn report_busy(
+        &mut self,
+        in_flight: u32,
+        queued: u32,
+        busy: Option<&[(&str, u32)]>,
+        draining: &[(&str, u32)],
+    ) {
+        let pods =
+            |pods: &[(&str, u32)]| pods.iter().map(|(pod, n)| ((*pod).to_owned(), *n)).collect();
         self.sequence += 1;
         self.scaler.report(LoadReport {
             activator: "a".to_owned(),
@@ -99,17 +111,21 @@ impl Harness {
                 arrivals: 1,
                 in_flight,
                 queued,
-                draining: draining.iter().map(|(pod, n)| ((*pod).to_owned(), *n)).collect(),
+                busy: busy.map(pods),
+                draining: pods(draining),
             }],
         });
     }
 
     fn pod(&self, name: &str) {
+        self.pod_since(name, self.clock.now());
+    }
+
+    fn pod_since(&self, name: &str, since: Timestamp) {
         let pod = PodView {
             name: name.to_owned(),
-            scheduled: true,
-            ready: true,
-            since: self.clock.now(),
+            stage: Stage::Ready,
+            since,
             marked: None,
             grace: Duration::from_secs(300),
         };
@@ -184,4 +200,28 @@ async fn what_waited_before_the_revision_was_known_wakes_it() {
     all.scaler.add(revision);
     all.until("scale late-00001-deployment 1").await;
     assert_ne!(known, all.key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_pods_the_idle_one_is_marked_and_the_busy_one_stays() {
+    let mut all = harness(2);
+    // The younger would go if neither or both had a request.
+    all.pod_since("idle", all.clock.now() - Duration::from_secs(60));
+    all.pod_since("busy", all.clock.now());
+    let mut marked = None;
+    for _ in 0..20 {
+        all.seconds += 1.0;
+        all.report_busy(1, 0, Some(&[("busy", 1)]), &[]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        while let Ok(write) = all.writes.try_recv() {
+            marked = marked.or_else(|| write.contains("mark").then_some(write));
+        }
+        if marked.is_some() {
+            break;
+        }
+    }
+    assert_eq!(marked.as_deref(), Some("mark idle"));
+    all.report_busy(1, 0, Some(&[("busy", 1)]), &[("idle", 0)]);
+    let between = all.until("scale digits-00001-deployment 1").await;
+    assert!(!between.iter().any(|write| write.contains("busy")), "{between:?}");
 }

@@ -18,7 +18,7 @@ use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
 use crate::collector::{Present, RevisionKey, Sample};
 use crate::decide::{self, Decision, Mode, Observation};
 use crate::delay::DelayWindow;
-use crate::drain::{self, DrainPlan, Load, PodView};
+use crate::drain::{self, DrainPlan, Load, PodView, Stage};
 use crate::explain;
 use crate::scale::{self, Activity, Target};
 use crate::spec::ScalingSpec;
@@ -194,7 +194,8 @@ impl Revision {
     }
 
     fn ready(&self) -> u32 {
-        u32::try_from(self.pods.values().filter(|pod| pod.ready).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.pods.values().filter(|pod| pod.stage == Stage::Ready).count())
+            .unwrap_or(u32::MAX)
     }
 
     /// Decides, if it is time, and says what to write.
@@ -249,7 +250,8 @@ impl Revision {
         let stable = window.average(now, self.spec.stable_window(), how);
         let panic = window.average(now, self.spec.panic_window, how).or(stable.map(|_| 0.0));
         let load = self.load();
-        let staying = self.pods.values().any(|pod| pod.ready && pod.marked.is_none());
+        let staying =
+            self.pods.values().any(|pod| pod.stage == Stage::Ready && pod.marked.is_none());
         if load == 0 || staying {
             return Some(Observation { ready, stable: stable?, panic: panic? });
         }
@@ -297,7 +299,7 @@ impl Revision {
     }
 
     fn load_of(&self, pod: &PodView, now: Timestamp) -> Load {
-        let Some(marked) = pod.marked else { return Load::Busy };
+        let Some(marked) = pod.marked else { return self.load_before_mark(pod) };
         let silent_is_empty = marked + MARK_SEEN_WITHIN <= now;
         let empty = |present: &Present| match present.draining.get(&pod.name) {
             Some(count) => *count == 0,
@@ -306,6 +308,15 @@ impl Revision {
         // Before its first report, an activator may hold requests that nobody has heard of.
         let heard = !self.present.is_empty() || silent_is_empty;
         if heard && self.present.values().all(empty) { Load::Empty } else { Load::Busy }
+    }
+
+    /// At most a second old, and so only good to choose by. What counts is said after the mark.
+    fn load_before_mark(&self, pod: &PodView) -> Load {
+        let idle = |present: &Present| match &present.busy {
+            Some(busy) => !busy.contains_key(&pod.name),
+            None => false,
+        };
+        if self.present.values().all(idle) { Load::Empty } else { Load::Busy }
     }
 
     /// The scale was written.

@@ -34,8 +34,7 @@ fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
 fn pod(number: u32, now: i64, marked: Option<Timestamp>) -> PodView {
     PodView {
         name: format!("pod-{number}"),
-        scheduled: true,
-        ready: true,
+        stage: Stage::Ready,
         since: at(now),
         marked,
         grace: Duration::from_secs(300),
@@ -92,7 +91,7 @@ impl Life {
             span: Duration::from_secs(1),
             request_seconds: std::mem::take(&mut self.seconds),
             arrivals: 0,
-            present: Present { in_flight, queued, draining },
+            present: Present { in_flight, queued, busy: None, draining },
         };
         self.revision.feed("a", sample, at(self.now))
     }
@@ -227,7 +226,7 @@ fn a_status_is_written_only_when_it_says_something_new() {
 #[test]
 fn a_revision_whose_pods_never_start_is_given_up() {
     let mut life = life(&[(keys::PROGRESS_DEADLINE, "10s")], 1);
-    life.revision.set_pods(vec![PodView { ready: false, ..pod(0, 0, None) }]);
+    life.revision.set_pods(vec![PodView { stage: Stage::Running, ..pod(0, 0, None) }]);
     while life.replicas > 0 && life.now < 60_000 {
         life.now += 500;
         life.step();
