@@ -29,7 +29,8 @@ use crate::route_table::Side;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a client may be silent between requests, or take to send a head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Largest head; beyond it the answer is 431.
+/// Largest head; beyond it the answer is 431. hyper gives it, as it gives 400 to what is no HTTP,
+/// without a body and before anything of ours hears of the request.
 const HEAD_MAX: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 22;

@@ -12,3 +12,4 @@ mod kubectl_read;
 mod kubectl_serving;
 mod kubectl_write;
 mod lifecycle;
+mod scaling;

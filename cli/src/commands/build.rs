@@ -45,7 +45,6 @@ pub(crate) async fn for_deploy(
     source: &Path,
     name: &str,
     target: &Target,
-    global: &Global,
     printer: &Printer,
 ) -> Result<String> {
     let Some(dir) = &target.data_dir else {
@@ -57,7 +56,6 @@ pub(crate) async fn for_deploy(
             "push the image to a registry that the cluster can pull from, and name it with --image",
         ));
     };
-    let _ = global;
     let store = open(dir.join("images"))?;
     let built = build(&store, source, options(name)?, printer).await?;
     Ok(format!("{}@{}", familiar(&built.reference), built.digest))

@@ -32,9 +32,7 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
     let image = match &args.source {
-        Some(source) => {
-            Some(super::build::for_deploy(source, &args.name, &target, global, printer).await?)
-        }
+        Some(source) => Some(super::build::for_deploy(source, &args.name, &target, printer).await?),
         None => args.image.clone(),
     };
     let created = existing.is_none();
