@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
+use kube::api::ObjectMeta;
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
@@ -15,7 +16,7 @@ use rouse_api::{
 };
 use tokio::sync::mpsc;
 
-use crate::stores::{Stores, name, namespace, owner_name};
+use crate::stores::{Stores, get, name, namespace, owner_name};
 
 /// Keys that wait between a watch and the scheduler, which takes them out at once.
 const QUEUE: usize = 1024;
@@ -116,6 +117,9 @@ impl Wakes for Route {
     async fn wake(route: &Self, stores: &Stores, queues: &Queues) {
         queues.routes.wake(namespace(route), name(route)).await;
         queues.services.wake(namespace(route), name(route)).await;
+        if get(&stores.routes, namespace(route), name(route)).is_none() {
+            wake_listing(stores, queues, route).await;
+        }
         for mapping in stores.domain_mappings.state() {
             if mapping.metadata.namespace == route.metadata.namespace
                 && mapping.spec.reference.name == name(route)
@@ -180,6 +184,20 @@ impl Wakes for CoreService {
 async fn wake_mappings_named(stores: &Stores, queues: &Queues, domain: &str) {
     for mapping in stores.domain_mappings.state_filter(|mapping| name(mapping) == domain) {
         queues.domain_mappings.wake(namespace(&*mapping), domain).await;
+    }
+}
+
+/// Whoever lists a Route that is gone takes it off.
+async fn wake_listing(stores: &Stores, queues: &Queues, route: &Route) {
+    let lists = |object: &ObjectMeta| {
+        object.namespace == route.metadata.namespace
+            && object.annotations.as_ref().is_some_and(|all| all.contains_key(keys::ROUTES))
+    };
+    for revision in stores.revisions.state_filter(|revision| lists(&revision.metadata)) {
+        queues.revisions.wake(namespace(&*revision), name(&*revision)).await;
+    }
+    for configuration in stores.configurations.state_filter(|c| lists(&c.metadata)) {
+        queues.configurations.wake(namespace(&*configuration), name(&*configuration)).await;
     }
 }
 

@@ -13,6 +13,8 @@ use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
 
+use crate::route::labeler;
+
 /// All local copies.
 #[derive(Clone)]
 pub(crate) struct Stores {
@@ -80,6 +82,11 @@ impl Stores {
             .state_filter(|pod| uid.is_some() && pod.labels().get(keys::REVISION_UID) == uid);
         pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         pods
+    }
+
+    /// The Routes that `object` lists and that are not there.
+    pub(crate) fn gone_routes<K: Resource>(&self, object: &K) -> Vec<String> {
+        labeler::gone(object, |route| get(&self.routes, namespace(object), route).is_some())
     }
 
     /// The core Services that `route` controls, by name.

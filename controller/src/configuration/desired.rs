@@ -12,6 +12,7 @@ use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
 use rouse_kit::{Notice, Plan};
 
 use super::{revision, status};
+use crate::route::labeler;
 use crate::stores::{controls, name};
 
 /// All the decision may look at.
@@ -20,6 +21,8 @@ pub(super) struct Observed {
     pub(super) named: Option<Arc<Revision>>,
     /// Ours, newest generation first.
     pub(super) owned: Vec<Arc<Revision>>,
+    /// Routes that it lists and that were deleted.
+    pub(super) gone_routes: Vec<String>,
 }
 
 pub(super) fn desired(
@@ -27,9 +30,14 @@ pub(super) fn desired(
     seen: &Observed,
     now: Timestamp,
 ) -> Plan<ConfigurationStatus> {
-    let Observed { named, owned } = seen;
+    let Observed { named, owned, gone_routes } = seen;
     let wanted = revision::name_for(configuration);
     let mut plan = Plan::default();
+    if !gone_routes.is_empty() {
+        // The changed Configuration brings the next pass.
+        labeler::release_configuration(configuration, gone_routes, &mut plan);
+        return plan;
+    }
     let Some(found) = named.as_deref() else {
         plan.create(&revision::stamp(configuration, &wanted, now));
         plan.notice(Notice::normal("Created", format!("Created Revision {wanted:?}")));

@@ -32,6 +32,7 @@ impl Reconciler for Configurations {
         let seen = Observed {
             named: get(&self.stores.revisions, namespace(configuration), &wanted),
             owned,
+            gone_routes: self.stores.gone_routes(configuration),
         };
         desired(configuration, &seen, self.clock.now())
     }

@@ -49,7 +49,7 @@ fn check(configuration: &Configuration, mut owned: Vec<Arc<Revision>>, expected:
     newest_first(&mut owned);
     let wanted = name_for(configuration);
     let named = owned.iter().find(|revision| revision.name_any() == wanted).cloned();
-    let plan = desired(configuration, &Observed { named, owned }, now());
+    let plan = desired(configuration, &Observed { named, owned, gone_routes: vec![] }, now());
     let mut shown = text(&plan, |status| &status.conditions);
     let status = plan.status.unwrap();
     let latest = |name: Option<String>| name.unwrap_or_else(|| "none".to_owned());
@@ -78,7 +78,7 @@ fn a_generation_stamps_a_revision() {
 #[test]
 fn a_revision_carries_the_templates_labels_and_who_it_belongs_to() {
     let of = configuration(7, "", "{}");
-    let plan = desired(&of, &Observed { named: None, owned: vec![] }, now());
+    let plan = desired(&of, &Observed { named: None, owned: vec![], gone_routes: vec![] }, now());
     let Action::Create(body) = &plan.writes[0].action else { panic!("{plan}") };
     expect![[r#"
         {
@@ -198,4 +198,17 @@ fn a_name_that_means_another_template_is_taken() {
             created none ready hello-00002
         "#]],
     );
+}
+
+#[test]
+fn a_route_that_was_deleted_is_taken_off() {
+    let mut of = configuration(1, "", "{}");
+    let routes = of.metadata.annotations.as_mut().unwrap();
+    routes.insert("serving.knative.dev/routes".to_owned(), "blue,green,hello".to_owned());
+    let gone = crate::route::labeler::gone(&of, |route| route == "green");
+    assert_eq!(gone, ["blue"], "its Service makes hello again");
+    let plan = desired(&of, &Observed { named: None, owned: vec![], gone_routes: gone }, now());
+    assert_eq!(plan.to_string(), "patch Configuration shop/hello\n");
+    let Action::Patch(patch) = &plan.writes[0].action else { panic!("{plan}") };
+    assert_eq!(patch["metadata"]["annotations"]["serving.knative.dev/routes"], "green,hello");
 }

@@ -16,6 +16,7 @@ use rouse_kit::{Notice, Plan};
 
 use super::{autoscaler, deployment, status};
 use crate::images::Pinned;
+use crate::route::labeler;
 use crate::stores::{controls, name};
 
 /// All the decision may look at.
@@ -25,6 +26,8 @@ pub(super) struct Observed {
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
     pub(super) pods: Vec<Arc<Pod>>,
+    /// Routes that it lists and that were deleted.
+    pub(super) gone_routes: Vec<String>,
 }
 
 /// What the platform's operator chose.
@@ -41,6 +44,11 @@ pub(super) fn desired(
     now: Timestamp,
 ) -> Plan<RevisionStatus> {
     let mut plan = Plan::default();
+    if !seen.gone_routes.is_empty() {
+        // The changed Revision brings the next pass.
+        labeler::release_revision(revision, &seen.gone_routes, now, &mut plan);
+        return plan;
+    }
     let mut next = match &seen.images {
         Pinned::Pending => {
             plan.status = Some(status::resolving(revision, now));

@@ -44,6 +44,7 @@ impl Reconciler for Revisions {
             deployment: get(&self.stores.deployments, namespace, &deployment_name(name(revision))),
             autoscaler: get(&self.stores.autoscalers, namespace, name(revision)),
             pods: self.stores.pods_of(revision),
+            gone_routes: self.stores.gone_routes(revision),
         };
         let settings = Settings { config: &config, drain: self.drain };
         desired(revision, &seen, &settings, self.clock.now())

@@ -100,11 +100,12 @@ fn seen(replicas: i32, deployment_status: &str, scale: &str, pods: Vec<Arc<Pod>>
         deployment: Some(deployment(replicas, deployment_status)),
         autoscaler: Some(autoscaler(scale)),
         pods,
+        gone_routes: vec![],
     }
 }
 
 fn new(images: Pinned) -> Observed {
-    Observed { images, deployment: None, autoscaler: None, pods: vec![] }
+    Observed { images, deployment: None, autoscaler: None, pods: vec![], gone_routes: vec![] }
 }
 
 #[test]
@@ -516,4 +517,25 @@ fn a_strangers_deployment_is_left_alone() {
         ResourcesAvailable=False NotOwned There is an existing Deployment "hello-00002-deployment" that we do not own.
     "#]],
     );
+}
+
+#[test]
+fn a_revision_whose_last_route_was_deleted_goes_into_reserve() {
+    let mut revision = revision("", "{}");
+    let mut seen = new(pinned());
+    seen.gone_routes = vec!["hello".to_owned()];
+    let released = |revision: &Revision| {
+        let plan = plan(revision, &seen);
+        assert_eq!(plan.to_string(), "patch Revision shop/hello-00002\n");
+        assert_eq!(plan.status, None, "the changed Revision is looked at again");
+        let Action::Patch(patch) = plan.writes[0].action.clone() else { panic!("{plan}") };
+        let annotations = &patch["metadata"]["annotations"];
+        let state = patch["metadata"]["labels"]["serving.knative.dev/routingState"].clone();
+        let modified = annotations["serving.knative.dev/routingStateModified"].is_string();
+        (state, annotations["serving.knative.dev/routes"].clone(), modified)
+    };
+    assert_eq!(released(&revision), ("reserve".into(), Value::Null, true));
+    let routes = revision.metadata.annotations.as_mut().unwrap();
+    routes.insert("serving.knative.dev/routes".to_owned(), "blue,hello".to_owned());
+    assert_eq!(released(&revision), ("active".into(), "blue".into(), false));
 }

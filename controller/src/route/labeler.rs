@@ -2,15 +2,17 @@
 //! `active` or in `reserve`.
 //!
 //! Added at once, so that a Revision is kept awake and from garbage collection before it gets
-//! requests; taken away only when activators serve the state without it.
+//! requests; taken away only when activators serve the state without it. What a deleted Route
+//! left behind is taken away by the Revision and the Configuration themselves: that works as well
+//! if nobody was there to see the deletion, and no Route has to wait for a finalizer.
 //!
-//! Upstream: pkg/reconciler/labeler.
+//! Upstream: pkg/reconciler/labeler; it uses a finalizer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use rouse_api::{Configuration, Revision, Route, RouteStatus, keys};
 use rouse_kit::Plan;
 use serde_json::{Value, json};
@@ -143,9 +145,43 @@ fn label_configuration(
     plan.patch(&**configuration, json!({"metadata": {"annotations": {keys::ROUTES: next}}}));
 }
 
-/// The annotation without `route`; null, which removes it, if it was the only one.
+/// The Routes that an object lists and that do not exist. A Service's own is not among them: it is
+/// listed before it is made, and made again if it is deleted.
+pub(crate) fn gone<K: Resource>(object: &K, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let own = object.labels().get(keys::SERVICE);
+    routes_of(object).into_iter().filter(|route| Some(route) != own && !exists(route)).collect()
+}
+
+/// Takes Routes that are gone off a Revision.
+pub(crate) fn release_revision<S>(
+    revision: &Revision,
+    gone: &[String],
+    now: Timestamp,
+    plan: &mut Plan<S>,
+) {
+    let state = revision.labels().get(keys::ROUTING_STATE).map(String::as_str);
+    let others = without(routes_of(revision), gone);
+    let next = if others.is_null() { RESERVE } else { ACTIVE };
+    plan.patch(revision, routing_state(&others, next, state, now));
+}
+
+/// Takes Routes that are gone off a Configuration.
+pub(crate) fn release_configuration<S>(
+    configuration: &Configuration,
+    gone: &[String],
+    plan: &mut Plan<S>,
+) {
+    let others = without(routes_of(configuration), gone);
+    plan.patch(configuration, json!({"metadata": {"annotations": {keys::ROUTES: others}}}));
+}
+
 fn without_route(routes: Vec<String>, route: &Route) -> Value {
-    let others: Vec<String> = routes.into_iter().filter(|other| other != name(route)).collect();
+    without(routes, &[name(route).to_owned()])
+}
+
+/// The annotation without `gone`; null, which removes it, if nothing is left.
+fn without(routes: Vec<String>, gone: &[String]) -> Value {
+    let others: Vec<String> = routes.into_iter().filter(|route| !gone.contains(route)).collect();
     if others.is_empty() { Value::Null } else { json!(others.join(",")) }
 }
 

@@ -2,7 +2,7 @@
 
 mod desired;
 mod hosts;
-mod labeler;
+pub(crate) mod labeler;
 mod placeholder;
 mod routing;
 mod status;

@@ -144,7 +144,7 @@ impl Platform {
         api.patch("laptop", &params, &Patch::Merge(untainted)).await.unwrap();
     }
 
-    fn start_controller(&mut self) {
+    pub(crate) fn start_controller(&mut self) {
         let shutdown = self.shutdown.child_token();
         let config = Config { drain: Duration::from_secs(5), settings: self.settings.clone() };
         let client = self.cluster.client("system:serviceaccount:knative-serving:controller");
@@ -161,10 +161,14 @@ impl Platform {
     }
 
     pub(crate) async fn restart_controller(&mut self) {
+        self.stop_controller().await;
+        self.start_controller();
+    }
+
+    pub(crate) async fn stop_controller(&mut self) {
         let (shutdown, running) = self.controller.take().unwrap();
         shutdown.cancel();
         running.await.unwrap();
-        self.start_controller();
     }
 
     fn api<K>(&self, namespace: Option<&str>) -> Api<DynamicObject>

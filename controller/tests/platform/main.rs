@@ -202,6 +202,55 @@ async fn a_domain_belongs_to_one_namespace_and_follows_the_route() {
     assert_eq!(claims[0].spec.namespace, "default", "{}", claims[0].name_any());
 }
 
+/// A Configuration and a Route that no Service owns.
+async fn create_route_and_configuration(platform: &Platform) {
+    let meta = |name: &str| json!({"name": name, "namespace": "shop"});
+    platform
+        .create::<Configuration>(&json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Configuration",
+            "metadata": meta("greet"),
+            "spec": {"template": {"spec": {"containers": [{"image": "digits:1"}]}}},
+        }))
+        .await;
+    platform
+        .create::<Route>(&json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Route",
+            "metadata": meta("front"),
+            "spec": {"traffic": [{"configurationName": "greet", "percent": 100}]},
+        }))
+        .await;
+    platform.wait::<Route>("front", |r| condition(r, "Ready") == "True").await;
+}
+
+#[tokio::test]
+async fn a_deleted_route_leaves_nothing_on_revisions() {
+    let platform = Platform::start().await;
+    create_route_and_configuration(&platform).await;
+    let routes = |object: &serde_json::Value| {
+        object["metadata"]["annotations"]["serving.knative.dev/routes"].clone()
+    };
+    let active = platform.wait::<Revision>("greet-00001", in_state("active")).await;
+    assert_eq!(routes(&active), "front");
+    platform.delete::<Route>("front").await;
+    let reserve = platform.wait::<Revision>("greet-00001", in_state("reserve")).await;
+    assert!(routes(&reserve).is_null());
+    platform.wait::<Configuration>("greet", |c| routes(c).is_null()).await;
+    platform
+        .wait::<PodAutoscaler>("greet-00001", |pa| pa["spec"]["reachability"] == "Unreachable")
+        .await;
+}
+
+#[tokio::test]
+async fn a_route_deleted_while_no_controller_ran_leaves_nothing_either() {
+    let mut platform = Platform::start().await;
+    create_route_and_configuration(&platform).await;
+    platform.wait::<Revision>("greet-00001", in_state("active")).await;
+    platform.stop_controller().await;
+    platform.delete::<Route>("front").await;
+    platform.start_controller();
+    platform.wait::<Revision>("greet-00001", in_state("reserve")).await;
+}
+
 #[tokio::test]
 async fn a_restarted_controller_changes_nothing() {
     let mut platform = Platform::start().await;
