@@ -48,6 +48,11 @@ pub(crate) fn name<K: Resource>(object: &K) -> &str {
     object.meta().name.as_deref().unwrap_or_default()
 }
 
+/// The UID of an object; every stored object has one.
+pub(crate) fn uid<K: Resource>(object: &K) -> &str {
+    object.meta().uid.as_deref().unwrap_or_default()
+}
+
 /// Whether `owner` controls `child`.
 pub(crate) fn controls<O: Resource, C: Resource>(owner: &O, child: &C) -> bool {
     child

@@ -48,6 +48,15 @@ impl Default for ObservabilityConfig {
     }
 }
 
+impl ObservabilityConfig {
+    /// Where the logs of a Revision are found, if the operator says.
+    #[must_use]
+    pub fn log_url(&self, revision_uid: &str) -> Option<String> {
+        let template = &self.revision_url_template;
+        (!template.is_empty()).then(|| template.replace("${REVISION_UID}", revision_uid))
+    }
+}
+
 const METRICS_PROTOCOLS: &[&str] = &["none", "prometheus", "grpc", "http/protobuf"];
 const TRACING_PROTOCOLS: &[&str] = &["none", "stdout", "grpc", "http/protobuf"];
 

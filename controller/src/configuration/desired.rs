@@ -41,7 +41,7 @@ pub(super) fn desired(
     let Some(found) = named.as_deref() else {
         plan.create(&revision::stamp(configuration, &wanted, now));
         plan.notice(Notice::normal("Created", format!("Created Revision {wanted:?}")));
-        plan.status = Some(status::creating(configuration, owned, now));
+        plan.status = Some(status::creating(configuration, &wanted, owned, now));
         return plan;
     };
     if !controls(configuration, found) || found.spec != configuration.spec.template.spec {

@@ -16,15 +16,18 @@ use crate::stores::name;
 
 const REVISION_FAILED: &str = "RevisionFailed";
 
-/// The Revision for this generation is being created.
+/// The Revision for this generation is being created: this is written only once it is. Who sees the
+/// generation observed can rely on the name.
 pub(super) fn creating(
     configuration: &Configuration,
+    wanted: &str,
     owned: &[Arc<Revision>],
     now: Timestamp,
 ) -> ConfigurationStatus {
     let mut status = computed(configuration, now, |conditions| {
         conditions.mark_unknown(READY, "", "");
     });
+    status.latest_created_revision_name = Some(wanted.to_owned());
     status.latest_ready_revision_name = latest_ready(configuration, owned);
     status
 }

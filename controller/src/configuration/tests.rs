@@ -70,7 +70,7 @@ fn a_generation_stamps_a_revision() {
             create Revision shop/hello-00007
             notice Normal Created: Created Revision "hello-00007"
             Ready=Unknown
-            created none ready none
+            created hello-00007 ready none
         "#]],
     );
 }

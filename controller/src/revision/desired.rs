@@ -17,7 +17,7 @@ use rouse_kit::{Notice, Plan};
 use super::{autoscaler, deployment, status};
 use crate::images::Pinned;
 use crate::route::labeler;
-use crate::stores::{controls, name};
+use crate::stores::{controls, name, uid};
 
 /// All the decision may look at.
 pub(super) struct Observed {
@@ -60,6 +60,7 @@ pub(super) fn desired(
         }
         Pinned::Done { containers, init } => {
             let mut next = status::begin(revision);
+            next.log_url = settings.config.observability.log_url(uid(revision));
             next.container_statuses.clone_from(containers);
             next.init_container_statuses.clone_from(init);
             next

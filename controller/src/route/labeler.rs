@@ -63,11 +63,8 @@ fn is_reported(revision: &Revision, seen: &Observed) -> bool {
     let Some(configuration) = owner.and_then(|owner| seen.configurations.get(owner)) else {
         return true;
     };
-    let created =
-        configuration.status.as_ref().and_then(|s| s.latest_created_revision_name.as_ref());
-    created
-        .and_then(|created| seen.revisions.get(created))
-        .is_some_and(|created| generation(created) >= generation(revision))
+    let observed = configuration.status.as_ref().and_then(|status| status.observed_generation);
+    observed.is_some_and(|observed| generation(revision) <= observed)
 }
 
 #[derive(Default)]

@@ -187,7 +187,7 @@ const SPLIT: &str = "[{revisionName: greet-1, percent: 60, tag: old}, {revisionN
 
 #[test]
 fn shares_of_one_revision_add_up_and_each_tag_has_its_host() {
-    let two = "{latestCreatedRevisionName: greet-2, latestReadyRevisionName: greet-2}";
+    let two = "{observedGeneration: 2, latestCreatedRevisionName: greet-2, latestReadyRevisionName: greet-2}";
     let seen = seen(
         configuration(two),
         vec![revision("greet-1", "active", "True"), revision("greet-2", "active", "True")],
@@ -281,7 +281,7 @@ fn a_routed_revision_whose_pod_fails_stays_routed() {
 
 #[test]
 fn labels_are_added_before_traffic_and_taken_away_once_it_is_served() {
-    let two = "{latestCreatedRevisionName: greet-2, latestReadyRevisionName: greet-2}";
+    let two = "{observedGeneration: 2, latestCreatedRevisionName: greet-2, latestReadyRevisionName: greet-2}";
     let mut seen = seen(
         configuration(two),
         vec![revision("greet-1", "active", "True"), revision("greet-2", "pending", "True")],
@@ -320,8 +320,11 @@ fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
     let written = after(&route(LATEST), &mut seen);
     seen.served.version = Some(i64::MAX);
     let settled = after(&written, &mut seen);
-    seen.revisions.insert("greet-2".to_owned(), of_generation("greet-2", 2));
+    seen.revisions.insert("greet-3".to_owned(), of_generation("greet-3", 3));
     assert_eq!(plan(&settled, &seen).to_string(), "");
+    // It has come to this one, and to going back from it.
+    seen.revisions.insert("greet-2".to_owned(), of_generation("greet-2", 2));
+    assert_eq!(plan(&settled, &seen).to_string(), "patch Revision shop/greet-2\n");
 }
 
 #[test]
