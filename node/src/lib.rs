@@ -20,6 +20,7 @@ mod register;
 pub mod runtime;
 mod security;
 mod server;
+mod takeover;
 mod volumes;
 mod worker;
 
@@ -88,6 +89,15 @@ impl Node {
     #[must_use]
     pub fn kubelet(&self) -> KubeletService {
         server::service(self.shared.logs.clone(), Arc::clone(&self.known), self.shared.clock)
+    }
+
+    /// Forgets where an earlier run's pods were reached: their containers ended with it, and their
+    /// addresses may be somebody else's by now. Before the node runs, and before anybody routes.
+    ///
+    /// # Errors
+    /// If the pods cannot be read or written.
+    pub async fn take_over(&self) -> Result<(), kube::Error> {
+        takeover::forget_addresses(&self.shared).await
     }
 
     /// Runs pods until the shutdown, and then ends them. Their objects stay: they start again with

@@ -6,11 +6,18 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, ensure};
 use rouse_tests::platform;
 
+use crate::docker::{containers, engine, no_container};
 use crate::fixtures::{IMAGE, platform as with_image};
 
 fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(platform::binary());
-    command.args(words).arg("--data-dir").arg(dir).env_remove("KUBECONFIG").stdin(Stdio::null());
+    command
+        .args(words)
+        .arg("--data-dir")
+        .arg(dir)
+        .env_remove("KUBECONFIG")
+        .envs(std::env::var("ROUSE_TEST_DOCKER").map(|host| ("DOCKER_HOST", host)))
+        .stdin(Stdio::null());
     Ok(command.output()?)
 }
 
@@ -38,6 +45,14 @@ fn figure(text: &str, start: &str, after: &str) -> anyhow::Result<f64> {
     number.parse().with_context(|| format!("no number after {after:?} in {line:?}"))
 }
 
+/// Who answered how many of 1,000 requests, as the bars say.
+fn counts(shown: &str) -> anyhow::Result<Vec<u32>> {
+    let is_bar =
+        |line: &&str| line.contains("digits-0000") && (line.contains('█') || line.contains('░'));
+    let bars = shown.lines().filter(is_bar);
+    bars.map(|line| Ok(line.rsplit(' ').next().context("a count")?.parse()?)).collect()
+}
+
 /// Stops the platform also when the test fails.
 struct Ended<'a>(&'a Path);
 
@@ -55,6 +70,7 @@ fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<
     let shown = printed(&dir, &["demo"])?;
     for line in [
         "$ rouse up -d",
+        "$ rouse digits train ",
         NAMESPACE,
         "$ rouse deploy digits -n demo",
         "█",
@@ -74,12 +90,7 @@ fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<
     let (first, second) =
         (figure(&shown, "digits-00001", " ")?, figure(&shown, "digits-00002", " ")?);
     ensure!(first > 50.0 && second > 95.0, "accuracies {first} and {second}: {shown}");
-    let counts: Vec<u32> = shown
-        .lines()
-        .filter(|line| line.contains("digits-0000") && (line.contains('█') || line.contains('░')))
-        .map(|line| Ok(line.rsplit(' ').next().context("a count")?.parse()?))
-        .collect::<anyhow::Result<_>>()?;
-    ensure!(counts == [1000, 0, 700, 300], "answers before and after the split: {counts:?}");
+    ensure!(counts(&shown)? == [1000, 0, 700, 300], "answers before and after the split: {shown}");
     let (waking, model) = (figure(&shown, "waking", " ")?, figure(&shown, "warm", " ")?);
     ensure!(waking > model && model > 0.0, "waking {waking} ms, warm {model} ms");
 
@@ -89,6 +100,27 @@ fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<
     ensure!(!dir.exists(), "something is left in the data directory");
     ensure!(printed(&dir, &["demo", "--stop"])?.contains("nothing of the demo"));
     Ok(())
+}
+
+#[test]
+fn docker_runs_the_demo_and_its_end_leaves_no_container() -> anyhow::Result<()> {
+    engine()?;
+    let temp = tempfile::tempdir()?;
+    // With a space, for the commands that the demo shows and runs name it.
+    let dir = temp.path().join("the demo");
+    let _ended = Ended(&dir);
+    let shown = printed(&dir, &["demo", "--runtime", "docker"])?;
+    for line in ["pods are run by docker", "no pods", "why 0: ", "why 1: Woken"] {
+        ensure!(shown.contains(line), "no {line:?} in {shown}");
+    }
+    let train = format!("$ rouse digits train '{}/demo'", dir.display());
+    ensure!(shown.contains(&train), "no {train:?} in {shown}");
+    ensure!(counts(&shown)? == [1000, 0, 700, 300], "answers before and after the split: {shown}");
+    let mine = dir.canonicalize()?.display().to_string();
+    ensure!(containers(&mine).map_err(anyhow::Error::msg)? > 0, "what it woke runs on");
+    printed(&dir, &["demo", "--stop"])?;
+    ensure!(!dir.exists(), "something is left in the data directory");
+    no_container(&mine)
 }
 
 #[test]

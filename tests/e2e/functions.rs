@@ -4,7 +4,7 @@ use anyhow::Context;
 use rouse_tests::Platform;
 
 /// A function of the V1 shape that needs nothing but the framework.
-const MAIN: &str = "import functions_framework
+pub(crate) const MAIN: &str = "import functions_framework
 
 @functions_framework.http
 def predict(request):

@@ -98,7 +98,7 @@ impl Platform {
             async move { cluster.run_builtin(shutdown).await }
         }));
         let chosen = choose(args.runtime, dir, &images).await?;
-        let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages);
+        let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, http_port.held, reports, clock, &stages)?;
         gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
@@ -213,14 +213,15 @@ async fn choose(
         .map_err(|failure| failure.next("rouse doctor; or rouse up --runtime process"))
 }
 
-fn spawn_node(
+/// Done before anything routes: pods of an earlier run are not where they were.
+async fn spawn_node(
     cluster: &Cluster,
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
     clock: Clock,
     stages: &Stages,
-) -> JoinHandle<()> {
+) -> Result<JoinHandle<()>> {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
         cluster.client(&format!("system:node:{NODE}")),
@@ -229,8 +230,9 @@ fn spawn_node(
         clock,
         stages.node.clone(),
     );
+    node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());
-    tokio::spawn(node.run())
+    Ok(tokio::spawn(node.run()))
 }
 
 fn start_activator(

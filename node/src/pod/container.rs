@@ -506,7 +506,7 @@ fn go_duration(duration: Duration) -> String {
     }
 }
 
-pub(super) fn time(at: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+pub(crate) fn time(at: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
     k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at)
 }
 

@@ -25,7 +25,7 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::probe::{ProbeKind, Verdict};
 use crate::runtime::{Exit, PodRef, Signal};
 
-pub(crate) use container::{Container, Run};
+pub(crate) use container::{Container, Run, time};
 
 /// Index of a container: init containers first, in the order of the spec.
 pub(crate) type Index = usize;
