@@ -3,6 +3,7 @@
 //! There is no Kubernetes here: tests say themselves which routes, revisions and pods there are.
 
 mod balance;
+mod domain;
 mod failure;
 mod harness;
 mod hold;

@@ -1,4 +1,6 @@
 //! Kubernetes quantities: `250m`, `1.5Gi`, `2e3`. Exact to a billionth, like Kubernetes'.
+//!
+//! `kit` has the same for crates that may use it; this one may use none.
 
 /// An amount, in billionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,5 @@
-//! How a component lives: clock, shutdown, telemetry, addresses, apply, live configuration.
+//! How a component lives: clock, shutdown, telemetry, addresses, apply, live configuration; and
+//! what several need to read Kubernetes' values.
 //!
 //! Generic over kinds: nothing of Knative's or ours is known here.
 
@@ -8,6 +9,7 @@ pub mod clock;
 pub mod events;
 pub mod live;
 pub mod plan;
+pub mod quantity;
 pub mod shutdown;
 pub mod tasks;
 pub mod telemetry;
@@ -18,5 +20,6 @@ pub use clock::Clock;
 pub use events::{Events, Notice};
 pub use live::Live;
 pub use plan::Plan;
+pub use quantity::Quantity;
 pub use shutdown::Shutdown;
 pub use tasks::Tasks;

@@ -65,6 +65,26 @@ fn kubectl_sees_the_idle_pod_go_and_the_busy_one_stay() -> anyhow::Result<()> {
         second.read_chunk()?;
     }
     let why = platform.rouse_ok("explain busy")?;
-    assert!(why.contains("2 -> 1") || why.contains("2 → 1"), "{why}");
+    assert!(why.contains("2 → 1"), "{why}");
+    Ok(())
+}
+
+#[test]
+fn kubectl_changes_the_autoscalers_settings_under_a_running_revision() -> anyhow::Result<()> {
+    let platform = platform()?;
+    let kubectl = platform.kubectl();
+    kubectl.apply(&service("live", &[], &[]))?;
+    kubectl.run("wait --for=condition=Ready --timeout=30s ksvc/live")?;
+    assert_eq!(platform.get("live", "/")?.status, 200);
+    let shorter = r#"{"data":{"stable-window":"6s"}}"#;
+    kubectl.run(&format!(
+        "patch configmap config-autoscaler -n knative-serving --type merge -p {shorter}"
+    ))?;
+    wait::until("zero pods", Duration::from_secs(90), || match pods(&platform) {
+        Ok(left) if left.is_empty() => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let why = platform.rouse_ok("explain live")?;
+    assert!(why.contains("stable window of 6 s"), "{why}");
     Ok(())
 }

@@ -21,7 +21,6 @@ mod gc;
 mod graph;
 mod namespace;
 mod objects;
-mod quantity;
 mod replicaset;
 mod scheduler;
 

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, Pod, PodSpec, Taint, Toleration};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::{Value, json};
 
 use super::event::{self, Notice};
 use super::objects::{Objects, timestamp};
-use super::quantity::thousandths;
 use super::replicaset::is_active;
 use crate::store::{Key, Object};
 
@@ -177,24 +177,21 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 
 fn allocatable(node: &Node) -> Amounts {
     let status = node.status.as_ref();
-    let amounts =
-        status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref()));
-    let amount =
-        |(name, quantity): (&String, &k8s_openapi::apimachinery::pkg::api::resource::Quantity)| {
-            Some((name.clone(), thousandths(&quantity.0)?))
-        };
-    amounts.into_iter().flatten().filter_map(amount).collect()
+    amounts(status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref())))
+}
+
+/// What can be read of a list of quantities.
+fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
+    let amount = |(name, quantity): (&String, &Quantity)| {
+        Some((name.clone(), rouse_kit::Quantity::parse(&quantity.0).ok()?.milli_value()))
+    };
+    quantities.into_iter().flatten().filter_map(amount).collect()
 }
 
 /// What a pod asks for: the sum of its containers, or an init container that asks for more.
 pub(super) fn requests(spec: &PodSpec) -> Amounts {
     let of = |container: &k8s_openapi::api::core::v1::Container| -> Amounts {
-        let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
-        let amount = |(name, quantity): (
-            &String,
-            &k8s_openapi::apimachinery::pkg::api::resource::Quantity,
-        )| { Some((name.clone(), thousandths(&quantity.0)?)) };
-        requests.into_iter().flatten().filter_map(amount).collect()
+        amounts(container.resources.as_ref().and_then(|r| r.requests.as_ref()))
     };
     let mut sum = Amounts::from([("pods".to_owned(), 1000)]);
     for container in &spec.containers {
@@ -206,15 +203,7 @@ pub(super) fn requests(spec: &PodSpec) -> Amounts {
             *there = amount.max(*there);
         }
     }
-    add(
-        &mut sum,
-        &spec
-            .overhead
-            .iter()
-            .flatten()
-            .filter_map(|(name, quantity)| Some((name.clone(), thousandths(&quantity.0)?)))
-            .collect(),
-    );
+    add(&mut sum, &amounts(spec.overhead.as_ref()));
     sum
 }
 

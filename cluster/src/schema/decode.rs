@@ -1,5 +1,7 @@
 //! What a typed decoder says of a value of the wrong type, for built-in kinds.
 
+use rouse_kit::Quantity;
+use rouse_kit::quantity::ParseError;
 use serde_json::Value;
 
 use super::node::{Node, Type};
@@ -90,73 +92,22 @@ fn integer(node: &Node, value: &Value, place: &Place<'_>) -> Option<String> {
 }
 
 fn quantity(value: &Value) -> Option<String> {
-    let valid = match value {
-        Value::Number(_) => true,
-        Value::String(text) => is_quantity(text),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
-    };
-    (!valid).then(|| {
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned()
-    })
+    match value {
+        Value::Number(_) => None,
+        Value::String(text) => Quantity::parse(text).err().map(|error| error.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Some(ParseError.to_string())
+        }
+    }
 }
 
-/// The amount of a quantity, exact enough to compare a request with a limit.
-pub(crate) fn amount(value: &Value) -> Option<f64> {
-    let text = match value {
-        Value::Number(number) => return number.as_f64(),
-        Value::String(text) => text.as_str(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let scale = match unit {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024_f64.powi(2),
-        "Gi" => 1024_f64.powi(3),
-        "Ti" => 1024_f64.powi(4),
-        "Pi" => 1024_f64.powi(5),
-        "Ei" => 1024_f64.powi(6),
-        exponent => 10_f64.powi(exponent.get(1..)?.parse().ok()?),
-    };
-    Some(number.parse::<f64>().ok()? * scale)
-}
-
-/// Whether a text is a quantity: a decimal number with a unit or an exponent.
-fn is_quantity(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
-    let (number, suffix) = unsigned.split_at(digits);
-    let numeric = number.chars().any(|c| c.is_ascii_digit()) && number.matches('.').count() <= 1;
-    let unit = matches!(
-        suffix,
-        "" | "n"
-            | "u"
-            | "m"
-            | "k"
-            | "M"
-            | "G"
-            | "T"
-            | "P"
-            | "E"
-            | "Ki"
-            | "Mi"
-            | "Gi"
-            | "Ti"
-            | "Pi"
-            | "Ei"
-    );
-    let exponent = suffix.strip_prefix(['e', 'E']).is_some_and(|rest| rest.parse::<i32>().is_ok());
-    numeric && (unit || exponent)
+/// The amount of a quantity, to be compared.
+pub(crate) fn amount(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::Number(number) => Quantity::parse(&number.to_string()).ok(),
+        Value::String(text) => Quantity::parse(text).ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 fn mismatch(value: &Value, node: &Node, place: &Place<'_>) -> String {

@@ -1,5 +1,6 @@
 //! Containers: what a pod's spec says of each.
 
+use rouse_kit::Quantity;
 use serde_json::Value;
 
 use super::names;
@@ -203,7 +204,7 @@ fn resources(resources: &Field<'_>, found: &mut Problems) {
     let (limits, requests) = (resources.at("limits"), resources.at("requests"));
     for list in [&limits, &requests] {
         for (name, value) in list.value.as_object().into_iter().flatten() {
-            if quantity(value).is_some_and(|q| q < 0.0) {
+            if quantity(value).is_some_and(Quantity::is_negative) {
                 found.invalid(
                     &Field::new(value, &format!("{}[{name}]", list.path)),
                     "must be greater than or equal to 0",
