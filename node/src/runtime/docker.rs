@@ -24,7 +24,7 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt as _;
 
-use super::guard::{Guard, Watched};
+use super::guard::Guard;
 use super::process::instance;
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, PodRef, Signal, Started,
@@ -113,9 +113,8 @@ impl DockerRuntime {
         let version = docker.version().await.map_err(engine(NO_ENGINE))?;
         let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
         let labels = Labels { data_dir: data_dir.display().to_string(), instance: instance() };
-        let watched = Watched::Containers { host: &host, instance: &labels.instance };
         Ok(Self {
-            _guard: Guard::start(guard, watched),
+            _guard: Guard::of_containers(guard, &host, &labels.instance),
             direct: is_bridge_here(&docker).await,
             version: version.version.unwrap_or_default(),
             docker,

@@ -1,12 +1,15 @@
 //! A small process that outlives the platform by a moment, to end what its pods left.
 //!
 //! The parent-death signal reaches a pod's first process and no other, and containers are no
-//! children at all. The guard holds the reading end of a pipe whose writing end only the platform
+//! children at all. The guard's standard input is a socket or pipe whose other end only the platform
 //! has; when that closes, however it came to be, the guard ends everything of that one run of the
-//! platform, and itself. It is not on the way of any start.
+//! platform, and itself. Over the socket it also starts the processes of pods: see `starter`.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
+use std::net::Shutdown;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,76 +18,95 @@ use super::{docker, process};
 
 /// The running guard; it ends by itself when this is dropped.
 pub(super) struct Guard {
-    line: Option<ChildStdin>,
+    line: Option<Line>,
     child: Child,
 }
 
-/// What there is to end, as the guard's arguments.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Watched<'a> {
-    /// Processes with records below `home`.
-    Processes { home: &'a Path, instance: &'a str },
-    /// Containers of the engine at `host`.
-    Containers { host: &'a str, instance: &'a str },
+/// What the guard reads from.
+enum Line {
+    Pipe(ChildStdin),
+    Socket(UnixStream),
 }
 
 const PROCESSES: &str = "processes";
 const CONTAINERS: &str = "containers";
 
-impl Watched<'_> {
-    fn args(self) -> [OsString; 3] {
-        match self {
-            Self::Processes { home, instance } => [PROCESSES.into(), home.into(), instance.into()],
-            Self::Containers { host, instance } => {
-                [CONTAINERS.into(), host.into(), instance.into()]
-            }
-        }
-    }
-}
-
 impl Guard {
-    /// Starts the guard by a command line that calls [`run`] with the arguments that follow it. A
-    /// platform without a guard runs as well; what it leaves is ended by its next start.
-    pub(super) fn start(command: Option<&[OsString]>, watched: Watched<'_>) -> Option<Self> {
-        let (program, args) = command?.split_first()?;
-        let child = Command::new(program)
-            .args(args)
-            .args(watched.args())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Ctrl-C at the terminal is for the platform.
-            .process_group(0)
-            .spawn();
-        match child {
-            Ok(mut child) => Some(Self { line: child.stdin.take(), child }),
+    /// The guard of the containers of the engine at `host`. `command` is a command line that calls
+    /// [`run`] with the arguments that follow it. A platform without a guard runs as well; what it
+    /// leaves is ended by its next start.
+    pub(super) fn of_containers(
+        command: Option<&[OsString]>,
+        host: &str,
+        instance: &str,
+    ) -> Option<Self> {
+        let args = [CONTAINERS.into(), host.into(), instance.into()];
+        match start(command?, args, Stdio::piped()) {
+            Ok(mut child) => Some(Self { line: child.stdin.take().map(Line::Pipe), child }),
             Err(error) => {
                 tracing::warn!(%error, "the guard of the pods did not start");
                 None
             }
         }
     }
+
+    /// The guard of the processes with records below `home`, and the socket by which it starts them.
+    pub(super) fn of_processes(
+        command: &[OsString],
+        home: &Path,
+        instance: &str,
+    ) -> io::Result<(Self, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let line = Some(Line::Socket(ours.try_clone()?));
+        let args = [PROCESSES.into(), home.into(), instance.into()];
+        let child = start(command, args, Stdio::from(OwnedFd::from(theirs)))?;
+        Ok((Self { line, child }, ours))
+    }
+}
+
+fn start(command: &[OsString], args: [OsString; 3], stdin: Stdio) -> io::Result<Child> {
+    let (program, words) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(words)
+        .args(args)
+        .stdin(stdin)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C at the terminal is for the platform.
+        .process_group(0)
+        .spawn()
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        drop(self.line.take());
+        match self.line.take() {
+            // Others may hold the socket still.
+            Some(Line::Socket(socket)) => drop(socket.shutdown(Shutdown::Both)),
+            Some(Line::Pipe(pipe)) => drop(pipe),
+            None => {}
+        }
         // It ends at once now; waiting keeps it from staying a zombie.
         let _ = self.child.wait();
     }
 }
 
-/// The guard itself: waits for the end of its standard input, then ends what its arguments say.
+/// The guard itself: does its work until the end of its standard input, then ends what its
+/// arguments say.
 pub fn run(args: &[OsString]) {
-    let mut nothing = [0; 64];
-    while io::stdin().read(&mut nothing).is_ok_and(|read| read > 0) {}
     let [what, place, instance] = args else { return };
     let Some(instance) = instance.to_str() else { return };
     match what.to_str() {
         Some(PROCESSES) => {
+            if let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() {
+                process::serve(&UnixStream::from(socket));
+            }
             process::end_instance(Path::new(place), instance);
         }
-        Some(CONTAINERS) => end_containers(place, instance),
+        Some(CONTAINERS) => {
+            let mut nothing = [0; 64];
+            while io::stdin().read(&mut nothing).is_ok_and(|read| read > 0) {}
+            end_containers(place, instance);
+        }
         Some(_) | None => {}
     }
 }

@@ -1,9 +1,18 @@
 //! What is left when the platform is killed: nothing.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rouse_kit::Clock;
+use rouse_node::logs::Logs;
+use rouse_node::runtime::process::ProcessRuntime;
+use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef};
+use rouse_node::{LocalImage, Security};
+use rustix::process::{Pid, Signal};
 
 use crate::support::LONG;
 
@@ -52,13 +61,14 @@ fn no_process_of_a_pod_survives_a_kill_of_the_platform() {
 fn what_outlived_platform_and_guard_ends_with_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let (mut first, _, pids) = platform(dir.path());
+    // Stopped first, so that it cannot tidy up after its guard.
+    signal(first.id(), Signal::STOP);
     for guard in guards(first.id()) {
-        let guard = rustix::process::Pid::from_raw(guard.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(guard, rustix::process::Signal::KILL).unwrap();
+        signal(guard, Signal::KILL);
     }
     first.kill().unwrap();
     first.wait().unwrap();
-    // The program itself had the kernel's promise; its child had only the guard.
+    // The program itself had the kernel's promise; its child had only guard and platform.
     until_gone(&pids[1..]);
     assert!(is_alive(pids[0]));
     let (mut second, survivors, _) = platform(dir.path());
@@ -66,6 +76,51 @@ fn what_outlived_platform_and_guard_ends_with_the_next_start() {
     until_gone(&pids);
     second.kill().unwrap();
     second.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = [example("platform").into(), "guard".into()];
+    let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
+    let [guard] = guards(std::process::id())[..] else { panic!("one guard") };
+    let run = runtime.start(sleeper(dir.path())).await.unwrap();
+    signal(guard, Signal::KILL);
+    let exit = tokio::time::timeout(LONG, run.exit).await.unwrap();
+    assert_eq!(exit.code, 137);
+    let run = runtime.start(sleeper(dir.path())).await.unwrap();
+    assert_ne!(guards(std::process::id()), [guard]);
+    drop(runtime);
+    assert_eq!(tokio::time::timeout(LONG, run.exit).await.unwrap().code, 137);
+}
+
+/// A container that does nothing for long.
+fn sleeper(dir: &Path) -> ContainerSpec {
+    let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
+    let log = Logs::new(dir.join("logs"), Clock::system()).writer(&pod, "user", 0);
+    ContainerSpec {
+        pod,
+        container: "user".to_owned(),
+        restarts: 0,
+        image: Arc::new(LocalImage::empty("test", dir)),
+        command: ["/bin/sleep", "600"].map(str::to_owned).into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        working_dir: None,
+        ports: Vec::new(),
+        reserved: BTreeMap::new(),
+        mounts: Vec::new(),
+        memory_limit: None,
+        cpu_limit_millis: None,
+        security: Security::default(),
+        grace: Duration::from_secs(1),
+        log,
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// The children of a process that run its own program.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::spawn::Spawned;
 use super::survivors::Record;
 use super::{Running, proc, watchdog};
 use crate::logs::{LogStream, LogWriter};
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// All that is needed to tell how a container ended.
 pub(super) struct Waiting {
-    child: Child,
+    child: Spawned,
     running: Running,
     pumps: Vec<JoinHandle<()>>,
     over_limit: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Begins to read its output and to watch its memory.
     pub(super) fn new(
-        mut child: Child,
+        mut child: Spawned,
         record: Record,
         running: Running,
         spec: ContainerSpec,
@@ -90,7 +90,7 @@ impl Waiting {
         let oom_killed = self.over_limit.load(Ordering::Relaxed);
         let limit = self.memory_limit.filter(|_| oom_killed);
         Exit {
-            code: status.map_or(255, code),
+            code: code(status),
             oom_killed,
             message: limit
                 .map(|limit| format!("it used more memory than its limit of {limit} bytes")),

@@ -1,9 +1,10 @@
 //! Pods as processes of this host, in its network, without any privilege.
 //!
 //! A container is a session of its own: everything that its program starts ends with it. All are
-//! children of one permanent thread (`spawn`) and die with the platform, whatever ends that; what
-//! they started in turn is ended by the `guard`, and by the next start at the latest (`survivors`).
-//! `PORT` names a free port, and the pod's address says where it is.
+//! children of the `guard`'s one thread (`starter`, asked by `spawn`) and die with it, as it does
+//! with the platform, whatever ends that; what they started in turn is ended by the guard, and by
+//! the next start at the latest (`survivors`). `PORT` names a free port, and the pod's address says
+//! where it is.
 //!
 //! What is enforced: the memory limit, by watching resident memory. What is not: CPU, users,
 //! volumes, a file system of its own. The pod says so.
@@ -12,14 +13,15 @@ mod exit;
 mod ports;
 mod proc;
 mod spawn;
+mod starter;
 mod survivors;
 mod watchdog;
+mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,14 +29,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rouse_image::{InPlace, Overrides, command_in_place};
 use tokio::io::AsyncReadExt as _;
-use tokio::process::Command;
 
-use super::guard::{Guard, Watched};
+use super::guard::Guard;
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, PodRef, Signal, Started,
 };
 use crate::images::LocalImage;
+use spawn::Output;
 
+pub(super) use starter::serve;
 pub(super) use survivors::{end_instance, instance};
 
 /// The output of a probe's command is kept this far.
@@ -48,7 +51,6 @@ pub struct ProcessRuntime {
     survivors: Arc<survivors::Survivors>,
     ports: ports::Ports,
     running: Arc<Mutex<HashMap<String, Running>>>,
-    _guard: Option<Guard>,
 }
 
 /// What is kept of a container that runs.
@@ -69,19 +71,26 @@ impl ProcessRuntime {
     /// platform until the next start.
     ///
     /// # Errors
-    /// If the directory for its records cannot be made.
+    /// If the directory for its records cannot be made, or the guard cannot be started.
     pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> io::Result<Self> {
         let home = data_dir.join("pods");
         let survivors = Arc::new(survivors::Survivors::open(&home)?);
-        let watched = Watched::Processes { home: &home, instance: survivors.instance() };
-        let guard = Guard::start(guard, watched);
+        let begin: spawn::Begin = match guard.map(<[_]>::to_vec) {
+            None => Box::new(spawn::on_a_thread),
+            Some(command) => {
+                let (home, instance) = (home.clone(), survivors.instance().to_owned());
+                Box::new(move || {
+                    let (guard, socket) = Guard::of_processes(&command, &home, &instance)?;
+                    Ok((Some(guard), socket))
+                })
+            }
+        };
         Ok(Self {
             home,
-            spawner: spawn::Spawner::start()?,
+            spawner: spawn::Spawner::start(begin)?,
             survivors,
             ports: ports::Ports::new(),
             running: Arc::default(),
-            _guard: guard,
         })
     }
 
@@ -93,21 +102,16 @@ impl ProcessRuntime {
         let plan = plan(&spec)?;
         let marker = self.survivors.marker(&spec.pod, &spec.container);
         let env = self.complete_env(&plan, &marker);
-        let mut command = command(&plan.program, &plan.args, &env, &plan.working_dir);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let privileges = if spec.security.no_new_privileges {
-            spawn::Privileges::NoNew
-        } else {
-            spawn::Privileges::Any
-        };
-        let child = self.spawner.spawn(command, privileges).await.map_err(|error| {
+        let no_new = spec.security.no_new_privileges;
+        let request = request(&plan, env.clone(), plan.working_dir.clone(), no_new);
+        let child = self.spawner.spawn(request, Output::Both).await.map_err(|error| {
             Error::Start(format!("failed to start {}: {error}", plan.program.display()))
         })?;
         // Only now: a start does not wait for directories.
         spec.log.open();
-        let leader = child.id().unwrap_or(0);
-        let record = self.survivors.record(leader);
-        let id = format!("process://{leader}-{}", record.started);
+        let leader = child.pid;
+        let record = self.survivors.record(leader, child.started);
+        let id = format!("process://{leader}-{}", child.started);
         let running = Running {
             leader,
             marker,
@@ -157,14 +161,10 @@ impl ProcessRuntime {
             Overrides { command: argv, args: &[], env: &running.env, working_dir: None };
         let plan = command_in_place(&running.image.image, &running.image.rootfs, &overrides)
             .map_err(|error| Error::Start(error.to_string()))?;
-        let mut command = command(&plan.program, &plan.args, &running.env, &running.working_dir);
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child = self
-            .spawner
-            .spawn(command, spawn::Privileges::Any)
-            .await
-            .map_err(|e| Error::Start(e.to_string()))?;
-        let session = child.id().unwrap_or(0);
+        let request = request(&plan, running.env.clone(), running.working_dir.clone(), false);
+        let child = self.spawner.spawn(request, Output::Stdout).await;
+        let mut child = child.map_err(|error| Error::Start(error.to_string()))?;
+        let ended = KilledOnDrop(child.pid);
         let mut output = Vec::new();
         let asked = tokio::time::timeout(limit, async {
             if let Some(stdout) = child.stdout.take() {
@@ -174,15 +174,20 @@ impl ProcessRuntime {
             child.wait().await
         })
         .await;
-        proc::kill_session(session, None);
-        let status = match asked {
-            Ok(status) => status.map_err(|error| Error::Start(error.to_string()))?,
-            Err(_) => {
-                let message = format!("command {:?} timed out after {limit:?}", argv.join(" "));
-                return Err(Error::Start(message));
-            }
-        };
+        drop(ended);
+        let status = asked.map_err(|_| {
+            Error::Start(format!("command {:?} timed out after {limit:?}", argv.join(" ")))
+        })?;
         Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
+    }
+}
+
+/// A session that ends with whoever waits for it.
+struct KilledOnDrop(u32);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        proc::kill_session(self.0, None);
     }
 }
 
@@ -205,16 +210,20 @@ fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
         .map_err(|error| Error::Start(error.to_string()))
 }
 
-fn command(
-    program: &Path,
-    args: &[String],
-    env: &[(String, String)],
-    working_dir: &Path,
-) -> Command {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(working_dir).env_clear().stdin(Stdio::null());
-    command.envs(env.iter().map(|(name, value)| (name, value)));
-    command
+fn request(
+    plan: &InPlace,
+    env: Vec<(String, String)>,
+    working_dir: PathBuf,
+    no_new_privileges: bool,
+) -> wire::Request {
+    wire::Request {
+        id: 0,
+        program: plan.program.clone().into(),
+        args: plan.args.clone(),
+        env,
+        working_dir: working_dir.into(),
+        no_new_privileges,
+    }
 }
 
 fn not_enforced(spec: &ContainerSpec) -> Vec<String> {

@@ -26,7 +26,6 @@ pub(super) struct Survivors {
 /// The file of one container; removed when it has ended.
 pub(super) struct Record {
     path: PathBuf,
-    pub(super) started: u64,
 }
 
 impl Drop for Record {
@@ -53,13 +52,12 @@ impl Survivors {
         format!("{}/{}/{}/{container}", self.place, self.instance, pod.uid)
     }
 
-    pub(super) fn record(&self, leader: u32) -> Record {
-        let started = proc::stat(leader).map_or(0, |stat| stat.started);
+    pub(super) fn record(&self, leader: u32, started: u64) -> Record {
         let path = self.home.join(format!("{PREFIX}{}", self.instance)).join(leader.to_string());
         if let Err(error) = fs::write(&path, started.to_string()) {
             tracing::warn!(%error, path = %path.display(), "cannot record a pod's process");
         }
-        Record { path, started }
+        Record { path }
     }
 
     /// Ends what other instances of this directory left.

@@ -1,0 +1,100 @@
+//! The loop that starts processes on request and tells their ends.
+//!
+//! It runs in the guard, which is small: to fork the platform itself would copy its page tables and
+//! then fault on every page that it writes. Where there is no guard it runs on a thread of the
+//! platform. Linux sends the parent-death signal when the *thread* that forked ends, so all are
+//! forked by the one thread that is in here.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::proc;
+use super::wire::{self, Born, Reply, Request};
+
+/// A thread that waits for one process needs next to nothing.
+const STACK: usize = 64 << 10;
+
+type Answers = Arc<Mutex<UnixStream>>;
+
+/// Starts what is asked for until the platform has gone; what was started then dies with the
+/// calling thread.
+pub(in crate::runtime) fn serve(socket: &UnixStream) {
+    let Ok(answers) = socket.try_clone().map(|socket| Arc::new(Mutex::new(socket))) else { return };
+    // A message that cannot be read is as good as none: the two sides are one program.
+    while let Ok(Some((request, pipes))) = wire::receive(socket) {
+        let id = request.id;
+        let told = match start(request, pipes) {
+            Ok(child) => tell(id, child, &answers),
+            Err(error) => {
+                wire::reply(&answers.lock(), &Reply::Failed { id, message: error.to_string() })
+            }
+        };
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+fn start(request: Request, pipes: Vec<OwnedFd>) -> io::Result<Child> {
+    let mut command = Command::new(request.program);
+    command.args(request.args).env_clear().envs(request.env).current_dir(request.working_dir);
+    let mut pipes = pipes.into_iter();
+    command.stdin(Stdio::null());
+    command.stdout(pipes.next().map_or_else(Stdio::null, Stdio::from));
+    command.stderr(pipes.next().map_or_else(Stdio::null, Stdio::from));
+    tie_to_this_thread(&mut command, request.no_new_privileges);
+    command.spawn()
+}
+
+/// Says that a process runs, and later that it has ended.
+fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
+    let pid = child.id();
+    let started = proc::stat(pid).map_or(0, |stat| stat.started);
+    wire::reply(&answers.lock(), &Reply::Started(Born { id, pid, started }))?;
+    let to = Arc::clone(answers);
+    let waiting = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+        if let Ok(status) = child.wait() {
+            // Nobody listens any more when the platform has gone.
+            let _ = wire::reply(&to.lock(), &Reply::Exited { pid, status: status.into_raw() });
+        }
+    });
+    if waiting.is_err() {
+        // It has no one to wait for it: it must not run.
+        proc::kill(pid);
+        let status = 9;
+        return wire::reply(&answers.lock(), &Reply::Exited { pid, status });
+    }
+    Ok(())
+}
+
+/// Gives the child a session of its own, and an end when this thread ends.
+#[expect(
+    unsafe_code,
+    reason = "pre_exec is the only place from which a child can ask for its parent-death signal"
+)]
+fn tie_to_this_thread(command: &mut Command, no_new_privileges: bool) {
+    let parent = rustix::process::getpid();
+    // SAFETY: between fork and exec only async-signal-safe functions may be called. The closure
+    // makes at most four system calls through rustix, which allocates nothing and takes no lock for
+    // them, and touches no memory but its copies of `parent` and `no_new_privileges`.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::setsid()?;
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            if no_new_privileges {
+                rustix::thread::set_no_new_privs(true)?;
+            }
+            // The parent may have died before the signal was asked for.
+            if rustix::process::getppid() != Some(parent) {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
+            }
+            Ok(())
+        });
+    }
+}

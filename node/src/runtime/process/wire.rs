@@ -1,0 +1,132 @@
+//! What the platform and the starter say to one another over their socket.
+//!
+//! A frame is four bytes of length and then JSON. The ends of pipes that a program is to write to
+//! travel with the length of its request.
+
+use std::ffi::OsString;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+const LENGTH: usize = size_of::<u32>();
+/// Standard output and standard error.
+pub(super) const PIPES_MAX: usize = 2;
+/// The kernel takes no longer command lines.
+const FRAME_MAX: usize = 32 << 20;
+
+/// A program to start, in a session of its own.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// Comes back in the answer.
+    pub(super) id: u64,
+    pub(super) program: OsString,
+    pub(super) args: Vec<String>,
+    /// Complete.
+    pub(super) env: Vec<(String, String)>,
+    pub(super) working_dir: OsString,
+    pub(super) no_new_privileges: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Reply {
+    Started(Born),
+    Failed {
+        id: u64,
+        message: String,
+    },
+    /// As `wait` says it.
+    Exited {
+        pid: u32,
+        status: i32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Born {
+    pub(super) id: u64,
+    pub(super) pid: u32,
+    /// Clock ticks after boot, read before anybody could have waited for its end.
+    pub(super) started: u64,
+}
+
+/// The length and the text of a message.
+pub(super) fn frame(message: &impl Serialize) -> io::Result<([u8; LENGTH], Vec<u8>)> {
+    let text = serde_json::to_vec(message)?;
+    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+    Ok((length.to_le_bytes(), text))
+}
+
+/// Sends the length with the pipes; the text is to follow it.
+pub(super) fn send_length(
+    socket: BorrowedFd<'_>,
+    length: [u8; LENGTH],
+    pipes: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PIPES_MAX))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !pipes.is_empty() && !with.push(SendAncillaryMessage::ScmRights(pipes)) {
+        return Err(io::Error::other("more pipes than a program has outputs"));
+    }
+    match sendmsg(socket, &[IoSlice::new(&length)], &mut with, SendFlags::NOSIGNAL)? {
+        LENGTH => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+/// The next request and its pipes; `None` when the other side has gone.
+pub(super) fn receive(socket: &UnixStream) -> io::Result<Option<(Request, Vec<OwnedFd>)>> {
+    let mut length = [0; LENGTH];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PIPES_MAX))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let into = &mut [IoSliceMut::new(&mut length)];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let got = rustix::io::retry_on_intr(|| recvmsg(socket.as_fd(), into, &mut with, flags))?;
+    let mut pipes = Vec::new();
+    for message in with.drain() {
+        if let RecvAncillaryMessage::ScmRights(ends) = message {
+            pipes.extend(ends);
+        }
+    }
+    match got.bytes {
+        0 => Ok(None),
+        LENGTH => Ok(Some((text(&mut &*socket, length)?, pipes))),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn text<T: DeserializeOwned>(from: &mut impl Read, length: [u8; LENGTH]) -> io::Result<T> {
+    let mut text = vec![0; checked(length)?];
+    from.read_exact(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn checked(length: [u8; LENGTH]) -> io::Result<usize> {
+    let length = u32::from_le_bytes(length) as usize;
+    if length > FRAME_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(length) }
+}
+
+/// Sends an answer.
+pub(super) fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
+    let (length, text) = frame(reply)?;
+    (&*socket).write_all(&[&length[..], &text].concat())
+}
+
+/// The next answer; an error when the other side has gone.
+pub(super) async fn next_reply(
+    from: &mut (impl tokio::io::AsyncRead + Unpin),
+) -> io::Result<Reply> {
+    use tokio::io::AsyncReadExt as _;
+    let mut length = [0; LENGTH];
+    from.read_exact(&mut length).await?;
+    let mut text = vec![0; checked(length)?];
+    from.read_exact(&mut text).await?;
+    Ok(serde_json::from_slice(&text)?)
+}
