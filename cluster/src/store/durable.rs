@@ -3,7 +3,7 @@
 //! [`File`] reads it all at start and then only writes, one batch of changes at a time; the thread
 //! that does so is in `writer.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub enum Error {
 
 /// What a state file holds.
 pub(super) struct Loaded {
-    pub(super) objects: Vec<Object>,
+    pub(super) objects: Vec<Arc<Object>>,
     pub(super) events: Vec<Event>,
     pub(super) version: u64,
     /// Events up to here are not kept.
@@ -211,24 +211,50 @@ fn load(
         version: fact("version")?,
         lost: fact("lost")?,
     };
-    let object = |key: &str, json: &[u8]| {
-        let parsed = parse_key(key)?;
-        let fields = fields(&parsed.resource);
-        from_stored(parsed, Bytes::copy_from_slice(json), &fields)
-    };
+    let mut reading = Reading { fields, resources: HashMap::new() };
     let table = read.open_table(OBJECTS).map_err(|e| damaged(e.into()))?;
+    let mut current = HashMap::new();
     for row in table.iter().map_err(|e| damaged(e.into()))? {
         let (key, json) = row.map_err(|e| damaged(e.into()))?;
-        loaded.objects.push(object(key.value(), json.value()).ok_or_else(|| bad(key.value()))?);
+        let object = reading.object(key.value(), json.value()).ok_or_else(|| bad(key.value()))?;
+        let object = Arc::new(object);
+        current.insert(object.resource_version, Arc::clone(&object));
+        loaded.objects.push(object);
     }
     let table = read.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
     for row in table.iter().map_err(|e| damaged(e.into()))? {
-        let (_, event) = row.map_err(|e| damaged(e.into()))?;
+        let (version, event) = row.map_err(|e| damaged(e.into()))?;
         let (change, key, json) = event.value();
-        let object = object(key, json).ok_or_else(|| bad(key))?;
-        loaded.events.push(Event::new(change_of(change), Arc::new(object), None));
+        // The last event of an object is the object: versions are given out once.
+        let object = match current.remove(&version.value()) {
+            Some(object) if object.json == json => object,
+            Some(_) | None => Arc::new(reading.object(key, json).ok_or_else(|| bad(key))?),
+        };
+        loaded.events.push(Event::new(change_of(change), object, None));
     }
     Ok(loaded)
+}
+
+/// What is looked up once for all rows of a resource.
+struct Reading<'a> {
+    fields: &'a dyn Fn(&str) -> Vec<String>,
+    resources: HashMap<String, (Arc<str>, Vec<String>)>,
+}
+
+impl Reading<'_> {
+    /// `None` if the row is no object.
+    fn object(&mut self, key: &str, json: &[u8]) -> Option<Object> {
+        let mut parts = key.splitn(3, '\0');
+        let (resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if !self.resources.contains_key(resource) {
+            let known = (Arc::from(resource), (self.fields)(resource));
+            self.resources.insert(resource.to_owned(), known);
+        }
+        let (resource, fields) = self.resources.get(resource)?;
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let key = Key { resource: Arc::clone(resource), namespace, name };
+        from_stored(key, Bytes::copy_from_slice(json), fields)
+    }
 }
 
 fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), redb::Error> {
@@ -260,11 +286,6 @@ fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), red
 
 fn write_key(key: &Key) -> String {
     format!("{}\0{}\0{}", key.resource, key.namespace, key.name)
-}
-
-fn parse_key(text: &str) -> Option<Key> {
-    let mut parts = text.splitn(3, '\0');
-    Some(Key::new(parts.next()?, parts.next()?, parts.next()?))
 }
 
 fn number_of(change: Change) -> u8 {

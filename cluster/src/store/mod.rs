@@ -8,6 +8,7 @@
 //! a restart.
 
 mod durable;
+mod head;
 mod object;
 mod ring;
 mod watch;
@@ -124,7 +125,7 @@ impl Store {
         for object in loaded.objects {
             let name = Arc::clone(&object.key.resource);
             let place = (object.key.namespace.clone(), object.key.name.clone());
-            inner.resource(&name).objects.insert(place, Arc::new(object));
+            inner.resource(&name).objects.insert(place, object);
         }
         for event in loaded.events {
             let name = Arc::clone(&event.object.key.resource);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
+use super::head::{self, Head};
+
 /// Stands where the resource version will; no text of a user's can hold it by accident.
 const MARK: &str = "\u{1}rv\u{1}";
 /// The mark as JSON writes it.
@@ -148,12 +150,24 @@ impl Prepared {
 
 /// Reads a stored object back; `None` if the bytes are no object.
 pub(super) fn from_stored(key: Key, json: Bytes, fields: &[String]) -> Option<Object> {
-    let value: Value = serde_json::from_slice(&json).ok()?;
-    let version = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
-    let mut object = header(key, &value, fields);
-    object.resource_version = version;
-    object.json = json;
-    Some(object)
+    let Some(Head { meta, fields: mut found }) = head::read(&json, fields) else {
+        // Whatever is unusual about it, the slow way knows.
+        let value: Value = serde_json::from_slice(&json).ok()?;
+        let version = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
+        return Some(Object { resource_version: version, json, ..header(key, &value, fields) });
+    };
+    Some(Object {
+        uid: meta.uid.unwrap_or_default(),
+        resource_version: meta.resource_version?.parse().ok()?,
+        generation: meta.generation.unwrap_or(0),
+        labels: meta.labels.unwrap_or_default(),
+        owners: meta.owner_references.into_iter().flatten().map(Owner::from).collect(),
+        finalizers: meta.finalizers.unwrap_or_default(),
+        deletion_timestamp: meta.deletion_timestamp,
+        fields: fields.iter().map(|f| (f.clone(), found.remove(f).unwrap_or_default())).collect(),
+        json,
+        key,
+    })
 }
 
 fn header(key: Key, value: &Value, fields: &[String]) -> Object {
@@ -190,11 +204,7 @@ fn strings(map: &Value) -> BTreeMap<String, String> {
 /// The text at a dotted path; empty if there is none.
 fn field(value: &Value, path: &str) -> String {
     let found = path.trim_start_matches('.').split('.').try_fold(value, |v, name| v.get(name));
-    match found {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    }
+    found.and_then(|value| head::text(value.clone())).unwrap_or_default()
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
