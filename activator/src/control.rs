@@ -133,6 +133,7 @@ struct Tracked {
     revision: Arc<Revision>,
     memory: Memory,
     seen: Instant,
+    bound: Option<Instant>,
     /// Made when there is an address.
     pod: Option<Arc<Pod>>,
     place: Place,
@@ -260,11 +261,15 @@ impl Directory {
             revision,
             memory: Memory::default(),
             seen: now,
+            bound: None,
             pod: None,
             place: Place::Out,
             probing: None,
         });
         tracked.facts = facts;
+        if tracked.facts.bound {
+            tracked.bound.get_or_insert(now);
+        }
         if tracked.facts.leaving {
             self.retire(&key);
             return;
@@ -273,7 +278,8 @@ impl Directory {
         let moved = tracked.pod.as_ref().map(|pod| pod.address) != tracked.facts.address;
         if moved {
             let memory = Memory { was_ready: tracked.memory.was_ready, ..Memory::default() };
-            let born = Born { seen: tracked.seen, addressed: now };
+            let bound = tracked.bound.unwrap_or(now);
+            let born = Born { seen: tracked.seen, bound, addressed: now };
             let name = key.name.clone();
             let made = |address| Arc::new(Pod::new(name, address, born));
             let fresh = tracked.facts.address.map(made);

@@ -87,6 +87,7 @@ pub(crate) fn pod(pod: &v1::Pod, resolve: &AddressResolver) -> Option<PodFacts> 
     Some(PodFacts {
         revision: RevisionKey::new(namespace, revision),
         uid: meta.uid.clone().unwrap_or_default(),
+        bound: spec.node_name.is_some(),
         address,
         check: check(pod, spec, container, port, resolve),
         leaving: meta.deletion_timestamp.is_some() || matches!(phase, "Failed" | "Succeeded"),

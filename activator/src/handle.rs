@@ -207,8 +207,8 @@ fn may_grow(parts: &http::response::Parts) -> bool {
 }
 
 /// `hold` is the whole wait and `app` the pod's own time; a pod that came to be during the wait
-/// splits it: `wake` until the Pod existed, `start` until it had an address, `ready` until it
-/// passed its probe.
+/// splits it: `wake` until the Pod existed, `bind` until it had a node, `start` until it had an
+/// address, `ready` until it passed its probe.
 fn timing(arrived: Instant, granted: Instant, slot: &Slot) -> Option<HeaderValue> {
     let millis = |span: Duration| span.as_secs_f64() * 1000.0;
     let mut text = format!("hold;dur={:.2}", millis(granted - arrived));
@@ -218,7 +218,8 @@ fn timing(arrived: Instant, granted: Instant, slot: &Slot) -> Option<HeaderValue
     {
         let phases = [
             ("wake", born.seen - arrived),
-            ("start", born.addressed - born.seen),
+            ("bind", born.bound - born.seen),
+            ("start", born.addressed - born.bound),
             ("ready", *usable - born.addressed),
         ];
         for (name, span) in phases {

@@ -37,11 +37,13 @@ pub(crate) struct Pod {
     gone: AtomicBool,
 }
 
-/// The two moments that split a cold start into its phases.
+/// The moments that split a cold start into its phases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Born {
     /// The object was first seen.
     pub(crate) seen: Instant,
+    /// It had a node.
+    pub(crate) bound: Instant,
     /// It had an address.
     pub(crate) addressed: Instant,
 }
@@ -85,7 +87,7 @@ impl Pod {
     pub(crate) fn named(name: &str) -> Self {
         let now = Instant::now();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        Self::new(name.to_owned(), nowhere, Born { seen: now, addressed: now })
+        Self::new(name.to_owned(), nowhere, Born { seen: now, bound: now, addressed: now })
     }
 }
 
@@ -94,6 +96,8 @@ impl Pod {
 pub(crate) struct PodFacts {
     pub(crate) revision: RevisionKey,
     pub(crate) uid: String,
+    /// A node was chosen for it.
+    pub(crate) bound: bool,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) check: Check,
     /// Being deleted, or ended.
@@ -161,6 +165,7 @@ mod tests {
         PodFacts {
             revision: RevisionKey::new("default", "hello-00001"),
             uid: "u".to_owned(),
+            bound: true,
             address: Some(ADDRESS.into()),
             check: Check::Tcp { address: ADDRESS.into() },
             leaving: false,

@@ -1,76 +1,174 @@
 //! Cold start with `process`: a request at zero, beside starting the same program by hand.
+//!
+//! By hand is what a pod of it runs: the same program, arguments, variables and directory, asked the
+//! same request every 1 ms until it answers 200, as the activator probes every 1 ms. Both are taken
+//! in turn. The phases of a request at zero: `wake` until the scale was written, `writes` from there
+//! until its Pod had a node, `spawn` until its process had an address, `first probe` until it was in
+//! the rotation, `app` in the program.
 
-use std::net::TcpStream;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rouse_tests::{Platform, http, wait};
+use anyhow::Context;
+use jiff::Timestamp;
+use rouse_tests::http::{self, Answer};
+use rouse_tests::{Platform, wait};
 
+use crate::Wanted;
+use crate::programs::{self, Program};
 use crate::stats::Samples;
-use crate::{Wanted, platform, server, service};
 
-const PHASES: [&str; 5] = ["hold", "wake", "start", "ready", "app"];
+const PHASES: [&str; 5] = ["wake", "writes", "spawn", "first probe", "app"];
+const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
-    let platform = platform()?;
-    let window = "autoscaling.knative.dev/window: \"6s\"";
-    platform.kubectl().apply(&service("cold", window))?;
-    platform.kubectl().run("wait --for=condition=Ready --timeout=30s ksvc/cold")?;
+    // Its log tells when a scale was written.
+    let logged = [("RUST_LOG", "warn,rouse_autoscaler=info")];
+    let platform = Platform::start_with_env("process", &logged)?;
+    type Make = fn(&Platform) -> anyhow::Result<Program>;
+    let all: [(&str, Make); 3] = [
+        ("test server", programs::test_server),
+        ("examples/digits", programs::digits),
+        ("examples/sklearn-function", programs::function),
+    ];
+    for (what, make) in all {
+        let measured = make(&platform).and_then(|program| measure(&platform, &program, wanted));
+        if let Err(error) = measured {
+            println!("{what}: not measured: {error:#}");
+        }
+    }
+    Ok(())
+}
+
+fn measure(platform: &Platform, program: &Program, wanted: &Wanted) -> anyhow::Result<()> {
+    let by_hand = ByHand::of_pod(platform, program.name)?;
     let (mut ours, mut hand) = (Samples::default(), Samples::default());
     let mut phases: Vec<Samples> = PHASES.iter().map(|_| Samples::default()).collect();
     for _ in 0..wanted.runs {
-        at_zero(&platform)?;
-        let started = Instant::now();
-        let answer = platform.get("cold", "/")?;
+        at_zero(platform, program.name)?;
+        let (sent, started) = (Timestamp::now(), Instant::now());
+        let body = program.body.as_deref();
+        let answer = platform.send(&platform.host(program.name), program.path, body)?;
         ours.add_ms(started.elapsed());
         anyhow::ensure!(answer.status == 200, "{}", answer.body);
-        let timing = answer.header("server-timing").unwrap_or_default();
-        for (name, samples) in PHASES.iter().zip(&mut phases) {
-            if let Some(ms) = phase(timing, name) {
-                samples.add(ms);
-            }
+        let spans = split(&answer, scaled(&platform.log(), program.name, sent)?)?;
+        for (samples, span) in phases.iter_mut().zip(spans) {
+            samples.add(span);
         }
-        hand.add_ms(by_hand()?);
+        hand.add_ms(by_hand.start(program)?);
     }
-    ours.print("test server: a request at zero", "ms");
-    hand.print("test server: started by hand, polled every 1 ms", "ms");
+    let what = program.what;
+    ours.print(&format!("{what}: a request at zero"), "ms");
+    hand.print(&format!("{what}: started by hand, polled every 1 ms"), "ms");
+    let more = |share| ours.quantile(share) - hand.quantile(share);
+    println!("{what}: more than by hand: median {:.2} ms, p95 {:.2} ms", more(0.5), more(0.95));
     for (name, samples) in PHASES.iter().zip(&phases) {
         samples.print(&format!("  phase {name}"), "ms");
     }
     Ok(())
 }
 
-fn at_zero(platform: &Platform) -> anyhow::Result<()> {
+fn at_zero(platform: &Platform, name: &str) -> anyhow::Result<()> {
     let kubectl = platform.kubectl();
-    wait::until("zero pods", Duration::from_secs(60), || {
-        let pods = kubectl.run("get pods -o name").map_err(|e| e.to_string())?;
+    wait::until("zero pods", LONG, || {
+        let line = format!("get pods -l serving.knative.dev/service={name} -o name");
+        let pods = kubectl.run(&line).map_err(|e| e.to_string())?;
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     })
 }
 
-/// `hold;dur=12.3, wake;dur=0.4`
-fn phase(timing: &str, name: &str) -> Option<f64> {
-    let part = timing.split(',').map(str::trim).find(|p| p.starts_with(name))?;
-    part.split("dur=").nth(1)?.parse().ok()
+/// Milliseconds from `sent` until the scale of a revision of `name` was written.
+fn scaled(log: &str, name: &str, sent: Timestamp) -> anyhow::Result<f64> {
+    let woken = log.lines().rev().find(|line| {
+        line.contains(": scaled")
+            && line.contains(&format!("default/{name}-0"))
+            && line.contains(" to=1")
+    });
+    let at =
+        woken.and_then(|line| line.split_whitespace().next()).context("no scale was logged")?;
+    let at: Timestamp = at.parse().with_context(|| format!("{at:?} in the log"))?;
+    Ok((at.as_microsecond() - sent.as_microsecond()) as f64 / 1000.0)
 }
 
-/// Spawns the program as a person would, and asks until it answers.
-fn by_hand() -> anyhow::Result<Duration> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let started = Instant::now();
-    let mut child = Command::new(server()?)
-        .env("PORT", port.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::sleep(Duration::from_millis(1));
+/// The phases, of which the activator tells all but the first: `bind` ends when the Pod has a node.
+fn split(answer: &Answer, wake: f64) -> anyhow::Result<[f64; 5]> {
+    let timing = answer.header("server-timing").context("the request was not held")?;
+    let told: HashMap<&str, f64> = timing
+        .split(", ")
+        .filter_map(|part| part.split_once(";dur="))
+        .filter_map(|(name, ms)| Some((name, ms.parse().ok()?)))
+        .collect();
+    let of = |name: &str| told.get(name).copied().with_context(|| format!("{name} in {timing}"));
+    let bound = of("wake")? + of("bind")?;
+    Ok([wake, bound - wake, of("start")?, of("ready")?, of("app")?])
+}
+
+/// What a pod runs, to be started again without the platform.
+struct ByHand {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    dir: PathBuf,
+}
+
+impl ByHand {
+    fn of_pod(platform: &Platform, name: &str) -> anyhow::Result<Self> {
+        let path = "{.items[0].status.containerStatuses[0].containerID}";
+        let id = platform
+            .kubectl()
+            .run(&format!("get pods -l serving.knative.dev/service={name} -o jsonpath={path}"))?;
+        let pid = id.strip_prefix("process://").and_then(|id| id.split('-').next());
+        let proc = PathBuf::from("/proc").join(pid.with_context(|| format!("container {id:?}"))?);
+        let words = |file: &str| -> anyhow::Result<Vec<OsString>> {
+            let bytes = std::fs::read(proc.join(file))?;
+            let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+            Ok(words.map(|word| OsString::from_vec(word.to_vec())).collect())
+        };
+        let pair = |word: OsString| {
+            let bytes = word.into_vec();
+            let at = bytes.iter().position(|byte| *byte == b'=')?;
+            let value = OsString::from_vec(bytes[at + 1..].to_vec());
+            Some((OsString::from_vec(bytes[..at].to_vec()), value))
+        };
+        // By its marker the platform would take it for its own.
+        let own = |(name, _): &(OsString, OsString)| name != "ROUSE_CONTAINER" && name != "PORT";
+        Ok(Self {
+            program: std::fs::read_link(proc.join("exe"))?,
+            args: words("cmdline")?,
+            env: words("environ")?.into_iter().filter_map(pair).filter(own).collect(),
+            dir: std::fs::read_link(proc.join("cwd"))?,
+        })
     }
-    let answer = http::send(([127, 0, 0, 1], port).into(), "x", "/", None)?;
-    let took = started.elapsed();
-    child.kill()?;
-    child.wait()?;
-    anyhow::ensure!(answer.status == 200, "{}", answer.body);
-    Ok(took)
+
+    /// Starts it and asks until it answers.
+    fn start(&self, program: &Program) -> anyhow::Result<Duration> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let (first, others) = self.args.split_first().context("a command line")?;
+        let mut command = Command::new(&self.program);
+        command.arg0(first).args(others).env_clear().envs(self.env.iter().cloned());
+        command.env("PORT", port.to_string()).current_dir(&self.dir).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = Instant::now();
+        let mut child = command.spawn()?;
+        let ask = || http::send(address, "x", program.path, program.body.as_deref());
+        let took = loop {
+            match ask() {
+                Ok(answer) if answer.status == 200 => break Ok(started.elapsed()),
+                other if started.elapsed() > LONG => break Err(format!("{other:?}")),
+                Ok(_) | Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        // With whatever it started in turn.
+        let group = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
+        child.wait()?;
+        took.map_err(|last| anyhow::anyhow!("by hand it did not answer in {LONG:?}: {last}"))
+    }
 }

@@ -1,6 +1,6 @@
 //! Benchmarks: each prints its figures, none asserts them.
 //!
-//! `cargo build --release -p rouse -p rouse-tests && cargo run --release -p rouse-tests --bin bench [NAME…] [--runs N]`
+//! `cargo build --release -p rouse -p rouse-tests -p rouse-digits && cargo run --release -p rouse-tests --bin bench [NAME…] [--runs N]`
 //! Names: start, memory, cold, deploy, warm, api. Peers are measured in the same run.
 
 mod api;
@@ -8,6 +8,7 @@ mod cold;
 mod deploy;
 mod load;
 mod memory;
+mod programs;
 mod start;
 mod stats;
 mod warm;

@@ -20,6 +20,7 @@ pub struct Platform {
     child: Option<Child>,
     dir: PathBuf,
     runtime: String,
+    env: Vec<(String, String)>,
     _temp: Option<tempfile::TempDir>,
     pub http: SocketAddr,
     pub api: String,
@@ -49,19 +50,29 @@ impl Platform {
     }
 
     pub fn start_with(runtime: &str) -> anyhow::Result<Self> {
+        Self::start_with_env(runtime, &[])
+    }
+
+    /// With variables of its own, such as `RUST_LOG`.
+    pub fn start_with_env(runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let temp = tempfile::tempdir()?;
-        let dir = temp.path().join("data");
-        let mut platform = Self::start_in(&dir, runtime)?;
+        let mut platform = Self::spawned(&temp.path().join("data"), runtime, env)?;
         platform._temp = Some(temp);
         Ok(platform)
     }
 
     /// In a directory that the caller keeps.
     pub fn start_in(dir: &Path, runtime: &str) -> anyhow::Result<Self> {
+        Self::spawned(dir, runtime, &[])
+    }
+
+    fn spawned(dir: &Path, runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut platform = Self {
             child: None,
             dir: dir.to_owned(),
             runtime: runtime.to_owned(),
+            env: env.iter().map(owned).collect(),
             _temp: None,
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             api: String::new(),
@@ -93,6 +104,7 @@ impl Platform {
             .arg(&ready)
             .env_remove("KUBECONFIG")
             .envs(std::env::var("ROUSE_TEST_DOCKER").map(|host| ("DOCKER_HOST", host)))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

@@ -142,6 +142,7 @@ pub(super) fn pod_at(address: SocketAddr) -> PodFacts {
     PodFacts {
         revision: RevisionKey::new("default", REVISION),
         uid: address.to_string(),
+        bound: true,
         address: Some(address),
         check: Check::Tcp { address },
         leaving: false,

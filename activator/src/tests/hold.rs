@@ -38,7 +38,7 @@ async fn a_request_at_zero_is_held_until_a_pod_appears() {
     assert_eq!(header("rouse-revision").as_deref(), Some(REVISION));
     let timing = header("server-timing").expect("it waited");
     let phases: Vec<_> = timing.split(", ").filter_map(|part| part.split(';').next()).collect();
-    assert_eq!(phases, ["hold", "wake", "start", "ready", "app"]);
+    assert_eq!(phases, ["hold", "wake", "bind", "start", "ready", "app"]);
     assert_eq!(read(response).await.1, "hello");
 
     // A warm request says whose it is, and has no wait to tell of.

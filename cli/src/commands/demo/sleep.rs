@@ -99,6 +99,7 @@ pub(super) async fn wake(stage: &Stage, models: &Models, url: &str) -> Result {
     for (name, what) in [
         ("hold", "held, which is:"),
         ("wake", "  until a pod was made"),
+        ("bind", "  until it had a node"),
         ("start", "  until its process had an address"),
         ("ready", "  until it passed its probe"),
         ("app", "the model's own time"),
