@@ -80,6 +80,7 @@ fn kubectl_verbs_get_and_describe_show_objects_in_every_form() -> anyhow::Result
     assert!(said.contains("data.a"), "{said}");
     assert!(kubectl.fail("get cm none", "")?.contains("NotFound"));
     assert!(kubectl.fail("get nonsense", "")?.contains("nonsense"));
+    assert!(kubectl.fail("get cm none -w", "")?.contains("NotFound"));
 
     let pod = kubectl.run("get pods -l app=d -o name")?;
     let described = kubectl.run(&format!("describe {}", pod.trim()))?;
@@ -97,6 +98,22 @@ fn kubectl_verbs_get_and_describe_show_objects_in_every_form() -> anyhow::Result
     following.says("seen")?;
     kubectl.apply(&LABELLED.replace("name: seen", "name: later"))?;
     following.says("later")
+}
+
+/// A kubectl that knows where the API is, and has a wrong credential.
+fn stranger(platform: &Platform) -> anyhow::Result<Kubectl> {
+    let config = platform.dir().join("stranger");
+    let url = platform.api.trim_end_matches('/');
+    std::fs::write(
+        &config,
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: \"{url}\", insecure-skip-tls-verify: true}}}}]\nusers: [{{name: u, user: {{token: wrong}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
+        ),
+    )?;
+    // A home of its own: what another kubectl found out is cached by address.
+    let home = platform.dir().join("strange-home");
+    std::fs::create_dir_all(&home)?;
+    Ok(Kubectl::new(&config, &home))
 }
 
 #[test]
@@ -135,16 +152,16 @@ fn kubectl_verbs_about_the_api_itself_answer() -> anyhow::Result<()> {
     let asked = kubectl.try_run(&["auth", "can-i", "get", "pods"], "")?;
     assert!(asked.stdout == "yes\n" || asked.stderr.contains("protobuf bodies"), "{asked:?}");
 
-    let stranger = platform.dir().join("stranger");
-    let url = platform.api.trim_end_matches('/');
-    std::fs::write(
-        &stranger,
-        format!(
-            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: \"{url}\", insecure-skip-tls-verify: true}}}}]\nusers: [{{name: u, user: {{token: wrong}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
-        ),
-    )?;
-    let said = Kubectl::new(&stranger, platform.dir()).fail("get --raw /api", "")?;
-    assert!(said.contains("Unauthorized") || said.contains("logged in"), "{said}");
+    // Nothing listens there.
+    let said = kubectl.fail("version --server=https://127.0.0.1:1", "")?;
+    assert!(said.contains("127.0.0.1:1") && said.contains("refused"), "{said}");
+    let stranger = stranger(&platform)?;
+    for line in ["get --raw /api", "api-resources", "api-versions", "get pods"] {
+        let said = stranger.fail(line, "")?;
+        let is_so =
+            ["Unauthorized", "logged in", "provide credentials"].iter().any(|w| said.contains(w));
+        assert!(is_so, "{line}: {said}");
+    }
     Ok(())
 }
 
@@ -204,6 +221,15 @@ fn kubectl_verbs_logs_show_what_a_pod_wrote_and_follow_it() -> anyhow::Result<()
     assert_eq!(last.lines().count(), 1, "{last}");
     assert!(kubectl.run(&format!("logs {pod}"))?.contains("said first"));
     assert!(kubectl.fail("logs none", "")?.contains("NotFound"));
-    assert!(!kubectl.fail(&format!("logs {pod} -c none"), "")?.is_empty());
+    assert!(kubectl.fail("logs -f none", "")?.contains("NotFound"));
+    let said = kubectl.fail(&format!("logs {pod} -c none"), "")?;
+    assert!(said.contains("container none is not valid"), "{said}");
+    for refused in ["exec", "attach"] {
+        let command = if refused == "exec" { " -- true" } else { "" };
+        let said = kubectl.fail(&format!("{refused} {pod}{command}"), "")?;
+        assert!(said.contains(&format!("pods/{refused} is not served by Rouse yet")), "{said}");
+    }
+    let said = kubectl.fail(&format!("port-forward {pod} 0:8080"), "")?;
+    assert!(said.contains("pods/portforward is not served by Rouse yet"), "{said}");
     Ok(())
 }

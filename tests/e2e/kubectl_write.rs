@@ -65,6 +65,9 @@ fn kubectl_verbs_patch_edit_label_and_annotate_change_one_thing() -> anyhow::Res
     assert_eq!(kubectl.run("get cm c -o jsonpath={.data.b}")?, "3");
     let said = refused(&kubectl, &["patch", "cm", "c", "--type=json", "-p", json])?;
     assert!(said.contains("did not match"), "{said}");
+    let said = refused(&kubectl, &["patch", "cm", "c", "--type=merge", "-p", r#"{"data":7}"#])?;
+    assert!(said.contains("data"), "{said}");
+    assert!(kubectl.fail("patch cm none --type=merge -p {}", "")?.contains("NotFound"));
 
     kubectl.apply(DEPLOYMENT)?;
     let strategic =
@@ -72,16 +75,25 @@ fn kubectl_verbs_patch_edit_label_and_annotate_change_one_thing() -> anyhow::Res
     words(&kubectl, &["patch", "deploy", "d", "-p", strategic])?;
     let names = kubectl.run("get deploy d -o jsonpath={.spec.template.spec.containers[*].name}")?;
     assert!(names.contains("main") && names.contains("extra"), "merged by name: {names}");
+    let nameless = r#"{"spec":{"template":{"spec":{"containers":[{"image":"x"}]}}}}"#;
+    let said = refused(&kubectl, &["patch", "deploy", "d", "-p", nameless])?;
+    assert!(said.contains("name"), "{said}");
 
     let editor = |script: &str| -> anyhow::Result<std::process::Output> {
         Ok(kubectl
             .command(&["edit", "cm", "c"])
-            .env("KUBE_EDITOR", format!("sed -i {script}"))
+            .env("TMPDIR", platform.dir())
+            .env("KUBE_EDITOR", format!("sed -i '{script}'"))
             .output()?)
     };
-    let edited = editor("s/b:.*3.*/b:\\ edited/")?;
+    let edited = editor("s/b:.*3.*/b: edited/")?;
     anyhow::ensure!(edited.status.success(), "{}", String::from_utf8_lossy(&edited.stderr));
     assert_eq!(kubectl.run("get cm c -o jsonpath={.data.b}")?, "edited");
+    let edited = editor("s/^data:.*/data: wrong/;/b: edited/d")?;
+    let said = String::from_utf8_lossy(&edited.stderr);
+    assert!(!edited.status.success() && said.contains("could not be patched"), "{said}");
+    assert_eq!(kubectl.run("get cm c -o jsonpath={.data.b}")?, "edited");
+    assert!(kubectl.fail("edit cm none", "")?.contains("NotFound"));
 
     assert_eq!(kubectl.run("label cm c tier=back")?, "configmap/c labeled\n");
     assert!(kubectl.fail("label cm c tier=front", "")?.contains("--overwrite"));

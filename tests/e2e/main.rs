@@ -2,6 +2,7 @@
 //!
 //! Tests named `kubectl…` and `docker…` are counted apart by `tests/run`.
 
+mod api;
 mod cli;
 mod demo;
 mod docker;
