@@ -212,9 +212,12 @@ pub(crate) struct Deploy {
     /// Do not wait until it is ready
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// Print the Service that would be sent, and change nothing
+    /// Print the Service that would be sent, after the cluster has checked it, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Make the namespace if it is not there
+    #[arg(long)]
+    pub(crate) create_namespace: bool,
     /// Longest time to wait until it is ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) wait_timeout: u64,

@@ -28,6 +28,9 @@ pub(crate) struct UpInfo {
     pub(crate) ephemeral: bool,
     /// RFC 3339.
     pub(crate) since: String,
+    /// What its user should know, such as ports that gave way.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
 }
 
 /// Held while a platform runs; the kernel lets go of it when the process ends, however it ends.
@@ -187,6 +190,7 @@ mod tests {
             runtime_because: "asked for".into(),
             ephemeral: true,
             since: "2026-01-01T00:00:00Z".into(),
+            notes: Vec::new(),
         };
         dir.write_up(&up).unwrap();
         assert_eq!(dir.running().unwrap().pid, up.pid);

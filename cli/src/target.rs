@@ -30,7 +30,8 @@ pub(crate) struct Target {
 impl Target {
     /// Chooses and reads the kubeconfig, and asks the cluster whether it is there.
     pub(crate) async fn connect(global: &Global) -> Result<Self> {
-        let (kubeconfig, from) = choose(global)?;
+        let (kubeconfig, from) = choose(global)?
+            .ok_or_else(|| Failure::new("there is no cluster to talk to").next("rouse up"))?;
         let target = Self::from_kubeconfig(kubeconfig, &from, global).await?;
         target.ask(&from).await?;
         Ok(target)
@@ -75,26 +76,43 @@ fn short(error: &kube::Error) -> String {
     cause.to_string()
 }
 
-fn choose(global: &Global) -> Result<(Kubeconfig, String)> {
+/// The kubeconfig and where it came from; none if no cluster was named and none was ever made.
+fn choose(global: &Global) -> Result<Option<(Kubeconfig, String)>> {
     if let Some(path) = &global.kubeconfig {
-        return read(path);
+        return read(path).map(Some);
     }
-    if std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty()) && global.data_dir.is_none() {
-        let config = Kubeconfig::from_env().or_fail(|| "cannot read the KUBECONFIG".to_owned())?;
-        let name = std::env::var("KUBECONFIG").unwrap_or_default();
-        return config.map(|config| (config, name.clone())).ok_or_else(|| {
-            Failure::usage(format!("KUBECONFIG names {name:?}, where there is no file"))
-        });
+    let named = std::env::var_os("KUBECONFIG").filter(|names| !names.is_empty());
+    if let Some(names) = named.filter(|_| global.data_dir.is_none()) {
+        return read_all(&names).map(Some);
     }
     let local = DataDir::chosen(global.data_dir.as_deref())?.kubeconfig();
     if local.exists() || global.data_dir.is_some() {
-        return read(&local);
+        return read(&local).map(Some);
     }
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
-    match home {
-        Some(home) if home.exists() => read(&home),
-        _ => Err(Failure::new("there is no cluster to talk to").next("rouse up")),
+    home.filter(|home| home.exists()).map(|home| read(&home)).transpose()
+}
+
+/// What `KUBECONFIG` names: one file, or several that are merged. As for kubectl, not all need be
+/// there, but one must.
+fn read_all(names: &std::ffi::OsStr) -> Result<(Kubeconfig, String)> {
+    let shown = names.to_string_lossy().into_owned();
+    let mut merged: Option<Kubeconfig> = None;
+    for path in std::env::split_paths(names).filter(|path| path.exists()) {
+        let (config, _) = read(&path)?;
+        let whole = match merged {
+            Some(before) => {
+                before.merge(config).or_fail(|| format!("cannot merge the files of {shown}"))?
+            }
+            None => config,
+        };
+        merged = Some(whole);
     }
+    merged.map(|config| (config, shown.clone())).ok_or_else(|| {
+        Failure::usage(format!("KUBECONFIG names {shown}, where there is no file")).next(
+            "unset KUBECONFIG; or eval \"$(rouse env)\", which points it at the local cluster",
+        )
+    })
 }
 
 fn read(path: &Path) -> Result<(Kubeconfig, String)> {
@@ -116,8 +134,16 @@ fn data_dir_of(config: &Kubeconfig, context: &str) -> Option<PathBuf> {
 }
 
 /// The data directory of the local cluster that a command would talk to, if it would.
-pub(crate) fn local_data_dir(global: &Global) -> Option<PathBuf> {
-    let (kubeconfig, _) = choose(global).ok()?;
-    let context = global.context.clone().or_else(|| kubeconfig.current_context.clone())?;
-    data_dir_of(&kubeconfig, &context)
+///
+/// # Errors
+///
+/// A kubeconfig was named that cannot be read: that is no reason to take another cluster's.
+pub(crate) fn local_data_dir(global: &Global) -> Result<Option<PathBuf>> {
+    if global.kubeconfig.is_none() && global.data_dir.is_some() {
+        // It may have no cluster yet.
+        return Ok(None);
+    }
+    let Some((kubeconfig, _)) = choose(global)? else { return Ok(None) };
+    let context = global.context.clone().or_else(|| kubeconfig.current_context.clone());
+    Ok(context.and_then(|context| data_dir_of(&kubeconfig, &context)))
 }

@@ -15,7 +15,7 @@ use crate::target::{self, Target};
 
 pub(crate) async fn run(args: Build, global: &Global, printer: &Printer) -> Result {
     let started = Instant::now();
-    let store = store(global)?;
+    let store = open(store_dir(global)?)?;
     let mut options = options(&args.image)?;
     options.base = args
         .base
@@ -57,8 +57,13 @@ pub(crate) async fn for_deploy(
         ));
     };
     let store = open(dir.join("images"))?;
-    let built = build(&store, source, options(name)?, printer).await?;
+    let built = build(&store, source, options(&image_for(name))?, printer).await?;
     Ok(format!("{}@{}", familiar(&built.reference), built.digest))
+}
+
+/// The image's name of a service that is built from a folder. Names of images have two letters or more.
+pub(crate) fn image_for(service: &str) -> String {
+    if service.len() > 1 { service.to_owned() } else { format!("{service}-image") }
 }
 
 fn options(image: &str) -> Result<BuildOptions> {
@@ -86,15 +91,15 @@ async fn build(
 }
 
 /// The store of the cluster that a command talks to: by its kubeconfig, else by the data directory.
-pub(crate) fn store(global: &Global) -> Result<Store> {
-    let dir = match target::local_data_dir(global) {
+pub(crate) fn store_dir(global: &Global) -> Result<PathBuf> {
+    let dir = match target::local_data_dir(global)? {
         Some(dir) => dir,
         None => DataDir::chosen(global.data_dir.as_deref())?.path().to_owned(),
     };
-    open(dir.join("images"))
+    Ok(dir.join("images"))
 }
 
-fn open(dir: PathBuf) -> Result<Store> {
+pub(crate) fn open(dir: PathBuf) -> Result<Store> {
     Store::open(&dir).or_fail(|| format!("cannot open the image store {}", dir.display()))
 }
 

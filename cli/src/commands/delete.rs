@@ -13,14 +13,18 @@ pub(crate) async fn run(args: Delete, global: &Global, printer: &Printer) -> Res
     let target = Target::connect(global).await?;
     printer.progress(format!("context {}, namespace {}", target.context, target.namespace));
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
-    let mut deleted = Vec::new();
+    let (mut deleted, mut failed) = (Vec::new(), None);
     for name in args.names {
         match api.delete(&name, &DeleteParams::background()).await {
             Ok(_) => deleted.push(name),
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                return Err(missing(&target, &name));
+                failed.get_or_insert_with(|| missing(&target, &name));
             }
-            Err(error) => return Err(unavailable(&error, &format!("delete service {name:?}"))),
+            Err(error) => {
+                failed.get_or_insert_with(|| {
+                    unavailable(&error, &format!("delete service {name:?}"))
+                });
+            }
         }
     }
     if printer.json() {
@@ -30,5 +34,6 @@ pub(crate) async fn run(args: Delete, global: &Global, printer: &Printer) -> Res
             printer.line(format!("service {name} deleted"));
         }
     }
-    Ok(())
+    // What could be deleted is; the first that could not is the outcome.
+    failed.map_or(Ok(()), Err)
 }

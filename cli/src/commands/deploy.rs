@@ -4,14 +4,15 @@ mod plan;
 
 use std::time::{Duration, Instant};
 
-use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, PostParams};
 use rouse_api::Service;
 use serde_json::Value;
 
 use super::serving::{name_of, ready_text, traffic_text, unavailable};
 use super::{describe, wait};
 use crate::args::{Deploy, Global};
-use crate::outcome::{Context, Failure, Result};
+use crate::outcome::{Context, Failure, Result, refused};
 use crate::printer::Printer;
 use crate::target::Target;
 
@@ -31,16 +32,22 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         ))
         .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
+    if args.create_namespace && !args.dry_run {
+        make_namespace(&target, printer).await?;
+    }
     let image = match &args.source {
+        // A rehearsal builds nothing: the name stands for the image that would be built.
+        Some(_) if args.dry_run => Some(super::build::image_for(&args.name)),
         Some(source) => Some(super::build::for_deploy(source, &args.name, &target, printer).await?),
         None => args.image.clone(),
     };
     let created = existing.is_none();
     let wanted = plan::service(existing.as_ref(), &args, image.as_deref(), jiff::Timestamp::now())?;
     if args.dry_run {
+        send(&api, wanted.clone(), created, &args).await?;
         return print_plan(&wanted, printer);
     }
-    let sent = send(&api, wanted, created, &args.name).await?;
+    let sent = send(&api, wanted, created, &args).await?;
     printer.progress(format!(
         "service {} {}",
         args.name,
@@ -60,15 +67,29 @@ fn services(target: &Target) -> Api<DynamicObject> {
     Api::namespaced_with(target.client.clone(), &target.namespace, &kind)
 }
 
+async fn make_namespace(target: &Target, printer: &Printer) -> Result {
+    let name = target.namespace.as_str();
+    let api: Api<Namespace> = Api::all(target.client.clone());
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    match api.create(&PostParams::default(), &namespace).await {
+        Ok(_) => printer.progress(format!("namespace {name} created")),
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
+        Err(error) => return Err(refused(&error, &format!("make namespace {name:?}"))),
+    }
+    Ok(())
+}
+
 async fn send(
     api: &Api<DynamicObject>,
     wanted: Value,
     created: bool,
-    name: &str,
+    args: &Deploy,
 ) -> Result<DynamicObject> {
+    let name = args.name.as_str();
     let object: DynamicObject = serde_json::from_value(wanted)
         .or_fail(|| "the service cannot be written as an object".to_owned())?;
-    let params = PostParams::default();
+    let params = PostParams { dry_run: args.dry_run, ..PostParams::default() };
     let sent = if created {
         api.create(&params, &object).await
     } else {
@@ -102,6 +123,17 @@ fn print_plan(wanted: &Value, printer: &Printer) -> Result {
     Ok(())
 }
 
+/// The newest revision, if requests go to others only.
+fn unserved(service: &Service) -> Option<&str> {
+    let status = service.status.as_ref()?;
+    let newest = status.latest_created_revision_name.as_deref()?;
+    let served = status
+        .traffic
+        .iter()
+        .any(|t| t.percent.unwrap_or(0) > 0 && t.revision_name.as_deref() == Some(newest));
+    (!served && !status.traffic.is_empty()).then_some(newest)
+}
+
 fn print_result(service: &Service, started: Instant, printer: &Printer) -> Result {
     if printer.json() {
         printer.document(service);
@@ -118,6 +150,12 @@ fn print_result(service: &Service, started: Instant, printer: &Printer) -> Resul
     }
     if !status.traffic.is_empty() {
         printer.progress(format!("traffic: {}", traffic_text(&status.traffic)));
+    }
+    if let Some(newest) = unserved(service) {
+        let name = name_of(service);
+        printer.progress(format!(
+            "note: {newest} gets no requests; rouse traffic {name} @latest=100 sends it all of them"
+        ));
     }
     if let Some(url) = &status.url {
         describe::print_urls(url, printer);

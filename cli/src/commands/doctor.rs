@@ -53,12 +53,15 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
 
 fn data_dir(global: &Global) -> Result<Finding> {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
-    let created = dir.path().exists() || dir.create().is_ok();
+    // Looking must leave nothing behind: what is not there yet can be made where its parent is ours.
+    let nearest = dir.path().ancestors().find(|path| path.exists());
+    let writable =
+        nearest.is_some_and(|path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok());
     let running =
         dir.running().map_or(String::new(), |up| format!(", in use by process {}", up.pid));
     Ok(Finding {
         what: "data directory",
-        ok: created,
+        ok: writable,
         seen: format!("{}{running}", dir.path().display()),
         means: "state, images and logs; --data-dir names another",
     })

@@ -13,13 +13,14 @@ use crate::printer::Printer;
 /// Longer than pods get to end in.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "state.redb",
     "kubeconfig",
     "pki",
     "images",
     "logs",
     "pods",
+    "volumes",
     "demo",
     "up.json",
     "up.log",

@@ -6,8 +6,13 @@ use crate::outcome::{Context, Result};
 use crate::printer::Printer;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
-    let store = build::store(global)?;
-    let listed = store.list().or_fail(|| "cannot list the images".to_owned())?;
+    let dir = build::store_dir(global)?;
+    // Looking makes no store.
+    let listed = if dir.exists() {
+        build::open(dir)?.list().or_fail(|| "cannot list the images".to_owned())?
+    } else {
+        Vec::new()
+    };
     if printer.json() {
         let rows: Vec<_> = listed
             .iter()

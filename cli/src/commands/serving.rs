@@ -25,6 +25,13 @@ pub(crate) fn missing(target: &Target, name: &str) -> Failure {
 /// A cluster without the kinds of Knative Serving answers 404 to everything about them.
 pub(crate) fn unavailable(error: &kube::Error, doing: &str) -> Failure {
     match error {
+        kube::Error::Api(status)
+            if status.code == 404 && status.message.starts_with("namespaces ") =>
+        {
+            Failure::new(format!("could not {doing}: {}", status.message)).next(
+                "check -n; rouse deploy with --create-namespace makes one, as does kubectl create",
+            )
+        }
         kube::Error::Api(status) if status.code == 404 => {
             Failure::new(format!("could not {doing}: this cluster does not know Knative Services"))
                 .next("rouse up, for a cluster that does; or name another with --kubeconfig")

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, LogParams};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::{ConditionStatus, Service, keys};
 
@@ -60,8 +60,10 @@ fn verdict(service: &Service) -> Verdict {
         ConditionStatus::Unknown
             if configurations.is_none_or(|c| c.status != ConditionStatus::True) =>
         {
-            let revision = status.latest_created_revision_name.unwrap_or_default();
-            Verdict::Waiting(format!("starting revision {revision}"))
+            Verdict::Waiting(match status.latest_created_revision_name {
+                Some(revision) => format!("starting revision {revision}"),
+                None => "making a revision".to_owned(),
+            })
         }
         ConditionStatus::Unknown => Verdict::Waiting("routing requests to it".to_owned()),
     }
@@ -96,12 +98,9 @@ pub(crate) async fn until_ready(
             Ok(Err(_)) => continue,
             Err(_) if started.elapsed() >= limit => {
                 let why = if said.is_empty() { "nothing was heard of it".to_owned() } else { said };
-                return Err(Failure::not_ready(format!(
-                    "{name} was not ready within {} s",
-                    limit.as_secs()
-                ))
-                .because(why)
-                .next(format!("rouse describe {name} -n {}", target.namespace)));
+                let late = format!("{name} was not ready within {} s", limit.as_secs());
+                let failure = Failure::not_ready(late).because(why);
+                return Err(with_evidence(target, name, failure).await);
             }
             Err(_) => {
                 let (_, reason, message) =
@@ -130,15 +129,22 @@ pub(crate) async fn until_ready(
     }
 }
 
-/// The reason, the last log lines of the newest pod, and which revision still serves.
 async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Failure {
     let mut failure = Failure::new(format!("{name} is not ready: {reason}"));
     if !message.is_empty() {
         failure = failure.because(message);
     }
+    with_evidence(target, name, failure).await
+}
+
+/// Adds what its pods complain of, the last log lines of the newest one, and which revision serves.
+async fn with_evidence(target: &Target, name: &str, mut failure: Failure) -> Failure {
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
     let status = api.get(name).await.ok().and_then(|s| s.status).unwrap_or_default();
     if let Some(revision) = &status.latest_created_revision_name {
+        for warning in warnings(target, revision).await {
+            failure = failure.because(warning);
+        }
         for line in last_lines(target, revision).await {
             failure = failure.because(format!("log: {line}"));
         }
@@ -158,6 +164,27 @@ async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Fai
         "rouse describe {name} -n {ns}; rouse logs {name} -n {ns}",
         ns = target.namespace
     ))
+}
+
+/// The last message of each kind of warning about the newest pod of a revision.
+async fn warnings(target: &Target, revision: &str) -> Vec<String> {
+    let Ok(pods) = pods(target, keys::REVISION, revision).await else { return Vec::new() };
+    let Some(pod) = pods.first() else { return Vec::new() };
+    let api: Api<Event> = Api::namespaced(target.client.clone(), &target.namespace);
+    let about = ListParams::default()
+        .fields(&format!("involvedObject.kind=Pod,involvedObject.name={}", name_of(pod)));
+    let Ok(events) = api.list(&about).await else { return Vec::new() };
+    let mut last = std::collections::BTreeMap::new();
+    for event in events.items.into_iter().filter(|e| e.type_.as_deref() == Some("Warning")) {
+        let reason = event.reason.unwrap_or_default();
+        let message = event.message.unwrap_or_default();
+        let at = event.last_timestamp.map(|at| at.0);
+        let newest = last.entry(reason).or_insert_with(|| (at, message.clone()));
+        if at >= newest.0 {
+            *newest = (at, message);
+        }
+    }
+    last.into_iter().map(|(reason, (_, message))| format!("{reason}: {message}")).collect()
 }
 
 async fn last_lines(target: &Target, revision: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,10 +63,11 @@ impl Platform {
             Ok(rouse_activator::Reserved::new(at)?)
         })?;
         let (api_address, listener) = api_port.held;
-        let moved = notes([
+        let mut said = notes([
             ("API", api_port.moved_from, api_address),
             ("gateway", http_port.moved_from, http_port.held.address()),
         ]);
+        said.extend(unreachable_urls(args.bind));
         let api_url = format!("https://{api_address}");
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &[args.bind])?;
         let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
@@ -82,7 +83,8 @@ impl Platform {
             clock,
             ca: pki.authority_pem.clone(),
         };
-        let cluster = Cluster::open(config).map_err(|error| cannot_open(dir, &error))?;
+        let opened = without_panic_texts(|| Cluster::open(config));
+        let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
         cluster.set_hooks(hooks(&settings));
         let stages = Stages {
@@ -101,7 +103,7 @@ impl Platform {
         let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, http_port.held, reports, clock, &stages)?;
-        gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
+        let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
         others.push(tokio::spawn(rouse_autoscaler::run(
             rouse_autoscaler::Config::default(),
@@ -122,7 +124,11 @@ impl Platform {
             others,
         };
         platform.ready().await?;
-        Ok((platform, moved))
+        if moved {
+            let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
+            gateway::urls_name(platform.activator.public_addr().port(), client).await;
+        }
+        Ok((platform, said))
     }
 
     /// Waits until the node is ready and the routes of an earlier run are served.
@@ -175,6 +181,27 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 2]) -> Vec<String> {
             Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
         .collect()
+}
+
+/// URLs end in `.localhost`, which is 127.0.0.1 to those who resolve it.
+fn unreachable_urls(bind: IpAddr) -> Option<String> {
+    let reached = bind.is_unspecified() || bind == IpAddr::V4(Ipv4Addr::LOCALHOST);
+    (!reached).then(|| {
+        format!(
+            "URLs under .localhost lead to 127.0.0.1, where nothing listens with --bind {bind}: \
+             ask {bind} with a Host header, or set another domain in the ConfigMap config-domain"
+        )
+    })
+}
+
+/// A damaged state file can make its library panic. The cluster makes an error of that, and the
+/// panic's own text would only hide it.
+fn without_panic_texts<T>(open: impl FnOnce() -> T) -> T {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let opened = open();
+    std::panic::set_hook(hook);
+    opened
 }
 
 fn spawn_base(

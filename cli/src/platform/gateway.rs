@@ -1,7 +1,12 @@
 //! The objects that say where the gateway is: what a real cluster's installation would have.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use futures::StreamExt;
+use kube::api::{Api, ResourceExt};
+use kube::runtime::watcher;
+use rouse_api::Route;
 use rouse_api::keys::{GATEWAY, GATEWAY_LOCAL, SYSTEM_NAMESPACE};
 use rouse_cluster::Cluster;
 use rouse_cluster::registry::{Options, Part, Patch};
@@ -23,8 +28,13 @@ pub(super) fn initial() -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// The two gateway Services, with the ports of this run.
-pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) -> Result {
+/// How long Routes may take to hear of another port.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The two gateway Services, with the ports of this run. Whether the public port is another than
+/// in the run before.
+pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) -> Result<bool> {
+    let mut moved = false;
     for (name, address) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
         let port = address.port();
         let service = json!({
@@ -35,7 +45,10 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
         let registry = cluster.registry();
         let kind = registry.builtin("", "v1", "Service");
         let written = match registry.get(&kind, SYSTEM_NAMESPACE, name) {
-            Ok(_) => {
+            Ok(before) => {
+                let before: Value = serde_json::from_slice(&before.json)
+                    .or_fail(|| format!("cannot read the Service {name}"))?;
+                moved |= name == GATEWAY && before["spec"]["ports"][0]["port"] != port;
                 let patch = Patch::Merge(json!({ "spec": service["spec"] }));
                 registry.patch(
                     &kind,
@@ -50,5 +63,47 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
         };
         written.or_fail(|| format!("cannot publish the Service {name}"))?;
     }
-    Ok(())
+    Ok(moved)
+}
+
+/// Waits, a while, until the URL of every Route names `port`: what is printed as ready must be reached by the
+/// URLs that are read next. A Route without a URL is not waited for.
+pub(super) async fn urls_name(port: u16, client: kube::Client) {
+    let suffix = format!(":{port}");
+    let stale = |route: &Route| {
+        let url = route.status.as_ref().and_then(|status| status.url.as_deref());
+        url.is_some_and(|url| !url.ends_with(&suffix))
+    };
+    let mut waiting = std::collections::BTreeSet::new();
+    let mut routes = std::pin::pin!(watcher(Api::<Route>::all(client), Default::default()));
+    let all_named = async {
+        while let Some(event) = routes.next().await {
+            match event {
+                Ok(watcher::Event::InitDone) if waiting.is_empty() => return,
+                Ok(watcher::Event::InitApply(route) | watcher::Event::Apply(route)) => {
+                    let key = (route.namespace(), route.name_any());
+                    let done = if stale(&route) {
+                        waiting.insert(key);
+                        false
+                    } else {
+                        waiting.remove(&key)
+                    };
+                    if done && waiting.is_empty() {
+                        return;
+                    }
+                }
+                Ok(watcher::Event::Delete(route)) => {
+                    waiting.remove(&(route.namespace(), route.name_any()));
+                    if waiting.is_empty() {
+                        return;
+                    }
+                }
+                Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => {}
+            }
+        }
+    };
+    if tokio::time::timeout(PATIENCE, all_named).await.is_err() {
+        // A Route that nothing can be done for must not keep the platform from starting.
+        tracing::warn!(port, "the URLs of some Routes do not name the gateway's port yet");
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     if args.detach {
         let up = detach::start(args, &dir, printer)?;
-        announce(&up, &[], printer);
+        announce(&up, printer);
         return Ok(());
     }
     detach::leave_the_terminal();
@@ -52,17 +52,18 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     dir.create()?;
     let lock = dir.lock()?;
     dir.remove_up();
+    remove_ready(args);
     let mut terminate =
         signal(SignalKind::terminate()).or_fail(|| "cannot listen for signals".to_owned())?;
     let mut interrupt =
         signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
     let (platform, notes) = Platform::start(args, dir).await?;
-    let up = info(&platform, args, dir);
+    let up = info(&platform, args, dir, notes);
     dir.write_up(&up)?;
     if let Some(file) = &args.ready_file {
         write_ready(file, &up)?;
     }
-    announce(&up, &notes, printer);
+    announce(&up, printer);
     tokio::select! {
         biased;
         // A first signal of either kind is enough.
@@ -71,12 +72,13 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     }
     printer.progress("draining …");
     dir.remove_up();
+    remove_ready(args);
     platform.stop().await;
     drop(lock);
     Ok(())
 }
 
-fn info(platform: &Platform, args: &Up, dir: &DataDir) -> UpInfo {
+fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> UpInfo {
     let pid = std::process::id();
     UpInfo {
         pid,
@@ -89,6 +91,7 @@ fn info(platform: &Platform, args: &Up, dir: &DataDir) -> UpInfo {
         runtime_because: platform.runtime_because.clone(),
         ephemeral: args.ephemeral,
         since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        notes,
     }
 }
 
@@ -97,12 +100,20 @@ fn write_ready(file: &Path, up: &UpInfo) -> Result {
     write_whole(file, &json(&ready), 0o644)
 }
 
-fn announce(up: &UpInfo, notes: &[String], printer: &Printer) {
+/// A ready file says that the platform answers: not before, and not afterwards.
+fn remove_ready(args: &Up) {
+    if let Some(file) = &args.ready_file {
+        // Gone already is as good as removed.
+        let _gone = std::fs::remove_file(file);
+    }
+}
+
+fn announce(up: &UpInfo, printer: &Printer) {
     if printer.json() {
         printer.document(up);
         return;
     }
-    for note in notes {
+    for note in &up.notes {
         printer.line(note);
     }
     printer.line(format!("API      {}", up.api));
