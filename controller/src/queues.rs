@@ -16,6 +16,7 @@ use rouse_api::{
 };
 use tokio::sync::mpsc;
 
+use crate::children::routes_of;
 use crate::stores::{Stores, get, name, namespace, owner_name};
 
 /// Keys that wait between a watch and the scheduler, which takes them out at once.
@@ -81,12 +82,11 @@ impl Wakes for Configuration {
         queues.collections.wake(namespace, name(configuration)).await;
         // A Service cares for a namesake even if it is not its own.
         queues.services.wake(namespace, name(configuration)).await;
+        let listed = routes_of(configuration);
         wake_routes_to(stores, queues, namespace, |route| {
-            route
-                .spec
-                .traffic
-                .iter()
-                .any(|target| target.configuration_name.as_deref() == Some(name(configuration)))
+            let mut targets = route.spec.traffic.iter();
+            targets.any(|t| t.configuration_name.as_deref() == Some(name(configuration)))
+                || listed.iter().any(|listed| listed == name(route))
         })
         .await;
     }
@@ -100,14 +100,13 @@ impl Wakes for Revision {
             queues.configurations.wake(namespace, configuration).await;
             queues.collections.wake(namespace, configuration).await;
         }
+        // Also those that it lists and that do not name it: they take it off.
+        let listed = routes_of(revision);
         wake_routes_to(stores, queues, namespace, |route| {
             let status = route.status.iter().flat_map(|status| &status.traffic);
-            route
-                .spec
-                .traffic
-                .iter()
-                .chain(status)
-                .any(|target| target.revision_name.as_deref() == Some(name(revision)))
+            let mut targets = route.spec.traffic.iter().chain(status);
+            targets.any(|target| target.revision_name.as_deref() == Some(name(revision)))
+                || listed.iter().any(|listed| listed == name(route))
         })
         .await;
     }

@@ -230,3 +230,18 @@ async fn old_revisions_are_collected_down_to_the_number_that_is_set() {
     left.sort();
     assert_eq!(left, ["hello-00003", "hello-00004"], "the one in use and one in reserve");
 }
+
+#[tokio::test]
+async fn a_revision_that_pinned_traffic_leaves_out_goes_into_reserve() {
+    let platform = Platform::start().await;
+    platform.create::<Service>(&service("hello", "digits:1")).await;
+    ready(&platform, "hello", 1).await;
+    let pinned = json!({"spec": {"traffic": [{"revisionName": "hello-00001", "percent": 100}]}});
+    platform.patch::<Service>("hello", &pinned).await;
+    ready(&platform, "hello", 2).await;
+    platform.patch::<Service>("hello", &image("digits:2")).await;
+    let status = ready(&platform, "hello", 3).await["status"].clone();
+    assert_eq!(status["latestReadyRevisionName"], "hello-00002");
+    platform.wait::<Revision>("hello-00002", in_state("reserve")).await;
+    platform.wait::<Revision>("hello-00001", in_state("active")).await;
+}
