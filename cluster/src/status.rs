@@ -175,6 +175,16 @@ impl Failure {
         failure
     }
 
+    /// Nothing new comes into a custom kind that goes.
+    pub(crate) fn definition_terminating(resource: &Resource) -> Self {
+        let message = "create not allowed while custom resource definition is terminating";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).with(details(
+            resource,
+            "",
+            &resource.plural,
+        ))
+    }
+
     /// A webhook said no.
     pub(crate) fn denied(hook: &str, code: u16, reason: &str, message: &str) -> Self {
         let code = StatusCode::from_u16(code)

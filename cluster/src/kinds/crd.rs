@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Column, Resource, ScalePaths, fingerprint};
-use crate::schema::{Invalid, ParseError, Schema, structural_problems};
+use crate::schema::{Invalid, ParseError, Schema, schema_rules, structural_problems};
 use crate::table::jsonpath;
 
 const VERBS: [&str; 8] =
@@ -70,6 +70,7 @@ fn structure(crd: &Value) -> Vec<Invalid> {
     let mut found = Vec::new();
     let spec = &crd["spec"];
     names(crd, &mut found);
+    conversion(&spec["conversion"], &mut found);
     let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     if versions.is_empty() {
         found.push(Invalid::required("spec.versions", "must have at least one version"));
@@ -110,6 +111,7 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
         return;
     }
     found.extend(structural_problems(schema, schema_at));
+    found.extend(schema_rules(schema, &format!("{at}.schema.openAPIV3Schema")));
     for (index, column) in
         version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate()
     {
@@ -126,6 +128,23 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
                 "is an invalid jsonpath",
             ));
         }
+    }
+}
+
+/// Versions differ by their schemas alone: nobody is asked to convert objects.
+fn conversion(conversion: &Value, found: &mut Vec<Invalid>) {
+    let at = "spec.conversion.strategy";
+    match conversion["strategy"].as_str() {
+        None | Some("" | "None") => {}
+        Some("Webhook") => found.push(Invalid::forbidden(
+            at,
+            "conversion webhooks are not called by Rouse: use strategy None, with one version, or with versions whose objects have the same fields",
+        )),
+        Some(_) => found.push(Invalid::not_supported(
+            at,
+            &conversion["strategy"],
+            &["None".to_owned()],
+        )),
     }
 }
 

@@ -11,6 +11,10 @@ use crate::status::Failure;
 /// Holds a CRD until the last of its objects has gone.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
+/// Reason and message of the condition of a CRD that is being deleted.
+const TERMINATING: (&str, &str) =
+    ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
+
 /// What a CRD serves: a resource per served version.
 pub(super) struct Served {
     group: String,
@@ -70,21 +74,24 @@ impl Registry {
             json!({ "type": type_, "status": status, "reason": reason, "message": message,
                     "lastTransitionTime": since(type_, status) })
         };
-        let conditions = match conflict {
-            None => json!([
+        let mut conditions = match conflict {
+            None => vec![
                 condition("NamesAccepted", true, "NoConflicts", "no conflicts found"),
                 condition(
                     "Established",
                     true,
                     "InitialNamesAccepted",
-                    "the initial names have been accepted"
+                    "the initial names have been accepted",
                 ),
-            ]),
-            Some(why) => json!([
+            ],
+            Some(why) => vec![
                 condition("NamesAccepted", false, "KindConflict", why),
                 condition("Established", false, "NotAccepted", "not all names are accepted"),
-            ]),
+            ],
         };
+        if !crd["metadata"]["deletionTimestamp"].is_null() {
+            conditions.push(condition("Terminating", true, TERMINATING.0, TERMINATING.1));
+        }
         let mut stored =
             old.map(|o| meta::texts(&o["status"]["storedVersions"])).unwrap_or_default();
         for version in crd["spec"]["versions"].as_array().into_iter().flatten() {
@@ -159,6 +166,31 @@ impl Registry {
             finalizers.push(CLEANUP.to_owned());
         }
         crd["metadata"]["finalizers"] = json!(finalizers);
+        self.say_terminating(crd);
+    }
+
+    fn say_terminating(&self, crd: &mut Value) {
+        if crd["status"]["conditions"].is_null() {
+            crd["status"]["conditions"] = json!([]);
+        }
+        let Some(conditions) = crd["status"]["conditions"].as_array_mut() else { return };
+        if conditions.iter().all(|c| c["type"] != "Terminating") {
+            conditions
+                .push(json!({ "type": "Terminating", "status": "True", "reason": TERMINATING.0,
+                "message": TERMINATING.1, "lastTransitionTime": meta::time(self.clock.now()) }));
+        }
+    }
+
+    /// A kind whose CRD is being deleted takes nothing in.
+    pub(super) fn check_crd_stays(&self, resource: &Resource) -> Result<(), Failure> {
+        let kind = self.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+        let Ok(crd) = self.get(&kind, "", &resource.qualified()) else {
+            return Err(Failure::unknown_resource());
+        };
+        if crd.deletion_timestamp.is_some() {
+            return Err(Failure::definition_terminating(resource));
+        }
+        Ok(())
     }
 
     /// The last object of a CRD that is being deleted lets it go.

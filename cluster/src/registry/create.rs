@@ -102,8 +102,11 @@ impl Registry {
         Ok(generated)
     }
 
-    /// The namespace must be there, and not be going.
+    /// The kind and the namespace must be there, and not be going.
     fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
+        if resource.custom {
+            self.check_crd_stays(resource)?;
+        }
         if !resource.namespaced {
             return Ok(());
         }

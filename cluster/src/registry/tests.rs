@@ -241,6 +241,33 @@ async fn a_crd_serves_its_kind_at_once_and_takes_its_objects_with_it() {
 }
 
 #[tokio::test]
+async fn a_crd_that_waits_for_its_objects_says_so_and_takes_no_new_ones() {
+    let registry = registry();
+    create(&registry, "apiextensions.k8s.io", "CustomResourceDefinition", crd()).unwrap();
+    let held = json!({ "metadata": { "name": "held", "finalizers": ["lib.io/wait"] } });
+    create(&registry, "lib.io", "Book", held).unwrap();
+    let kind = registry.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let (how, options) = (DeleteOptions::default(), Options::internal());
+    registry.delete(&kind, "", "books.lib.io", &how, &options).unwrap();
+    let refused =
+        create(&registry, "lib.io", "Book", json!({ "metadata": { "name": "new" } })).unwrap_err();
+    assert_eq!((refused.code.as_u16(), refused.reason), (405, "MethodNotAllowed"));
+    assert_eq!(
+        refused.message,
+        "create not allowed while custom resource definition is terminating"
+    );
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
+    registry.patch(&kind, "", "books.lib.io", Part::Main, &label, &options).unwrap();
+    let crd = registry.get(&kind, "", "books.lib.io").unwrap().value();
+    let conditions = crd["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"));
+    let book = registry.kinds.by_kind("lib.io", "v1", "Book").unwrap();
+    let let_go = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    registry.patch(&book, "d", "held", Part::Main, &let_go, &options).unwrap();
+    assert!(registry.get(&kind, "", "books.lib.io").unwrap_err().is_not_found());
+}
+
+#[tokio::test]
 async fn nothing_is_made_where_there_is_no_namespace() {
     let registry = registry();
     let error = registry

@@ -8,6 +8,7 @@ mod defaults;
 mod duplicates;
 mod emit;
 mod fields;
+mod formats;
 mod invalid;
 mod node;
 mod parse;
@@ -24,12 +25,13 @@ pub use invalid::{Invalid, Reason, aggregate};
 pub use node::{Limits, List, Node, Pattern, Strategy, Type};
 pub use parse::Error as ParseError;
 pub(crate) use structural::problems as structural_problems;
+pub(crate) use structural::rules as schema_rules;
 
 /// The schema of one kind.
 #[derive(Clone, Debug)]
 pub struct Schema {
     root: Node,
-    /// The document as a CRD's author wrote it, with the rules that are kept but not run (CEL).
+    /// The document as a CRD's author wrote it.
     source: Option<Value>,
 }
 

@@ -18,6 +18,30 @@ pub(crate) fn problems(document: &Value, path: &str) -> Vec<Invalid> {
     found
 }
 
+/// The rules of a schema (CEL) by their exact paths, wherever they stand: they would not be kept.
+pub(crate) fn rules(schema: &Value, path: &str) -> Vec<Invalid> {
+    const WHY: &str = "validation rules (CEL) are not evaluated by Rouse, and a rule that is not evaluated does not protect anything: remove x-kubernetes-validations from the schema, or say the same with enum, pattern, minimum, maximum or required";
+    let mut found = Vec::new();
+    let word = "x-kubernetes-validations";
+    if schema[word].as_array().is_some_and(|rules| !rules.is_empty()) {
+        found.push(Invalid::forbidden(format!("{path}.{word}"), WHY));
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        found.extend(rules(property, &format!("{path}.properties[{name}]")));
+    }
+    for word in ["additionalProperties", "items", "not"] {
+        if schema[word].is_object() {
+            found.extend(rules(&schema[word], &format!("{path}.{word}")));
+        }
+    }
+    for word in ["allOf", "anyOf", "oneOf"] {
+        for (index, branch) in schema[word].as_array().into_iter().flatten().enumerate() {
+            found.extend(rules(branch, &format!("{path}.{word}[{index}]")));
+        }
+    }
+    found
+}
+
 fn check(schema: &Value, path: &str, root: bool, found: &mut Vec<Invalid>) {
     if !schema.is_object() {
         found.push(Invalid::required(path, "must not be empty"));

@@ -192,6 +192,16 @@ fn a_custom_resource_is_refused_in_kubernetes_words() {
             "spec.a.apiVersion: Required value: must not be empty",
         ),
         (
+            object(json!({"a": {"type": "string", "format": "date-time"}})),
+            json!({"a": "yesterday"}),
+            r#"spec.a: Invalid value: "yesterday": spec.a in body must be of type date-time: "yesterday""#,
+        ),
+        (
+            object(json!({"a": {"type": "integer", "format": "int32"}})),
+            json!({"a": 4_000_000_000_i64}),
+            r#"spec.a: Invalid value: 4000000000: spec.a in body must be of type int32: "4000000000""#,
+        ),
+        (
             object(json!({"a": {"type": "string", "oneOf": [{"pattern": "x"}, {"pattern": "y"}]}})),
             json!({"a": "xy"}),
             r#"spec.a: Invalid value: "xy": spec.a in body must validate one and only one schema (oneOf). Found 2 valid alternatives"#,

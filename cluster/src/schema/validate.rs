@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::formats;
 use super::invalid::Invalid;
 use super::node::{Limits, List, Node, Type};
 
@@ -24,6 +25,11 @@ fn walk(node: &Node, value: &Value, path: &str, found: &mut Vec<Invalid>) {
     if !fits(target.kind, value) {
         wrong_type(target.kind, value, path, found);
         return;
+    }
+    if let Some(format) = node.format.as_deref().filter(|f| !formats::fits(target.kind, f, value)) {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let detail = format!("{}must be of type {format}: {shown:?}", in_body(path));
+        found.push(Invalid::type_invalid(path, value, &detail));
     }
     if let Some(limits) = &node.limits {
         self::limits(limits, value, path, found);

@@ -392,3 +392,36 @@ fn a_crd_has_a_structural_schema_and_a_name_made_of_its_names() {
         "spec.scope: Invalid value: \"Cluster\": field is immutable"
     );
 }
+
+#[test]
+fn what_a_crd_asks_for_and_does_not_get_is_refused_by_its_exact_path() {
+    let rule = json!([{"rule": "self.a < self.b"}]);
+    let text = json!({"type": "string", "x-kubernetes-validations": rule});
+    let mut crd = json!({"metadata": {"name": "toys.ex.io"}, "spec": {"group": "ex.io", "scope": "Namespaced",
+        "names": {"plural": "toys", "kind": "Toy"}, "conversion": {"strategy": "Webhook"},
+        "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+                {"type": "object", "x-kubernetes-validations": []}}},
+            {"name": "v2", "served": false, "storage": false, "schema": {"openAPIV3Schema":
+                {"type": "object", "properties": {
+                    "list": {"type": "array", "items": text},
+                    "map": {"type": "object", "additionalProperties": text}}}}}]}});
+    let resource = Kinds::new()
+        .by_kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+        .expect("a built-in kind");
+    let found = check(&resource, &crd, None);
+    let paths: Vec<&str> = found.iter().map(|p| p.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.conversion.strategy",
+            "spec.versions[1].schema.openAPIV3Schema.properties[list].items.x-kubernetes-validations",
+            "spec.versions[1].schema.openAPIV3Schema.properties[map].additionalProperties.x-kubernetes-validations",
+        ]
+    );
+    assert!(found[0].message.contains("use strategy None"), "{}", found[0].message);
+    assert!(found[1].message.contains("remove x-kubernetes-validations"), "{}", found[1].message);
+    crd["spec"]["conversion"]["strategy"] = json!("None");
+    crd["spec"]["versions"].as_array_mut().expect("a list").truncate(1);
+    assert_eq!(check(&resource, &crd, None), Vec::new());
+}
