@@ -24,11 +24,30 @@ impl Credentials {
         Self { token }
     }
 
-    /// The user of a request, if its credential is right.
-    pub(super) fn user(&self, headers: &HeaderMap) -> Option<UserInfo> {
-        let given = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?.trim();
-        same(given.as_bytes(), self.token.as_bytes()).then(UserInfo::administrator)
+    /// Who sends a request.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
+        let Some(given) = headers.get(AUTHORIZATION) else { return Caller::Nobody };
+        let given = given.as_bytes().trim_ascii();
+        let token = given.strip_prefix(b"Bearer").map(<[u8]>::trim_ascii);
+        match token {
+            // A client whose kubeconfig holds no token sends this.
+            Some(b"") => Caller::Nobody,
+            Some(token) if same(token, self.token.as_bytes()) => {
+                Caller::Known(UserInfo::administrator())
+            }
+            Some(_) | None => Caller::Wrong,
+        }
     }
+}
+
+/// What a request's credential says.
+#[derive(Debug, PartialEq)]
+pub(super) enum Caller {
+    Known(UserInfo),
+    /// There is none.
+    Nobody,
+    /// It is not ours.
+    Wrong,
 }
 
 /// Takes as long for a wrong token as for a right one.
@@ -46,11 +65,13 @@ mod tests {
         let with = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, text.parse().unwrap());
-            credentials.user(&headers)
+            credentials.caller(&headers)
         };
-        assert!(with("Bearer secret").is_some());
-        assert!(with("Bearer secre").is_none());
-        assert!(with("Basic secret").is_none());
-        assert!(credentials.user(&HeaderMap::new()).is_none());
+        assert_eq!(with("Bearer secret"), Caller::Known(UserInfo::administrator()));
+        for wrong in ["Bearer secre", "Bearer secret2", "Basic secret", "secret"] {
+            assert_eq!(with(wrong), Caller::Wrong, "{wrong}");
+        }
+        assert_eq!(with("Bearer "), Caller::Nobody);
+        assert_eq!(credentials.caller(&HeaderMap::new()), Caller::Nobody);
     }
 }

@@ -69,15 +69,13 @@ impl Api {
         query: &Query,
         reach: Reach,
     ) -> Result<Answer, Failure> {
-        let object = self.registry.get(resource, &target.namespace, &target.name);
-        if reach == Reach::Outside {
+        let key = self.registry.key(resource, &target.namespace, &target.name);
+        let found = match reach {
+            Reach::Inside => self.registry.store.get(&key),
             // That it is gone must be as durable as that it is there.
-            let version = object
-                .as_ref()
-                .map_or_else(|_| self.registry.store.version(), |o| o.resource_version);
-            self.registry.store.durable(version).await?;
-        }
-        let object = object?;
+            Reach::Outside => self.registry.store.get_shown(&key).await?,
+        };
+        let object = found.ok_or_else(|| Failure::not_found(resource, &target.name))?;
         if target.subresource == "scale" {
             return Ok(body::json(StatusCode::OK, &self.registry.scale_of(resource, &object)?));
         }
@@ -123,10 +121,8 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let selector =
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
-        self.check_version(query)?;
-        let (objects, version) = self.page(resource, target, &selector, query)?;
-        // What the list shows must not be lost.
-        self.registry.store.durable(version).await?;
+        self.check_version(query).await?;
+        let (objects, version) = self.page(resource, target, &selector, query).await?;
         let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
         let (shown, rest) = match limit {
             Some(limit) if objects.len() > limit => objects.split_at(limit),
@@ -140,7 +136,7 @@ impl Api {
         Ok(self.collection(resource, shown, &meta, form, query))
     }
 
-    fn page(
+    async fn page(
         &self,
         resource: &Resource,
         target: &Target,
@@ -153,7 +149,8 @@ impl Api {
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
-        let listed = self.registry.store.list(&stored_as(resource), namespace);
+        // What a list shows must not be lost.
+        let listed = self.registry.store.list_shown(&stored_as(resource), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {
             objects.retain(|object| selector.matches(object));
@@ -161,8 +158,8 @@ impl Api {
         Ok((objects, listed.version))
     }
 
-    /// A version that was never given out cannot be waited for.
-    fn check_version(&self, query: &Query) -> Result<(), Failure> {
+    /// A version that was never given out cannot be waited for; one that was must be durable first.
+    async fn check_version(&self, query: &Query) -> Result<(), Failure> {
         let asked = query.get("resourceVersion");
         if asked.is_empty() && !query.get("resourceVersionMatch").is_empty() && !query.flag("watch")
         {
@@ -171,7 +168,10 @@ impl Api {
         }
         let Ok(asked) = asked.parse::<u64>() else { return Ok(()) };
         let current = self.registry.store.version();
-        if asked > current { Err(Failure::too_large_version(asked, current)) } else { Ok(()) }
+        if asked > current {
+            return Err(Failure::too_large_version(asked, current));
+        }
+        Ok(self.registry.store.durable(asked).await?)
     }
 
     pub(super) fn collection(

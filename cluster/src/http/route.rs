@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Body;
@@ -26,6 +27,9 @@ use crate::status::Failure;
 
 /// The version that this API says it is.
 pub(super) const GIT_VERSION: &str = "v1.35.0";
+
+/// The minor version of the oldest kubectl that asks for OpenAPI v3 alone.
+const OLDEST_KUBECTL: u32 = 27;
 
 /// The API server behind every listener and in-process client. Cheap to clone.
 #[derive(Clone)]
@@ -92,7 +96,11 @@ impl Api {
             Path::Resource(target) => self.resource(&asked, target, body).await,
             other => self.document(&asked, &other),
         };
-        answered.unwrap_or_else(|failure| body::failure(&failure))
+        let mut answer = answered.unwrap_or_else(|failure| body::failure(&failure));
+        if let Some(warning) = too_old(&asked.headers) {
+            body::warn(&mut answer, &[warning]);
+        }
+        answer
     }
 
     fn document(&self, asked: &Asked, path: &Path) -> Result<Answer, Failure> {
@@ -174,6 +182,20 @@ impl Api {
             }
         }
     }
+}
+
+/// What a kubectl that cannot work with this API is to print.
+fn too_old(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(USER_AGENT)?.as_bytes().strip_prefix(b"kubectl/v1.")?;
+    let version = agent.split(|byte| *byte == b' ').next()?;
+    let minor = version.split(|byte| !byte.is_ascii_digit()).next()?;
+    let minor: u32 = std::str::from_utf8(minor).ok()?.parse().ok()?;
+    (minor < OLDEST_KUBECTL).then(|| {
+        format!(
+            "this kubectl is v1.{}, and this server needs 1.{OLDEST_KUBECTL} or newer: older ones check manifests by OpenAPI v2, which is not served here, so that their apply and create fail",
+            String::from_utf8_lossy(version)
+        )
+    })
 }
 
 fn word(verb: Verb) -> &'static str {

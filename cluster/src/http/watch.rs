@@ -89,11 +89,11 @@ impl Api {
             })?,
         };
         let name = stored_as(resource);
-        let (version, first) =
-            if from == 0 { self.initial(&name, &mut encoder) } else { (from, Bytes::new()) };
-        if from == 0 && reach == Reach::Outside {
-            self.registry.store.durable(version).await?;
-        }
+        let (version, first) = if from == 0 {
+            self.initial(&name, &mut encoder, reach).await?
+        } else {
+            (from, Bytes::new())
+        };
         let watch = match self.registry.store.watch(&name, version) {
             Ok(watch) => watch,
             Err(expired) => return Ok(ended_at_once(&too_old(from, expired.oldest))),
@@ -119,16 +119,25 @@ impl Api {
     }
 
     /// Without a version a watch begins with what is there, as ADDED events.
-    fn initial(&self, name: &str, encoder: &mut Encoder) -> (u64, Bytes) {
+    async fn initial(
+        &self,
+        name: &str,
+        encoder: &mut Encoder,
+        reach: Reach,
+    ) -> Result<(u64, Bytes), Failure> {
         let namespace = Some(encoder.namespace.clone()).filter(|n| !n.is_empty());
-        let listed = self.registry.store.list(name, namespace.as_deref());
+        let store = &self.registry.store;
+        let listed = match reach {
+            Reach::Inside => store.list(name, namespace.as_deref()),
+            Reach::Outside => store.list_shown(name, namespace.as_deref()).await?,
+        };
         let mut text = BytesMut::new();
         for object in &listed.objects {
             if encoder.selector.matches(object) {
                 encoder.write(&mut text, "ADDED", object);
             }
         }
-        (listed.version, text.freeze())
+        Ok((listed.version, text.freeze()))
     }
 }
 

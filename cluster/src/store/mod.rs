@@ -2,7 +2,8 @@
 //!
 //! Under one lock a write is checked, numbered and applied; one thread makes what has gathered
 //! durable, in order. Watchers in the process see a write when it is ordered ([`Watch::next`]);
-//! answers and sockets wait until it is durable ([`Store::durable`]).
+//! answers and sockets wait until it is durable ([`Store::durable`]), and readers outside see what is
+//! ([`Store::list_shown`]).
 //!
 //! Invariant: a version is given out once, grows with every change of any object, and goes on after
 //! a restart.
@@ -11,6 +12,7 @@ mod durable;
 mod head;
 mod object;
 mod ring;
+mod shown;
 mod watch;
 mod writer;
 
@@ -164,22 +166,18 @@ impl Store {
 
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Arc<Object>> {
-        self.get_at(key).0
-    }
-
-    fn get_at(&self, key: &Key) -> (Option<Arc<Object>>, u64) {
         let inner = self.shared.inner.read();
-        let found = inner
-            .resources
-            .get(&key.resource)
-            .and_then(|r| r.objects.get(&(key.namespace.clone(), key.name.clone())).cloned());
-        (found, inner.version)
+        let place = (key.namespace.clone(), key.name.clone());
+        inner.resources.get(&key.resource).and_then(|r| r.objects.get(&place).cloned())
     }
 
     /// The objects of a resource, in all namespaces or in one, ordered by namespace and name.
     #[must_use]
     pub fn list(&self, resource: &str, namespace: Option<&str>) -> Listed {
-        let inner = self.shared.inner.read();
+        Self::list_of(&self.shared.inner.read(), resource, namespace)
+    }
+
+    fn list_of(inner: &Inner, resource: &str, namespace: Option<&str>) -> Listed {
         let objects = match (inner.resources.get(resource), namespace) {
             (None, _) => Vec::new(),
             (Some(resource), None) => resource.objects.values().cloned().collect(),

@@ -185,6 +185,65 @@ async fn a_full_disk_is_an_error_and_loses_nothing_once_there_is_room() {
 }
 
 #[tokio::test]
+async fn on_a_full_disk_readers_see_the_last_durable_state() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let a = store.create(map("a", 1)).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    store.durable(b.resource_version).await.unwrap();
+    disk.fill(true);
+    let a2 = store.replace(map("a", 2), a.resource_version).unwrap();
+    store.replace(map("a", 3), a2.resource_version).unwrap();
+    store.remove(map("b", 1), b.resource_version).unwrap();
+    store.create(map("c", 1)).unwrap();
+    let key = |name: &str| Key::new("configmaps", "d", name);
+    let version = |object: Option<Arc<Object>>| object.map(|o| o.resource_version);
+
+    assert_eq!(version(store.get_shown(&key("a")).await.unwrap()), Some(a.resource_version));
+    assert_eq!(version(store.get_shown(&key("b")).await.unwrap()), Some(b.resource_version));
+    assert_eq!(version(store.get_shown(&key("c")).await.unwrap()), None);
+    assert_eq!(version(store.get_shown(&key("nobody")).await.unwrap()), None);
+    for namespace in [None, Some("d")] {
+        let listed = store.list_shown("configmaps", namespace).await.unwrap();
+        let shown: Vec<u64> = listed.objects.iter().map(|o| o.resource_version).collect();
+        assert_eq!(shown, [a.resource_version, b.resource_version]);
+        assert_eq!(listed.version, b.resource_version);
+    }
+    let others = store.list_shown("configmaps", Some("other")).await.unwrap();
+    assert_eq!((others.objects.len(), others.version), (0, b.resource_version));
+
+    disk.fill(false);
+    let mut failing = store.shared.failing.subscribe();
+    failing.wait_for(Option::is_none).await.unwrap();
+    let listed = store.list_shown("configmaps", None).await.unwrap();
+    let names: Vec<&str> = listed.objects.iter().map(|o| o.key.name.as_str()).collect();
+    assert_eq!((names, listed.version), (vec!["a", "c"], store.version()));
+    store.close();
+}
+
+#[tokio::test]
+async fn a_list_waits_for_its_own_changes_alone() {
+    let store = Store::memory();
+    let a = store.create(map("a", 1)).unwrap();
+    let other = json!({ "metadata": { "name": "x", "namespace": "d" } });
+    let x = store.create(Prepared::new(Key::new("secrets", "d", "x"), other, &[])).unwrap();
+    // As if nothing after the first write had reached the disk.
+    store.shared.durable.send_replace(a.resource_version);
+    let listed = store.list_shown("configmaps", None).await.unwrap();
+    assert_eq!((listed.objects.len(), listed.version), (1, a.resource_version));
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.list_shown("secrets", None).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    store.shared.durable.send_replace(x.resource_version);
+    let listed = waiting.await.unwrap().unwrap();
+    assert_eq!((listed.objects.len(), listed.version), (1, x.resource_version));
+}
+
+#[tokio::test]
 async fn a_file_with_a_broken_page_is_never_taken_for_a_whole_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.redb");

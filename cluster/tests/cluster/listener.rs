@@ -92,8 +92,25 @@ async fn both_versions_of_http_are_served_to_who_holds_the_token() {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["reason"], "Unauthorized");
     }
-    let (status, body) = get(&served, b"h2", "/readyz", "").await;
-    assert_eq!((status, body.as_ref()), (StatusCode::OK, b"ok".as_slice()));
+    served.shutdown.cancel();
+    served.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_the_token_only_health_is_told_and_a_wrong_one_opens_nothing() {
+    let served = serve().await;
+    for path in ["/healthz", "/livez", "/readyz"] {
+        let (status, body) = get(&served, b"h2", path, "").await;
+        assert_eq!((status, body.as_ref()), (StatusCode::OK, b"ok".as_slice()), "{path}");
+        assert_eq!(get(&served, b"h2", path, "guess").await.0, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ["/version", "/api", "/openapi/v3", "/", "/readyz/ping"] {
+        for token in ["", "guess"] {
+            let (status, _) = get(&served, b"h2", path, token).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {token:?}");
+        }
+        assert_ne!(get(&served, b"h2", path, "secret").await.0, StatusCode::UNAUTHORIZED, "{path}");
+    }
     served.shutdown.cancel();
     served.serving.await.unwrap().unwrap();
 }
