@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Context, Failure, Result};
 
+/// Bytes below which there is no use in starting: certificates and an empty state file need more.
+const LEAST_ROOM: usize = 1 << 20;
+
 /// A data directory, which need not exist yet.
 #[derive(Clone, Debug)]
 pub(crate) struct DataDir(PathBuf);
@@ -86,7 +89,10 @@ impl DataDir {
         fs::create_dir_all(&self.0).map_err(cannot)?;
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
         let probe = self.join(".probe");
-        fs::write(&probe, [0_u8; 4096]).and_then(|()| fs::remove_file(&probe)).map_err(cannot)
+        let written = fs::write(&probe, vec![0_u8; LEAST_ROOM]);
+        // Also what was written of it before the room was out.
+        let removed = fs::remove_file(&probe);
+        written.and(removed).map_err(cannot)
     }
 
     /// Takes the directory for this process, or says who has it.

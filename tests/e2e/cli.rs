@@ -1,10 +1,167 @@
 //! `rouse` as a person types it.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use rouse_tests::platform;
+use rouse_tests::{Platform, platform, wait};
+use serde_json::Value;
 
 use crate::fixtures::{platform as with_image, server};
+
+/// The binary on its own, with no cluster to talk to.
+fn rouse(words: &[&str]) -> anyhow::Result<(Output, String)> {
+    let output = Command::new(platform::binary())
+        .args(words)
+        .env_remove("KUBECONFIG")
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok((output, said))
+}
+
+/// Exit code, stdout and stderr of a command about a platform.
+fn outcome(platform: &Platform, line: &str) -> anyhow::Result<(Option<i32>, String, String)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = platform.rouse(&words)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_an_error_that_says_what_to_do() -> anyhow::Result<()> {
+    let mut platform = Platform::start_with("fake")?;
+    assert!(platform.stop()?.success());
+    let config = platform.kubeconfig.display().to_string();
+    let (output, said) = rouse(&["list", "--kubeconfig", &config])?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("does not answer") && said.contains("refused"), "{said}");
+    let up = format!("try: rouse up --data-dir {}", platform.dir().display());
+    assert!(said.contains(&up), "{said}");
+    Ok(())
+}
+
+#[test]
+fn completions_of_each_shell_name_every_command() -> anyhow::Result<()> {
+    for shell in ["bash", "zsh", "fish"] {
+        let (output, _) = rouse(&["completions", shell])?;
+        assert!(output.status.success(), "{shell}");
+        let script = String::from_utf8(output.stdout.clone())?;
+        for word in ["deploy", "traffic", "rollback", "explain", "doctor", "scale-window"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+        assert!(!script.contains("internal-guard"), "{shell}");
+    }
+    let check = "set -e; source <(\"$0\" completions bash); COMP_WORDS=(rouse rollb); COMP_CWORD=1; \
+                 _rouse rouse rollb rouse; echo \"${COMPREPLY[*]}\"";
+    let output = Command::new("bash").args(["-c", check]).arg(platform::binary()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "rollback", "{}", String::from_utf8_lossy(&output.stderr));
+    let (output, said) = rouse(&["completions", "tcsh"])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("possible values"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn doctor_says_what_this_machine_can_run() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data").display().to_string();
+    let (output, _) = rouse(&["doctor", "--data-dir", &dir])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success());
+    let things = [
+        "data directory",
+        "API port",
+        "gateway port",
+        "Docker engine",
+        "Python with pip",
+        "kubectl",
+    ];
+    for what in things {
+        assert!(text.contains(what), "{what} in {text}");
+    }
+    let (output, _) = rouse(&["doctor", "-o", "json", "--data-dir", &dir])?;
+    let found: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    for what in things {
+        let found = found.iter().find(|f| f["what"].as_str().is_some_and(|w| w.starts_with(what)));
+        let is_whole = found.is_some_and(|f| {
+            f["ok"].is_boolean() && f["seen"].is_string() && f["means"].is_string()
+        });
+        assert!(is_whole, "{what}: {found:?}");
+    }
+    // Without anything on PATH, what is missing is said, with what it would be for.
+    let output = Command::new(platform::binary())
+        .args(["doctor", "-o", "json", "--data-dir", &dir])
+        .env("PATH", temp.path())
+        .output()?;
+    let found: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let python = found.iter().find(|f| f["what"] == "Python with pip").cloned();
+    assert_eq!(python.map(|f| f["ok"].clone()), Some(Value::Bool(false)));
+    Ok(())
+}
+
+#[test]
+fn commands_end_with_the_code_that_says_why() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    platform.rouse_ok("deploy codes --image test-server")?;
+    let (code, answer, about) = outcome(&platform, "call codes /env/K_SERVICE")?;
+    assert_eq!((code, answer.as_str()), (Some(0), "codes"));
+    assert!(about.contains("200 OK from codes-00001 in"), "{about}");
+    platform.rouse_ok("call codes /fail")?;
+    let (code, answer, about) = outcome(&platform, "call codes /ready")?;
+    assert_eq!((code, answer.as_str()), (Some(1), "failing"), "{about}");
+    assert!(about.contains("503") && about.contains("codes-00001"), "{about}");
+
+    let (code, _, said) = outcome(&platform, "call nobody")?;
+    assert!(code == Some(1) && said.contains("nobody"), "{code:?} {said}");
+    let (code, _, said) = outcome(&platform, "deploy fresh")?;
+    assert!(code == Some(2) && said.contains("--image IMAGE, or --source DIR"), "{code:?} {said}");
+    let (code, _, said) = outcome(&platform, "traffic codes codes-00001=60 @latest=50")?;
+    assert!(code == Some(2) && said.contains("100"), "{code:?} {said}");
+    let (code, _, said) = outcome(&platform, "traffic codes nowhere=10")?;
+    assert!(code == Some(2) && said.contains("nowhere"), "{code:?} {said}");
+    let (code, _, said) = outcome(&platform, "frobnicate")?;
+    assert!(code == Some(2) && said.contains("unrecognized subcommand"), "{code:?} {said}");
+    let late = "deploy late --image test-server --env START_MS=60000 --wait-timeout 1";
+    let (code, _, said) = outcome(&platform, late)?;
+    assert!(code == Some(3) && said.contains("late was not ready within 1 s"), "{code:?} {said}");
+    assert!(said.contains("try: rouse describe late"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn logs_are_there_when_their_pod_is_not() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    platform.rouse_ok("deploy quiet --image test-server --scale-window 6s")?;
+    platform.rouse_ok("call quiet /log/before-sleep")?;
+    wait::until("zero pods", Duration::from_secs(40), || {
+        let pods = platform.kubectl().run("get pods -o name").map_err(|e| e.to_string())?;
+        if pods.is_empty() { Ok(()) } else { Err(pods) }
+    })?;
+    let (code, log, about) = outcome(&platform, "logs quiet")?;
+    assert_eq!(code, Some(0), "{about}");
+    assert!(log.contains("said before-sleep"), "{log}");
+    assert!(about.contains("at zero; from the last pod, quiet-00001-deployment-"), "{about}");
+    let (_, last, _) = outcome(&platform, "logs quiet --tail 1")?;
+    assert_eq!(last.lines().count(), 1, "{last}");
+    let (code, _, said) = outcome(&platform, "logs nobody")?;
+    assert!(code == Some(1) && said.contains("nobody"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn images_are_listed_for_people_and_for_programs() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    let text = platform.rouse_ok("images")?;
+    assert!(text.contains("IMAGE") && text.contains("DIGEST") && text.contains("MiB"), "{text}");
+    let listed: Vec<Value> = serde_json::from_str(&platform.rouse_ok("images -o json")?)?;
+    let image = listed
+        .iter()
+        .find(|image| image["image"].as_str().is_some_and(|name| name.starts_with("test-server")));
+    let digest = image.and_then(|image| image["digest"].as_str()).unwrap_or_default();
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{listed:?}");
+    Ok(())
+}
 
 #[test]
 fn a_kubeconfig_that_points_nowhere_is_an_error_that_says_what_to_do() -> anyhow::Result<()> {
@@ -40,10 +197,9 @@ fn deploy_call_split_and_delete_without_kubectl() -> anyhow::Result<()> {
     assert_eq!(platform.rouse_ok("call shop")?, "version 1 of shop-00001");
     let revisions = platform.rouse_ok("revisions shop")?;
     assert!(revisions.contains("shop-00001") && revisions.contains("next"), "{revisions}");
-    let described: serde_json::Value =
-        serde_json::from_str(&platform.rouse_ok("describe shop -o json")?)?;
+    let described: Value = serde_json::from_str(&platform.rouse_ok("describe shop -o json")?)?;
     assert_eq!(described["status"]["url"], url);
-    let listed: serde_json::Value = serde_json::from_str(&platform.rouse_ok("list -o json")?)?;
+    let listed: Value = serde_json::from_str(&platform.rouse_ok("list -o json")?)?;
     assert_eq!(listed.as_array().map(Vec::len), Some(1));
     let too_much = platform.rouse(&["traffic", "shop", "next=60", "shop-00001=50"])?;
     assert_eq!(too_much.status.code(), Some(2));
@@ -61,6 +217,7 @@ fn a_failed_deploy_prints_the_reason_the_log_and_what_still_serves() -> anyhow::
     let output = platform.rouse(&["deploy", "frail", "--env", "EXIT=7"])?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: frail is not ready: RevisionFailed"), "the reason: {said}");
     assert!(said.contains("leaving with 7"), "the log: {said}");
     assert!(said.contains("frail-00001 still serves"), "{said}");
     assert_eq!(platform.get("frail", "/")?.status, 200);

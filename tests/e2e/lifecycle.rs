@@ -1,9 +1,11 @@
 //! Start, stop, kill, start again: what is kept, and what bad circumstances are told.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use anyhow::Context;
 use rouse_tests::{Platform, platform, wait};
 
 use crate::fixtures::{build, service};
@@ -116,6 +118,36 @@ fn a_port_that_was_asked_for_and_is_taken_is_an_error() -> anyhow::Result<()> {
         up(&["--data-dir", &dir, "--runtime", "fake", "--api-port", &port, "--http-port", "0"])?;
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_default_port_that_is_taken_gives_way_and_that_is_said() -> anyhow::Result<()> {
+    // A demo that runs beside this may have it for a while; who has it for longer will do as well.
+    let _holder = wait::until("the default port", Duration::from_secs(60), || {
+        TcpListener::bind("127.0.0.1:7080").map_err(|e| e.to_string())
+    });
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data").display().to_string();
+    let mut platform = Command::new(platform::binary())
+        .args(["up", "--data-dir", &dir, "--runtime", "fake", "--api-port", "0"])
+        .env_remove("KUBECONFIG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut said = String::new();
+    let stdout = platform.stdout.take().context("stdout was piped")?;
+    for line in BufReader::new(stdout).lines() {
+        said.push_str(&line?);
+        said.push('\n');
+        if said.contains("export KUBECONFIG=") {
+            break;
+        }
+    }
+    platform.kill()?;
+    platform.wait()?;
+    assert!(said.contains("port 7080 is taken: the gateway has "), "{said}");
+    assert!(said.contains("gateway  http://127.0.0.1:70"), "{said}");
     Ok(())
 }
 

@@ -14,3 +14,4 @@ mod kubectl_serving;
 mod kubectl_write;
 mod lifecycle;
 mod scaling;
+mod trouble;
