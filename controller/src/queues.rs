@@ -70,8 +70,9 @@ pub(crate) trait Wakes: Sized {
 }
 
 impl Wakes for Service {
-    async fn wake(service: &Self, _: &Stores, queues: &Queues) {
+    async fn wake(service: &Self, stores: &Stores, queues: &Queues) {
         queues.services.wake(namespace(service), name(service)).await;
+        wake_mappings_to(stores, queues, service).await;
     }
 }
 
@@ -119,13 +120,7 @@ impl Wakes for Route {
         if get(&stores.routes, namespace(route), name(route)).is_none() {
             wake_listing(stores, queues, route).await;
         }
-        for mapping in stores.domain_mappings.state() {
-            if mapping.metadata.namespace == route.metadata.namespace
-                && mapping.spec.reference.name == name(route)
-            {
-                queues.domain_mappings.wake(namespace(&*mapping), name(&*mapping)).await;
-            }
-        }
+        wake_mappings_to(stores, queues, route).await;
     }
 }
 
@@ -183,6 +178,17 @@ impl Wakes for CoreService {
 async fn wake_mappings_named(stores: &Stores, queues: &Queues, domain: &str) {
     for mapping in stores.domain_mappings.state_filter(|mapping| name(mapping) == domain) {
         queues.domain_mappings.wake(namespace(&*mapping), domain).await;
+    }
+}
+
+/// Whoever refers to a Service or Route of that name.
+async fn wake_mappings_to<K: Resource>(stores: &Stores, queues: &Queues, to: &K) {
+    let (in_namespace, to) = (namespace(to), name(to));
+    let refers = |mapping: &DomainMapping| {
+        namespace(mapping) == in_namespace && mapping.spec.reference.name == to
+    };
+    for mapping in stores.domain_mappings.state_filter(refers) {
+        queues.domain_mappings.wake(in_namespace, name(&*mapping)).await;
     }
 }
 

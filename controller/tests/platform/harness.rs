@@ -206,6 +206,11 @@ impl Platform {
         self.api::<K>(Some(NAMESPACE)).delete(name, &DeleteParams::default()).await.unwrap();
     }
 
+    /// Its children go before it does.
+    pub(crate) async fn delete_last<K: Resource<DynamicType = ()>>(&self, name: &str) {
+        self.api::<K>(Some(NAMESPACE)).delete(name, &DeleteParams::foreground()).await.unwrap();
+    }
+
     pub(crate) async fn get<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
         let object = self.api::<K>(Some(NAMESPACE)).get(name).await.unwrap();
         serde_json::to_value(object).unwrap()
@@ -285,12 +290,19 @@ impl Platform {
     }
 }
 
-/// Starts what is scheduled: a pod of `crashing` exits with 5, all others become ready.
+/// Starts what is scheduled: a pod of `crashing` exits with 5, all others become ready. Ends at
+/// once what is deleted.
 async fn play_node(client: Client) {
     let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
     let mut pods = pods.default_backoff().applied_objects().boxed();
     while let Some(pod) = pods.next().await {
         let Ok(pod) = pod else { continue };
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
+        if pod.metadata.deletion_timestamp.is_some() {
+            // Gone already is fine.
+            let _ = api.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
+            continue;
+        }
         let scheduled = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
         let started = pod.status.as_ref().is_some_and(|s| s.container_statuses.is_some());
         if !scheduled || started {
@@ -322,7 +334,6 @@ async fn play_node(client: Client) {
                 "imageID": image, "state": state, "lastState": last,
             }],
         }});
-        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
         // Gone meanwhile is fine.
         let _ =
             api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await;

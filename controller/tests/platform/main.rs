@@ -170,13 +170,6 @@ async fn a_domain_belongs_to_one_namespace_and_follows_the_route() {
         )
         .await;
     platform.create::<Service>(&service("hello", "digits:1")).await;
-    let mapping = |namespace: &str| {
-        json!({
-            "apiVersion": "serving.knative.dev/v1beta1", "kind": "DomainMapping",
-            "metadata": {"name": "digits.example.org", "namespace": namespace},
-            "spec": {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}},
-        })
-    };
     platform.create::<DomainMapping>(&mapping("shop")).await;
     let ready = platform
         .wait::<DomainMapping>("digits.example.org", |dm| condition(dm, "Ready") == "True")
@@ -201,6 +194,30 @@ async fn a_domain_belongs_to_one_namespace_and_follows_the_route() {
         .await;
     let claims = platform.all::<ClusterDomainClaim>().await;
     assert_eq!(claims[0].spec.namespace, "default", "{}", claims[0].name_any());
+}
+
+#[tokio::test]
+async fn a_domain_says_when_the_service_that_it_refers_to_is_gone() {
+    let platform = Platform::start().await;
+    platform
+        .create::<ClusterDomainClaim>(&json!({
+            "apiVersion": "networking.internal.knative.dev/v1alpha1", "kind": "ClusterDomainClaim",
+            "metadata": {"name": "digits.example.org"}, "spec": {"namespace": "shop"},
+        }))
+        .await;
+    platform.create::<Service>(&service("hello", "digits:1")).await;
+    platform.create::<DomainMapping>(&mapping("shop")).await;
+    let is_ready = |dm: &serde_json::Value| condition(dm, "Ready") == "True";
+    platform.wait::<DomainMapping>("digits.example.org", is_ready).await;
+    platform.delete_last::<Service>("hello").await;
+    let failed = platform
+        .wait::<DomainMapping>("digits.example.org", |dm| {
+            condition(dm, "ReferenceResolved") == "False"
+        })
+        .await;
+    assert_eq!(harness::reason(&failed, "ReferenceResolved"), "ResolveFailed");
+    platform.create::<Service>(&service("hello", "digits:1")).await;
+    platform.wait::<DomainMapping>("digits.example.org", is_ready).await;
 }
 
 /// A Configuration and a Route that no Service owns.
@@ -265,6 +282,15 @@ async fn a_restarted_controller_changes_nothing() {
     let after = platform.get::<Service>("hello").await;
     assert_eq!(before["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"]);
     assert_eq!(platform.names::<Revision>().await, ["hello-00001", "other-00001"]);
+}
+
+/// A domain for `hello`.
+fn mapping(namespace: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "serving.knative.dev/v1beta1", "kind": "DomainMapping",
+        "metadata": {"name": "digits.example.org", "namespace": namespace},
+        "spec": {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}},
+    })
 }
 
 fn image(image: &str) -> serde_json::Value {
