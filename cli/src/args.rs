@@ -282,7 +282,7 @@ pub(crate) struct List {
 pub(crate) struct Logs {
     /// Name of the service
     pub(crate) name: String,
-    /// Keep printing
+    /// Keep printing, of pods that come later as well
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// How many of the last lines

@@ -4,8 +4,9 @@ use std::io::Read;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rouse_api::ConditionStatus;
 
-use super::serving::service;
+use super::serving::{condition, service};
 use crate::args::{Call, Global};
 use crate::http::{Answer, Connection};
 use crate::outcome::{Context, Failure, Result};
@@ -31,9 +32,21 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
         connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
     print(&answer, printer);
     if answer.status.is_client_error() || answer.status.is_server_error() {
-        return Err(Failure::new(format!("{} answered {}", args.name, answer.status)));
+        let failure = Failure::new(format!("{} answered {}", args.name, answer.status));
+        return Err(match not_ready(&service) {
+            Some(why) => failure.because(why),
+            None => failure,
+        });
     }
     Ok(())
+}
+
+/// Why a service is not ready, if it is not: that explains most of what its URL answers.
+fn not_ready(service: &rouse_api::Service) -> Option<String> {
+    let status = service.status.as_ref()?;
+    let ready = condition(&status.conditions, "Ready")?;
+    (ready.status != ConditionStatus::True)
+        .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
 }
 
 fn url_of(service: &rouse_api::Service, tag: Option<&str>) -> Result<String> {

@@ -13,7 +13,7 @@ use crate::printer::Printer;
 /// Longer than pods get to end in.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "state.redb",
     "kubeconfig",
     "pki",
@@ -24,6 +24,7 @@ const OURS: [&str; 11] = [
     "demo",
     "up.json",
     "up.log",
+    "up.log.1",
     "lock",
 ];
 

@@ -1,9 +1,13 @@
 //! `rouse logs NAME [-f]`: what the pods wrote; at zero, what the last one left.
 
-use futures::AsyncBufReadExt;
-use futures::TryStreamExt;
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use futures::stream::FuturesUnordered;
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::keys;
 
 use super::serving::{name_of, pods, revisions, service};
@@ -15,32 +19,97 @@ use crate::target::Target;
 pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;
     service(&target, &args.name).await?;
-    let pods = match &args.revision {
-        Some(revision) => pods(&target, keys::REVISION, revision).await?,
-        None => pods(&target, keys::SERVICE, &args.name).await?,
+    let (label, value) = match &args.revision {
+        Some(revision) => (keys::REVISION, revision.as_str()),
+        None => (keys::SERVICE, args.name.as_str()),
     };
+    let pods = pods(&target, label, value).await?;
     if pods.is_empty() {
-        return of_the_last_pod(&target, &args, printer).await;
+        match of_the_last_pod(&target, &args, printer).await {
+            Err(nothing) if !args.follow => return Err(nothing),
+            Ok(()) if !args.follow => return Ok(()),
+            Ok(()) | Err(_) => printer.progress("waiting for the next pod"),
+        }
     }
     let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
-    let many = pods.len() > 1;
-    let streams = pods.iter().map(|pod| {
-        let prefix = if many { format!("[{}] ", name_of(pod)) } else { String::new() };
-        one(&api, name_of(pod), prefix, &args, printer)
-    });
+    let several = Cell::new(pods.len() > 1);
+    if args.follow {
+        return follow(&api, &format!("{label}={value}"), args.tail, &several, printer).await;
+    }
+    let params = LogParams { tail_lines: args.tail, ..LogParams::default() };
+    let streams = pods.iter().map(|pod| print_log(&api, name_of(pod), &params, &several, printer));
     futures::future::try_join_all(streams).await.map(|_| ())
 }
 
-async fn one(api: &Api<Pod>, pod: &str, prefix: String, args: &Logs, printer: &Printer) -> Result {
-    let params = LogParams { follow: args.follow, tail_lines: args.tail, ..LogParams::default() };
+/// Every run of every pod that there is, and of those that come, until the user ends it.
+async fn follow(
+    api: &Api<Pod>,
+    labels: &str,
+    tail: Option<i64>,
+    several: &Cell<bool>,
+    printer: &Printer,
+) -> Result {
+    let config = watcher::Config::default().labels(labels);
+    let mut pods = std::pin::pin!(watcher(api.clone(), config).default_backoff());
+    let (mut seen, mut pods_seen) = (HashSet::new(), HashSet::new());
+    let mut streams = FuturesUnordered::new();
+    // Of what ran before, as many lines as were asked for; of what starts from now on, all.
+    let mut tail = tail;
+    loop {
+        let event = tokio::select! {
+            event = pods.next() => event,
+            Some(ended) = streams.next(), if !streams.is_empty() => {
+                // A pod that went meanwhile is no failure: its successor is on its way.
+                let _ended: Result = ended;
+                continue;
+            }
+        };
+        match event {
+            Some(Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod))) => {
+                let Some(run) = current_run(&pod) else { continue };
+                if seen.insert(run) {
+                    pods_seen.insert(name_of(&pod).to_owned());
+                    several.set(pods_seen.len() > 1);
+                    let params =
+                        LogParams { follow: true, tail_lines: tail, ..LogParams::default() };
+                    let name = name_of(&pod).to_owned();
+                    streams.push(
+                        async move { print_log(api, &name, &params, several, printer).await },
+                    );
+                }
+            }
+            Some(Ok(watcher::Event::InitDone)) => tail = None,
+            Some(Ok(watcher::Event::Init | watcher::Event::Delete(_)) | Err(_)) => {}
+            None => return Err(Failure::new("the watch of the pods ended")),
+        }
+    }
+}
+
+/// Which pod and which of its container's runs, once that has a log.
+fn current_run(pod: &Pod) -> Option<(String, i32)> {
+    let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
+    let state = status.state.as_ref()?;
+    let started = state.running.is_some() || state.terminated.is_some();
+    started.then(|| (pod.metadata.uid.clone().unwrap_or_default(), status.restart_count))
+}
+
+/// Prints a pod's log, with its name before each line while there are several.
+async fn print_log(
+    api: &Api<Pod>,
+    pod: &str,
+    params: &LogParams,
+    several: &Cell<bool>,
+    printer: &Printer,
+) -> Result {
     let stream = api
-        .log_stream(pod, &params)
+        .log_stream(pod, params)
         .await
         .map_err(|e| refused(&e, &format!("read the log of pod {pod}")))?;
     let mut lines = stream.lines();
     loop {
         match lines.try_next().await {
-            Ok(Some(line)) => printer.line(format!("{prefix}{line}")),
+            Ok(Some(line)) if several.get() => printer.line(format!("[{pod}] {line}")),
+            Ok(Some(line)) => printer.line(line),
             Ok(None) => return Ok(()),
             Err(error) => {
                 return Err(Failure::new(format!("the log of pod {pod} broke off")).because(error));

@@ -26,6 +26,8 @@ pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInf
     dir.create()?;
     drop(dir.lock()?);
     let log_path = dir.join("up.log");
+    // What the run before said may be why there is another.
+    let _kept = std::fs::rename(&log_path, dir.join("up.log.1"));
     let log = std::fs::File::create(&log_path)
         .or_fail(|| format!("cannot write {}", log_path.display()))?;
     let log_again = log.try_clone().or_fail(|| "cannot share the log".to_owned())?;

@@ -70,12 +70,16 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    printer.progress("draining …");
+    printer.progress("draining … (Ctrl-C again ends at once)");
     dir.remove_up();
     remove_ready(args);
-    platform.stop().await;
+    let outcome = tokio::select! {
+        () = platform.stop() => Ok(()),
+        _ = interrupt.recv() => Err(Failure::new("ended without draining")
+            .because("requests in flight were cut off; pods end with the platform")),
+    };
     drop(lock);
-    Ok(())
+    outcome
 }
 
 fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> UpInfo {
