@@ -54,7 +54,32 @@ pub const ROLLOUT_DURATION: Key =
     key(keys::ROLLOUT_DURATION, "serving.knative.dev/rolloutDuration");
 pub const PROGRESS_DEADLINE: Key = only(keys::PROGRESS_DEADLINE);
 
+/// All that say how to scale.
+pub const AUTOSCALING: [Key; 15] = [
+    CLASS,
+    METRIC,
+    TARGET,
+    WINDOW,
+    ACTIVATION_SCALE,
+    MIN_SCALE,
+    MAX_SCALE,
+    INITIAL_SCALE,
+    TARGET_UTILIZATION,
+    TARGET_BURST_CAPACITY,
+    PANIC_WINDOW_PERCENTAGE,
+    PANIC_THRESHOLD_PERCENTAGE,
+    SCALE_DOWN_DELAY,
+    SCALE_TO_ZERO_RETENTION,
+    METRIC_AGGREGATION,
+];
+
 impl Key {
+    /// Whether `name` is one of its spellings.
+    #[must_use]
+    pub fn is(self, name: &str) -> bool {
+        self.name == name || self.old == Some(name)
+    }
+
     /// The spelling in use and its value.
     #[must_use]
     pub fn get(self, annotations: &BTreeMap<String, String>) -> Option<(&'static str, &str)> {

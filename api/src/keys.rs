@@ -60,6 +60,9 @@ pub const SCALE_TO_ZERO_RETENTION: &str =
 pub const METRIC_AGGREGATION: &str = "autoscaling.knative.dev/metric-aggregation-algorithm";
 pub const CLASS_KPA: &str = "kpa.autoscaling.knative.dev";
 
+/// Cloud Run's own settings, which its exported manifests carry.
+pub const CLOUD_RUN_PREFIX: &str = "run.googleapis.com/";
+pub const OWN_PREFIX: &str = "rouse.dev/";
 /// Ours: a pod that the autoscaler has chosen to go. Activators send it nothing new.
 pub const DRAINING: &str = "rouse.dev/draining";
 /// Ours: how many requests may wait for one revision, on the revision's template.

@@ -26,7 +26,24 @@ pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> 
     errors.extend(sidecar(annotations));
     errors.extend(seconds(annotations, keyed::PROGRESS_DEADLINE, "progress-deadline"));
     errors.extend(queue_limit(annotations));
+    errors.extend(without_effect(annotations));
     errors
+}
+
+/// Warns of annotations that look like settings and are none: a misspelt one, or one that only
+/// another platform reads.
+pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
+    let mut warnings = FieldErrors::none();
+    for name in annotations.keys() {
+        let scaling = name.starts_with(keys::AUTOSCALING_PREFIX)
+            && !keyed::AUTOSCALING.iter().any(|key| key.is(name));
+        let ours = name.starts_with(keys::OWN_PREFIX) && name != keys::QUEUE_LIMIT;
+        if scaling || ours || name.starts_with(keys::CLOUD_RUN_PREFIX) {
+            let message = "this annotation has no effect here";
+            warnings.push(FieldError::new(message, name).as_warning());
+        }
+    }
+    warnings
 }
 
 /// How long a Route moves traffic. Traffic moves at once for now, so only no time can be promised.

@@ -39,6 +39,7 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let annotations = strings(metadata(object), "annotations");
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
+    errors.within("metadata.annotations", annotations::without_effect(&annotations));
     errors.extend(spec_template(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
     if let Some(old) = request.old {

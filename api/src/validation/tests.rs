@@ -588,3 +588,23 @@ fn what_may_not_be_enforced_is_a_warning() {
         "not enforced by every runtime of Rouse: securityContext.allowPrivilegeEscalation, securityContext.runAsNonRoot"
     );
 }
+
+#[test]
+fn annotations_that_nothing_reads_are_warned_of() {
+    let config = ApiConfig::default();
+    let mut object = minimal();
+    object["metadata"]["annotations"]["run.googleapis.com/ingress"] = json!("all");
+    object["spec"]["template"]["metadata"] = json!({ "annotations": {
+        "autoscaling.knative.dev/maxScale": "3", "autoscaling.knative.dev/max-scales": "3",
+        "rouse.dev/queue-limit": "5", "rouse.dev/queue": "5", "mine": "kept",
+    } });
+    defaults::service(&mut object, defaults::Request { config: &config, user: "a", old: None });
+    let (errors, warnings) = service(&object, Request { config: &config, old: None }).split();
+    assert!(errors.is_empty(), "{errors}");
+    assert_eq!(
+        warnings.to_string(),
+        "this annotation has no effect here: metadata.annotations.run.googleapis.com/ingress, \
+         spec.template.metadata.annotations.autoscaling.knative.dev/max-scales, \
+         spec.template.metadata.annotations.rouse.dev/queue"
+    );
+}
