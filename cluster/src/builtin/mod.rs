@@ -35,7 +35,8 @@ use self::event::Notice;
 use self::feed::Feed;
 pub use self::objects::Removed;
 use self::objects::{
-    DEPLOYMENTS, FOREGROUND, NAMESPACES, NODES, ORPHAN, Objects, PODS, REPLICA_SETS, SERVICES,
+    DEPLOYMENTS, FOREGROUND, NAMESPACES, NODES, ORPHAN, Objects, PODS, REPLICA_SETS,
+    SERVICE_ACCOUNTS, SERVICES,
 };
 use self::scheduler::{Outcome, Seats};
 use crate::kinds::Kinds;
@@ -180,6 +181,7 @@ impl Controllers {
             SERVICES => {
                 self.work.insert(Work::Endpoints(key.clone()));
             }
+            SERVICE_ACCOUNTS => self.account_came(&key.namespace),
             NAMESPACES => {
                 if object.deletion_timestamp.is_some() {
                     self.terminating.insert(key.name.clone());
@@ -245,6 +247,14 @@ impl Controllers {
         }
         for service in endpoints::of(&self.objects, pod) {
             self.work.insert(Work::Endpoints(service));
+        }
+    }
+
+    /// Pods may have been refused for the lack of it.
+    fn account_came(&mut self, namespace: &str) {
+        for set in self.objects.store.list(REPLICA_SETS, Some(namespace)).objects {
+            self.work.insert(Work::ReplicaSet(set.key.clone()));
+            self.work.insert(Work::ReplicaSetStatus(set.key.clone()));
         }
     }
 

@@ -75,10 +75,6 @@ impl Objects {
         Some(named.find(|resource| resource.storage).unwrap_or(first))
     }
 
-    pub(super) fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
-        decode(self.store.get(key)?.as_ref())
-    }
-
     pub(super) fn list<T: DeserializeOwned>(
         &self,
         resource: &str,

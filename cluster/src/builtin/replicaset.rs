@@ -5,15 +5,19 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
 use super::event::{self, Notice};
 use super::objects::{Objects, PODS, Propagation, suffix};
+use crate::registry::account;
 use crate::store::{Key, Object};
 
+/// The condition of a ReplicaSet whose pods are refused.
+const FAILURE: &str = "ReplicaFailure";
 const COMPONENT: &str = "replicaset-controller";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
@@ -171,7 +175,13 @@ pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
     let mut notices = Vec::new();
     let mut created = Vec::new();
     let value = if plan.create > 0 { object.value() } else { Value::Null };
-    for _ in 0..plan.create {
+    let refused = (plan.create > 0).then(|| refusal(objects, key, &value)).flatten();
+    if let Some(why) = &refused {
+        let notice = notice(&object, "FailedCreate", format!("Error creating: {why}"));
+        notices.push(Notice { warning: true, ..notice });
+    }
+    let create = if refused.is_some() { 0 } else { plan.create };
+    for _ in 0..create {
         // A name that is taken is tried again in the next pass.
         let Some(pod) = objects.create(PODS, pod(&value)) else { continue };
         let message = format!("Created pod: {}", pod.key.name);
@@ -185,6 +195,12 @@ pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
     (created, notices)
 }
 
+/// Why pods of the template would not be admitted.
+fn refusal(objects: &Objects, key: &Key, set: &Value) -> Option<String> {
+    let why = account::problem(&objects.store, &key.namespace, &set["spec"]["template"]["spec"])?;
+    Some(format!("pods \"{}-\" is forbidden: {why}", key.name))
+}
+
 fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
     let about = event::about(set);
     Notice { about, component: COMPONENT, warning: false, reason, message }
@@ -192,11 +208,38 @@ fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
 
 /// Writes the status. Gives when to look again without an event.
 pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
-    let set: ReplicaSet = objects.get(key)?;
+    let object = objects.store.get(key)?;
+    let set: ReplicaSet = object.decode().ok()?;
     let pods: Vec<Pod> = objects.controlled(PODS, set.metadata.uid.as_deref()?);
-    let (status, next) = status(&set, &pods, objects.now());
+    let now = objects.now();
+    let (mut status, next) = status(&set, &pods, now);
+    let lacks = desired(&set, &pods).create > 0;
+    let refused = lacks.then(|| refusal(objects, key, &object.value())).flatten();
+    status.conditions = failure(status.conditions, refused, now);
     objects.set_status(key, &status);
     next
+}
+
+/// The conditions with the one that says that pods cannot be made, or without it.
+fn failure(
+    before: Option<Vec<ReplicaSetCondition>>,
+    refused: Option<String>,
+    now: Timestamp,
+) -> Option<Vec<ReplicaSetCondition>> {
+    let mut conditions = before.unwrap_or_default();
+    let known = conditions.iter().any(|c| c.type_ == FAILURE);
+    match refused {
+        Some(why) if !known => conditions.push(ReplicaSetCondition {
+            type_: FAILURE.to_owned(),
+            status: "True".to_owned(),
+            reason: Some("FailedCreate".to_owned()),
+            message: Some(why),
+            last_transition_time: Some(Time(now)),
+        }),
+        Some(_) => {}
+        None => conditions.retain(|c| c.type_ != FAILURE),
+    }
+    Some(conditions).filter(|c| !c.is_empty())
 }
 
 #[cfg(test)]
@@ -256,8 +299,7 @@ mod tests {
     #[test]
     fn a_set_that_is_deleted_makes_no_pods() {
         let mut set = set(3);
-        set.metadata.deletion_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        set.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         assert_eq!(desired(&set, &[]), Plan::default());
     }
 

@@ -145,6 +145,34 @@ fn a_deployment_of_three_becomes_three_pods_on_a_node_in_one_pass() {
 }
 
 #[test]
+fn a_deployment_whose_account_is_missing_says_so_and_goes_on_when_it_comes() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let key = cluster.deployment("web", 1, "image");
+    cluster.objects().change(&key, |deployment| {
+        deployment["spec"]["template"]["spec"]["serviceAccountName"] = "robot".into();
+    });
+    cluster.settle();
+    assert_eq!(cluster.all(PODS).len(), 0);
+    let set = cluster.all(REPLICA_SETS)[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let why = format!(
+        "pods \"{set}-\" is forbidden: error looking up service account shop/robot: serviceaccount \"robot\" not found"
+    );
+    assert_eq!(cluster.reasons("FailedCreate"), [format!("Error creating: {why}")]);
+    let failure = |cluster: &Cluster| {
+        let conditions = cluster.get(&key)["status"]["conditions"].clone();
+        let found = conditions.as_array().unwrap().iter().find(|c| c["type"] == "ReplicaFailure");
+        found.map(|c| c["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(failure(&cluster), Some(why));
+    let account = json!({ "metadata": { "name": "robot", "namespace": "shop" } });
+    cluster.create(SERVICE_ACCOUNTS, account);
+    cluster.settle();
+    assert_eq!(cluster.all(PODS).len(), 1);
+    assert_eq!(failure(&cluster), None);
+}
+
+#[test]
 fn a_scale_to_zero_and_back_is_followed() {
     let mut cluster = cluster();
     cluster.node("laptop");
@@ -328,7 +356,7 @@ fn a_namespace_begins_with_an_account_and_ends_with_all_it_holds() {
     cluster.node("laptop");
     let root = Key::new(objects::CONFIG_MAPS, "shop", "kube-root-ca.crt");
     assert_eq!(cluster.get(&root)["data"]["ca.crt"], "the CA");
-    assert_eq!(cluster.all(objects::SERVICE_ACCOUNTS).len(), 1);
+    assert_eq!(cluster.all(SERVICE_ACCOUNTS).len(), 1);
     cluster.deployment("web", 2, "one");
     cluster.settle();
     cluster.run_pods();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Options, Registry, Validation, Written, guard, meta};
+use super::{Options, Registry, Validation, Written, account, guard, meta};
 use crate::admission::{self, Attempt, Phase};
 use crate::kinds::{Resource, defaults, validate};
 use crate::schema::Invalid;
@@ -136,6 +136,11 @@ impl Registry {
             old: None,
             dry_run: options.dry_run,
         };
+        if resource.is("", "Pod")
+            && let Some(why) = account::problem(&self.store, namespace, &object["spec"])
+        {
+            return Err(Failure::forbidden(resource, &name, &why));
+        }
         self.admit(&attempt, &mut object, warnings)?;
         initial_status(resource, &mut object);
         self.allocate(resource, &mut object)?;

@@ -3,6 +3,7 @@
 //! The HTTP side and the built-in controllers call the same functions. They are synchronous: a write
 //! is ordered when they return, and durable when [`Store::durable`] says so.
 
+pub(crate) mod account;
 mod crd;
 mod create;
 mod delete;

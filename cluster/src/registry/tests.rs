@@ -268,6 +268,23 @@ async fn a_crd_that_waits_for_its_objects_says_so_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
+async fn a_pod_is_made_for_an_account_that_is_there() {
+    let registry = registry();
+    let pod = |account: &str| {
+        json!({ "metadata": { "name": "p" },
+            "spec": { "serviceAccountName": account, "containers": [{ "name": "c", "image": "i" }] } })
+    };
+    let error = create(&registry, "", "Pod", pod("robot")).unwrap_err();
+    assert_eq!(error.code.as_u16(), 403);
+    assert_eq!(
+        error.message,
+        "pods \"p\" is forbidden: error looking up service account d/robot: serviceaccount \"robot\" not found"
+    );
+    create(&registry, "", "ServiceAccount", json!({ "metadata": { "name": "robot" } })).unwrap();
+    create(&registry, "", "Pod", pod("robot")).unwrap();
+}
+
+#[tokio::test]
 async fn nothing_is_made_where_there_is_no_namespace() {
     let registry = registry();
     let error = registry
