@@ -156,7 +156,7 @@ fn kubectl_verbs_about_the_api_itself_answer() -> anyhow::Result<()> {
     let said = kubectl.fail("version --server=https://127.0.0.1:1", "")?;
     assert!(said.contains("127.0.0.1:1") && said.contains("refused"), "{said}");
     let stranger = stranger(&platform)?;
-    for line in ["get --raw /api", "api-resources", "api-versions", "get pods"] {
+    for line in ["get --raw /api", "api-resources", "api-versions", "version", "get pods"] {
         let said = stranger.fail(line, "")?;
         let is_so =
             ["Unauthorized", "logged in", "provide credentials"].iter().any(|w| said.contains(w));

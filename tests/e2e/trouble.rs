@@ -117,7 +117,9 @@ fn kubectl_writes_are_refused_while_the_disk_is_full_and_none_that_was_acknowled
     let again = write("full-again".to_owned())?;
     ensure!(!again.ok && again.stderr.contains("cannot be written"), "{again:?}");
     ensure!(mounted.log().contains("the state file cannot be written"), "{}", mounted.log());
-    ensure!(mounted.child.try_wait()?.is_none(), "it runs on");
+    ensure!(kubectl.run("get cm before -o name")? == "configmap/before\n", "reading goes on");
+    let listed = kubectl.run("get cm -o name")?;
+    ensure!(!listed.contains("full-again"), "what was refused is not shown: {listed}");
 
     drop(file);
     fs::remove_file(&ballast)?;

@@ -4,8 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::USER_AGENT;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -93,46 +91,5 @@ async fn answer(api: &Api, credentials: &Credentials, request: http::Request<Inc
         Caller::Nobody if open => crate::identity::UserInfo::component("system:anonymous"),
         Caller::Nobody | Caller::Wrong => return body::failure(&Failure::unauthorized()),
     };
-    let warning = old_kubectl(request.headers());
-    let mut answer = api.call(request, user, false).await;
-    body::warn(&mut answer, warning.as_slice());
-    answer
-}
-
-/// The minor version of the oldest kubectl that works with all of this API.
-const OLDEST_KUBECTL: u32 = 27;
-
-/// What to tell the user of a kubectl that is too old; kubectl prints it once a run.
-fn old_kubectl(headers: &HeaderMap) -> Option<String> {
-    let agent = headers.get(USER_AGENT)?.to_str().ok()?;
-    let version = agent.strip_prefix("kubectl/v")?.split(' ').next()?;
-    let minor = version.strip_prefix("1.")?.split(|c: char| !c.is_ascii_digit()).next()?;
-    let minor: u32 = minor.parse().ok()?;
-    (minor < OLDEST_KUBECTL).then(|| {
-        format!(
-            "kubectl {version} is too old for this cluster and may fail in odd ways: \
-             install 1.{OLDEST_KUBECTL} or newer (https://kubernetes.io/docs/tasks/tools), \
-             or use the commands of rouse"
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_user_of_an_old_kubectl_is_told() {
-        let told = |agent: &str| {
-            let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
-            old_kubectl(&headers)
-        };
-        let old = told("kubectl/v1.20.2 (linux/amd64) kubernetes/faecb19").unwrap();
-        assert!(old.contains("kubectl 1.20.2 is too old") && old.contains("1.27"), "{old}");
-        for agent in
-            ["kubectl/v1.27.0 (linux/amd64)", "kubectl/v1.32.4", "kubectl1.20/v1", "curl/8"]
-        {
-            assert_eq!(told(agent), None, "{agent}");
-        }
-    }
+    api.call(request, user, false).await
 }

@@ -226,3 +226,23 @@ fn version() -> Value {
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc", "platform": "linux/amd64"
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_of_an_old_kubectl_is_told() {
+        let told = |agent: &str| {
+            let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
+            too_old(&headers)
+        };
+        let old = told("kubectl/v1.20.2 (linux/amd64) kubernetes/faecb19").unwrap();
+        assert!(old.contains("this kubectl is v1.20.2") && old.contains("1.27 or newer"), "{old}");
+        for agent in
+            ["kubectl/v1.27.0 (linux/amd64)", "kubectl/v1.32.4", "kubectl1.20/v1", "curl/8"]
+        {
+            assert_eq!(told(agent), None, "{agent}");
+        }
+    }
+}
