@@ -173,7 +173,8 @@ fn header(sent: &v1::HTTPHeader) -> Option<(HeaderName, HeaderValue)> {
     Some((sent.name.parse().ok()?, sent.value.parse().ok()?))
 }
 
-/// Why the containers do not run, in the words that `kubectl get pods` shows.
+/// Why a pod is of no use yet, in the words that `kubectl get pods` shows. That it is only starting
+/// is the last thing to say.
 fn trouble(status: &v1::PodStatus) -> Option<String> {
     let waiting = |container: &v1::ContainerStatus| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
@@ -191,7 +192,16 @@ fn trouble(status: &v1::PodStatus) -> Option<String> {
             unscheduled.message.as_deref().unwrap_or_default(),
         ))
     };
-    status.container_statuses.iter().flatten().find_map(waiting).or_else(scheduled)
+    let unready = |container: &v1::ContainerStatus| {
+        container.state.as_ref()?.running.as_ref().filter(|_| !container.ready)?;
+        let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let again = before.map_or_else(String::new, |ended| {
+            format!(" again after it ended with exit code {}", ended.exit_code)
+        });
+        Some(cause("ContainersNotReady", &format!("it runs{again}, and no probe of it passed yet")))
+    };
+    let containers = || status.container_statuses.iter().flatten();
+    containers().find_map(waiting).or_else(scheduled).or_else(|| containers().find_map(unready))
 }
 
 #[cfg(test)]
@@ -265,6 +275,23 @@ mod tests {
             "ready": false, "restartCount": 0, "state": { "waiting": waiting } }] });
         let facts = facts(json!({ "name": "c" }), status);
         assert_eq!(facts.trouble.as_deref(), Some("ImagePullBackOff: no such image"));
+    }
+
+    #[test]
+    fn a_container_that_runs_and_does_not_answer_says_so() {
+        let status = |ready: bool, last: Value| {
+            json!({ "containerStatuses": [{ "name": "c", "image": "i", "imageID": "", "ready": ready,
+                "restartCount": 1, "state": { "running": {} }, "lastState": last }] })
+        };
+        let trouble = |status| facts(json!({ "name": "c" }), status).trouble;
+        let first = trouble(status(false, json!({})));
+        assert_eq!(
+            first.as_deref(),
+            Some("ContainersNotReady: it runs, and no probe of it passed yet")
+        );
+        let again = trouble(status(false, json!({ "terminated": { "exitCode": 3 } })));
+        assert!(again.is_some_and(|why| why.contains("again after it ended with exit code 3")));
+        assert_eq!(trouble(status(true, json!({}))), None);
     }
 
     #[test]
