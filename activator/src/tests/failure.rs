@@ -276,3 +276,18 @@ async fn a_host_that_knows_only_https_sends_people_there() {
     let response = client.send(ask("https")).await.expect("an answer");
     assert_eq!(read(response).await.1, "hello");
 }
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431_and_no_pod_hears_of_it() {
+    let (address, asked) = closing(1).await;
+    let stage = one_pod(Settings::default(), address).await;
+    let mut stream = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
+    let large = "x".repeat(65 * 1024);
+    let head = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nx-large: {large}\r\n\r\n");
+    // It may be refused before all of it was sent.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).await.expect("an answer");
+    assert_eq!(&line, b"HTTP/1.1 431");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
