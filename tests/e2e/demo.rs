@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, ensure};
 use rouse_tests::platform;
 
-use crate::docker::{containers, engine, no_container};
+use crate::docker::{containers, docker, engine, no_container};
 use crate::fixtures::{IMAGE, platform as with_image};
 
 fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
@@ -117,10 +117,18 @@ fn docker_runs_the_demo_and_its_end_leaves_no_container() -> anyhow::Result<()> 
     ensure!(shown.contains(&train), "no {train:?} in {shown}");
     ensure!(counts(&shown)? == [1000, 0, 700, 300], "answers before and after the split: {shown}");
     let mine = dir.canonicalize()?.display().to_string();
+    let label = format!("label=dev.rouse.data-dir={mine}");
     ensure!(containers(&mine).map_err(anyhow::Error::msg)? > 0, "what it woke runs on");
-    printed(&dir, &["demo", "--stop"])?;
+    let images = docker(&["ps", "--no-trunc", "--filter", &label, "--format", "{{.Image}}"])?;
+    let known = || docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let before = known()?;
+    ensure!(!images.is_empty() && images.lines().all(|i| before.contains(i)), "{images}: {before}");
+    let said = printed(&dir, &["demo", "--stop"])?;
     ensure!(!dir.exists(), "something is left in the data directory");
-    no_container(&mine)
+    no_container(&mine)?;
+    let left = known()?;
+    ensure!(images.lines().all(|image| !left.contains(image)), "left in Docker: {left}: {said}");
+    Ok(())
 }
 
 #[test]

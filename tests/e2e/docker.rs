@@ -30,7 +30,7 @@ fn platform() -> anyhow::Result<Platform> {
 }
 
 /// What the engine says.
-fn docker(words: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn docker(words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("docker").args(words).env("DOCKER_HOST", engine()?).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -31,7 +31,7 @@ const OURS: [&str; 12] = [
 pub(crate) async fn run(args: &Down, global: &Global, printer: &Printer) -> Result {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     let stopped = stop(&dir, printer).await?;
-    let purged = if args.purge { purge(&dir, printer)? } else { Vec::new() };
+    let purged = if args.purge { purge(&dir, printer).await? } else { Vec::new() };
     if printer.json() {
         printer.document(&serde_json::json!({ "stopped": stopped, "purged": purged }));
     } else if !stopped && !args.purge {
@@ -66,7 +66,8 @@ async fn wait_gone(up: &UpInfo) -> Result {
     Ok(())
 }
 
-pub(crate) fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
+pub(crate) async fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
+    leave_docker(&docker_tags(dir, |_| true), printer).await;
     let mut gone = Vec::new();
     for name in OURS {
         let path = dir.join(name);
@@ -82,6 +83,29 @@ pub(crate) fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
     // Only if it is empty: what others put there is theirs.
     let _kept = std::fs::remove_dir(dir.path());
     Ok(gone)
+}
+
+/// What Docker calls the images of the store that are `chosen`.
+pub(crate) fn docker_tags(dir: &DataDir, chosen: impl Fn(&str) -> bool) -> Vec<String> {
+    // Of a damaged store there is nothing to be known.
+    let tags = || -> Option<Vec<String>> {
+        let path = dir.images();
+        let store = rouse_image::Store::open(path.exists().then_some(path)?).ok()?;
+        let listed = store.list().ok()?.into_iter().filter(|image| chosen(image.familiar()));
+        Some(listed.filter_map(|i| Some(store.image(&i.digest).ok()?.docker_tag())).collect())
+    };
+    tags().unwrap_or_default()
+}
+
+/// Takes images away from a Docker Engine that was given them to run.
+pub(crate) async fn leave_docker(tags: &[String], printer: &Printer) {
+    if tags.is_empty() {
+        return;
+    }
+    let count = rouse_node::runtime::docker::forget_images(tags).await;
+    if count > 0 && !printer.json() {
+        printer.line(format!("removed {count} images from Docker"));
+    }
 }
 
 pub(crate) fn remove(path: &Path) -> std::io::Result<()> {

@@ -20,7 +20,7 @@ use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     ImportImageOptions, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, WaitContainerOptions,
+    RemoveImageOptionsBuilder, StartContainerOptions, WaitContainerOptions,
 };
 use futures::StreamExt as _;
 
@@ -221,6 +221,24 @@ impl DockerRuntime {
         let code = ended.exit_code.and_then(|code| code.try_into().ok()).unwrap_or(255);
         Ok((code, String::from_utf8_lossy(&output).into_owned()))
     }
+}
+
+/// Takes images that were loaded for pods away from the engine, those that some container still has
+/// left out; gives how many went. An engine that does not answer has none to take away.
+pub async fn forget_images(tags: &[String]) -> usize {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned());
+    let Ok(docker) = engine_at(&host).await else { return 0 };
+    let mut count = 0;
+    for tag in tags {
+        let options = RemoveImageOptionsBuilder::default().build();
+        match docker.remove_image(tag, Some(options), None).await {
+            Ok(_) => count += 1,
+            // It never was there, or is in use.
+            Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
+            Err(error) => tracing::warn!(%error, tag, "cannot remove an image from Docker"),
+        }
+    }
+    count
 }
 
 /// Removes the containers of one run of a platform.

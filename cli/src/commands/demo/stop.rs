@@ -39,7 +39,7 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
     let others = others(&target, &dir).await?;
     if made.state && others.is_empty() {
         down::stop(&dir, printer).await?;
-        down::purge(&dir, printer)?;
+        down::purge(&dir, printer).await?;
         return Ok(());
     }
     remove(&target, &dir, made, printer).await?;
@@ -79,15 +79,17 @@ async fn others(target: &Target, dir: &DataDir) -> Result<Vec<String>> {
 /// Out of a platform that stays.
 async fn remove(target: &Target, dir: &DataDir, made: Made, printer: &Printer) -> Result {
     let services: Api<Service> = Api::namespaced(target.client.clone(), NAMESPACE);
+    let mut in_docker = Vec::new();
     if made.service {
         remove_service(target, &services, printer).await?;
-        remove_images(target, dir, printer).await?;
+        in_docker = remove_images(target, dir, printer).await?;
     }
     let left = services.list(&ListParams::default()).await;
     let left = left.map_err(|e| refused(&e, "list services"))?;
     if made.namespace && left.items.is_empty() {
         remove_namespace(target, printer).await?;
     }
+    down::leave_docker(&in_docker, printer).await;
     for name in ["v1", "v2", "digit.json"] {
         let path = dir.join("demo").join(name);
         if path.exists() {
@@ -98,9 +100,10 @@ async fn remove(target: &Target, dir: &DataDir, made: Made, printer: &Printer) -
     Ok(())
 }
 
-/// Except those that the user's own services run.
-async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Result {
+/// Except those that the user's own services run. Gives what Docker calls those that are gone.
+async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Result<Vec<String>> {
     let store = store(dir)?;
+    let mut in_docker = Vec::new();
     let users_own = all_revisions(target).await?;
     for name in IMAGES {
         let reference: Reference =
@@ -109,6 +112,7 @@ async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Res
             printer.line(format!("kept image {name}, which a service of yours runs"));
             continue;
         }
+        in_docker.extend(down::docker_tags(dir, |image| image == name));
         match store.remove(&reference) {
             Ok(_) => printer.line(format!("removed image {name}")),
             // The demo was broken off before it made the image.
@@ -116,7 +120,7 @@ async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Res
             Err(error) => return Err(error).or_fail(|| format!("cannot remove image {name}")),
         }
     }
-    Ok(())
+    Ok(in_docker)
 }
 
 /// Of all services that are left.
