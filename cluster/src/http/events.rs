@@ -1,14 +1,14 @@
 //! Writes of `events.k8s.io/v1`: another form of the core group's Events, and stored as those.
 
-use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::body::{self, Answer};
+use super::read::{self, Expected};
 use super::request::{Target, Verb};
 use super::route::Api;
 use crate::identity::UserInfo;
-use crate::kinds::events;
+use crate::kinds::{Resource, events};
 use crate::patch;
 use crate::registry::{Options, Part, Validation, Written};
 use crate::status::Failure;
@@ -19,7 +19,7 @@ impl Api {
         target: &Target,
         verb: Verb,
         user: &UserInfo,
-        body: &Bytes,
+        sent: &Value,
     ) -> Result<Answer, Failure> {
         let core = self.registry.builtin("", "v1", "Event");
         let Target { namespace, name, .. } = target;
@@ -32,14 +32,14 @@ impl Api {
         match verb {
             Verb::Create => {
                 self.registry.store.writable()?;
-                let event = events::to_core(&read(body)?);
+                let event = events::to_core(sent);
                 let written = self.registry.create(&core, namespace, event, &options)?;
                 self.event(StatusCode::CREATED, &written).await
             }
             Verb::Patch => {
                 self.registry.store.writable()?;
                 let current = self.registry.get(&core, namespace, name)?;
-                let changed = patch::merge(&events::from_core(&current.value()), &read(body)?)
+                let changed = patch::merge(&events::from_core(&current.value()), sent)
                     .map_err(|e| Failure::from_patch(&e))?;
                 let event = events::to_core(&changed);
                 let written =
@@ -48,7 +48,7 @@ impl Api {
             }
             Verb::Update => {
                 self.registry.store.writable()?;
-                let event = events::to_core(&read(body)?);
+                let event = events::to_core(sent);
                 let written =
                     self.registry.update(&core, namespace, name, Part::Main, event, &options)?;
                 self.event(StatusCode::OK, &written).await
@@ -66,7 +66,16 @@ impl Api {
     }
 }
 
-fn read(body: &Bytes) -> Result<Value, Failure> {
+/// The event of a body, or the patch of one.
+pub(super) fn sent(
+    resource: &Resource,
+    verb: Verb,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Value, Failure> {
+    if verb != Verb::Patch {
+        return read::object(headers, body, &Expected::resource(resource));
+    }
     serde_json::from_slice(body)
-        .map_err(|e| Failure::bad_request(format!("the event cannot be read as JSON: {e}")))
+        .map_err(|e| Failure::bad_request(format!("the patch cannot be read as JSON: {e}")))
 }

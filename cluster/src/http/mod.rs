@@ -8,6 +8,7 @@ mod list;
 mod listen;
 mod logs;
 mod negotiate;
+mod read;
 mod request;
 mod review;
 mod route;

@@ -1,24 +1,24 @@
 //! SelfSubjectAccessReview and SelfSubjectReview: may I, and who am I. Every known user may do all.
 
-use http::StatusCode;
-use serde_json::{Value, json};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::body::{self, Answer};
+use super::read::{self, Expected};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::status::Failure;
 
 pub(super) fn answer(
     resource: &Resource,
+    headers: &HeaderMap,
     bytes: &[u8],
     user: &UserInfo,
 ) -> Result<Answer, Failure> {
-    let mut review: Value = serde_json::from_slice(bytes).map_err(|_| {
-        Failure::unsupported_media(format!(
-            "a {} is read as application/json; protobuf bodies are not read by Rouse yet",
-            resource.kind
-        ))
-    })?;
+    let mut review = read::object(headers, bytes, &Expected::resource(resource))?;
+    if !review.is_object() {
+        return Err(Failure::bad_request(format!("a {} is a JSON object", resource.kind)));
+    }
     review["kind"] = resource.kind.clone().into();
     review["apiVersion"] = resource.api_version().into();
     if review["metadata"].is_null() {

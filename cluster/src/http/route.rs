@@ -18,7 +18,7 @@ use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
 use super::write::Incoming;
-use super::{discovery, logs, review};
+use super::{discovery, events, logs, review};
 use crate::cluster::KubeletService;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
@@ -144,7 +144,7 @@ impl Api {
         };
         if resource.group == "authorization.k8s.io" || resource.group == "authentication.k8s.io" {
             let bytes = body::read(body).await?;
-            return review::answer(&resource, &bytes, &asked.user);
+            return review::answer(&resource, &asked.headers, &bytes, &asked.user);
         }
         if resource.is("", "Pod")
             && !target.subresource.is_empty()
@@ -158,7 +158,8 @@ impl Api {
         check_subresource(&resource, &target)?;
         if is_new_event(&resource) && matches!(verb, Verb::Create | Verb::Update | Verb::Patch) {
             let body = body::read(body).await?;
-            return self.new_event(&target, verb, &asked.user, &body).await;
+            let event = events::sent(&resource, verb, &asked.headers, &body)?;
+            return self.new_event(&target, verb, &asked.user, &event).await;
         }
         let form = negotiate::form(&asked.headers)?;
         match verb {

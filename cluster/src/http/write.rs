@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::body::{self, Answer};
 use super::negotiate::Form;
+use super::read::{self, Expected};
 use super::request::{Query, Target};
 use super::route::Api;
 use crate::identity::UserInfo;
@@ -32,11 +32,6 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    fn media(&self) -> &str {
-        let text = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        text.split(';').next().unwrap_or_default().trim()
-    }
-
     fn options(&self, default: Validation) -> Result<Options, Failure> {
         let validation = match self.query.get("fieldValidation") {
             "" => default,
@@ -54,7 +49,8 @@ impl Incoming<'_> {
             "All" => true,
             other => return Err(Failure::bad_request(format!("dryRun {other:?} is not All"))),
         };
-        let duplicates = if validation == Validation::Ignore {
+        // A field of a message cannot be said twice.
+        let duplicates = if validation == Validation::Ignore || read::is_protobuf(self.headers) {
             Vec::new()
         } else {
             schema::duplicates(&self.body)
@@ -62,27 +58,13 @@ impl Incoming<'_> {
         Ok(Options { user: self.user.clone(), dry_run, validation, duplicates })
     }
 
-    /// A JSON body; other forms are refused by name.
-    fn json(&self, kind: &str) -> Result<Value, Failure> {
-        match self.media() {
-            "" | "application/json" => {}
-            "application/vnd.kubernetes.protobuf" => {
-                return Err(Failure::unsupported_media(
-                    "protobuf bodies are not read by Rouse yet: send application/json",
-                ));
-            }
-            _ => {
-                return Err(Failure::unsupported_media(
-                    "the body of the request was in an unknown format - accepted media types include: application/json",
-                ));
-            }
-        }
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let start: String = String::from_utf8_lossy(&self.body).chars().take(120).collect();
-            Failure::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {error} ({start})"
-            ))
-        })
+    /// The body as an object of `resource`, or of another type on a subresource's way.
+    fn object(&self, resource: &Resource, part: Part) -> Result<Value, Failure> {
+        let expected = match part {
+            Part::Scale => Expected::of("Scale", "autoscaling.v1.Scale"),
+            Part::Main | Part::Status => Expected::resource(resource),
+        };
+        read::object(self.headers, &self.body, &expected)
     }
 
     fn part(&self) -> Result<Part, Failure> {
@@ -101,7 +83,7 @@ impl Api {
         resource: &Arc<Resource>,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        let object = incoming.json(&resource.kind)?;
+        let object = incoming.object(resource, Part::Main)?;
         let options = incoming.options(Validation::Warn)?;
         let written =
             self.registry.create(resource, &incoming.target.namespace, object, &options)?;
@@ -114,7 +96,7 @@ impl Api {
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
         let part = incoming.part()?;
-        let object = incoming.json(&resource.kind)?;
+        let object = incoming.object(resource, part)?;
         let options = incoming.options(Validation::Warn)?;
         let Target { namespace, name, .. } = incoming.target;
         let written = self.registry.update(resource, namespace, name, part, object, &options)?;
@@ -223,7 +205,7 @@ fn read_patch(resource: &Resource, incoming: &Incoming<'_>) -> Result<Patch, Fai
         serde_json::from_slice(&incoming.body)
             .map_err(|e| Failure::bad_request(format!("the patch cannot be read as JSON: {e}")))
     };
-    match incoming.media() {
+    match read::media(incoming.headers) {
         "application/json-patch+json" => Ok(Patch::Json(value()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
         "application/strategic-merge-patch+json" if !resource.custom => {
@@ -245,7 +227,8 @@ fn delete_options(incoming: &Incoming<'_>) -> Result<DeleteOptions, Failure> {
     let mut value = if incoming.body.is_empty() {
         serde_json::json!({})
     } else {
-        incoming.json("DeleteOptions")?
+        let expected = Expected::of("DeleteOptions", "meta.v1.DeleteOptions");
+        read::object(incoming.headers, &incoming.body, &expected)?
     };
     // The query may say it too.
     if let Some(seconds) = incoming.query.number("gracePeriodSeconds") {

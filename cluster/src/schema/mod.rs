@@ -12,6 +12,7 @@ mod formats;
 mod invalid;
 mod node;
 mod parse;
+mod protobuf;
 mod structural;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use duplicates::duplicates;
 pub use invalid::{Invalid, Reason, aggregate};
 pub use node::{Limits, List, Node, Pattern, Strategy, Type};
 pub use parse::Error as ParseError;
+pub(crate) use protobuf::{Envelope, Error as ProtobufError};
 pub(crate) use structural::problems as structural_problems;
 pub(crate) use structural::rules as schema_rules;
 

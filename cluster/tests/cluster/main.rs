@@ -7,3 +7,4 @@ mod client;
 mod common;
 mod golden;
 mod listener;
+mod protobuf;
