@@ -150,11 +150,6 @@ fn what_is_not_served_yet_is_refused_by_name() -> anyhow::Result<()> {
         "UnsupportedMediaType",
         "server-side apply",
     )?;
-    api.send("POST", MAPS, "application/vnd.kubernetes.protobuf", "k8s")?.refuses(
-        415,
-        "UnsupportedMediaType",
-        "protobuf",
-    )?;
     for subresource in ["exec", "portforward", "attach"] {
         let path = format!("/api/v1/namespaces/default/pods/any/{subresource}");
         let name = format!("pods/{subresource} is not served by Rouse yet");

@@ -236,3 +236,39 @@ fn kubectl_verbs_work_on_a_kind_of_the_users_own() -> anyhow::Result<()> {
     assert!(said.contains("toys"), "{said}");
     Ok(())
 }
+
+/// Newer kubectls send what they make themselves as protobuf.
+#[test]
+fn kubectl_creates_objects_from_flags_whatever_form_it_sends_them_in() -> anyhow::Result<()> {
+    let platform = Platform::start_with("fake")?;
+    let kubectl = platform.kubectl();
+    let made = [
+        ("create namespace team", "namespace/team created\n"),
+        ("create configmap c --from-literal=a=b -n team", "configmap/c created\n"),
+        ("create secret generic s --from-literal=k=v -n team", "secret/s created\n"),
+        ("create serviceaccount robot -n team", "serviceaccount/robot created\n"),
+        ("create service clusterip web --tcp=80:8080 -n team", "service/web created\n"),
+        (
+            "create deployment web --image=nginx:1 --replicas=2 --port=80 -n team",
+            "deployment.apps/web created\n",
+        ),
+    ];
+    for (line, said) in made {
+        assert_eq!(kubectl.run(line)?, said);
+    }
+    assert_eq!(kubectl.json("get cm c -n team")?["data"], serde_json::json!({"a": "b"}));
+    assert_eq!(kubectl.run("get secret s -n team -o jsonpath={.data.k}")?, "dg==");
+    let spec = &kubectl.json("get deployment web -n team")?["spec"];
+    assert_eq!(spec["replicas"], 2);
+    assert_eq!(spec["template"]["spec"]["containers"][0]["ports"][0]["containerPort"], 80);
+    assert_eq!(kubectl.run("get svc web -n team -o jsonpath={.spec.ports[0].targetPort}")?, "8080");
+    assert!(kubectl.run("auth whoami")?.contains("rouse-admin"));
+
+    let said = kubectl.fail("create namespace team", "")?;
+    assert!(said.contains("AlreadyExists"), "{said}");
+    let said = kubectl.fail("create configmap A_b -n team", "")?;
+    assert!(said.contains("metadata.name") && said.contains("RFC 1123"), "{said}");
+    let said = kubectl.fail("create job j --image=x -n team", "")?;
+    assert!(said.contains("jobs.batch"), "{said}");
+    Ok(())
+}

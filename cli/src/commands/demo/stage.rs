@@ -73,13 +73,7 @@ impl Stage {
             return Ok(());
         }
         Made { namespace: true, ..Made::default() }.note(&self.dir)?;
-        // `kubectl create namespace` of some versions speaks protobuf, which is not read here.
-        command(
-            &self.printer,
-            &format!(
-                r#"echo '{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{NAMESPACE}"}}}}' | kubectl create -f -"#
-            ),
-        );
+        command(&self.printer, &format!("kubectl create namespace {NAMESPACE}"));
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(NAMESPACE.to_owned());
         let made = api.create(&PostParams::default(), &namespace).await;
