@@ -21,9 +21,6 @@ fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
     Ok(command.output()?)
 }
 
-/// As the demo shows it to its reader.
-const NAMESPACE: &str = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}}"#;
-
 /// What a command that succeeded printed.
 fn printed(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
     let output = rouse(dir, words)?;
@@ -71,7 +68,7 @@ fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<
     for line in [
         "$ rouse up -d",
         "$ rouse digits train ",
-        NAMESPACE,
+        "kubectl create namespace demo",
         "$ rouse deploy digits -n demo",
         "█",
         "prediction",
@@ -134,7 +131,7 @@ fn docker_runs_the_demo_and_its_end_leaves_no_container() -> anyhow::Result<()> 
 #[test]
 fn kubectl_made_namespaces_and_their_services_are_not_the_demos() -> anyhow::Result<()> {
     let platform = with_image()?;
-    platform.kubectl().run_with("create -f -", NAMESPACE)?;
+    platform.kubectl().run("create namespace demo")?;
     platform.rouse_ok(&format!("deploy digits -n demo --image {IMAGE}"))?;
     let refused = platform.rouse(&["demo"])?;
     let said = String::from_utf8_lossy(&refused.stderr);
