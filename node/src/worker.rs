@@ -423,16 +423,22 @@ fn look_for_port(
     at: Index,
     inbox: mpsc::Sender<Event>,
 ) -> impl Future<Output = ()> + use<> {
+    let serving = launch::serving_port(spec);
+    // The port as the program is to see it.
+    let told = |addresses: &BTreeMap<u16, SocketAddr>| {
+        if shared.runtime.capabilities().remaps_port {
+            addresses.get(&serving?).filter(|address| is_local(address)).map(SocketAddr::port)
+        } else {
+            serving
+        }
+    };
     let started = match event {
-        Event::Started { run, .. } => launch::serving_port(spec)
-            .and_then(|port| Some((run.id.clone(), *run.addresses.get(&port)?)))
-            .filter(|(_, address)| is_local(address)),
+        Event::Started { run, .. } => told(&run.addresses).map(|port| (run.id.clone(), port)),
         _ => None,
     };
     let (shared, name) = (Arc::clone(shared), spec.name.clone());
     async move {
-        let Some((id, address)) = started else { return };
-        let want = address.port();
+        let Some((id, want)) = started else { return };
         for _ in 0..PORT_LOOKS_MAX {
             tokio::time::sleep(PORT_LOOK_EVERY).await;
             let (runtime, id) = (Arc::clone(&shared.runtime), id.clone());

@@ -14,7 +14,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::plugs::{OneActivator, hooks};
+use super::plugs::{OneActivator, ReadyImages, hooks};
 use super::{cannot_open, gateway, kubeconfig, pki, ports};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -104,6 +104,7 @@ impl Platform {
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, http_port.held, reports, clock, &stages)?;
         let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
+        let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
         others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
         others.push(tokio::spawn(rouse_autoscaler::run(
             rouse_autoscaler::Config::default(),
@@ -289,7 +290,7 @@ fn spawn_controller(
     cluster: &Cluster,
     settings: rouse_controller::Settings,
     activator: &Arc<rouse_activator::Handle>,
-    images: rouse_image::Store,
+    images: ReadyImages,
     clock: Clock,
     stages: &Stages,
 ) -> JoinHandle<()> {

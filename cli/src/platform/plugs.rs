@@ -1,10 +1,13 @@
 //! What is plugged into the components when all of them run in one process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rouse_controller::{Activators, NotServed, Routed, admission};
+use rouse_controller::{Activators, Images, NotServed, Routed, admission};
+use rouse_node::Images as _;
+use rouse_node::runtime::ContainerRuntime;
 
 /// The one activator of this process.
 pub(super) struct OneActivator(pub(super) Arc<rouse_activator::Handle>);
@@ -25,6 +28,35 @@ impl Activators for OneActivator {
                 Routed::DomainMapping => handle.served_domain(&namespace, &name, version).await,
             }
             Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// The image store, which makes what it pins ready for the runtime: a wake then loads nothing.
+pub(super) struct ReadyImages {
+    pub(super) store: rouse_image::Store,
+    pub(super) runtime: Arc<dyn ContainerRuntime>,
+}
+
+impl Images for ReadyImages {
+    fn pin(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let pinned = Images::pin(&self.store, image, skipped);
+        let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
+        async move {
+            let pinned = pinned.await?;
+            // What is not here yet is made ready when it is pulled.
+            if let Ok(Some(local)) = rouse_node::StoreImages::new(store).find(&pinned)
+                && let Err(error) = runtime.prepare(&local).await
+            {
+                // The start will say so, on the pod.
+                tracing::info!(%error, image = pinned, "an image cannot be made ready");
+            }
+            Ok(pinned)
         }
         .boxed()
     }

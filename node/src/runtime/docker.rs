@@ -23,9 +23,10 @@ use bollard::query_parameters::{
     RemoveImageOptionsBuilder, StartContainerOptions, WaitContainerOptions,
 };
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 
 use super::guard::Guard;
-use super::process::instance;
+use super::process::{instance, listening_in_container};
 use super::{
     BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, PodRef, Signal, Started,
 };
@@ -53,6 +54,8 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
+    /// First processes of running containers, as the engine's host numbers them.
+    pids: Mutex<HashMap<String, u32>>,
     _guard: Option<Guard>,
 }
 
@@ -120,6 +123,7 @@ impl DockerRuntime {
             docker,
             store,
             labels,
+            pids: Mutex::default(),
         })
     }
 
@@ -188,6 +192,10 @@ impl DockerRuntime {
             .inspect_container(&id, None::<InspectContainerOptions>)
             .await
             .map_err(engine("cannot inspect a container"))?;
+        let pid = inspected.state.as_ref().and_then(|state| state.pid?.try_into().ok());
+        if let Some(pid) = pid {
+            self.pids.lock().insert(id.clone(), pid);
+        }
         let exit = wait(self.docker.clone(), id.clone(), spec.log, spec.memory_limit);
         Ok(Started {
             id: format!("{SCHEME}{id}"),
@@ -397,6 +405,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
+        self.pids.lock().remove(bare(id));
         Box::pin(remove_container(&self.docker, bare(id)))
     }
 
@@ -415,7 +424,8 @@ impl ContainerRuntime for DockerRuntime {
         })
     }
 
-    fn listening(&self, _id: &str) -> Option<Vec<u16>> {
-        None
+    fn listening(&self, id: &str) -> Option<Vec<u16>> {
+        let pid = *self.pids.lock().get(bare(id))?;
+        listening_in_container(pid, bare(id))
     }
 }

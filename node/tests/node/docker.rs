@@ -152,6 +152,19 @@ async fn docker_tells_exit_codes_and_the_log_is_kept() {
 }
 
 #[tokio::test]
+async fn docker_says_when_a_program_does_not_listen_where_it_was_told_to() {
+    let node = start().await;
+    node.api.put_pod("web", spec(json!({"env": [{"name": "PORT", "value": "9090"}]})));
+    node.api.until_event("listens on 9090, not on PORT=8080").await;
+    let said = |pod: Option<&Value>| {
+        let conditions = pod.and_then(|pod| pod["status"]["conditions"].as_array());
+        conditions.is_some_and(|all| all.iter().any(|c| c["reason"] == "PortIgnored"))
+    };
+    node.api.until("web", "not ready for its port", said).await;
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn docker_says_when_a_command_cannot_be_started() {
     let node = start().await;
     node.api.put_pod("web", spec(json!({"command": ["/no/such/program"]})));

@@ -37,6 +37,7 @@ use super::{
 use crate::images::LocalImage;
 use spawn::Output;
 
+pub(super) use proc::listening_in_container;
 pub(super) use starter::serve;
 pub(super) use survivors::{end_instance, instance};
 

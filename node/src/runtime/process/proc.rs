@@ -129,13 +129,28 @@ pub(super) fn listening(session: u32) -> Vec<u16> {
             sockets.extend(inode.and_then(|inode| inode.parse::<u64>().ok()));
         }
     }
-    let mut ports: Vec<u16> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .filter_map(|path| fs::read_to_string(Path::new(path)).ok())
-        .flat_map(|table| parse_listening(&table))
-        .filter(|(_, inode)| sockets.contains(inode))
-        .map(|(port, _)| port)
-        .collect();
+    let tables = tables(Path::new("/proc/net"));
+    ascending(tables.filter(|(_, inode)| sockets.contains(inode)).map(|(port, _)| port))
+}
+
+/// The TCP ports on which anybody listens in the network of a container, ascending. `None` if
+/// `pid` is not, on this host, a process of the container `id`: an engine may be elsewhere.
+pub(in crate::runtime) fn listening_in_container(pid: u32, id: &str) -> Option<Vec<u16>> {
+    let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    if !cgroup.contains(id) {
+        return None;
+    }
+    let tables = tables(&Path::new("/proc").join(pid.to_string()).join("net"));
+    Some(ascending(tables.map(|(port, _)| port)))
+}
+
+fn tables(net: &Path) -> impl Iterator<Item = (u16, u64)> + use<> {
+    let texts = ["tcp", "tcp6"].map(|table| fs::read_to_string(net.join(table)));
+    texts.into_iter().flatten().flat_map(|table| parse_listening(&table))
+}
+
+fn ascending(ports: impl Iterator<Item = u16>) -> Vec<u16> {
+    let mut ports: Vec<u16> = ports.collect();
     ports.sort_unstable();
     ports.dedup();
     ports
