@@ -173,8 +173,8 @@ async fn act(
     if let (Some(to), Some(change)) = (step.drain.scale, step.change) {
         scales.scale(&key, &deployment, to).await?;
         tracing::info!(
-            revision = %key, from = change.from, to, reason = change.reason, why = change.message,
-            "scaled"
+            revision = %key, from = change.from, to, decided = %change.time.0,
+            reason = change.reason, why = change.message, "scaled"
         );
         unit.revision.lock().scaled(to, change);
     }

@@ -2,7 +2,7 @@
 //!
 //! By hand is what a pod of it runs: the same program, arguments, variables and directory, asked the
 //! same request every 1 ms until it answers 200, as the activator probes every 1 ms. Both are taken
-//! in turn. The phases of a request at zero: `wake` until the scale was written, `writes` from there
+//! in turn. The phases of a request at zero: `wake` until the scale was decided, `writes` from there
 //! until its Pod had a node, `spawn` until its process had an address, `first probe` until it was in
 //! the rotation, `app` in the program.
 
@@ -28,7 +28,7 @@ const PHASES: [&str; 5] = ["wake", "writes", "spawn", "first probe", "app"];
 const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
-    // Its log tells when a scale was written.
+    // Its log tells when a scale was decided.
     let logged = [("RUST_LOG", "warn,rouse_autoscaler=info")];
     let platform = Platform::start_with_env("process", &logged)?;
     type Make = fn(&Platform) -> anyhow::Result<Program>;
@@ -83,15 +83,13 @@ fn at_zero(platform: &Platform, name: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Milliseconds from `sent` until the scale of a revision of `name` was written.
+/// Milliseconds from `sent` until the scale of a revision of `name` was decided.
 fn scaled(log: &str, name: &str, sent: Timestamp) -> anyhow::Result<f64> {
-    let woken = log.lines().rev().find(|line| {
-        line.contains(": scaled")
-            && line.contains(&format!("default/{name}-0"))
-            && line.contains(" to=1")
-    });
-    let at =
-        woken.and_then(|line| line.split_whitespace().next()).context("no scale was logged")?;
+    let revision = format!("default/{name}-0");
+    let woken = |line: &&str| line.contains(&revision) && line.contains(" to=1 ");
+    let line = log.lines().rev().find(woken).context("no scale was logged")?;
+    let at = line.split(' ').find_map(|word| word.strip_prefix("decided="));
+    let at = at.context("the log does not say when")?;
     let at: Timestamp = at.parse().with_context(|| format!("{at:?} in the log"))?;
     Ok((at.as_microsecond() - sent.as_microsecond()) as f64 / 1000.0)
 }

@@ -84,6 +84,27 @@ fn docker_runs_a_built_image_as_a_container_and_takes_it_away() -> anyhow::Resul
 }
 
 #[test]
+fn docker_kubectl_an_image_is_in_the_engine_before_its_first_pod() -> anyhow::Result<()> {
+    let platform = platform()?;
+    let kubectl = platform.kubectl();
+    let allow = r#"{"data":{"allow-zero-initial-scale":"true"}}"#;
+    kubectl
+        .run(&format!("patch cm config-autoscaler -n knative-serving --type merge -p {allow}"))?;
+    let asleep = service("asleep", &[], &[("autoscaling.knative.dev/initial-scale", "0")]);
+    wait::until("the setting", Duration::from_secs(10), || {
+        kubectl.apply(&asleep).map_err(|e| e.to_string())
+    })?;
+    kubectl.run(&format!("{READY} ksvc/asleep"))?;
+    assert_eq!(containers("asleep-00001").map_err(anyhow::Error::msg)?, 0);
+    let path = "{.status.containerStatuses[0].imageDigest}";
+    let pinned = kubectl.run(&format!("get revision asleep-00001 -o jsonpath={path}"))?;
+    let digest = pinned.rsplit(':').next().context("a digest")?;
+    let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])?;
+    assert!(images.lines().any(|image| image.ends_with(digest)), "{pinned} in {images}");
+    Ok(())
+}
+
+#[test]
 fn docker_enforces_a_memory_limit_and_says_oom_killed() -> anyhow::Result<()> {
     let platform = platform()?;
     platform.rouse_ok("deploy tight --image test-server --memory 64Mi")?;

@@ -13,6 +13,8 @@ use crate::wait;
 
 /// Longest time until a platform answers.
 const START: Duration = Duration::from_secs(60);
+/// How often the ready file is looked for: benchmarks measure by it.
+const READY_LOOK: Duration = Duration::from_millis(1);
 
 /// A running platform.
 #[derive(Debug)]
@@ -78,11 +80,12 @@ impl Platform {
             api: String::new(),
             kubeconfig: PathBuf::new(),
         };
-        platform.spawn()?;
+        platform.spawn([0, 0])?;
         Ok(platform)
     }
 
-    fn spawn(&mut self) -> anyhow::Result<()> {
+    /// With these ports for API and gateway; 0 is any free one.
+    fn spawn(&mut self, [api_port, http_port]: [u16; 2]) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.dir)?;
         let ready = self.dir.join("ready.json");
         let _old = std::fs::remove_file(&ready);
@@ -92,9 +95,9 @@ impl Platform {
             .args([
                 "up",
                 "--api-port",
-                "0",
+                &api_port.to_string(),
                 "--http-port",
-                "0",
+                &http_port.to_string(),
                 "--runtime",
                 &self.runtime,
                 "--data-dir",
@@ -111,7 +114,7 @@ impl Platform {
         let child = command.spawn().with_context(|| format!("start {}", binary().display()))?;
         let child = self.child.insert(child);
         let log = self.dir.join("test-up.log");
-        let said = wait::until("rouse up", START, || {
+        let said = wait::until_every(READY_LOOK, "rouse up", START, || {
             if let Ok(Some(status)) = child.try_wait() {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
                 return Ok(Err(format!("rouse up ended with {status}: {text}")));
@@ -206,7 +209,13 @@ impl Platform {
 
     /// Starts again in the same directory, on new ports.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.spawn()
+        self.spawn([0, 0])
+    }
+
+    /// Starts again in the same directory, on the ports that it had: what a user's restart does.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        let api = self.api.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.spawn([api.context("the API's port")?, self.http.port()])
     }
 
     /// Everything that the platform wrote, for a failing test's message.

@@ -6,6 +6,16 @@ use std::time::{Duration, Instant};
 pub fn until<T>(
     what: &str,
     limit: Duration,
+    look: impl FnMut() -> Result<T, String>,
+) -> anyhow::Result<T> {
+    until_every(Duration::from_millis(10), what, limit, look)
+}
+
+/// The same, asking again after `pause`.
+pub fn until_every<T>(
+    pause: Duration,
+    what: &str,
+    limit: Duration,
     mut look: impl FnMut() -> Result<T, String>,
 ) -> anyhow::Result<T> {
     let started = Instant::now();
@@ -15,7 +25,7 @@ pub fn until<T>(
             Err(seen) if started.elapsed() > limit => {
                 anyhow::bail!("{what} did not happen within {limit:?}; last seen: {seen}")
             }
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) => std::thread::sleep(pause),
         }
     }
 }
