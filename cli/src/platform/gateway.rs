@@ -1,11 +1,13 @@
 //! The objects that say where the gateway is: what a real cluster's installation would have.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::{Api, ResourceExt};
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::Route;
 use rouse_api::keys::{GATEWAY, GATEWAY_LOCAL, SYSTEM_NAMESPACE};
 use rouse_cluster::Cluster;
@@ -66,44 +68,64 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
     Ok(moved)
 }
 
-/// Waits, a while, until the URL of every Route names `port`: what is printed as ready must be reached by the
-/// URLs that are read next. A Route without a URL is not waited for.
+/// Waits, a while, until the URL of every public Route names `port`: what is printed as ready must be
+/// reached by the URLs that are read next. A Route without a URL is not waited for.
 pub(super) async fn urls_name(port: u16, client: kube::Client) {
-    let suffix = format!(":{port}");
-    let stale = |route: &Route| {
-        let url = route.status.as_ref().and_then(|status| status.url.as_deref());
-        url.is_some_and(|url| !url.ends_with(&suffix))
-    };
-    let mut waiting = std::collections::BTreeSet::new();
-    let mut routes = std::pin::pin!(watcher(Api::<Route>::all(client), Default::default()));
+    let mut listed = false;
+    let mut waiting = BTreeSet::new();
+    let config = watcher::Config::default();
+    let mut routes = pin!(watcher(Api::<Route>::all(client), config).default_backoff());
     let all_named = async {
         while let Some(event) = routes.next().await {
             match event {
-                Ok(watcher::Event::InitDone) if waiting.is_empty() => return,
+                Ok(watcher::Event::InitDone) => listed = true,
                 Ok(watcher::Event::InitApply(route) | watcher::Event::Apply(route)) => {
                     let key = (route.namespace(), route.name_any());
-                    let done = if stale(&route) {
+                    let url = route.status.as_ref().and_then(|status| status.url.as_deref());
+                    if url.is_some_and(|url| names_another(url, port)) {
                         waiting.insert(key);
-                        false
                     } else {
-                        waiting.remove(&key)
-                    };
-                    if done && waiting.is_empty() {
-                        return;
+                        waiting.remove(&key);
                     }
                 }
                 Ok(watcher::Event::Delete(route)) => {
                     waiting.remove(&(route.namespace(), route.name_any()));
-                    if waiting.is_empty() {
-                        return;
-                    }
                 }
-                Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => {}
+                Ok(watcher::Event::Init) | Err(_) => {}
+            }
+            if listed && waiting.is_empty() {
+                return;
             }
         }
     };
     if tokio::time::timeout(PATIENCE, all_named).await.is_err() {
         // A Route that nothing can be done for must not keep the platform from starting.
         tracing::warn!(port, "the URLs of some Routes do not name the gateway's port yet");
+    }
+}
+
+/// Whether a public URL leads to another port than the gateway's. Cluster-local ones have none.
+fn names_another(url: &str, port: u16) -> bool {
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let Some(authority) = authority else { return false };
+    let (host, named) = authority.split_once(':').unwrap_or((authority, "80"));
+    !host.contains(".svc.") && named != port.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_urls_can_name_an_old_port() {
+        for (url, another) in [
+            ("http://a.default.localhost:7080", false),
+            ("http://a.default.localhost:7081", true),
+            ("http://a.default.localhost", true),
+            ("http://a.default.svc.cluster.local", false),
+        ] {
+            assert_eq!(names_another(url, 7080), another, "{url}");
+        }
+        assert!(!names_another("http://a.default.localhost", 80));
     }
 }

@@ -14,6 +14,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{docker, process};
 
 /// The running guard; it ends by itself when this is dropped.
@@ -95,6 +97,7 @@ impl Drop for Guard {
 pub fn run(args: &[OsString]) {
     let [what, place, instance] = args else { return };
     let Some(instance) = instance.to_str() else { return };
+    let _deaf = stay();
     match what.to_str() {
         Some(PROCESSES) => {
             if let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() {
@@ -109,6 +112,20 @@ pub fn run(args: &[OsString]) {
         }
         Some(_) | None => {}
     }
+}
+
+/// Keeps the signals that end the platform from ending the guard before it: who sends them to all
+/// processes of a service at once means that requests in flight are to finish. Handlers that do
+/// nothing, unlike ignored signals, are not passed on to the programs that are started.
+fn stay() -> Option<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let entered = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        // Without a handler the signal ends it, which the platform notices.
+        let _handled = signal(kind);
+    }
+    drop(entered);
+    Some(runtime)
 }
 
 fn end_containers(host: &OsStr, instance: &str) {

@@ -94,6 +94,24 @@ async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_anoth
     assert_eq!(tokio::time::timeout(LONG, run.exit).await.unwrap().code, 137);
 }
 
+#[tokio::test]
+async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = [example("platform").into(), "guard".into()];
+    let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
+    let first = runtime.start(sleeper(dir.path())).await.unwrap();
+    let before = guards(std::process::id());
+    for sent in [Signal::TERM, Signal::INT, Signal::HUP] {
+        signal(before[0], sent);
+    }
+    let second = runtime.start(sleeper(dir.path())).await.unwrap();
+    assert_eq!(guards(std::process::id()), before);
+    drop(runtime);
+    for run in [first, second] {
+        assert_eq!(tokio::time::timeout(LONG, run.exit).await.unwrap().code, 137);
+    }
+}
+
 /// A container that does nothing for long.
 fn sleeper(dir: &Path) -> ContainerSpec {
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };

@@ -57,9 +57,16 @@ pub(super) struct Born {
     pub(super) started: u64,
 }
 
-/// The length and the text of a message.
+/// The length and the text of a message. One that the other side would not take is refused here, for
+/// there it would end the line and with it all pods.
 pub(super) fn frame(message: &impl Serialize) -> io::Result<([u8; LENGTH], Vec<u8>)> {
     let text = serde_json::to_vec(message)?;
+    if text.len() > FRAME_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::ArgumentListTooLong,
+            "its arguments and environment are longer than any kernel takes",
+        ));
+    }
     let length = u32::try_from(text.len()).map_err(io::Error::other)?;
     Ok((length.to_le_bytes(), text))
 }
