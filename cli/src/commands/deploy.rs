@@ -32,7 +32,11 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         ))
         .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
-    if args.create_namespace && !args.dry_run {
+    if args.create_namespace {
+        if args.dry_run {
+            // The cluster cannot check a service for a namespace that is not there.
+            return Err(Failure::usage("--dry-run makes no namespace"));
+        }
         make_namespace(&target, printer).await?;
     }
     let image = match &args.source {

@@ -41,6 +41,9 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
     futures::future::try_join_all(streams).await.map(|_| ())
 }
 
+/// Failures in a row after which the cluster is taken for gone.
+const FAILURES_MAX: u32 = 3;
+
 /// Every run of every pod that there is, and of those that come, until the user ends it.
 async fn follow(
     api: &Api<Pod>,
@@ -54,32 +57,44 @@ async fn follow(
     let (mut seen, mut pods_seen) = (HashSet::new(), HashSet::new());
     let mut streams = FuturesUnordered::new();
     // Of what ran before, as many lines as were asked for; of what starts from now on, all.
-    let mut tail = tail;
+    let (mut tail, mut failures) = (tail, 0);
     loop {
         let event = tokio::select! {
             event = pods.next() => event,
-            Some(ended) = streams.next(), if !streams.is_empty() => {
-                // A pod that went meanwhile is no failure: its successor is on its way.
-                let _ended: Result = ended;
+            Some((run, ended)) = streams.next(), if !streams.is_empty() => {
+                let ended: Result = ended;
+                if let Err(failure) = ended {
+                    // If its pod is still there, the next that is heard of it begins anew.
+                    printer.progress(failure.to_string());
+                    seen.remove(&run);
+                }
                 continue;
             }
         };
+        failures = if matches!(event, Some(Err(_))) { failures + 1 } else { 0 };
         match event {
             Some(Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod))) => {
                 let Some(run) = current_run(&pod) else { continue };
-                if seen.insert(run) {
+                if seen.insert(run.clone()) {
                     pods_seen.insert(name_of(&pod).to_owned());
                     several.set(pods_seen.len() > 1);
                     let params =
                         LogParams { follow: true, tail_lines: tail, ..LogParams::default() };
                     let name = name_of(&pod).to_owned();
-                    streams.push(
-                        async move { print_log(api, &name, &params, several, printer).await },
-                    );
+                    streams.push(async move {
+                        (run, print_log(api, &name, &params, several, printer).await)
+                    });
                 }
             }
             Some(Ok(watcher::Event::InitDone)) => tail = None,
-            Some(Ok(watcher::Event::Init | watcher::Event::Delete(_)) | Err(_)) => {}
+            Some(Ok(watcher::Event::Init | watcher::Event::Delete(_))) => {}
+            // One may be a watch that was too old to go on, which begins anew by itself.
+            Some(Err(_)) if failures < FAILURES_MAX => {}
+            Some(Err(error)) => {
+                return Err(Failure::new("the pods cannot be watched any more")
+                    .because(error)
+                    .next("rouse status"));
+            }
             None => return Err(Failure::new("the watch of the pods ended")),
         }
     }
