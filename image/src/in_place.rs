@@ -77,7 +77,7 @@ pub fn command_in_place(
     let found = find_program(rootfs, &argv[0], &working_dir, path)
         .or_else(|| find_program(rootfs, elsewhere?, &working_dir, path));
     let found = found.ok_or_else(|| {
-        let reason = match image.needs_host() {
+        let reason = match elsewhere {
             Some(program) => {
                 format!("it needs {program} of this machine, which is not on PATH; install it")
             }

@@ -4,18 +4,16 @@
 //! `platform DIR` is the platform; `platform guard …` is its guard.
 #![expect(clippy::unwrap_used, reason = "a part of a test")]
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rouse_kit::Clock;
+use rouse_node::LocalImage;
 use rouse_node::logs::{LogOptions, Logs};
 use rouse_node::runtime::process::ProcessRuntime;
 use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef, guard};
-use rouse_node::{LocalImage, Security};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -33,24 +31,9 @@ async fn main() {
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
     let logs = Logs::new(dir.join("logs"), Clock::system());
     let script = "sleep 600 & echo $!; echo $$; wait";
-    let run = runtime.start(ContainerSpec {
-        pod: pod.clone(),
-        container: "user".to_owned(),
-        restarts: 0,
-        image: Arc::new(LocalImage::empty("test", dir)),
-        command: ["/bin/sh", "-c", script].map(str::to_owned).into(),
-        args: Vec::new(),
-        env: Vec::new(),
-        working_dir: None,
-        ports: Vec::new(),
-        reserved: BTreeMap::new(),
-        mounts: Vec::new(),
-        memory_limit: None,
-        cpu_limit_millis: None,
-        security: Security::default(),
-        grace: Duration::from_secs(1),
-        log: logs.writer(&pod, "user", 0),
-    });
+    let image = Arc::new(LocalImage::empty("test", dir));
+    let log = logs.writer(&pod, "user", 0);
+    let run = runtime.start(ContainerSpec::new(pod, image, &["/bin/sh", "-c", script], log));
     let run = run.await.unwrap();
     let options = LogOptions { follow: true, ..LogOptions::default() };
     let mut log = logs.read("demo", "p", "user", options).unwrap();

@@ -3,6 +3,7 @@
 //! Their addresses may be somebody else's by now, so requests must not be sent there. They are taken
 //! off the objects before anybody routes by them.
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kube::Api;
@@ -13,6 +14,9 @@ use serde_json::{Value, json};
 use crate::agent::Shared;
 use crate::pod::time;
 
+/// So many pods are written at once.
+const AT_ONCE: usize = 64;
+
 /// Conditions that say that a pod's containers run.
 const OF_CONTAINERS: [&str; 2] = ["Ready", "ContainersReady"];
 
@@ -20,16 +24,32 @@ const OF_CONTAINERS: [&str; 2] = ["Ready", "ContainersReady"];
 pub(crate) async fn forget_addresses(shared: &Shared) -> Result<(), kube::Error> {
     let pods: Api<Pod> = Api::all(shared.client.clone());
     let mine = ListParams::default().fields(&format!("spec.nodeName={}", shared.config.node_name));
-    for pod in pods.list(&mine).await? {
-        let Some((object, status)) = forgotten(&pod, shared.clock.now()) else { continue };
-        let (name, namespace) =
-            (pod.metadata.name.unwrap_or_default(), pod.metadata.namespace.unwrap_or_default());
-        let api: Api<Pod> = Api::namespaced(shared.client.clone(), &namespace);
-        let params = PatchParams::default();
-        api.patch_status(&name, &params, &Patch::Merge(&status)).await?;
-        api.patch(&name, &params, &Patch::Merge(&object)).await?;
+    let pods = pods.list(&mine).await?;
+    // Together, so that they wait for the disk together: this is on the way of a start.
+    let forget = pods.into_iter().map(|pod| forget_address(shared, pod));
+    stream::iter(forget).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn forget_address(shared: &Shared, pod: Pod) -> Result<(), kube::Error> {
+    let Some((object, status)) = forgotten(&pod, shared.clock.now()) else { return Ok(()) };
+    let (name, namespace) =
+        (pod.metadata.name.unwrap_or_default(), pod.metadata.namespace.unwrap_or_default());
+    let api: Api<Pod> = Api::namespaced(shared.client.clone(), &namespace);
+    let params = PatchParams::default();
+    let (object, status) = (Patch::Merge(&object), Patch::Merge(&status));
+    let (status, object) =
+        tokio::join!(api.patch_status(&name, &params, &status), api.patch(&name, &params, &object));
+    gone_is_done(status)?;
+    gone_is_done(object)
+}
+
+/// A pod that went meanwhile, or gave its name to another, has no address to forget.
+fn gone_is_done(patched: Result<Pod, kube::Error>) -> Result<(), kube::Error> {
+    match patched {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Patches for the object and for its status; nothing if it says no address.
@@ -87,6 +107,16 @@ mod tests {
         let said = &status["status"]["conditions"];
         assert_eq!((&said[0]["status"], &said[1]["status"]), (&json!("True"), &json!("False")));
         assert_eq!(said[1]["lastTransitionTime"], "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_pod_that_went_meanwhile_keeps_nobody_from_starting() {
+        let answer = |code| {
+            let status = kube::core::Status { code, ..kube::core::Status::default() };
+            gone_is_done(Err(kube::Error::Api(Box::new(status))))
+        };
+        assert!(answer(404).is_ok() && answer(409).is_ok());
+        assert!(answer(500).is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rouse_kit::Clock;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -176,23 +178,47 @@ impl LogWriter {
         }
     }
 
-    /// Copies what a container writes until it closes its end.
-    pub async fn pump(self, stream: LogStream, mut from: impl AsyncRead + Unpin) {
-        let mut lines = Lines::default();
-        let mut buffer = vec![0; 8 * 1024];
-        while let Ok(read) = from.read(&mut buffer).await {
+    /// Copies what a container writes until it closes its ends. One task reads them all, for two
+    /// would overtake one another: it looks at that first which had something first.
+    pub async fn pump(self, all: impl Iterator<Item = (LogStream, impl AsyncRead + Unpin)>) {
+        let mut reading: FuturesUnordered<_> =
+            all.map(|(s, from)| Source::new(s, from).read()).collect();
+        while let Some((mut source, read)) = reading.next().await {
+            let stream = source.stream;
+            let each = |whole: bool, text: &[u8]| self.line(stream, whole, text);
             if read == 0 {
-                break;
+                source.lines.finish(each);
+            } else {
+                source.lines.feed(&source.buffer[..read], each);
+                reading.push(source.read());
             }
-            lines.feed(&buffer[..read], |whole, text| self.line(stream, whole, text));
         }
-        lines.finish(|whole, text| self.line(stream, whole, text));
     }
 
     /// What can be read of this run when it has ended; does not keep the log open.
     #[must_use]
     pub fn later(&self) -> LogTail {
         LogTail { path: self.inner.lock().path.clone() }
+    }
+}
+
+/// One of the ways in which a container writes.
+struct Source<R> {
+    stream: LogStream,
+    from: R,
+    lines: Lines,
+    buffer: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Source<R> {
+    fn new(stream: LogStream, from: R) -> Self {
+        Self { stream, from, lines: Lines::default(), buffer: vec![0; 8 * 1024] }
+    }
+
+    /// How much came; nothing at its end. What cannot be read has ended.
+    async fn read(mut self) -> (Self, usize) {
+        let read = self.from.read(&mut self.buffer).await.unwrap_or(0);
+        (self, read)
     }
 }
 

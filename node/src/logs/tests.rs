@@ -30,6 +30,23 @@ fn read(logs: &Logs, options: LogOptions) -> mpsc::Receiver<Bytes> {
 }
 
 #[tokio::test]
+async fn lines_of_both_streams_are_in_the_order_in_which_they_came() {
+    use tokio::io::AsyncWriteExt as _;
+    let (_dir, logs) = logs();
+    let writer = logs.writer(&pod(), "user", 0);
+    let ((mut out, stdout), (mut err, stderr)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+    let from = [(LogStream::Stdout, stdout), (LogStream::Stderr, stderr)];
+    let pump = tokio::spawn(writer.pump(from.into_iter()));
+    // Both are waited for when the errors come first.
+    tokio::task::yield_now().await;
+    err.write_all(b"one\n").await.unwrap();
+    out.write_all(b"two\n").await.unwrap();
+    drop((out, err));
+    pump.await.unwrap();
+    assert_eq!(all(read(&logs, LogOptions::default())).await, "one\ntwo\n");
+}
+
+#[tokio::test]
 async fn the_last_lines_of_a_run_are_read_back_without_their_times() {
     let (_dir, logs) = logs();
     let writer = logs.writer(&pod(), "user", 0);

@@ -61,9 +61,6 @@ async fn docker(
 }
 
 fn process(data_dir: &Path, guard: Option<&[OsString]>, why: String) -> Result<Chosen, Error> {
-    let runtime = ProcessRuntime::open(data_dir, guard).map_err(|error| Error::Engine {
-        what: "cannot keep records of pod processes",
-        why: error.to_string(),
-    })?;
+    let runtime = ProcessRuntime::open(data_dir, guard)?;
     Ok(Chosen { runtime: Arc::new(runtime), why })
 }

@@ -120,7 +120,9 @@ pub fn run(args: &[OsString]) {
 fn stay() -> Option<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let entered = runtime.enter();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+    let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    // Where its starter ignored that, no end of a program could be waited for.
+    for kind in ends.into_iter().chain([SignalKind::child()]) {
         // Without a handler the signal ends it, which the platform notices.
         let _handled = signal(kind);
     }

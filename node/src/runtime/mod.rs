@@ -75,6 +75,31 @@ pub struct ContainerSpec {
     pub log: LogWriter,
 }
 
+impl ContainerSpec {
+    /// A container of `pod` that runs `command` and asks for nothing else.
+    #[must_use]
+    pub fn new(pod: PodRef, image: Arc<LocalImage>, command: &[&str], log: LogWriter) -> Self {
+        Self {
+            pod,
+            container: "user".to_owned(),
+            restarts: 0,
+            image,
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            args: Vec::new(),
+            env: Vec::new(),
+            working_dir: None,
+            ports: Vec::new(),
+            reserved: BTreeMap::new(),
+            mounts: Vec::new(),
+            memory_limit: None,
+            cpu_limit_millis: None,
+            security: Security::default(),
+            grace: Duration::from_secs(1),
+            log,
+        }
+    }
+}
+
 /// A container that runs.
 pub struct Started {
     /// With the runtime's scheme, as in `containerStatuses`: `process://…`.

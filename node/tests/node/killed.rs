@@ -1,17 +1,16 @@
 //! What is left when the platform is killed: nothing.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rouse_kit::Clock;
+use rouse_node::LocalImage;
 use rouse_node::logs::Logs;
 use rouse_node::runtime::process::ProcessRuntime;
 use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef};
-use rouse_node::{LocalImage, Security};
 use rustix::process::{Pid, Signal};
 
 use crate::support::LONG;
@@ -24,8 +23,11 @@ pub(crate) fn example(name: &str) -> PathBuf {
 
 /// The platform, how many survivors it ended, and the processes of its pod.
 fn platform(dir: &Path) -> (Child, String, Vec<u32>) {
-    let mut child =
-        Command::new(example("platform")).arg(dir).stdout(Stdio::piped()).spawn().unwrap();
+    platform_by(&mut Command::new(example("platform")), dir)
+}
+
+fn platform_by(command: &mut Command, dir: &Path) -> (Child, String, Vec<u32>) {
+    let mut child = command.arg(dir).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let survivors = lines.next().unwrap();
     let pids = lines.take(2).map(|pid| pid.parse().unwrap()).collect();
@@ -88,6 +90,7 @@ async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_anoth
     signal(guard, Signal::KILL);
     let exit = tokio::time::timeout(LONG, run.exit).await.unwrap();
     assert_eq!(exit.code, 137);
+    assert!(exit.message.unwrap().contains("the process that starts pods ended"));
     let run = runtime.start(sleeper(dir.path())).await.unwrap();
     assert_ne!(guards(std::process::id()), [guard]);
     drop(runtime);
@@ -112,28 +115,26 @@ async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
     }
 }
 
+#[test]
+fn ends_are_seen_though_who_started_the_platform_ignored_those_of_its_children() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' CHLD; exec \"$0\" \"$1\""]).arg(example("platform"));
+    let (mut platform, _, pids) = platform_by(&mut shell, dir.path());
+    signal(pids[1], Signal::KILL);
+    // It ends with its pod.
+    let began = Instant::now();
+    while platform.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < LONG, "the end of {} was not noticed", pids[1]);
+        std::thread::yield_now();
+    }
+}
+
 /// A container that does nothing for long.
 fn sleeper(dir: &Path) -> ContainerSpec {
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
     let log = Logs::new(dir.join("logs"), Clock::system()).writer(&pod, "user", 0);
-    ContainerSpec {
-        pod,
-        container: "user".to_owned(),
-        restarts: 0,
-        image: Arc::new(LocalImage::empty("test", dir)),
-        command: ["/bin/sleep", "600"].map(str::to_owned).into(),
-        args: Vec::new(),
-        env: Vec::new(),
-        working_dir: None,
-        ports: Vec::new(),
-        reserved: BTreeMap::new(),
-        mounts: Vec::new(),
-        memory_limit: None,
-        cpu_limit_millis: None,
-        security: Security::default(),
-        grace: Duration::from_secs(1),
-        log,
-    }
+    ContainerSpec::new(pod, Arc::new(LocalImage::empty("test", dir)), &["/bin/sleep", "600"], log)
 }
 
 fn signal(pid: u32, signal: Signal) {

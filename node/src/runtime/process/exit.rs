@@ -19,12 +19,15 @@ use crate::runtime::{ContainerSpec, Exit};
 /// Output that is still in the pipe is read this long after all who could write have ended.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// 128 and SIGKILL.
+const KILLED_CODE: i32 = 137;
+const STARTER_ENDED: &str = "the process that starts pods ended, and the container with it";
 
 /// All that is needed to tell how a container ended.
 pub(super) struct Waiting {
     child: Spawned,
     running: Running,
-    pumps: Vec<JoinHandle<()>>,
+    pump: JoinHandle<()>,
     over_limit: Arc<AtomicBool>,
     memory_limit: Option<u64>,
     grace: Duration,
@@ -42,13 +45,9 @@ impl Waiting {
         running: Running,
         spec: ContainerSpec,
     ) -> Self {
-        let mut pumps = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stdout, stdout)));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            pumps.push(tokio::spawn(spec.log.clone().pump(LogStream::Stderr, stderr)));
-        }
+        let stdout = child.stdout.take().map(|stdout| (LogStream::Stdout, stdout));
+        let stderr = child.stderr.take().map(|stderr| (LogStream::Stderr, stderr));
+        let pump = tokio::spawn(spec.log.clone().pump(stdout.into_iter().chain(stderr)));
         let ended = CancellationToken::new();
         let over_limit = Arc::new(AtomicBool::new(false));
         if let Some(limit) = spec.memory_limit {
@@ -59,7 +58,7 @@ impl Waiting {
         Self {
             child,
             running,
-            pumps,
+            pump,
             over_limit,
             memory_limit: spec.memory_limit,
             grace: spec.grace,
@@ -78,23 +77,21 @@ impl Waiting {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        proc::kill_session(self.running.leader, Some(&self.running.marker));
-        let until = Instant::now() + OUTPUT_MAX;
-        for pump in &mut self.pumps {
-            if tokio::time::timeout_at(until, &mut *pump).await.is_err() {
-                pump.abort();
-            }
+        self.child.end(&self.running.marker);
+        if tokio::time::timeout(OUTPUT_MAX, &mut self.pump).await.is_err() {
+            self.pump.abort();
         }
         drop(self.record);
         drop(self.log);
         let oom_killed = self.over_limit.load(Ordering::Relaxed);
-        let limit = self.memory_limit.filter(|_| oom_killed);
-        Exit {
-            code: code(status),
-            oom_killed,
-            message: limit
-                .map(|limit| format!("it used more memory than its limit of {limit} bytes")),
-        }
+        let message = match (oom_killed, self.memory_limit, status) {
+            (true, Some(limit), _) => {
+                Some(format!("it used more memory than its limit of {limit} bytes"))
+            }
+            (_, _, None) => Some(STARTER_ENDED.to_owned()),
+            (_, _, Some(_)) => None,
+        };
+        Exit { code: status.map_or(KILLED_CODE, code), oom_killed, message }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pods as processes of this host, in its network, without any privilege.
 //!
 //! A container is a session of its own: everything that its program starts ends with it. All are
-//! children of the `guard`'s one thread (`starter`, asked by `spawn`) and die with it, as it does
+//! children of the `guard`'s one thread (`starter`, asked by `spawn` and `line`) and die with it, as it does
 //! with the platform, whatever ends that; what they started in turn is ended by the guard, and by
 //! the next start at the latest (`survivors`). `PORT` names a free port, and the pod's address says
 //! where it is.
@@ -10,6 +10,7 @@
 //! volumes, a file system of its own. The pod says so.
 
 mod exit;
+mod line;
 mod ports;
 mod proc;
 mod spawn;
@@ -73,22 +74,26 @@ impl ProcessRuntime {
     ///
     /// # Errors
     /// If the directory for its records cannot be made, or the guard cannot be started.
-    pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> io::Result<Self> {
+    pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> Result<Self, Error> {
         let home = data_dir.join("pods");
-        let survivors = Arc::new(survivors::Survivors::open(&home)?);
+        let failed = |what| move |error: io::Error| Error::Engine { what, why: error.to_string() };
+        let survivors = survivors::Survivors::open(&home);
+        let survivors =
+            Arc::new(survivors.map_err(failed("cannot keep records of pod processes"))?);
         let begin: spawn::Begin = match guard.map(<[_]>::to_vec) {
-            None => Box::new(spawn::on_a_thread),
+            None => Arc::new(spawn::on_a_thread),
             Some(command) => {
                 let (home, instance) = (home.clone(), survivors.instance().to_owned());
-                Box::new(move || {
+                Arc::new(move || {
                     let (guard, socket) = Guard::of_processes(&command, &home, &instance)?;
                     Ok((Some(guard), socket))
                 })
             }
         };
+        let spawner = spawn::Spawner::start(begin);
         Ok(Self {
             home,
-            spawner: spawn::Spawner::start(begin)?,
+            spawner: spawner.map_err(failed("cannot start the process that starts pods"))?,
             survivors,
             ports: ports::Ports::new(),
             running: Arc::default(),
@@ -105,9 +110,8 @@ impl ProcessRuntime {
         let env = self.complete_env(&plan, &marker);
         let no_new = spec.security.no_new_privileges;
         let request = request(&plan, env.clone(), plan.working_dir.clone(), no_new);
-        let child = self.spawner.spawn(request, Output::Both).await.map_err(|error| {
-            Error::Start(format!("failed to start {}: {error}", plan.program.display()))
-        })?;
+        let child = self.spawner.spawn(request, Output::Both).await;
+        let child = child.map_err(|error| not_started(&spec, &plan, &error))?;
         // Only now: a start does not wait for directories.
         spec.log.open();
         let leader = child.pid;
@@ -160,12 +164,17 @@ impl ProcessRuntime {
         let running = self.find(id).ok_or_else(|| Error::Start("it has ended".to_owned()))?;
         let overrides =
             Overrides { command: argv, args: &[], env: &running.env, working_dir: None };
+        let failed =
+            |why: &str| Error::Start(format!("command {:?} cannot be run: {why}", argv.join(" ")));
         let plan = command_in_place(&running.image.image, &running.image.rootfs, &overrides)
-            .map_err(|error| Error::Start(error.to_string()))?;
+            .map_err(|error| match error {
+                // It is about this command, not about the image.
+                rouse_image::Error::NotInPlace { reason, .. } => failed(&reason),
+                other => failed(&other.to_string()),
+            })?;
         let request = request(&plan, running.env.clone(), running.working_dir.clone(), false);
         let child = self.spawner.spawn(request, Output::Stdout).await;
-        let mut child = child.map_err(|error| Error::Start(error.to_string()))?;
-        let ended = KilledOnDrop(child.pid);
+        let mut child = child.map_err(|error| failed(&error.to_string()))?;
         let mut output = Vec::new();
         let asked = tokio::time::timeout(limit, async {
             if let Some(stdout) = child.stdout.take() {
@@ -175,20 +184,13 @@ impl ProcessRuntime {
             child.wait().await
         })
         .await;
-        drop(ended);
+        // With all that it started.
+        drop(child);
         let status = asked.map_err(|_| {
             Error::Start(format!("command {:?} timed out after {limit:?}", argv.join(" ")))
         })?;
+        let status = status.ok_or_else(|| failed("the process that started it has ended"))?;
         Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
-    }
-}
-
-/// A session that ends with whoever waits for it.
-struct KilledOnDrop(u32);
-
-impl Drop for KilledOnDrop {
-    fn drop(&mut self) {
-        proc::kill_session(self.0, None);
     }
 }
 
@@ -209,6 +211,22 @@ fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
     };
     command_in_place(&spec.image.image, &spec.image.rootfs, &overrides)
         .map_err(|error| Error::Start(error.to_string()))
+}
+
+/// Names what the user wrote: the first word of the command line may be a loader, and a missing
+/// working directory looks like a missing program.
+fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Error) -> Error {
+    let argv = spec.image.image.argv(&spec.command, &spec.args);
+    let program = argv.first().map_or("", String::as_str);
+    if plan.working_dir.is_dir() {
+        return Error::Start(format!("failed to start {program:?}: {error}"));
+    }
+    let wanted = spec.working_dir.as_deref().filter(|dir| !dir.is_empty());
+    let wanted = wanted.unwrap_or(&spec.image.image.working_dir);
+    Error::Start(format!(
+        "failed to start {program:?}: the working directory {wanted:?} is not in the image; make it \
+         when the image is built, or name another as workingDir"
+    ))
 }
 
 fn request(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::survivors::MARKER;
 
@@ -65,6 +65,15 @@ pub(super) fn kill(pid: u32) {
     if let Some(pid) = as_pid(pid) {
         // Gone already is what was wanted.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Kills a child of this process and waits for its end, so that it is no zombie.
+pub(super) fn end(child: u32) {
+    kill(child);
+    if let Some(pid) = as_pid(child) {
+        // Waited for by another already is what was wanted.
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
 }
 

@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ use super::wire::{self, Born, Reply, Request};
 
 /// A thread that waits for one process needs next to nothing.
 const STACK: usize = 64 << 10;
+
+/// SIGKILL, as `wait` tells it: what is said of an end that nobody could see.
+const KILLED: i32 = 9;
 
 type Answers = Arc<Mutex<UnixStream>>;
 
@@ -59,16 +62,15 @@ fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
     wire::reply(&answers.lock(), &Reply::Started(Born { id, pid, started }))?;
     let to = Arc::clone(answers);
     let waiting = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-        if let Ok(status) = child.wait() {
-            // Nobody listens any more when the platform has gone.
-            let _ = wire::reply(&to.lock(), &Reply::Exited { pid, status: status.into_raw() });
-        }
+        // It fails where this process was made to ignore the ends of its children.
+        let status = child.wait().map_or(KILLED, ExitStatusExt::into_raw);
+        // Nobody listens any more when the platform has gone.
+        let _ = wire::reply(&to.lock(), &Reply::Exited { id, status });
     });
     if waiting.is_err() {
         // It has no one to wait for it: it must not run.
-        proc::kill(pid);
-        let status = 9;
-        return wire::reply(&answers.lock(), &Reply::Exited { pid, status });
+        proc::end(pid);
+        return wire::reply(&answers.lock(), &Reply::Exited { id, status: KILLED });
     }
     Ok(())
 }

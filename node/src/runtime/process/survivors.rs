@@ -53,8 +53,11 @@ impl Survivors {
     }
 
     pub(super) fn record(&self, leader: u32, started: u64) -> Record {
-        let path = self.home.join(format!("{PREFIX}{}", self.instance)).join(leader.to_string());
-        if let Err(error) = fs::write(&path, started.to_string()) {
+        let dir = self.home.join(format!("{PREFIX}{}", self.instance));
+        let path = dir.join(leader.to_string());
+        let write = || fs::write(&path, started.to_string());
+        // A guard that ended by itself took the directory along.
+        if let Err(error) = write().or_else(|_| fs::create_dir_all(&dir).and_then(|()| write())) {
             tracing::warn!(%error, path = %path.display(), "cannot record a pod's process");
         }
         Record { path }

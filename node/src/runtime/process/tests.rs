@@ -8,7 +8,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::logs::{LogOptions, Logs};
 use crate::runtime::Exit;
-use crate::security::Security;
 
 /// No step of these tests takes longer, unless it hangs.
 const LONG: Duration = Duration::from_secs(20);
@@ -34,24 +33,10 @@ impl Host {
     /// A container that runs a script in the host's shell.
     fn spec(&self, script: &str) -> ContainerSpec {
         let image = Arc::new(LocalImage::empty("test", self.dir.path()));
-        ContainerSpec {
-            pod: pod(),
-            container: "user".to_owned(),
-            restarts: 0,
-            image,
-            command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
-            args: Vec::new(),
-            env: vec![("COLOR".to_owned(), "red".to_owned())],
-            working_dir: None,
-            ports: Vec::new(),
-            reserved: BTreeMap::new(),
-            mounts: Vec::new(),
-            memory_limit: None,
-            cpu_limit_millis: None,
-            security: Security::default(),
-            grace: Duration::from_secs(1),
-            log: self.logs.writer(&pod(), "user", 0),
-        }
+        let log = self.logs.writer(&pod(), "user", 0);
+        let mut spec = ContainerSpec::new(pod(), image, &["/bin/sh", "-c", script], log);
+        spec.env = vec![("COLOR".to_owned(), "red".to_owned())];
+        spec
     }
 
     async fn run(&self, script: &str) -> Started {
@@ -166,6 +151,55 @@ async fn what_cannot_be_started_says_why() {
 }
 
 #[tokio::test]
+async fn an_oversized_request_fails_alone() {
+    let host = Host::new();
+    let run = host.run("echo $$; sleep 600").await;
+    let pid = host.logged_pid().await;
+    let mut spec = host.spec("");
+    spec.env = (0..34).map(|at| (format!("V{at}"), "x".repeat(1 << 20))).collect();
+    let error = host.runtime.start(spec).await.err().unwrap().to_string();
+    assert!(error.contains("longer than any kernel takes"), "{error}");
+    // The line is in order: what is asked next is done, and the first program runs.
+    let command = ["/bin/true".to_owned()];
+    assert_eq!(host.runtime.exec(&run.id, &command, LONG).await.unwrap().0, 0);
+    assert!(is_alive(pid));
+}
+
+#[tokio::test]
+async fn a_missing_working_directory_is_named_and_not_the_program() {
+    let host = Host::new();
+    let mut spec = host.spec("");
+    spec.working_dir = Some("/nope".to_owned());
+    let error = host.runtime.start(spec).await.err().unwrap().to_string();
+    assert!(error.contains("working directory \"/nope\" is not in the image"), "{error}");
+    assert!(error.contains("\"/bin/sh\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_ends_with_its_owner() {
+    let host = Host::new();
+    let spec = host.spec("sleep 600 & wait");
+    let plan = plan(&spec).unwrap();
+    let request = request(&plan, Vec::new(), "/".into(), false);
+    let child = host.runtime.spawner.spawn(request, Output::Both).await.unwrap();
+    let pid = child.pid;
+    assert!(is_alive(pid));
+    drop(child);
+    until_gone(pid).await;
+    assert_eq!(proc::members(pid, None), []);
+}
+
+#[tokio::test]
+async fn a_process_is_recorded_though_the_directory_went() {
+    let host = Host::new();
+    let instance = host.runtime.survivors.instance();
+    let dir = host.dir.path().join(format!("pods/run-{instance}"));
+    std::fs::remove_dir_all(&dir).unwrap();
+    let _run = host.run("sleep 600").await;
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn what_is_not_enforced_is_said() {
     let host = Host::new();
     let mut spec = host.spec("exit 0");
@@ -193,6 +227,9 @@ async fn commands_run_beside_a_program_with_its_variables() {
     assert_eq!(exec("echo $COLOR; exit 3").await.unwrap(), (3, "red\n".to_owned()));
     let error = exec("sleep 600").await.unwrap_err().to_string();
     assert!(error.contains("timed out after 300ms"), "{error}");
+    let missing = ["/no/such".to_owned()];
+    let error = host.runtime.exec(&run.id, &missing, LONG).await.unwrap_err().to_string();
+    assert!(error.starts_with("command \"/no/such\" cannot be run: "), "{error}");
     host.runtime.signal(&run.id, Signal::Kill).await.unwrap();
     assert_eq!(within(run.exit).await, exited(137));
 }
@@ -204,7 +241,7 @@ async fn programs_end_with_the_thread_that_started_them() {
     let pid = host.logged_pid().await;
     assert!(is_alive(pid));
     drop(host.runtime);
-    assert_eq!(within(run.exit).await, exited(137));
+    assert_eq!(within(run.exit).await.code, 137);
 }
 
 #[tokio::test]

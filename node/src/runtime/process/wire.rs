@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 const LENGTH: usize = size_of::<u32>();
+pub(super) type Length = [u8; LENGTH];
 /// Standard output and standard error.
 pub(super) const PIPES_MAX: usize = 2;
 /// The kernel takes no longer command lines.
@@ -44,7 +45,7 @@ pub(super) enum Reply {
     },
     /// As `wait` says it.
     Exited {
-        pid: u32,
+        id: u64,
         status: i32,
     },
 }
@@ -59,7 +60,7 @@ pub(super) struct Born {
 
 /// The length and the text of a message. One that the other side would not take is refused here, for
 /// there it would end the line and with it all pods.
-pub(super) fn frame(message: &impl Serialize) -> io::Result<([u8; LENGTH], Vec<u8>)> {
+pub(super) fn frame(message: &impl Serialize) -> io::Result<(Length, Vec<u8>)> {
     let text = serde_json::to_vec(message)?;
     if text.len() > FRAME_MAX {
         return Err(io::Error::new(
@@ -74,7 +75,7 @@ pub(super) fn frame(message: &impl Serialize) -> io::Result<([u8; LENGTH], Vec<u
 /// Sends the length with the pipes; the text is to follow it.
 pub(super) fn send_length(
     socket: BorrowedFd<'_>,
-    length: [u8; LENGTH],
+    length: Length,
     pipes: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PIPES_MAX))];
@@ -109,13 +110,13 @@ pub(super) fn receive(socket: &UnixStream) -> io::Result<Option<(Request, Vec<Ow
     }
 }
 
-fn text<T: DeserializeOwned>(from: &mut impl Read, length: [u8; LENGTH]) -> io::Result<T> {
+fn text<T: DeserializeOwned>(from: &mut impl Read, length: Length) -> io::Result<T> {
     let mut text = vec![0; checked(length)?];
     from.read_exact(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
 }
 
-fn checked(length: [u8; LENGTH]) -> io::Result<usize> {
+fn checked(length: Length) -> io::Result<usize> {
     let length = u32::from_le_bytes(length) as usize;
     if length > FRAME_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(length) }
 }
