@@ -4,9 +4,20 @@ use std::time::Duration;
 
 use rouse_tests::wait;
 
+use crate::stats::Samples;
 use crate::{Wanted, platform, service};
 
-pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
+pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
+    let mut all = Samples::default();
+    for _ in 0..wanted.runs {
+        all.add(once()?);
+    }
+    all.print("PSS with 10 Services at zero, after 60 s", "MiB");
+    Ok(())
+}
+
+/// A platform and the guard of its pods, in MiB.
+fn once() -> anyhow::Result<f64> {
     let platform = platform()?;
     let kubectl = platform.kubectl();
     let window = "autoscaling.knative.dev/window: \"6s\"";
@@ -18,8 +29,15 @@ pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     })?;
     std::thread::sleep(Duration::from_secs(60));
-    println!("PSS with 10 Services at zero, after 60 s{:>38.1} MiB", pss(platform.pid())?);
-    Ok(())
+    let pid = platform.pid();
+    let mut sum = pss(pid)?;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let children = std::fs::read_to_string(task?.path().join("children"))?;
+        for child in children.split_whitespace() {
+            sum += pss(child.parse()?)?;
+        }
+    }
+    Ok(sum)
 }
 
 /// Proportional set size of a process, in MiB.
