@@ -76,13 +76,21 @@ fn template(object: &mut Value, request: Request<'_>) {
         name.filter(|n| !n.is_empty()).map(str::to_owned)
     };
     let brought = name(object);
-    if brought.is_some() && request.old.is_some_and(|old| name(old) == brought) {
-        // A default that changed meanwhile must not look like a change of the named Revision.
-        return;
-    }
     let parent = object.get("metadata").cloned().unwrap_or_default();
     let template = object_mut(object_mut(object, "spec"), "template");
-    revision::spec(object_mut(template, "spec"), &parent, request);
+    let kept = request.old.filter(|old| brought.is_some() && name(old) == brought);
+    let Some(old) = kept else {
+        revision::spec(object_mut(template, "spec"), &parent, request);
+        return;
+    };
+    // A default that changed meanwhile must not look like a change of the named Revision, so Knative
+    // sets none here. But a client-side apply of what is there already sends whole lists without
+    // their defaults; if nothing else is missing, nothing was changed.
+    let mut whole = template.clone();
+    revision::spec(object_mut(&mut whole, "spec"), &parent, Request { old: None, ..request });
+    if same(old.pointer("/spec/template"), Some(&whole)) {
+        *template = whole;
+    }
 }
 
 fn traffic(spec: &mut Value) {

@@ -108,6 +108,23 @@ fn a_named_template_that_stays_is_left_alone() {
 }
 
 #[test]
+fn a_named_template_that_is_sent_again_without_its_defaults_is_unchanged() {
+    let config = ApiConfig::default();
+    let mut sent = minimal();
+    sent["spec"]["template"]["metadata"] = json!({ "name": "hello-first" });
+    let mut old = sent.clone();
+    service(&mut old, create(&config));
+    let mut again = sent.clone();
+    service(&mut again, Request { config: &config, user: "bob", old: Some(&old) });
+    assert_eq!(again["spec"], old["spec"]);
+    let mut other = sent;
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = json!("another");
+    let undefaulted = other["spec"]["template"].clone();
+    service(&mut other, Request { config: &config, user: "bob", old: Some(&old) });
+    assert_eq!(other["spec"]["template"], undefaulted);
+}
+
+#[test]
 fn the_clusters_settings_fill_in() {
     let config = configured(
         "config-defaults",
