@@ -198,7 +198,7 @@ fn trouble(status: &v1::PodStatus) -> Option<String> {
         let again = before.map_or_else(String::new, |ended| {
             format!(" again after it ended with exit code {}", ended.exit_code)
         });
-        Some(cause("ContainersNotReady", &format!("it runs{again}, and no probe of it passed yet")))
+        Some(cause("ContainersNotReady", &format!("it runs{again}, and is not ready")))
     };
     let containers = || status.container_statuses.iter().flatten();
     containers().find_map(waiting).or_else(scheduled).or_else(|| containers().find_map(unready))
@@ -285,10 +285,7 @@ mod tests {
         };
         let trouble = |status| facts(json!({ "name": "c" }), status).trouble;
         let first = trouble(status(false, json!({})));
-        assert_eq!(
-            first.as_deref(),
-            Some("ContainersNotReady: it runs, and no probe of it passed yet")
-        );
+        assert_eq!(first.as_deref(), Some("ContainersNotReady: it runs, and is not ready"));
         let again = trouble(status(false, json!({ "terminated": { "exitCode": 3 } })));
         assert!(again.is_some_and(|why| why.contains("again after it ended with exit code 3")));
         assert_eq!(trouble(status(true, json!({}))), None);

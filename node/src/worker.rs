@@ -1,8 +1,8 @@
 //! One pod's task: gathers what happens, asks the pod what to do, does it, writes the status.
 //!
 //! One status write is under way at a time; what changes meanwhile goes into the next one. While a
-//! container is being launched the write waits a moment, so that a start writes `Running` and not
-//! `ContainerCreating` first.
+//! container starts the write waits a moment, so that a start that is soon over is one write: each
+//! change of a pod's status is followed by one of its ReplicaSet, Deployment, Revision and Service.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,8 +27,9 @@ use crate::runtime::{BoxFuture, PodRef, Signal};
 
 /// Happenings of one pod that wait to be looked at: a few per container.
 const INBOX: usize = 64;
-/// How long a launch may take before the status says that it is under way.
-const LAUNCH_SHOWN: Duration = Duration::from_millis(30);
+/// How long a start may take, from launch to the first passed probe, before the status says that it
+/// is under way.
+const START_SHOWN: Duration = Duration::from_millis(200);
 /// A failed status write or delete is tried again after this.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
 /// When a program is asked where it listens, if it is not where it should be.
@@ -74,7 +75,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>, ha
     let mut write_at = tokio::time::Instant::now();
     let mut halted = false;
     loop {
-        let was_launching = worker.is_launching();
+        let was_starting = worker.state.is_starting();
         let effects = worker.state.step(event, worker.shared.clock.now());
         let mut over = false;
         for effect in effects {
@@ -84,10 +85,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>, ha
             worker.forget();
             return;
         }
-        if worker.is_launching() && !was_launching {
-            write_at = write_at.max(tokio::time::Instant::now() + LAUNCH_SHOWN);
-        } else if was_launching && !worker.is_launching() {
-            write_at = tokio::time::Instant::now();
+        match (was_starting, worker.state.is_starting()) {
+            (false, true) => {
+                write_at = write_at.max(tokio::time::Instant::now() + START_SHOWN);
+            }
+            (true, false) => write_at = tokio::time::Instant::now(),
+            (true, true) | (false, false) => {}
         }
         event = loop {
             let due = tokio::time::Instant::now() >= write_at;
@@ -130,10 +133,6 @@ async fn writing(write: &mut Option<Write>) -> (PodStatus, Result<(), kube::Erro
 }
 
 impl Worker {
-    fn is_launching(&self) -> bool {
-        self.state.containers.iter().any(|container| container.run == Run::Launching)
-    }
-
     fn status(&self) -> PodStatus {
         self.state.status(self.shared.host_ip)
     }

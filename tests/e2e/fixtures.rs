@@ -49,3 +49,12 @@ pub(crate) fn service(name: &str, env: &[(&str, &str)], annotations: &[(&str, &s
         "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  template:{annotations}\n    spec:\n      containers:\n      - image: {IMAGE}{env}\n"
     )
 }
+
+/// A Service with arguments, a variable from a ConfigMap and others from a Secret, and those two.
+pub(crate) fn configured(name: &str) -> String {
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n---\n\
+     apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: s3cret}\n---\n"
+        .to_owned()
+        + &service(name, &[], &[])
+        + "        env:\n        - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}\n        envFrom:\n        - {secretRef: {name: keys}}\n        args: [one, two]\n"
+}

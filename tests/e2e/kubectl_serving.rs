@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rouse_tests::{Platform, wait};
 
-use crate::fixtures::{platform, service};
+use crate::fixtures::{configured, platform, service};
 
 const READY: &str = "wait --for=condition=Ready --timeout=30s";
 const WINDOW: (&str, &str) = ("autoscaling.knative.dev/window", "6s");
@@ -149,15 +149,7 @@ fn kubectl_gets_messages_of_admission_in_knatives_words() -> anyhow::Result<()> 
 fn kubectl_env_comes_from_config_maps_and_secrets() -> anyhow::Result<()> {
     let platform = platform()?;
     let kubectl = platform.kubectl();
-    kubectl.apply(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n",
-    )?;
-    kubectl.apply(
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: s3cret}\n",
-    )?;
-    let with_env = service("env", &[], &[])
-        + "        env:\n        - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}\n        envFrom:\n        - {secretRef: {name: keys}}\n        args: [one, two]\n";
-    kubectl.apply(&with_env)?;
+    kubectl.apply(&configured("env"))?;
     kubectl.run(&format!("{READY} ksvc/env"))?;
     let get = |path: &str| platform.get("env", path).map(|a| a.body);
     assert_eq!(get("/env/COLOUR")?, "blue");

@@ -20,6 +20,9 @@ const HOPELESS: [&str; 6] = [
 /// By which reason of a pod's Ready our node agent says that a program does not listen on `PORT`.
 const PORT_IGNORED: &str = "PortIgnored";
 
+/// By which reason node agents say that nobody saw how a container ended.
+const END_UNSEEN: &str = "ContainerStatusUnknown";
+
 /// One reason why a Revision has no ready pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -90,7 +93,8 @@ fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
 }
 
 fn exited(status: &ContainerStatus) -> Option<Trouble> {
-    let end = terminated(status)?;
+    // What ended with its node agent, or out of its sight, is no fault of the program.
+    let end = terminated(status).filter(|end| end.reason.as_deref() != Some(END_UNSEEN))?;
     let message = match end.message.as_deref().map(str::trim) {
         Some(message) if !message.is_empty() => format!("Container failed with: {message}"),
         Some(_) | None if end.exit_code == 0 => "container exited with no error".to_owned(),

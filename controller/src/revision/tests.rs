@@ -71,6 +71,8 @@ fn autoscaler(conditions: &str) -> Arc<PodAutoscaler> {
     Arc::new(built)
 }
 
+/// It has served before.
+const WAKING: &str = "[{type: Active, status: Unknown, reason: Queued}, {type: ScaleTargetInitialized, status: 'True'}]";
 const WAITING: &str = "[{type: Active, status: Unknown, reason: Queued}, {type: ScaleTargetInitialized, status: Unknown}]";
 const SERVING: &str =
     "[{type: Active, status: 'True'}, {type: ScaleTargetInitialized, status: 'True'}]";
@@ -443,6 +445,24 @@ fn a_pod_that_runs_without_trouble_ends_a_failure() {
         ContainerHealthy=Unknown Deploying
         Ready=Unknown Deploying
         ResourcesAvailable=Unknown Deploying
+    "#]],
+    );
+}
+
+#[test]
+fn pods_that_start_again_with_the_platform_are_no_failure() {
+    let again = pod(
+        "[]",
+        "state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: ContainerStatusUnknown}}",
+    );
+    check(
+        &revision("", WAS_READY),
+        &seen(1, "{}", WAKING, again),
+        &expect![[r#"
+        Active=Unknown Queued
+        ContainerHealthy=True
+        Ready=True
+        ResourcesAvailable=True
     "#]],
     );
 }

@@ -48,6 +48,8 @@ pub(crate) struct Container {
     /// The startup probe passed, or there is none.
     pub(crate) started: bool,
     pub(crate) ready: bool,
+    /// It runs, and no probe has said yet whether it is ready.
+    pub(crate) fresh: bool,
     /// Why it cannot be used though it runs.
     pub(crate) complaint: Option<String>,
     /// An image was pulled for this start, so `Pulled` was already said.
@@ -135,6 +137,7 @@ impl Container {
             image_id: String::new(),
             started: false,
             ready: false,
+            fresh: false,
             complaint: None,
             pulled: false,
             restart_due: false,
@@ -316,6 +319,7 @@ impl PodState {
         container.probes.readiness |= scripted;
         container.started = !container.probes.startup;
         container.ready = container.started && !container.probes.readiness;
+        container.fresh = !container.ready;
         match (container.probes.startup, scripted) {
             (_, true) => {}
             (true, false) => out.push(Effect::Probe(at, ProbeKind::Startup)),
@@ -394,6 +398,7 @@ impl PodState {
         let container = &mut self.containers[at];
         container.started = false;
         container.ready = false;
+        container.fresh = false;
         container.complaint = None;
         if self.ending.is_some() || !restarts {
             container.run = Run::Ended(Box::new(ended));
@@ -430,6 +435,13 @@ impl PodState {
         let ending = self.ending.is_some();
         let container = &mut self.containers[at];
         let Run::Running { kill_at, .. } = &mut container.run else { return };
+        container.fresh &= match (kind, verdict) {
+            (_, Verdict::Nothing) | (ProbeKind::Liveness, Verdict::Passed) => true,
+            (ProbeKind::Startup, Verdict::Passed) => container.probes.readiness,
+            (ProbeKind::Readiness, Verdict::Passed) | (_, Verdict::Failing | Verdict::Failed) => {
+                false
+            }
+        };
         if matches!(verdict, Verdict::Failing | Verdict::Failed) {
             out.push(warning("Unhealthy", format!("{} probe failed: {message}", kind.word()), at));
         }

@@ -294,6 +294,17 @@ impl PodState {
         self.containers.iter().all(|container| !container.init || container.has_succeeded())
     }
 
+    /// Whether a container is on its way from its launch to its first passed probe, and nobody has
+    /// to hear of what is between: a pod whose address is its IP is found by its status only.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.ending.is_none()
+            && self.containers.iter().any(|container| match container.run {
+                Run::Launching => true,
+                Run::Running { .. } => container.fresh && !self.addresses.is_empty(),
+                Run::Waiting { .. } | Run::Pulling | Run::Ended(_) => false,
+            })
+    }
+
     /// When `Tick` is due, if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         if let Some(ending) = self.ending {

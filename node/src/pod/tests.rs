@@ -176,6 +176,36 @@ fn readiness_decides_ready_and_three_failures_take_it_away() {
 }
 
 #[test]
+fn a_start_lasts_until_the_first_answer_of_a_probe_where_the_address_is_known_anyhow() {
+    let probe = json!({"tcpSocket": {"port": 1}});
+    let at = |address: &str| [(8080, address.parse().unwrap())].into();
+    let started = |spec: Value, addresses| {
+        let (mut pod, _) = Harness::new(pod(one(spec)));
+        assert!(pod.state.is_starting(), "from the launch on");
+        let run = Launched { addresses, ..launched("a") };
+        pod.step(Event::Started { container: 0, run });
+        pod
+    };
+    let mut slow = started(json!({"readinessProbe": probe}), at("127.0.0.1:4321"));
+    slow.probed(ProbeKind::Liveness, Verdict::Passed);
+    assert!(slow.state.is_starting());
+    slow.probed(ProbeKind::Readiness, Verdict::Failing);
+    assert!(!slow.state.is_starting());
+    let both = json!({"startupProbe": probe, "readinessProbe": probe});
+    let mut ready = started(both, at("127.0.0.1:4321"));
+    ready.probed(ProbeKind::Startup, Verdict::Passed);
+    assert!(ready.state.is_starting());
+    ready.probed(ProbeKind::Readiness, Verdict::Passed);
+    assert!(!ready.state.is_starting());
+    ready.probed(ProbeKind::Readiness, Verdict::Failed);
+    assert!(!ready.state.is_starting(), "it had started");
+    // Nothing else says where it is, so nothing waits.
+    let by_ip = started(json!({"readinessProbe": probe}), BTreeMap::new());
+    assert!(!by_ip.state.is_starting());
+    assert!(!started(json!({}), at("127.0.0.1:4321")).state.is_starting(), "ready at once");
+}
+
+#[test]
 fn other_probes_wait_for_the_startup_probe() {
     let probe = json!({"tcpSocket": {"port": 1}});
     let (mut pod, _) = Harness::new(pod(one(

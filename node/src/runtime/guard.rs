@@ -14,6 +14,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{docker, process};
@@ -29,6 +31,9 @@ enum Line {
     Pipe(ChildStdin),
     Socket(UnixStream),
 }
+
+/// Ending containers asks an engine, which takes its time.
+const ENDING_MAX: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 const PROCESSES: &str = "processes";
 const CONTAINERS: &str = "containers";
@@ -87,9 +92,21 @@ impl Drop for Guard {
             Some(Line::Pipe(pipe)) => drop(pipe),
             None => {}
         }
-        // It ends at once now; waiting keeps it from staying a zombie.
+        // Waiting keeps it from staying a zombie. It ends as soon as it has ended the pods; one that
+        // does not must not hold up everybody who waits for the next.
+        if !ends_within(&self.child, ENDING_MAX) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
+}
+
+/// Also true where the kernel does not tell.
+fn ends_within(child: &Child, limit: Timespec) -> bool {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let Some(Ok(ended)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return true };
+    let mut ends = [PollFd::new(&ended, PollFlags::IN)];
+    !matches!(poll(&mut ends, Some(&limit)), Ok(0))
 }
 
 /// The guard itself: does its work until the end of its standard input, then ends what its
@@ -136,4 +153,18 @@ fn end_containers(host: &OsStr, instance: &str) {
     let Ok(runtime) = runtime else { return };
     // Nobody is left to tell if it fails; the next start tries again.
     let _ = runtime.block_on(docker::end_instance(host, instance));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_that_does_not_end_is_told_from_one_that_does() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(!ends_within(&child, Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
+        child.kill().unwrap();
+        assert!(ends_within(&child, ENDING_MAX));
+        child.wait().unwrap();
+    }
 }

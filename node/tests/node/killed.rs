@@ -65,7 +65,7 @@ fn what_outlived_platform_and_guard_ends_with_the_next_start() {
     let (mut first, _, pids) = platform(dir.path());
     // Stopped first, so that it cannot tidy up after its guard.
     signal(first.id(), Signal::STOP);
-    for guard in guards(first.id()) {
+    for guard in guards(first.id(), dir.path()) {
         signal(guard, Signal::KILL);
     }
     first.kill().unwrap();
@@ -85,14 +85,14 @@ async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_anoth
     let dir = tempfile::tempdir().unwrap();
     let command = [example("platform").into(), "guard".into()];
     let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
-    let [guard] = guards(std::process::id())[..] else { panic!("one guard") };
+    let [guard] = guards(std::process::id(), dir.path())[..] else { panic!("one guard") };
     let run = runtime.start(sleeper(dir.path())).await.unwrap();
     signal(guard, Signal::KILL);
     let exit = tokio::time::timeout(LONG, run.exit).await.unwrap();
     assert_eq!(exit.code, 137);
     assert!(exit.message.unwrap().contains("the process that starts pods ended"));
     let run = runtime.start(sleeper(dir.path())).await.unwrap();
-    assert_ne!(guards(std::process::id()), [guard]);
+    assert_ne!(guards(std::process::id(), dir.path()), [guard]);
     drop(runtime);
     assert_eq!(tokio::time::timeout(LONG, run.exit).await.unwrap().code, 137);
 }
@@ -103,12 +103,12 @@ async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
     let command = [example("platform").into(), "guard".into()];
     let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
     let first = runtime.start(sleeper(dir.path())).await.unwrap();
-    let before = guards(std::process::id());
+    let before = guards(std::process::id(), dir.path());
     for sent in [Signal::TERM, Signal::INT, Signal::HUP] {
         signal(before[0], sent);
     }
     let second = runtime.start(sleeper(dir.path())).await.unwrap();
-    assert_eq!(guards(std::process::id()), before);
+    assert_eq!(guards(std::process::id(), dir.path()), before);
     drop(runtime);
     for run in [first, second] {
         assert_eq!(tokio::time::timeout(LONG, run.exit).await.unwrap().code, 137);
@@ -142,8 +142,9 @@ fn signal(pid: u32, signal: Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-/// The children of a process that run its own program.
-fn guards(parent: u32) -> Vec<u32> {
+/// The children of a process that guard the pods of a directory: other tests have guards of theirs.
+fn guards(parent: u32, dir: &Path) -> Vec<u32> {
+    let home = dir.canonicalize().unwrap().join("pods");
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
@@ -151,7 +152,7 @@ fn guards(parent: u32) -> Vec<u32> {
         let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         fields.split(' ').nth(1) == Some(&parent.to_string())
-            && line.split(|byte| *byte == 0).any(|arg| arg == b"guard")
+            && line.split(|byte| *byte == 0).any(|arg| arg == home.as_os_str().as_encoded_bytes())
     })
     .collect()
 }

@@ -249,4 +249,13 @@ mod tests {
         let error = spawner.spawn(request("exit 3"), Output::Both).await.unwrap_err();
         assert!(error.to_string().contains("ended twice"), "{error}");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_starter_that_says_nothing_holds_nobody_up_for_ever() {
+        let (ours, _theirs) = StdStream::pair().unwrap();
+        let begin: Begin = Arc::new(move || Ok((None, ours.try_clone()?)));
+        let spawner = Spawner::start(begin).unwrap();
+        let error = spawner.spawn(request("exit 3"), Output::Both).await.unwrap_err();
+        assert!(error.to_string().contains("did not start within 60s"), "{error}");
+    }
 }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +17,8 @@ use crate::runtime::guard::Guard;
 
 /// Requests that wait to be sent.
 const WAITING_MAX: usize = 64;
+/// No program takes this long to be read from a disk; a disk that does not answer does.
+const START_MAX: Duration = Duration::from_secs(60);
 
 /// How to get a starter: begins one and gives the socket to it.
 pub(super) type Begin = Arc<dyn Fn() -> io::Result<(Option<Guard>, StdStream)> + Send + Sync>;
@@ -106,8 +109,12 @@ impl Spawner {
         let (answer, running) = oneshot::channel();
         let over = || io::Error::other("the platform is ending");
         let job = Job { request, pipes: Arc::new(pipes), answer, again: false };
-        self.jobs.send(job).await.map_err(|_| over())?;
-        let Running { born, exit, session } = running.await.map_err(|_| over())??;
+        let asked = tokio::time::timeout(START_MAX, async {
+            self.jobs.send(job).await.map_err(|_| over())?;
+            running.await.map_err(|_| over())?
+        });
+        let late = |_| io::Error::other(format!("it did not start within {START_MAX:?}"));
+        let Running { born, exit, session } = asked.await.map_err(late)??;
         let (pid, started) = (born.pid, born.started);
         Ok(Spawned { pid, started, stdout: Some(stdout), stderr, exit, session })
     }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::proc;
 use crate::runtime::PodRef;
@@ -116,9 +117,11 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
 
 /// This very run of a platform: no other, on this host, is named so.
 pub(in crate::runtime) fn instance() -> String {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let pid = std::process::id();
     let started = proc::stat(pid).map_or(0, |stat| stat.started);
-    format!("{}-{pid}-{started}", boot())
+    format!("{}-{pid}-{started}-{run}", boot())
 }
 
 /// A short name for a directory: FNV-1a of its path.
