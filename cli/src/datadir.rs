@@ -88,7 +88,7 @@ impl DataDir {
         };
         fs::create_dir_all(&self.0).map_err(cannot)?;
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
-        let probe = self.join(".probe");
+        let probe = self.join(&format!(".probe-{}", std::process::id()));
         let written = fs::write(&probe, vec![0_u8; LEAST_ROOM]);
         // Also what was written of it before the room was out.
         let removed = fs::remove_file(&probe);

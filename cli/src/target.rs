@@ -57,6 +57,17 @@ impl Target {
 
     async fn ask(&self, from: &str) -> Result {
         let Err(error) = self.client.apiserver_version().await else { return Ok(()) };
+        if let kube::Error::Api(status) = &error
+            && matches!(status.code, 401 | 403)
+        {
+            return Err(Failure::new(format!(
+                "the cluster at {} does not accept the credential of context {:?}",
+                self.server, self.context
+            ))
+            .because(&status.message)
+            .because(format!("the credential is in {from}"))
+            .next("eval \"$(rouse env)\", for the local cluster; or ask who runs the cluster for a new one"));
+        }
         let next = match &self.data_dir {
             Some(dir) => format!("rouse up --data-dir {}", dir.display()),
             None => "check that the cluster runs, or name another with --kubeconfig".to_owned(),
@@ -143,7 +154,17 @@ pub(crate) fn local_data_dir(global: &Global) -> Result<Option<PathBuf>> {
         // It may have no cluster yet.
         return Ok(None);
     }
-    let Some((kubeconfig, _)) = choose(global)? else { return Ok(None) };
+    let Some((kubeconfig, from)) = choose(global)? else { return Ok(None) };
     let context = global.context.clone().or_else(|| kubeconfig.current_context.clone());
-    Ok(context.and_then(|context| data_dir_of(&kubeconfig, &context)))
+    let dir = context.as_deref().and_then(|context| data_dir_of(&kubeconfig, context));
+    let named = global.kubeconfig.is_some()
+        || global.context.is_some()
+        || std::env::var_os("KUBECONFIG").is_some_and(|names| !names.is_empty());
+    if dir.is_none() && named {
+        return Err(Failure::usage(format!(
+            "{from} names a cluster that is not local, and only local ones have an image store here"
+        ))
+        .next("unset KUBECONFIG, or --data-dir DIR, to use a store of this machine"));
+    }
+    Ok(dir)
 }

@@ -63,6 +63,17 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether the state file itself is at fault, and not who has it open or where it lies.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_damage(),
+            Self::Initial { .. } => false,
+        }
+    }
+}
+
 /// Namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 

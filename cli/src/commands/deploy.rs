@@ -16,6 +16,9 @@ use crate::outcome::{Context, Failure, Result, refused};
 use crate::printer::Printer;
 use crate::target::Target;
 
+/// How often a change is planned anew because the service was changed meanwhile.
+const CONFLICTS_MAX: u32 = 10;
+
 pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Result {
     let started = Instant::now();
     let target = Target::connect(global).await?;
@@ -46,12 +49,10 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         None => args.image.clone(),
     };
     let created = existing.is_none();
-    let wanted = plan::service(existing.as_ref(), &args, image.as_deref(), jiff::Timestamp::now())?;
+    let (wanted, sent) = plan_and_send(&api, existing, &args, image.as_deref()).await?;
     if args.dry_run {
-        send(&api, wanted.clone(), created, &args).await?;
         return print_plan(&wanted, printer);
     }
-    let sent = send(&api, wanted, created, &args).await?;
     printer.progress(format!(
         "service {} {}",
         args.name,
@@ -84,12 +85,36 @@ async fn make_namespace(target: &Target, printer: &Printer) -> Result {
     Ok(())
 }
 
+/// Controllers write to a service as well, its status above all: whoever reads it and then changes it
+/// may find it changed meanwhile, and plans anew upon what is there.
+async fn plan_and_send(
+    api: &Api<DynamicObject>,
+    mut existing: Option<DynamicObject>,
+    args: &Deploy,
+    image: Option<&str>,
+) -> Result<(Value, DynamicObject)> {
+    for _ in 0..CONFLICTS_MAX {
+        let created = existing.is_none();
+        let wanted = plan::service(existing.as_ref(), args, image, jiff::Timestamp::now())?;
+        if let Some(sent) = send(api, wanted.clone(), created, args).await? {
+            return Ok((wanted, sent));
+        }
+        existing = api
+            .get_opt(&args.name)
+            .await
+            .map_err(|e| unavailable(&e, &format!("read service {:?}", args.name)))?;
+    }
+    Err(Failure::new(format!("service {:?} is being changed by somebody else", args.name))
+        .next("run the command again"))
+}
+
+/// What the cluster made of it; none if the service was changed since it was read.
 async fn send(
     api: &Api<DynamicObject>,
     wanted: Value,
     created: bool,
     args: &Deploy,
-) -> Result<DynamicObject> {
+) -> Result<Option<DynamicObject>> {
     let name = args.name.as_str();
     let object: DynamicObject = serde_json::from_value(wanted)
         .or_fail(|| "the service cannot be written as an object".to_owned())?;
@@ -99,16 +124,14 @@ async fn send(
     } else {
         api.replace(name, &params, &object).await
     };
-    sent.map_err(|error| match error {
-        kube::Error::Api(status) if status.code == 409 && !created => {
-            Failure::new(format!("service {name:?} was changed by somebody else meanwhile"))
-                .next("run the command again")
+    match sent {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+        Err(error) => {
+            let doing = if created { "create" } else { "change" };
+            Err(unavailable(&error, &format!("{doing} service {name:?}")))
         }
-        error => unavailable(
-            &error,
-            &format!("{} service {name:?}", if created { "create" } else { "change" }),
-        ),
-    })
+    }
 }
 
 fn sent_typed(object: &DynamicObject) -> Result<Service> {

@@ -51,7 +51,7 @@ fn print_head(service: &Service, printer: &Printer) {
     for target in status.traffic.iter().filter(|t| t.tag.is_some()) {
         let (tag, url) =
             (target.tag.as_deref().unwrap_or_default(), target.url.as_deref().unwrap_or_default());
-        printer.line(format!("Tag {tag}:  {url}"));
+        printer.line(format!("{:<11} {url}", format!("Tag {tag}:")));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rouse_digits::{Digit, Model};
+
 use crate::args::Digits;
 use crate::outcome::{Context, Result};
 use crate::printer::Printer;
@@ -38,7 +40,27 @@ fn train(dir: &Path, printer: &Printer) -> Result {
             model.accuracy * 100.0
         ));
     }
+    let held_out = rouse_digits::held_out();
+    if let Some(first) = models.first() {
+        let pixels = &held_out[shown(first, &held_out)?].pixels;
+        let request = serde_json::json!({ "instances": [pixels] });
+        let file = request_file(dir);
+        std::fs::write(&file, request.to_string())
+            .or_fail(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(())
+}
+
+/// The first image that a model reads right.
+pub(crate) fn shown(model: &Model, held_out: &[Digit]) -> Result<usize> {
+    let pixels: Vec<_> = held_out.iter().map(|digit| digit.pixels.clone()).collect();
+    let read = model.predict(&pixels).or_fail(|| "the model fails".to_owned())?;
+    Ok(read.iter().zip(held_out).position(|(read, digit)| *read == digit.label).unwrap_or(0))
+}
+
+/// Where [`train`] puts a request that has one digit read.
+pub(crate) fn request_file(dir: &Path) -> std::path::PathBuf {
+    dir.join("digit.json")
 }
 
 /// Where [`train`] puts a model.

@@ -12,7 +12,7 @@ use self::shift::Edits;
 use super::serving::{name_of, revisions, service, traffic_text, unavailable};
 use super::wait;
 use crate::args::{Global, Traffic};
-use crate::outcome::Result;
+use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
 
@@ -27,6 +27,37 @@ pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Re
     apply(&target, &current, wanted, printer).await
 }
 
+/// How often a change is sent anew because the service was changed meanwhile.
+const CONFLICTS_MAX: u32 = 10;
+
+/// Replaces the traffic that `current` has. That somebody else wrote to the service meanwhile is no
+/// matter, as the controllers do all the time, unless it was the traffic.
+async fn send(api: &Api<Service>, current: &Service, wanted: &[TrafficTarget]) -> Result {
+    let name = name_of(current);
+    let doing = format!("change the traffic of {name:?}");
+    let mut version = current.metadata.resource_version.clone();
+    for _ in 0..CONFLICTS_MAX {
+        let patch = json!({
+            "metadata": { "resourceVersion": version }, "spec": { "traffic": wanted }
+        });
+        match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(unavailable(&error, &doing)),
+        }
+        let now = api.get(name).await.map_err(|error| unavailable(&error, &doing))?;
+        if now.spec.traffic != current.spec.traffic {
+            return Err(Failure::new(format!(
+                "the traffic of {name:?} was changed by somebody else meanwhile"
+            ))
+            .next(format!("rouse describe {name}, and run the command again")));
+        }
+        version = now.metadata.resource_version;
+    }
+    Err(Failure::new(format!("service {name:?} is being changed by somebody else"))
+        .next("run the command again"))
+}
+
 /// Sends the traffic block, waits until it is served, and prints before and after.
 pub(crate) async fn apply(
     target: &Target,
@@ -38,13 +69,7 @@ pub(crate) async fn apply(
     printer.progress(format!("context {}, namespace {}", target.context, target.namespace));
     let before = current.status.clone().unwrap_or_default().traffic;
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
-    let patch = json!({
-        "metadata": { "resourceVersion": current.metadata.resource_version },
-        "spec": { "traffic": wanted }
-    });
-    api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .map_err(|e| unavailable(&e, &format!("change the traffic of {name:?}")))?;
+    send(&api, current, &wanted).await?;
     let service = wait::until_ready(target, name, Duration::from_secs(60), printer).await?;
     let after = service.status.unwrap_or_default().traffic;
     if printer.json() {

@@ -79,8 +79,8 @@ pub(crate) async fn until_ready(
     let started = Instant::now();
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
     let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut stream = watcher(api, only).default_backoff().applied_objects().boxed();
-    let mut said = String::new();
+    let mut stream = watcher(api, only).default_backoff().boxed();
+    let (mut said, mut listed) = (String::new(), false);
     let mut unsettled: Option<(Instant, String, String)> = None;
     loop {
         let left = limit.saturating_sub(started.elapsed());
@@ -88,7 +88,18 @@ pub(crate) async fn until_ready(
             .as_ref()
             .map_or(left, |(since, ..)| left.min(SETTLE.saturating_sub(since.elapsed())));
         let service = match tokio::time::timeout(wake, stream.try_next()).await {
-            Ok(Ok(Some(service))) => service,
+            Ok(Ok(Some(watcher::Event::Apply(service) | watcher::Event::InitApply(service)))) => {
+                listed = true;
+                service
+            }
+            Ok(Ok(Some(watcher::Event::Init))) => {
+                listed = false;
+                continue;
+            }
+            Ok(Ok(Some(watcher::Event::InitDone))) if listed => continue,
+            Ok(Ok(Some(watcher::Event::InitDone | watcher::Event::Delete(_)))) => {
+                return Err(Failure::new(format!("service {name} was deleted meanwhile")));
+            }
             Ok(Ok(None)) => return Err(Failure::new("the watch of the service ended")),
             Ok(Err(
                 watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error),

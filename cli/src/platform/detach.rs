@@ -24,7 +24,7 @@ pub(super) fn leave_the_terminal() {
 /// Starts a platform in the background and waits until it answers.
 pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInfo> {
     dir.create()?;
-    drop(dir.lock()?);
+    let lock = dir.lock()?;
     let log_path = dir.join("up.log");
     // What the run before said may be why there is another.
     let _kept = std::fs::rename(&log_path, dir.join("up.log.1"));
@@ -32,6 +32,8 @@ pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInf
         .or_fail(|| format!("cannot write {}", log_path.display()))?;
     let log_again = log.try_clone().or_fail(|| "cannot share the log".to_owned())?;
     let me = std::env::current_exe().or_fail(|| "cannot find the running program".to_owned())?;
+    // For the child to take.
+    drop(lock);
     let child = Command::new(me)
         .args(words(args))
         .arg("--data-dir")

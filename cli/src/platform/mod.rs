@@ -52,16 +52,18 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     dir.create()?;
     let lock = dir.lock()?;
     dir.remove_up();
-    remove_ready(args);
+    prepare_ready(args)?;
     let mut terminate =
         signal(SignalKind::terminate()).or_fail(|| "cannot listen for signals".to_owned())?;
     let mut interrupt =
         signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
     let (platform, notes) = Platform::start(args, dir).await?;
     let up = info(&platform, args, dir, notes);
-    dir.write_up(&up)?;
-    if let Some(file) = &args.ready_file {
-        write_ready(file, &up)?;
+    // The file of a user first: who waits in the background looks for ours.
+    let told = args.ready_file.as_deref().map_or(Ok(()), |file| write_ready(file, &up));
+    if let Err(failure) = told.and_then(|()| dir.write_up(&up)) {
+        platform.stop().await;
+        return Err(failure);
     }
     announce(&up, printer);
     tokio::select! {
@@ -104,6 +106,15 @@ fn write_ready(file: &Path, up: &UpInfo) -> Result {
     write_whole(file, &json(&ready), 0o644)
 }
 
+/// Finds out before anything runs whether the ready file can be written.
+fn prepare_ready(args: &Up) -> Result {
+    let Some(file) = &args.ready_file else { return Ok(()) };
+    std::fs::File::create(file)
+        .or_fail(|| format!("cannot write the ready file {}", file.display()))?;
+    remove_ready(args);
+    Ok(())
+}
+
 /// A ready file says that the platform answers: not before, and not afterwards.
 fn remove_ready(args: &Up) {
     if let Some(file) = &args.ready_file {
@@ -137,6 +148,10 @@ fn cannot_open(dir: &DataDir, error: &rouse_cluster::OpenError) -> Failure {
     while let Some(cause) = source {
         failure = failure.because(cause);
         source = cause.source();
+    }
+    if !error.is_damage() {
+        return failure
+            .next("rouse status, in case another platform has it; or rouse up --data-dir DIR");
     }
     let state = dir.join("state.redb");
     failure.because("nothing in it was changed").next(format!(

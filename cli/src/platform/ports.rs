@@ -52,7 +52,11 @@ fn cannot(ip: IpAddr, port: u16, error: &io::Error, flag: &str) -> Failure {
         ErrorKind::AddrNotAvailable => format!("{ip} is no address of this machine"),
         _ => format!("cannot listen on {ip}:{port}"),
     };
-    Failure::new(what).because(error).next(format!("rouse up {flag} 0, which picks a free one"))
+    let next = match error.kind() {
+        ErrorKind::AddrNotAvailable => "rouse up --bind 127.0.0.1".to_owned(),
+        _ => format!("rouse up {flag} 0, which picks a free one"),
+    };
+    Failure::new(what).because(error).next(next)
 }
 
 #[cfg(test)]

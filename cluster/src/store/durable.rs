@@ -49,6 +49,15 @@ pub enum Error {
     Object { path: PathBuf, key: String },
 }
 
+impl Error {
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Object { .. } => true,
+            Self::Open { .. } | Self::Format { .. } => false,
+        }
+    }
+}
+
 /// What a state file holds.
 pub(super) struct Loaded {
     pub(super) objects: Vec<Arc<Object>>,

@@ -18,7 +18,7 @@ pub(super) const PREDICT: &str = "/v1/models/digits:predict";
 /// What models are judged by.
 pub(super) struct Models {
     held_out: Vec<Digit>,
-    /// One image that the first model reads as something else, if there is one: a reason for a second.
+    /// The image that is drawn, and lies beside the models as a request.
     shown: usize,
 }
 
@@ -36,10 +36,7 @@ pub(super) async fn train(stage: &Stage) -> Result<Models> {
     ));
     let first = Model::load(&digits::model_file(&folder, "v1"));
     let first = first.or_fail(|| "the first model cannot be read".to_owned())?;
-    let pixels: Vec<_> = held_out.iter().map(|d| d.pixels.clone()).collect();
-    let read = first.predict(&pixels).or_fail(|| "the first model fails".to_owned())?;
-    let shown =
-        read.iter().zip(&held_out).position(|(read, digit)| *read == digit.label).unwrap_or(0);
+    let shown = digits::shown(&first, &held_out)?;
     Ok(Models { held_out, shown })
 }
 
@@ -76,9 +73,6 @@ impl Models {
 /// Draws one digit and has it read.
 pub(super) async fn read_one(stage: &Stage, models: &Models, url: &str) -> Result {
     let request = models.one();
-    let file = stage.digit();
-    std::fs::write(&file, request.to_string())
-        .or_fail(|| format!("cannot write {}", file.display()))?;
     stage.title("Have it read a digit that it has never seen");
     stage.by_hand(&format!(
         "rouse call {SERVICE} {PREDICT} -n {NAMESPACE} -d {}",

@@ -11,6 +11,7 @@ use kube::api::{Api, PostParams};
 use super::made::Made;
 use super::{NAMESPACE, SERVICE};
 use crate::args::{Cli, Demo, Global, Runtime, Up};
+use crate::commands::digits;
 use crate::commands::env::{export, quoted};
 use crate::commands::serving;
 use crate::datadir::DataDir;
@@ -58,6 +59,7 @@ impl Stage {
             up.http,
             up.runtime
         ));
+        command(printer, "eval \"$(rouse env)\"");
         let global = local(global, &dir);
         let target = Target::connect(&global).await?;
         let stage = Self { printer: *printer, dir, target, global, step };
@@ -116,7 +118,7 @@ impl Stage {
 
     /// One digit as a request's body.
     pub(super) fn digit(&self) -> PathBuf {
-        self.folder().join("digit.json")
+        digits::request_file(&self.folder())
     }
 
     /// The same as `rouse call` takes it.
