@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::Context;
 use rouse_tests::{Platform, wait};
 
+use crate::stats::Samples;
 use crate::{Wanted, load, platform, service};
 
 const CONNECTIONS: usize = 32;
-const TIME: Duration = Duration::from_secs(5);
-const ROUNDS: usize = 3;
+const TIME: Duration = Duration::from_secs(2);
 
-pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
+pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     let platform = platform()?;
     platform.kubectl().apply(&service("warm", "autoscaling.knative.dev/max-scale: \"1\""))?;
     platform.kubectl().run("wait --for=condition=Ready --timeout=30s ksvc/warm")?;
@@ -27,39 +27,82 @@ pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
         }
     }
     println!(
-        "{CONNECTIONS} connections, {} s each, {ROUNDS} rounds; load, proxy and server share the machine",
+        "{CONNECTIONS} connections, {} rounds of {} s each in turn; load, proxy and server share the machine",
+        wanted.runs,
         TIME.as_secs()
     );
-    for _ in 0..ROUNDS {
-        report("through the activator", platform.http, &platform.host("warm"), &[platform.pid()])?;
-        for nginx in &peers {
-            let what = format!("through nginx, {} worker(s)", nginx.workers);
-            report(&what, nginx.address, "x", &nginx.processes()?)?;
+    let mut rows = vec![Row::new(
+        "through the activator",
+        platform.http,
+        platform.host("warm"),
+        vec![platform.pid()],
+    )];
+    for nginx in &peers {
+        let what = format!("through nginx, {} worker(s)", nginx.workers);
+        rows.push(Row::new(&what, nginx.address, "x".to_owned(), nginx.processes()?));
+    }
+    rows.push(Row::new("straight to the server", server, "x".to_owned(), Vec::new()));
+    for _ in 0..wanted.runs {
+        for row in &mut rows {
+            row.measure()?;
         }
-        report("straight to the server", server, "x", &[])?;
+    }
+    for row in &rows {
+        row.print();
     }
     Ok(())
 }
 
-/// `processes` are those whose CPU time is the proxy's.
-fn report(what: &str, address: SocketAddr, host: &str, processes: &[u32]) -> anyhow::Result<()> {
-    let cpu_seconds = || processes.iter().map(|pid| cpu_seconds(*pid)).sum::<anyhow::Result<f64>>();
-    let before = cpu_seconds()?;
-    let result = load::run(address, host, CONNECTIONS, TIME)?;
-    let used = cpu_seconds()? - before;
-    let cpu = if processes.is_empty() {
-        String::new()
-    } else {
-        let a_request = used * 1e6 / (result.per_second * TIME.as_secs_f64());
-        format!("{a_request:>6.1} µs CPU a request")
-    };
-    println!(
-        "{what:<30} {:>8.0} a second   p50 {:>6.2} ms   p99 {:>6.2} ms   {cpu}",
-        result.per_second,
-        result.latency_ms.quantile(0.5),
-        result.latency_ms.quantile(0.99)
-    );
-    Ok(())
+/// One way to the server, and what its rounds came to.
+struct Row {
+    what: String,
+    address: SocketAddr,
+    host: String,
+    /// Those whose CPU time is the proxy's.
+    processes: Vec<u32>,
+    per_second: Samples,
+    p50: Samples,
+    p99: Samples,
+    cpu: Samples,
+}
+
+impl Row {
+    fn new(what: &str, address: SocketAddr, host: String, processes: Vec<u32>) -> Self {
+        let [per_second, p50, p99, cpu] = std::array::from_fn(|_| Samples::default());
+        Self { what: what.to_owned(), address, host, processes, per_second, p50, p99, cpu }
+    }
+
+    fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        self.processes.iter().map(|pid| cpu_seconds(*pid)).sum()
+    }
+
+    fn measure(&mut self) -> anyhow::Result<()> {
+        let before = self.cpu_seconds()?;
+        let result = load::run(self.address, &self.host, CONNECTIONS, TIME)?;
+        let used = self.cpu_seconds()? - before;
+        self.per_second.add(result.per_second);
+        self.p50.add(result.latency_ms.quantile(0.5));
+        self.p99.add(result.latency_ms.quantile(0.99));
+        self.cpu.add(used * 1e6 / (result.per_second * TIME.as_secs_f64()));
+        Ok(())
+    }
+
+    /// Medians over the rounds; of the throughput also the value that 95 % reach.
+    fn print(&self) {
+        let cpu = if self.processes.is_empty() {
+            String::new()
+        } else {
+            format!("{:>6.1} µs CPU a request", self.cpu.quantile(0.5))
+        };
+        println!(
+            "{:<30} {:>8.0} a second (95 %: {:>8.0})   p50 {:>6.2} ms   p99 {:>6.2} ms   {cpu}",
+            self.what,
+            self.per_second.quantile(0.5),
+            self.per_second.quantile(0.05),
+            self.p50.quantile(0.5),
+            self.p99.quantile(0.5),
+        );
+    }
 }
 
 /// User and system time of a process.
