@@ -26,7 +26,7 @@ const FORMAT: u64 = 1;
 const KEPT: usize = 4096;
 const KEPT_BYTES: usize = 16 << 20;
 /// The file is read once, at start: a larger cache would only hold memory.
-const CACHE: usize = 4 << 20;
+const CACHE: usize = 1 << 20;
 
 /// Why the state file cannot be used. Nothing is ever removed from it by itself.
 #[derive(Debug, thiserror::Error)]
