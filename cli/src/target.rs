@@ -4,6 +4,7 @@
 //! was ever made there; else `~/.kube/config`. A cluster that was named or is local and does not
 //! answer is an error, never a reason to try the next.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,8 +93,7 @@ fn choose(global: &Global) -> Result<Option<(Kubeconfig, String)>> {
     if let Some(path) = &global.kubeconfig {
         return read(path).map(Some);
     }
-    let named = std::env::var_os("KUBECONFIG").filter(|names| !names.is_empty());
-    if let Some(names) = named.filter(|_| global.data_dir.is_none()) {
+    if let Some(names) = from_environment().filter(|_| global.data_dir.is_none()) {
         return read_all(&names).map(Some);
     }
     let local = DataDir::chosen(global.data_dir.as_deref())?.kubeconfig();
@@ -104,9 +104,14 @@ fn choose(global: &Global) -> Result<Option<(Kubeconfig, String)>> {
     home.filter(|home| home.exists()).map(|home| read(&home)).transpose()
 }
 
+/// The value of `KUBECONFIG`; an empty one counts as none.
+fn from_environment() -> Option<OsString> {
+    std::env::var_os("KUBECONFIG").filter(|names| !names.is_empty())
+}
+
 /// What `KUBECONFIG` names: one file, or several that are merged. As for kubectl, not all need be
 /// there, but one must.
-fn read_all(names: &std::ffi::OsStr) -> Result<(Kubeconfig, String)> {
+fn read_all(names: &OsStr) -> Result<(Kubeconfig, String)> {
     let shown = names.to_string_lossy().into_owned();
     let mut merged: Option<Kubeconfig> = None;
     for path in std::env::split_paths(names).filter(|path| path.exists()) {
@@ -157,9 +162,8 @@ pub(crate) fn local_data_dir(global: &Global) -> Result<Option<PathBuf>> {
     let Some((kubeconfig, from)) = choose(global)? else { return Ok(None) };
     let context = global.context.clone().or_else(|| kubeconfig.current_context.clone());
     let dir = context.as_deref().and_then(|context| data_dir_of(&kubeconfig, context));
-    let named = global.kubeconfig.is_some()
-        || global.context.is_some()
-        || std::env::var_os("KUBECONFIG").is_some_and(|names| !names.is_empty());
+    let named =
+        global.kubeconfig.is_some() || global.context.is_some() || from_environment().is_some();
     if dir.is_none() && named {
         return Err(Failure::usage(format!(
             "{from} names a cluster that is not local, and only local ones have an image store here"

@@ -9,15 +9,12 @@ use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, PostParams};
 use rouse_api::Service;
 use serde_json::Value;
 
-use super::serving::{name_of, ready_text, traffic_text, unavailable};
+use super::serving::{CONFLICTS_MAX, contended, name_of, ready_text, traffic_text, unavailable};
 use super::{describe, wait};
 use crate::args::{Deploy, Global};
 use crate::outcome::{Context, Failure, Result, refused};
 use crate::printer::Printer;
 use crate::target::Target;
-
-/// How often a change is planned anew because the service was changed meanwhile.
-const CONFLICTS_MAX: u32 = 10;
 
 pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Result {
     let started = Instant::now();
@@ -85,8 +82,7 @@ async fn make_namespace(target: &Target, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Controllers write to a service as well, its status above all: whoever reads it and then changes it
-/// may find it changed meanwhile, and plans anew upon what is there.
+/// Plans anew upon what is there for as long as the service is changed between reading and writing.
 async fn plan_and_send(
     api: &Api<DynamicObject>,
     mut existing: Option<DynamicObject>,
@@ -104,8 +100,7 @@ async fn plan_and_send(
             .await
             .map_err(|e| unavailable(&e, &format!("read service {:?}", args.name)))?;
     }
-    Err(Failure::new(format!("service {:?} is being changed by somebody else", args.name))
-        .next("run the command again"))
+    Err(contended(&args.name))
 }
 
 /// What the cluster made of it; none if the service was changed since it was read.

@@ -40,6 +40,16 @@ pub(crate) fn unavailable(error: &kube::Error, doing: &str) -> Failure {
     }
 }
 
+/// How often a change to a service is made anew because it was changed since it was read: controllers
+/// write to it as well, its status above all.
+pub(crate) const CONFLICTS_MAX: u32 = 10;
+
+/// The end of [`CONFLICTS_MAX`] tries.
+pub(crate) fn contended(name: &str) -> Failure {
+    Failure::new(format!("service {name:?} is being changed by somebody else"))
+        .next("run the command again")
+}
+
 /// The revisions of a service, newest first.
 pub(crate) async fn revisions(target: &Target, service: &str) -> Result<Vec<Revision>> {
     let api: Api<Revision> = Api::namespaced(target.client.clone(), &target.namespace);

@@ -9,7 +9,9 @@ use rouse_api::{Service, TrafficTarget};
 use serde_json::json;
 
 use self::shift::Edits;
-use super::serving::{name_of, revisions, service, traffic_text, unavailable};
+use super::serving::{
+    CONFLICTS_MAX, contended, name_of, revisions, service, traffic_text, unavailable,
+};
 use super::wait;
 use crate::args::{Global, Traffic};
 use crate::outcome::{Failure, Result};
@@ -26,9 +28,6 @@ pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Re
     let wanted = shift::shift(&spec, &edits, &known)?;
     apply(&target, &current, wanted, printer).await
 }
-
-/// How often a change is sent anew because the service was changed meanwhile.
-const CONFLICTS_MAX: u32 = 10;
 
 /// Replaces the traffic that `current` has. That somebody else wrote to the service meanwhile is no
 /// matter, as the controllers do all the time, unless it was the traffic.
@@ -54,8 +53,7 @@ async fn send(api: &Api<Service>, current: &Service, wanted: &[TrafficTarget]) -
         }
         version = now.metadata.resource_version;
     }
-    Err(Failure::new(format!("service {name:?} is being changed by somebody else"))
-        .next("run the command again"))
+    Err(contended(name))
 }
 
 /// Sends the traffic block, waits until it is served, and prints before and after.
