@@ -13,7 +13,7 @@ use rouse_kit::plan::Action;
 use serde_json::Value;
 
 use super::desired::{Observed, Settings, desired};
-use crate::images::Pinned;
+use crate::lookups::images::Pinned;
 use crate::testing::{now, object, text};
 
 fn revision(annotations: &str, status: &str) -> Revision {

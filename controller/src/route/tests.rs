@@ -11,7 +11,7 @@ use rouse_kit::plan::Action;
 
 use super::desired::{Observed, Settings, desired};
 use super::hosts::Gateway;
-use crate::served::Answer;
+use crate::lookups::served::Answer;
 use crate::testing::{now, object, text};
 
 fn route(traffic: &str) -> Route {

@@ -57,27 +57,6 @@ fn filtered(map: &Map, without: &[&str]) -> Map {
         .collect()
 }
 
-/// The Routes that an object's annotation lists.
-pub(crate) fn routes_of<K: Resource>(object: &K) -> Vec<String> {
-    object
-        .annotations()
-        .get(keys::ROUTES)
-        .into_iter()
-        .flat_map(|routes| routes.split(','))
-        .filter(|route| !route.is_empty())
-        .map(ToOwned::to_owned)
-        .collect()
-}
-
-/// The value of that annotation with `route` in it.
-pub(crate) fn with_route(mut routes: Vec<String>, route: &str) -> String {
-    if !routes.iter().any(|present| present == route) {
-        routes.push(route.to_owned());
-        routes.sort();
-    }
-    routes.join(",")
-}
-
 /// `There is an existing Route "hello" that we do not own.`
 pub(crate) fn not_owned(kind: &str, name: &str) -> String {
     format!("There is an existing {kind} {name:?} that we do not own.")

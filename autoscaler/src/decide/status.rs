@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rouse_api::condition::{self, Condition, ConditionSet};
 use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
 
-use crate::scale::{Active, Activity};
+use crate::decide::scale::{Active, Activity};
 
 pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";

@@ -9,7 +9,7 @@ use rouse_api::podautoscaler::PodAutoscalerStatus;
 use rouse_api::{PodAutoscaler, keys};
 use serde_json::{Value, json};
 
-use crate::collector::RevisionKey;
+use crate::load::RevisionKey;
 
 /// Deletion cost of a pod that is draining.
 const COST_DRAINING: &str = "-1000";

@@ -15,15 +15,14 @@ use rouse_api::PodAutoscaler;
 use rouse_api::annotations::Metric;
 use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
 
-use crate::collector::{Present, RevisionKey, Sample};
-use crate::decide::{self, Decision, Mode, Observation};
-use crate::delay::DelayWindow;
-use crate::drain::{self, DrainPlan, Load, PodView, Stage};
-use crate::explain;
-use crate::scale::{self, Activity, Target};
-use crate::spec::ScalingSpec;
-use crate::status;
-use crate::window::Window;
+use crate::decide::delay::DelayWindow;
+use crate::decide::drain::{self, DrainPlan, Load, PodView, Stage};
+use crate::decide::explain::{self, Decided};
+use crate::decide::kpa::{self, Mode, Observation};
+use crate::decide::scale::{self, Activity, Target};
+use crate::decide::spec::ScalingSpec;
+use crate::decide::status;
+use crate::load::{Present, RevisionKey, Sample, Window};
 
 /// How often a revision is decided on. Upstream: `tickInterval`.
 pub const TICK: Duration = Duration::from_secs(2);
@@ -58,18 +57,6 @@ pub struct Revision {
     decide_now: bool,
     /// Taken over from an earlier autoscaler: not lowered before a window was seen.
     keep_until: Option<Timestamp>,
-}
-
-/// The last decision, and what it was made of.
-#[derive(Clone, Debug)]
-pub(crate) struct Decided {
-    pub(crate) decision: Decision,
-    pub(crate) seen: Observation,
-    pub(crate) queued: u32,
-    /// After the scale-down delay.
-    pub(crate) want: u32,
-    /// Requests met zero pods.
-    pub(crate) woken: bool,
 }
 
 /// What has to be looked at after news.
@@ -224,7 +211,7 @@ impl Revision {
         }
         let mode = *self.mode.get_or_insert_with(|| Mode::initial(ready, now));
         let Some(seen) = self.observe(ready, now) else { return };
-        let decision = decide::decide(&self.spec.decider, mode, &seen, now);
+        let decision = kpa::decide(&self.spec.decider, mode, &seen, now);
         self.mode = Some(decision.mode);
         let want = if self.spec.decider.reachable {
             self.delay.record(self.spec.scale_down_delay, now, decision.want)
@@ -366,5 +353,4 @@ impl Revision {
 }
 
 #[cfg(test)]
-#[path = "revision_tests.rs"]
 mod tests;

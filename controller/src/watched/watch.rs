@@ -12,8 +12,8 @@ use kube::{Client, Resource, ResourceExt};
 use rouse_kit::Shutdown;
 use serde::de::DeserializeOwned;
 
-use crate::queues::{Queues, Wakes};
-use crate::stores::Stores;
+use crate::watched::queues::{Queues, Wakes};
+use crate::watched::stores::Stores;
 
 /// Follows every object of kind `K` that `config` selects, until `shutdown`.
 pub(crate) async fn follow<K>(

@@ -16,8 +16,9 @@ use rouse_api::{
 };
 use tokio::sync::mpsc;
 
-use crate::children::routes_of;
-use crate::stores::{Stores, get, name, namespace, owner_name};
+use crate::objects::meta::{name, namespace, owner_name};
+use crate::objects::routing_state::routes_of;
+use crate::watched::stores::{Stores, get};
 
 /// Keys that wait between a watch and the scheduler, which takes them out at once.
 const QUEUE: usize = 1024;

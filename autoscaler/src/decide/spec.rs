@@ -11,7 +11,7 @@ use rouse_api::config::AutoscalerConfig;
 use rouse_api::config::autoscaler::TARGET_MIN;
 use rouse_api::podautoscaler::Reachability;
 
-use crate::decide::DeciderSpec;
+use crate::decide::kpa::DeciderSpec;
 
 /// How much longer than the progress deadline a revision may try to start before it is given up:
 /// the Revision's reconciler must have seen the Deployment fail, and why, while pods exist.

@@ -22,10 +22,10 @@ use rouse_kit::{Clock, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::collector::{Collector, RevisionKey};
-use crate::drain::DrainPlan;
+use crate::apply::write::{Scales, WriteError};
+use crate::decide::drain::DrainPlan;
+use crate::load::{Collector, RevisionKey};
 use crate::revision::{News, Revision};
-use crate::write::{Scales, WriteError};
 
 /// How long after a write that failed the next attempt comes.
 const RETRY: Duration = Duration::from_millis(100);
@@ -218,5 +218,4 @@ async fn mark(
 }
 
 #[cfg(test)]
-#[path = "multiscaler_tests.rs"]
 mod tests;

@@ -13,7 +13,9 @@ use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
 
-use crate::route::labeler;
+use crate::objects::gateway::Gateway;
+use crate::objects::meta::{controls, name, namespace};
+use crate::objects::routing_state;
 
 /// All local copies.
 #[derive(Clone)]
@@ -38,38 +40,6 @@ where
     store.get(&ObjectRef::new(name).within(namespace))
 }
 
-/// The namespace of an object that has one.
-pub(crate) fn namespace<K: Resource>(object: &K) -> &str {
-    object.meta().namespace.as_deref().unwrap_or_default()
-}
-
-/// The name of an object; every stored object has one.
-pub(crate) fn name<K: Resource>(object: &K) -> &str {
-    object.meta().name.as_deref().unwrap_or_default()
-}
-
-/// The UID of an object; every stored object has one.
-pub(crate) fn uid<K: Resource>(object: &K) -> &str {
-    object.meta().uid.as_deref().unwrap_or_default()
-}
-
-/// Whether `owner` controls `child`.
-pub(crate) fn controls<O: Resource, C: Resource>(owner: &O, child: &C) -> bool {
-    child
-        .owner_references()
-        .iter()
-        .any(|r| r.controller == Some(true) && Some(&r.uid) == owner.meta().uid.as_ref())
-}
-
-/// Name of the controlling owner of kind `kind`.
-pub(crate) fn owner_name<'a, C: Resource>(child: &'a C, kind: &str) -> Option<&'a str> {
-    child
-        .owner_references()
-        .iter()
-        .find(|r| r.controller == Some(true) && r.kind == kind)
-        .map(|r| r.name.as_str())
-}
-
 impl Stores {
     /// The Revisions that `configuration` controls, in no order.
     pub(crate) fn revisions_of(&self, configuration: &Configuration) -> Vec<Arc<Revision>> {
@@ -91,7 +61,9 @@ impl Stores {
 
     /// The Routes that `object` lists and that are not there.
     pub(crate) fn gone_routes<K: Resource>(&self, object: &K) -> Vec<String> {
-        labeler::gone(object, |route| get(&self.routes, namespace(object), route).is_some())
+        routing_state::gone_routes(object, |route| {
+            get(&self.routes, namespace(object), route).is_some()
+        })
     }
 
     /// The core Services that `route` controls, by name.
@@ -99,5 +71,11 @@ impl Stores {
         let mut services = self.core_services.state_filter(|service| controls(route, service));
         services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         services
+    }
+
+    /// Where the public listener is reached, as its core Service says.
+    pub(crate) fn gateway(&self) -> Gateway {
+        get(&self.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
+            .map_or_else(Gateway::default, |service| Gateway::from_service(&service))
     }
 }

@@ -15,8 +15,8 @@ use rouse_api::{Revision, RevisionSpec};
 use rouse_kit::Shutdown;
 use tokio::sync::Semaphore;
 
-use crate::queues::Queue;
-use crate::stores::{name, namespace};
+use crate::objects::meta::{name, namespace};
+use crate::watched::queues::Queue;
 
 /// Revisions whose images are looked up at a time.
 const LOOKUPS: usize = 8;

@@ -10,18 +10,7 @@ use std::time::Duration;
 
 use rouse_api::load::{LoadReport, RevisionLoad};
 
-/// Namespace and name of a revision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RevisionKey {
-    pub namespace: String,
-    pub name: String,
-}
-
-impl std::fmt::Display for RevisionKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+use crate::load::key::RevisionKey;
 
 /// What one report adds for one revision.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,8 +9,8 @@ use rouse_api::podautoscaler::PodAutoscalerStatus;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::drain::{PodView, Stage};
-use crate::spec::ScalingSpec;
+use crate::decide::drain::{PodView, Stage};
+use crate::decide::spec::ScalingSpec;
 
 /// Tells of every write.
 struct Told(mpsc::Sender<String>);

@@ -10,8 +10,8 @@ use kube::Resource;
 use parking_lot::Mutex;
 use rouse_kit::Shutdown;
 
-use crate::queues::Queue;
-use crate::stores::{name, namespace};
+use crate::objects::meta::{name, namespace};
+use crate::watched::queues::Queue;
 
 /// The first pause before asking again; doubled with each refusal.
 const RETRY_FIRST: Duration = Duration::from_millis(100);

@@ -200,5 +200,4 @@ fn spare(spec: &DeciderSpec, seen: &Observation) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
 mod tests;

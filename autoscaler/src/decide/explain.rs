@@ -5,11 +5,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rouse_api::annotations::Metric;
 use rouse_api::podautoscaler::ScaleChange;
 
-use crate::decide::Why;
-use crate::revision::Decided;
-use crate::scale::{Rule, Target};
-use crate::spec::ScalingSpec;
-use crate::status::signed;
+use crate::decide::kpa::{Decision, Observation, Why};
+use crate::decide::scale::{Rule, Target};
+use crate::decide::spec::ScalingSpec;
+use crate::decide::status::signed;
+
+/// The last decision, and what it was made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    pub(crate) seen: Observation,
+    pub(crate) queued: u32,
+    /// After the scale-down delay.
+    pub(crate) want: u32,
+    /// Requests met zero pods.
+    pub(crate) woken: bool,
+}
 
 /// Describes the change `from` one scale `to` another.
 pub(crate) fn change(
