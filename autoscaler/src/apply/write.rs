@@ -19,7 +19,7 @@ const COST_DRAINED: &str = "-2000";
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what}")]
-pub struct WriteError {
+pub(crate) struct WriteError {
     what: String,
     #[source]
     source: Box<kube::Error>,
@@ -31,8 +31,7 @@ impl WriteError {
     }
 
     /// The object is not there.
-    #[must_use]
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self.source.as_ref(), kube::Error::Api(status) if status.code == 404)
     }
 }

@@ -18,7 +18,7 @@ use rouse_kit::{Live, Shutdown};
 
 use self::pod::{revision_of, view};
 use crate::apply::multiscaler::Multiscaler;
-use crate::decide::drain::{PodView, Stage};
+use crate::decide::drain::PodView;
 use crate::decide::spec::ScalingSpec;
 use crate::load::RevisionKey;
 use crate::revision::Revision;

@@ -14,7 +14,7 @@ use rouse_api::{
 };
 
 use crate::objects::gateway::Gateway;
-use crate::objects::meta::{controls, name, namespace};
+use crate::objects::meta::{controls, namespace};
 use crate::objects::routing_state;
 
 /// All local copies.
