@@ -33,4 +33,4 @@ mod watched;
 
 pub use lookups::images::Images;
 pub use lookups::served::{Activators, NotServed, Routed};
-pub use run::{Config, Settings, run};
+pub use run::{Config, Settings, start};
