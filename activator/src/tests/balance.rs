@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::harness::{Gate, REVISION, Stage, get, pod_at, read, says, server, stage, text};
-use crate::pods::PodFacts;
-use crate::revision::{RevisionKey, Settings};
+use crate::state::keys::RevisionKey;
+use crate::state::readiness::PodFacts;
+use crate::state::settings::Settings;
 
 async fn count(stage: &Stage, clients: usize, each: usize) -> BTreeMap<String, usize> {
     let mut running = Vec::new();

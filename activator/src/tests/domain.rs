@@ -5,9 +5,9 @@ use http_body_util::Full;
 use rouse_api::routing::{Host, Routing, Share};
 
 use super::harness::{Gate, REVISION, Stage, get, pod_at, read, server, stage, text};
-use crate::control::Change;
-use crate::revision::Settings;
-use crate::route_table::{RouteKey, RouteKind};
+use crate::control::change::Change;
+use crate::state::keys::{RouteKey, RouteKind};
+use crate::state::settings::Settings;
 
 const DOMAIN: &str = "digits.example.org";
 const OWN: &str = "hello.default.svc.cluster.local";

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::harness::{Gate, HOST, Stage, get, pod_at, post, read, says, server, stage, text};
-use crate::revision::Settings;
-use crate::timeout::Limits;
+use crate::state::settings::Limits;
+use crate::state::settings::Settings;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -254,13 +254,13 @@ async fn a_host_that_knows_only_https_sends_people_there() {
         rewrite_host: Some(HOST.to_owned()),
         ..Default::default()
     };
-    let key = crate::route_table::RouteKey {
-        kind: crate::route_table::RouteKind::DomainMapping,
+    let key = crate::state::keys::RouteKey {
+        kind: crate::state::keys::RouteKind::DomainMapping,
         namespace: "default".to_owned(),
         name: "secure.localhost".to_owned(),
     };
     let routing = rouse_api::routing::Routing { version: 4, hosts: vec![host] };
-    stage.tell(crate::control::Change::Route(key, Some(routing))).await;
+    stage.tell(crate::control::change::Change::Route(key, Some(routing))).await;
     stage.handle.served_domain("default", "secure.localhost", 4).await;
     let ask = |proto: &'static str| {
         Request::get("/a?b=c")

@@ -19,12 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::Config;
-use crate::control::{Change, PodKey};
-use crate::pods::PodFacts;
-use crate::probe::Check;
-use crate::revision::{RevisionKey, Settings};
-use crate::route_table::{RouteKey, RouteKind};
+use crate::control::change::Change;
 use crate::start::{Handle, launch};
+use crate::state::keys::{PodKey, RevisionKey, RouteKey, RouteKind};
+use crate::state::readiness::{Check, PodFacts};
+use crate::state::settings::Settings;
 
 pub(super) const HOST: &str = "hello.default.localhost";
 pub(super) const LOCAL: &str = "hello.default.svc.cluster.local";

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::harness::{Gate, HOST, REVISION, SOON, get, pod_at, read, says, server, stage, text};
-use crate::probe::Check;
-use crate::revision::Settings;
-use crate::timeout::Limits;
+use crate::state::readiness::Check;
+use crate::state::settings::Limits;
+use crate::state::settings::Settings;
 
 fn limited(concurrency: u32) -> Settings {
     Settings { concurrency, ..Settings::default() }
@@ -70,12 +70,13 @@ async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
 #[tokio::test]
 async fn a_pod_that_only_the_kubelet_can_probe_waits_for_ready() {
     let stage = stage(Settings::default()).await;
-    let facts = crate::pods::PodFacts { check: Check::Kubelet, ..pod_at(says("hello").await) };
+    let facts =
+        crate::state::readiness::PodFacts { check: Check::Kubelet, ..pod_at(says("hello").await) };
     stage.pod("p", facts.clone()).await;
     let ready = async {
         stage.until(|stats| stats.queued == 1).await;
         assert_eq!(stage.handle.stats().pods, 0);
-        stage.pod("p", crate::pods::PodFacts { ready: true, ..facts }).await;
+        stage.pod("p", crate::state::readiness::PodFacts { ready: true, ..facts }).await;
     };
     let (answer, ()) = tokio::join!(stage.get(), ready);
     assert_eq!(answer.1, "hello");
@@ -87,7 +88,7 @@ async fn nobody_waits_longer_than_the_timeout_and_the_cause_is_told() {
     let stage = stage(settings).await;
     let trouble = Some("CrashLoopBackOff: it exits at once".to_owned());
     let address = ([127, 0, 0, 1], 9).into();
-    let facts = crate::pods::PodFacts { trouble, address: None, ..pod_at(address) };
+    let facts = crate::state::readiness::PodFacts { trouble, address: None, ..pod_at(address) };
     stage.pod("p", facts).await;
     let (status, body) = stage.get().await;
     assert_eq!(status, 504);
@@ -193,8 +194,8 @@ async fn a_revision_that_is_deleted_tells_those_who_wait() {
     let stage = stage(Settings::default()).await;
     let deleted = async {
         stage.until(|stats| stats.queued == 1).await;
-        let key = crate::revision::RevisionKey::new("default", REVISION);
-        stage.tell(crate::control::Change::Revision(key, None)).await;
+        let key = crate::state::keys::RevisionKey::new("default", REVISION);
+        stage.tell(crate::control::change::Change::Revision(key, None)).await;
     };
     let ((status, body), ()) = tokio::join!(stage.get(), deleted);
     assert_eq!(status, 503);

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::harness::{
     Client, HOST, LOCAL, Reply, Stage, get, pod_at, post, read, says, server, stage, text,
 };
-use crate::revision::{Protocol, Settings};
+use crate::state::settings::{Protocol, Settings};
 
 type Frames = mpsc::Receiver<Result<Frame<Bytes>, hyper::Error>>;
 

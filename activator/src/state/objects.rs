@@ -8,11 +8,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rouse_api::{ConditionStatus, Revision, keys};
 use rouse_kit::AddressResolver;
 
-use crate::home::QUEUE_LIMIT;
-use crate::pods::PodFacts;
-use crate::probe::Check;
-use crate::revision::{Protocol, RevisionKey, Settings};
-use crate::timeout::Limits;
+use crate::state::keys::RevisionKey;
+use crate::state::readiness::{Check, PodFacts};
+use crate::state::settings::{Limits, Protocol, QUEUE_LIMIT, Settings};
 
 /// Knative's default for `timeoutSeconds`, should admission have set none.
 const TIMEOUT_SECONDS: i64 = 300;

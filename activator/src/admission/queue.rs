@@ -1,15 +1,15 @@
-//! Who waits, in order: first come, first served, with a bound.
+//! A queue that is first come, first served, and that a waiter may leave from anywhere.
 //!
-//! A waiter may give up from anywhere in the line; its place is emptied and skipped, so giving up
-//! costs a binary search and not a move of everybody behind.
+//! A place that is given up is emptied and skipped, so giving up costs a binary search and not a
+//! move of everybody behind. The bound is its owner's (`home.rs`).
 
 use std::collections::VecDeque;
 
-/// A place in the line. Smaller is earlier.
+/// A place in the queue. Smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(i64);
 
-/// The line itself.
+/// The queue itself.
 #[derive(Debug)]
 pub(crate) struct Queue<W> {
     places: VecDeque<(Ticket, Option<W>)>,
@@ -71,7 +71,7 @@ impl<W> Queue<W> {
         Some(waiter)
     }
 
-    /// Everybody, in order; the line is empty afterwards.
+    /// Everybody, in order; the queue is empty afterwards.
     pub(crate) fn drain(&mut self) -> Vec<W> {
         self.waiting = 0;
         self.places.drain(..).filter_map(|(_, waiter)| waiter).collect()

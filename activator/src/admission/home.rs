@@ -1,4 +1,4 @@
-//! One revision's slots and its line: who may go to which pod, and who waits.
+//! One revision's slots and its queue: which request goes to which pod, and which waits.
 //!
 //! The home of a revision holds all of its counts, so that `containerConcurrency` is exact. It is
 //! a plain structure under one short lock, asked from every data thread; nothing here waits, wakes
@@ -11,15 +11,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::balance;
-use crate::load::Counts;
-use crate::pods::Pod;
-use crate::queue::{Queue, Ticket};
+use crate::admission::balance;
+use crate::admission::counts::Counts;
+use crate::admission::queue::{Queue, Ticket};
+use crate::state::pod::Pod;
+use crate::state::settings::QUEUE_LIMIT;
 
-/// How many may wait for one revision unless it says otherwise; Knative's nominal depth.
-pub(crate) const QUEUE_LIMIT: usize = 10_000;
-
-/// Slots, line and counts. `W` is whoever waits.
+/// Slots, queue and counts. `W` is whoever waits.
 #[derive(Debug)]
 pub(crate) struct Home<W> {
     /// `containerConcurrency`; 0 is no limit.
@@ -50,7 +48,7 @@ pub(crate) enum Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     First,
-    /// It had a pod that turned out to be unreachable; it goes to the head of the line.
+    /// It had a pod that turned out to be unreachable; it goes to the head of the queue.
     Again,
 }
 
@@ -72,7 +70,7 @@ impl<W> Home<W> {
         self.queue_limit = queue_limit;
     }
 
-    /// A slot, a place in the line, or neither.
+    /// A slot, a place in the queue, or neither.
     pub(crate) fn admit(
         &mut self,
         waiter: impl FnOnce() -> W,
@@ -102,7 +100,7 @@ impl<W> Home<W> {
         Admission::Wait { ticket, urgent: self.usable.is_empty() && news }
     }
 
-    /// The next in line and its pod, if there is a free slot. To be asked until it says no.
+    /// The next in the queue and its pod, if there is a free slot. To be asked until it says no.
     pub(crate) fn next_grant(&mut self, now: Instant) -> Option<(W, Arc<Pod>)> {
         if self.queue.is_empty() {
             return None;
@@ -113,7 +111,7 @@ impl<W> Home<W> {
         Some((waiter, pod))
     }
 
-    /// Gives up a place in the line; false if a grant is on its way.
+    /// Gives up a place in the queue; false if a grant is on its way.
     pub(crate) fn abandon(&mut self, ticket: Ticket, now: Instant) -> bool {
         let waited = self.queue.remove(ticket).is_some();
         if waited {

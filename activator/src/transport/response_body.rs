@@ -1,4 +1,4 @@
-//! Bodies as they pass: of the answer, which holds the slot until its end, and of the request.
+//! The body of an answer: our own text, or a pod's, which holds the slot until its end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::forward::Carrier;
-use crate::revision::Slot;
-use crate::timeout::Timer;
+use crate::admission::revision::Slot;
+use crate::transport::forward::Carrier;
+use crate::transport::timeout::Timer;
 
 /// What Knative appends to an answer that had begun when its time ran out.
 const TIMEOUT_TEXT: Bytes = Bytes::from_static(b"request timeout");
@@ -28,8 +28,8 @@ pub(crate) struct Passing {
     timer: Timer,
     /// Held until the last byte: the connection, then the slot.
     held: Option<(Carrier, Slot)>,
-    /// What to say if the time runs out, for answers that may grow.
-    farewell: Option<Bytes>,
+    /// Appended if the time runs out; only to answers that may grow.
+    timeout_text: Option<Bytes>,
     ended: bool,
 }
 
@@ -50,9 +50,9 @@ impl Body {
         slot: Slot,
         growing: bool,
     ) -> Self {
-        let farewell = growing.then_some(TIMEOUT_TEXT);
+        let timeout_text = growing.then_some(TIMEOUT_TEXT);
         let mut passing =
-            Passing { incoming, timer, held: Some((carrier, slot)), farewell, ended: false };
+            Passing { incoming, timer, held: Some((carrier, slot)), timeout_text, ended: false };
         if passing.incoming.is_end_stream() {
             passing.end(true);
         }
@@ -93,7 +93,7 @@ impl Passing {
             }
             Poll::Pending => self.timer.poll(cx).map(|_| {
                 self.end(false);
-                self.farewell.take().map(|text| Ok(Frame::data(text)))
+                self.timeout_text.take().map(|text| Ok(Frame::data(text)))
             }),
         }
     }
@@ -138,46 +138,5 @@ impl http_body::Body for Body {
             }
             Self::Pod(passing) => passing.incoming.size_hint(),
         }
-    }
-}
-
-/// The body of a request: passed through, or known to be empty and so sendable again.
-#[derive(Debug)]
-pub(crate) struct Outgoing(Option<Incoming>);
-
-impl Outgoing {
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self((!incoming.is_end_stream()).then_some(incoming))
-    }
-
-    pub(crate) fn empty() -> Self {
-        Self(None)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.0 {
-            Some(incoming) => Pin::new(incoming).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(http_body::Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }

@@ -1,8 +1,9 @@
-//! One revision as the data threads share it: its settings, its home, and waiting at it.
+//! One revision as the data threads share it: its settings, its home, and waiting for a slot.
 
-use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,65 +14,15 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::error::Error;
-use crate::home::{Admission, Attempt, Home, Place, QUEUE_LIMIT};
-use crate::load::{self, Bell, Occasion};
-use crate::pods::Pod;
-use crate::queue::Ticket;
-use crate::timeout::{Limits, Timer};
+use crate::admission::error::Refused;
+use crate::admission::home::{Admission, Attempt, Home, Place};
+use crate::admission::queue::Ticket;
+use crate::admission::report::{self, Occasion, ReportSignal};
+use crate::state::keys::RevisionKey;
+use crate::state::pod::Pod;
+use crate::state::settings::Settings;
 
-/// Names a revision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RevisionKey {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl RevisionKey {
-    pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-}
-
-impl fmt::Display for RevisionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// What the Revision object asks of the activator.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Settings {
-    /// `containerConcurrency`; 0 is no limit.
-    pub(crate) concurrency: u32,
-    pub(crate) queue_limit: usize,
-    pub(crate) limits: Limits,
-    pub(crate) protocol: Protocol,
-    /// Why the revision is not ready, if it says so.
-    pub(crate) trouble: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let total = Duration::from_secs(300);
-        Self {
-            concurrency: 0,
-            queue_limit: QUEUE_LIMIT,
-            limits: Limits { total, response_start: None, idle: None },
-            protocol: Protocol::Http1,
-            trouble: None,
-        }
-    }
-}
-
-/// What the container speaks, as its port's name says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Http1,
-    H2c,
-}
-
-/// Who waits: the way to hand a slot over.
+/// The way to hand a slot to a request that waits.
 type Waiter = oneshot::Sender<Slot>;
 
 /// A revision; there is one for as long as anything mentions it.
@@ -85,7 +36,7 @@ pub(crate) struct Revision {
     /// What its pods say of why they do not run.
     pub(crate) trouble: ArcSwapOption<String>,
     home: Mutex<Home<Waiter>>,
-    bell: Arc<Bell>,
+    signal: Arc<ReportSignal>,
 }
 
 /// A request's right to be in a pod, given back on drop.
@@ -102,25 +53,36 @@ impl Drop for Slot {
 }
 
 /// What a request was given when it asked.
-enum Admitted<'a> {
+pub(crate) enum Admitted<'a> {
     Slot(Slot),
-    InLine(InLine<'a>, oneshot::Receiver<Slot>),
+    Queued(Queued<'a>),
 }
 
-/// A place in the line, given up on drop.
-struct InLine<'a> {
+/// A place in the queue, given up on drop. Becomes the slot when its turn comes.
+pub(crate) struct Queued<'a> {
     revision: &'a Revision,
     ticket: Ticket,
+    granted: oneshot::Receiver<Slot>,
 }
 
-impl Drop for InLine<'_> {
+impl Future for Queued<'_> {
+    type Output = Result<Slot, Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The other end is dropped only with the whole queue.
+        let dismissed = |_| Refused::RevisionMissing { revision: self.revision.key.clone() };
+        Pin::new(&mut self.granted).poll(cx).map_err(dismissed)
+    }
+}
+
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.revision.home.lock().abandon(self.ticket, Instant::now());
     }
 }
 
 impl Revision {
-    pub(crate) fn new(key: RevisionKey, bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(key: RevisionKey, signal: Arc<ReportSignal>) -> Self {
         let header = HeaderValue::from_str(&key.name)
             .unwrap_or_else(|_| HeaderValue::from_static("unprintable"));
         Self {
@@ -129,26 +91,12 @@ impl Revision {
             settings: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             home: Mutex::new(Home::new(Instant::now())),
-            bell,
+            signal,
         }
     }
 
-    /// A slot in a pod, at once or when there is one. The flag says whether it had to wait.
-    pub(crate) async fn reserve(
-        self: &Arc<Self>,
-        timer: &mut Timer,
-        attempt: Attempt,
-    ) -> Result<(Slot, bool), Error> {
-        match self.admit(attempt)? {
-            Admitted::Slot(slot) => Ok((slot, false)),
-            // Boxed: nearly all requests go straight on and need not carry the room for waiting.
-            Admitted::InLine(line, granted) => {
-                Box::pin(self.wait(timer, line, granted)).await.map(|slot| (slot, true))
-            }
-        }
-    }
-
-    fn admit(self: &Arc<Self>, attempt: Attempt) -> Result<Admitted<'_>, Error> {
+    /// A slot in a pod, or a place in the queue.
+    pub(crate) fn admit(self: &Arc<Self>, attempt: Attempt) -> Result<Admitted<'_>, Refused> {
         let mut granted = None;
         let waiter = || {
             let (waiter, receiver) = oneshot::channel();
@@ -159,40 +107,28 @@ impl Revision {
         match admission {
             Admission::Go(pod) => Ok(Admitted::Slot(Slot { revision: Arc::clone(self), pod })),
             Admission::Full { limit } => {
-                Err(Error::QueueFull { revision: self.key.clone(), limit })
+                Err(Refused::QueueFull { revision: self.key.clone(), limit })
             }
             Admission::Wait { ticket, urgent } => {
                 if urgent {
-                    self.bell.ring();
+                    self.signal.notify();
                 }
-                let granted = granted.expect("who waits was given the means to");
-                Ok(Admitted::InLine(InLine { revision: self, ticket }, granted))
+                let granted = granted.expect("a queued request was given a receiver");
+                Ok(Admitted::Queued(Queued { revision: self, ticket, granted }))
             }
         }
     }
 
-    async fn wait(
-        &self,
-        timer: &mut Timer,
-        _line: InLine<'_>,
-        mut granted: oneshot::Receiver<Slot>,
-    ) -> Result<Slot, Error> {
-        match timer.run(Pin::new(&mut granted)).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) => Err(Error::RevisionMissing { revision: self.key.clone() }),
-            Err(_) => Err(self.not_in_time(timer.arrived().elapsed())),
-        }
-    }
-
-    fn not_in_time(&self, waited: Duration) -> Error {
+    /// Why a request that waited until its time was over got no slot.
+    pub(crate) fn not_in_time(&self, waited: Duration) -> Refused {
         let revision = self.key.clone();
         if self.home.lock().usable() > 0 {
-            return Error::NoSlotInTime { revision, waited };
+            return Refused::NoSlotInTime { revision, waited };
         }
         let cause = self.trouble.load_full().map(|text| String::clone(&text)).or_else(|| {
             self.settings.load().as_ref().and_then(|settings| settings.trouble.clone())
         });
-        Error::NotReadyInTime { revision, waited, cause }
+        Refused::NotReadyInTime { revision, waited, cause }
     }
 
     fn release(self: &Arc<Self>, pod: &Pod) {
@@ -207,7 +143,7 @@ impl Revision {
             drop(home);
         }
         if emptied {
-            self.bell.ring();
+            self.signal.notify();
         }
     }
 
@@ -231,7 +167,7 @@ impl Revision {
         drop(home);
         hand_over(grants);
         if urgent {
-            self.bell.ring();
+            self.signal.notify();
         }
     }
 
@@ -259,7 +195,7 @@ impl Revision {
 
     /// Its part of a report, if it belongs in one.
     pub(crate) fn load(&self, occasion: Occasion, now: Instant) -> Option<RevisionLoad> {
-        load::measure(&self.key, &mut self.home.lock(), occasion, now)
+        report::measure(&self.key, &mut self.home.lock(), occasion, now)
     }
 
     /// Requests in pods, requests waiting, pods in the rotation.

@@ -1,4 +1,4 @@
-//! What happens to headers on the way: hop-by-hop ones stay behind, the way is written down.
+//! Headers between client and pod: hop-by-hop ones are removed, forwarding ones are set.
 //!
 //! | header                      | to the pod                                            |
 //! |-----------------------------|-------------------------------------------------------|
@@ -78,7 +78,7 @@ struct Present {
     /// Any that only the platform may set.
     internal: bool,
     /// Any that says where the request came from.
-    way: bool,
+    forwarded: bool,
 }
 
 impl Present {
@@ -94,7 +94,7 @@ impl Present {
                     present.internal = true;
                 }
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
-                    present.way = true;
+                    present.forwarded = true;
                 }
                 _ => {}
             }
@@ -119,10 +119,10 @@ pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &Heade
             headers.remove(name);
         }
     }
-    if present.way {
-        continue_the_way(headers, client, host);
+    if present.forwarded {
+        extend_forwarded(headers, client, host);
     } else {
-        begin_the_way(headers, client, host);
+        set_forwarded(headers, client, host);
     }
     headers.insert(PROXY_REQUEST, HeaderValue::from_static("activator"));
     upgrade
@@ -145,7 +145,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// The request came straight from the client.
-fn begin_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     headers.insert(FORWARDED_FOR, client.address.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     headers.insert(FORWARDED_HOST, host.clone());
@@ -155,7 +155,7 @@ fn begin_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
 }
 
 /// Somebody before us wrote down a part of the way.
-fn continue_the_way(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+fn extend_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     let before = headers.get_all(FORWARDED_FOR).iter();
     let addresses: Vec<&[u8]> =
         before.chain([&client.address]).map(HeaderValue::as_bytes).collect();

@@ -16,13 +16,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long a request may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) total: Duration,
-    pub(crate) response_start: Option<Duration>,
-    pub(crate) idle: Option<Duration>,
-}
+use crate::state::settings::Limits;
 
 /// Which of the three ended a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The life of a request, top to bottom.
 //!
 //! route -> settings and timer -> headers -> slot, perhaps after waiting -> pod -> answer.
-//! Whatever is held (slot, connection, place in the line) is a guard: a client that goes away
+//! Whatever is held (slot, connection, place in the queue) is a guard: a client that goes away
 //! drops the whole life and so gives everything back.
 
 use std::convert::Infallible;
@@ -15,16 +15,21 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use crate::body::{Body, Outgoing};
-use crate::copy;
-use crate::error::{self, Error};
-use crate::forward::{self, Carrier, Failed};
-use crate::headers;
-use crate::home::Attempt;
-use crate::revision::Slot;
-use crate::route_table::{Host, Share, Side};
-use crate::serve::Peer;
-use crate::timeout::Timer;
+use crate::admission::error::Refused;
+use crate::admission::home::Attempt;
+use crate::admission::revision::{Admitted, Queued, Revision, Slot};
+use crate::edge::error::{self, Error};
+use crate::edge::worker::Peer;
+use crate::state::routes::{self, Side};
+use crate::transport::forward::{self, Carrier, Failed};
+use crate::transport::headers;
+use crate::transport::request_body::Outgoing;
+use crate::transport::response_body::Body;
+use crate::transport::timeout::Timer;
+use crate::transport::tunnel::tunnel;
+
+type Host = routes::Host<Arc<Revision>>;
+type Share = routes::Share<Arc<Revision>>;
 
 /// How many pods one request may find unreachable. Each is out of the rotation afterwards.
 const CONNECT_TRIES: u32 = 3;
@@ -47,7 +52,7 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     let share = host.next();
     let revision = &share.revision;
     let Some(settings) = revision.settings.load_full() else {
-        return Err(Error::RevisionMissing { revision: revision.key.clone() });
+        return Err(Refused::RevisionMissing { revision: revision.key.clone() }.into());
     };
     let mut timer = Timer::new(settings.limits, arrived);
     let version = parts.version;
@@ -57,7 +62,7 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     let mut hold = None;
     let mut tries = 0;
     loop {
-        let (slot, waited) = revision.reserve(&mut timer, attempt).await?;
+        let (slot, waited) = reserve(revision, &mut timer, attempt).await?;
         if waited {
             hold = Some(Instant::now());
         }
@@ -90,6 +95,28 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
                 return Err(Error::TimedOut { revision, pod, which });
             }
         }
+    }
+}
+
+/// A slot in a pod, at once or when there is one. The flag says whether it had to wait.
+async fn reserve(
+    revision: &Arc<Revision>,
+    timer: &mut Timer,
+    attempt: Attempt,
+) -> Result<(Slot, bool), Error> {
+    match revision.admit(attempt)? {
+        Admitted::Slot(slot) => Ok((slot, false)),
+        // Boxed: nearly all requests go straight on and need not carry the room for waiting.
+        Admitted::Queued(queued) => {
+            Box::pin(wait(revision, timer, queued)).await.map(|slot| (slot, true))
+        }
+    }
+}
+
+async fn wait(revision: &Revision, timer: &mut Timer, queued: Queued<'_>) -> Result<Slot, Error> {
+    match timer.run(pin!(queued)).await {
+        Ok(granted) => Ok(granted?),
+        Err(_) => Err(revision.not_in_time(timer.arrived().elapsed()).into()),
     }
 }
 
@@ -187,7 +214,7 @@ impl Exchange {
                 let cause = "it switched protocols, which nobody asked for".to_owned();
                 return Err(Error::Upstream { revision, pod, cause });
             };
-            peer.worker.tasks.spawn_local(copy::tunnel(client, pod, self.timer, self.slot));
+            peer.worker.tasks.spawn_local(tunnel(client, pod, self.timer, self.slot));
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         let growing = may_grow(&parts);

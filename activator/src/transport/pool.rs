@@ -19,9 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::body::Outgoing;
-use crate::pods::Pod;
-use crate::serve::LocalExec;
+use crate::state::pod::Pod;
+use crate::transport::exec::LocalExec;
+use crate::transport::request_body::Outgoing;
 
 /// Idle connections kept per pod and thread; more are closed at once.
 const IDLE_MAX: usize = 128;
@@ -45,7 +45,6 @@ pub(crate) struct Conn {
     /// Whether anything came back since the last request was sent.
     answered: Arc<AtomicBool>,
     idle_since: Instant,
-    pub(crate) reused: bool,
 }
 
 impl Conn {
@@ -89,9 +88,7 @@ impl Pool {
                 if !repeatable && conn.idle_since.elapsed() > TRUSTED {
                     return None;
                 }
-                let mut conn = stack.remove(at);
-                conn.reused = true;
-                return Some(conn);
+                return Some(stack.remove(at));
             }
             // Neither: its last request is still being read; it will be ready in a moment.
         }
@@ -122,7 +119,7 @@ impl Pool {
             // Whoever waits for an answer hears of the error; an idle connection just ends.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Conn { sender, answered, idle_since: Instant::now(), reused: false })
+        Ok(Conn { sender, answered, idle_since: Instant::now() })
     }
 
     /// The shared h2c connection, made if there is none.

@@ -1,129 +1,34 @@
-//! What the data threads look at, and the one task that changes it.
+//! The one task that changes what the data threads look at.
 //!
-//! Changes come in one by one, from the watches or from a test; the task keeps routes, revisions
-//! and pods, runs the probes, and publishes. A change is visible to all data threads as soon as
+//! Changes come in one by one; the task keeps routes, revisions and pods, runs the probes, and
+//! publishes. A change is visible to all data threads as soon as
 //! it is published: they load the table anew for every request.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use rouse_api::routing::Routing;
 use rouse_kit::{Clock, Shutdown};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::home::Place;
-use crate::load::Bell;
-use crate::pods::{Born, Memory, Pod, PodFacts, Stage, stage};
-use crate::probe;
-use crate::revision::{Revision, RevisionKey, Settings, Slot};
-use crate::route_table::{RouteKey, RouteTable};
+use crate::admission::home::Place;
+use crate::admission::revision::Revision;
+use crate::control::change::Change;
+use crate::control::probe;
+use crate::control::registry::Registry;
+use crate::control::shared::{Progress, Shared};
+use crate::state::keys::{PodKey, RevisionKey, RouteKey};
+use crate::state::pod::{Born, Pod};
+use crate::state::readiness::{Memory, PodFacts, Stage, stage};
+use crate::state::routes::RouteTable;
 
 /// Changes taken at once, so that a burst is published once.
 const BATCH: usize = 256;
 /// Longest attempt of a probe whose pod says nothing else.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-
-/// Something that the activator has to know. `None` is: it is gone.
-#[derive(Debug)]
-pub(crate) enum Change {
-    Route(RouteKey, Option<Routing>),
-    Revision(RevisionKey, Option<Settings>),
-    Pod(PodKey, Option<PodFacts>),
-    /// All objects that exist were told.
-    Complete,
-}
-
-/// Names a pod.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct PodKey {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-/// All revisions that anything mentions.
-#[derive(Debug)]
-pub(crate) struct Registry {
-    revisions: Mutex<HashMap<RevisionKey, Arc<Revision>>>,
-    bell: Arc<Bell>,
-}
-
-impl Registry {
-    pub(crate) fn new(bell: Arc<Bell>) -> Self {
-        Self { revisions: Mutex::default(), bell }
-    }
-
-    fn get(&self, key: RevisionKey) -> Arc<Revision> {
-        let mut revisions = self.revisions.lock();
-        let made = || Arc::new(Revision::new(key.clone(), Arc::clone(&self.bell)));
-        Arc::clone(revisions.entry(key.clone()).or_insert_with(made))
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<Revision>> {
-        self.revisions.lock().values().map(Arc::clone).collect()
-    }
-
-    /// Drops revisions whose object is gone and that nothing else holds.
-    fn prune(&self) {
-        self.revisions
-            .lock()
-            .retain(|_, held| held.settings.load().is_some() || Arc::strong_count(held) > 1);
-    }
-}
-
-/// How far the published tables go.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress {
-    pub(crate) complete: bool,
-    pub(crate) versions: HashMap<RouteKey, i64>,
-}
-
-/// What control and data threads share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) table: ArcSwap<RouteTable>,
-    pub(crate) progress: watch::Sender<Progress>,
-    /// Pods that a request could not reach; each is here once, since it left the rotation.
-    suspects: Mutex<Vec<Arc<Pod>>>,
-    suspicion: Notify,
-    /// Counts pods that left, so that threads close their connections to them.
-    left: watch::Sender<u64>,
-}
-
-impl Shared {
-    pub(crate) fn new() -> Self {
-        Self {
-            table: ArcSwap::default(),
-            progress: watch::Sender::new(Progress::default()),
-            suspects: Mutex::default(),
-            suspicion: Notify::new(),
-            left: watch::Sender::new(0),
-        }
-    }
-
-    pub(crate) fn left(&self) -> watch::Receiver<u64> {
-        self.left.subscribe()
-    }
-
-    /// Returns once the tables hold all that existed at the start.
-    pub(crate) async fn ready(&self) {
-        let mut progress = self.progress.subscribe();
-        // An error means that the sender is gone, which `self` holds.
-        let _ = progress.wait_for(|progress| progress.complete).await;
-    }
-
-    /// Takes a pod out of the rotation because it could not be reached.
-    pub(crate) fn suspect(&self, slot: &Slot) {
-        if slot.revision.suspect(&slot.pod) {
-            self.suspects.lock().push(Arc::clone(&slot.pod));
-            self.suspicion.notify_one();
-        }
-    }
-}
 
 /// A pod as the control task keeps it.
 #[derive(Debug)]
@@ -191,7 +96,7 @@ impl Directory {
                         self.passed(&key, id);
                     }
                 }
-                () = shared.suspicion.notified() => self.suspected(),
+                () = shared.suspicion() => self.suspected(),
             }
         }
     }
@@ -306,7 +211,7 @@ impl Directory {
         if let Some(pod) = tracked.pod.take() {
             pod.retire();
             tracked.revision.place(&pod, Place::Out);
-            self.shared.left.send_modify(|count| *count += 1);
+            self.shared.pod_left();
         }
     }
 
@@ -356,7 +261,7 @@ impl Directory {
     }
 
     fn suspected(&mut self) {
-        let suspects = std::mem::take(&mut *self.shared.suspects.lock());
+        let suspects = self.shared.take_suspects();
         for pod in suspects {
             let of = |tracked: &Tracked| tracked.pod.as_ref().is_some_and(|own| own.id == pod.id);
             let Some(key) =

@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::Instant;
 
-use crate::revision::Slot;
-use crate::timeout::{Timer, Which};
+use crate::admission::revision::Slot;
+use crate::transport::timeout::{Timer, Which};
 
 const BUFFER: usize = 16 * 1024;
 

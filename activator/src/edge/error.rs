@@ -3,16 +3,15 @@
 //! Each answer is one line of JSON: what happened, a word for programs, and whatever names the
 //! revision, the pod and the cause.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::body::Body;
-use crate::headers::REVISION;
-use crate::revision::RevisionKey;
-use crate::timeout::Which;
+use crate::admission::error::Refused;
+use crate::state::keys::RevisionKey;
+use crate::transport::headers::REVISION;
+use crate::transport::response_body::Body;
+use crate::transport::timeout::Which;
 
 /// What went wrong, with what is needed to act on it.
 #[derive(Debug, thiserror::Error)]
@@ -21,14 +20,8 @@ pub(crate) enum Error {
     NoHost,
     #[error("no Route or DomainMapping serves host {host:?} here")]
     UnknownHost { host: String },
-    #[error("revision {revision} does not exist")]
-    RevisionMissing { revision: RevisionKey },
-    #[error("{limit} requests already wait for revision {revision}")]
-    QueueFull { revision: RevisionKey, limit: usize },
-    #[error("no pod of revision {revision} became ready within {:.1} s", .waited.as_secs_f64())]
-    NotReadyInTime { revision: RevisionKey, waited: Duration, cause: Option<String> },
-    #[error("no pod of revision {revision} had a free slot within {:.1} s", .waited.as_secs_f64())]
-    NoSlotInTime { revision: RevisionKey, waited: Duration },
+    #[error(transparent)]
+    Refused(#[from] Refused),
     #[error("request timeout: {} of revision {revision}", limit(.which))]
     TimedOut { revision: RevisionKey, pod: String, which: Which },
     #[error("cannot connect to pod {pod} of revision {revision}")]
@@ -59,12 +52,11 @@ impl Error {
         match self {
             Self::NoHost | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
-            Self::RevisionMissing { .. } | Self::QueueFull { .. } => {
+            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::NotReadyInTime { .. } | Self::NoSlotInTime { .. } | Self::TimedOut { .. } => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
+            | Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect { .. } | Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
         }
     }
@@ -74,10 +66,10 @@ impl Error {
         match self {
             Self::NoHost => "NoHost",
             Self::UnknownHost { .. } => "UnknownHost",
-            Self::RevisionMissing { .. } => "RevisionMissing",
-            Self::QueueFull { .. } => "QueueFull",
-            Self::NotReadyInTime { .. } => "NotReadyInTime",
-            Self::NoSlotInTime { .. } => "NoSlotInTime",
+            Self::Refused(Refused::RevisionMissing { .. }) => "RevisionMissing",
+            Self::Refused(Refused::QueueFull { .. }) => "QueueFull",
+            Self::Refused(Refused::NotReadyInTime { .. }) => "NotReadyInTime",
+            Self::Refused(Refused::NoSlotInTime { .. }) => "NoSlotInTime",
             Self::TimedOut { which: Which::Total, .. } => "RequestTimeout",
             Self::TimedOut { which: Which::ResponseStart, .. } => "ResponseStartTimeout",
             Self::TimedOut { which: Which::Idle, .. } => "IdleTimeout",
@@ -90,11 +82,8 @@ impl Error {
     fn revision(&self) -> Option<&RevisionKey> {
         match self {
             Self::NoHost | Self::UnknownHost { .. } => None,
-            Self::RevisionMissing { revision }
-            | Self::QueueFull { revision, .. }
-            | Self::NotReadyInTime { revision, .. }
-            | Self::NoSlotInTime { revision, .. }
-            | Self::TimedOut { revision, .. }
+            Self::Refused(refused) => Some(refused.revision()),
+            Self::TimedOut { revision, .. }
             | Self::Connect { revision, .. }
             | Self::Upstream { revision, .. }
             | Self::Malformed { revision, .. } => Some(revision),
@@ -106,28 +95,21 @@ impl Error {
             Self::TimedOut { pod, .. } | Self::Connect { pod, .. } | Self::Upstream { pod, .. } => {
                 Some(pod)
             }
-            Self::NoHost
-            | Self::UnknownHost { .. }
-            | Self::RevisionMissing { .. }
-            | Self::QueueFull { .. }
-            | Self::NotReadyInTime { .. }
-            | Self::NoSlotInTime { .. }
-            | Self::Malformed { .. } => None,
+            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::Malformed { .. } => {
+                None
+            }
         }
     }
 
     fn cause(&self) -> Option<&str> {
         match self {
-            Self::NotReadyInTime { cause, .. } => cause.as_deref(),
+            Self::Refused(Refused::NotReadyInTime { cause, .. }) => cause.as_deref(),
             Self::Connect { cause, .. }
             | Self::Upstream { cause, .. }
             | Self::Malformed { cause, .. } => Some(cause),
-            Self::NoHost
-            | Self::UnknownHost { .. }
-            | Self::RevisionMissing { .. }
-            | Self::QueueFull { .. }
-            | Self::NoSlotInTime { .. }
-            | Self::TimedOut { .. } => None,
+            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::TimedOut { .. } => {
+                None
+            }
         }
     }
 
@@ -174,8 +156,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(error: Error, status: u16, line: &str) {
-        let response = error.into_response();
+    fn check(error: impl Into<Error>, status: u16, line: &str) {
+        let response = error.into().into_response();
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.into_body().into_text(), format!("{line}\n"));
     }
@@ -189,16 +171,16 @@ mod tests {
             r#"{"error":"no Route or DomainMapping serves host \"x.localhost\" here","reason":"UnknownHost"}"#,
         );
         check(
-            Error::NotReadyInTime {
+            Refused::NotReadyInTime {
                 revision: revision(),
-                waited: Duration::from_millis(2500),
+                waited: std::time::Duration::from_millis(2500),
                 cause: Some("ImagePullBackOff: no such image".to_owned()),
             },
             504,
             r#"{"error":"no pod of revision default/hello-00001 became ready within 2.5 s","reason":"NotReadyInTime","namespace":"default","revision":"hello-00001","cause":"ImagePullBackOff: no such image"}"#,
         );
         check(
-            Error::QueueFull { revision: revision(), limit: 3 },
+            Refused::QueueFull { revision: revision(), limit: 3 },
             503,
             r#"{"error":"3 requests already wait for revision default/hello-00001","reason":"QueueFull","namespace":"default","revision":"hello-00001"}"#,
         );

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, Response, Version, header, uri};
 use hyper::body::Incoming;
 
-use crate::body::Outgoing;
-use crate::headers;
-use crate::pods::Pod;
-use crate::pool::{Conn, Pool};
-use crate::revision::Protocol;
+use crate::state::pod::Pod;
+use crate::state::settings::Protocol;
+use crate::transport::headers;
+use crate::transport::pool::{Conn, Pool};
+use crate::transport::request_body::Outgoing;
 
 /// What carried an answer, to be given back at its end.
 #[derive(Debug)]

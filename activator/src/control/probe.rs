@@ -12,34 +12,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::state::readiness::Check;
+
 /// Probes start this far apart.
 const FASTEST: Duration = Duration::from_millis(1);
 /// And end up this far apart.
 const SLOWEST: Duration = Duration::from_millis(25);
 /// A pause is this part of the time gone by: a pod is noticed at most 2 % late.
-const PATIENCE: u32 = 50;
+const PAUSE_DIVISOR: u32 = 50;
 const USER_AGENT: HeaderValue = HeaderValue::from_static("kube-probe/1.35");
 /// `grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING`, as a field of its message.
 const SERVING: [u8; 2] = [0x08, 0x01];
-
-/// How to find out that a pod is ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Check {
-    /// Only the kubelet can: a command, or a startup probe before it.
-    Kubelet,
-    Tcp {
-        address: SocketAddr,
-    },
-    Http {
-        address: SocketAddr,
-        path: String,
-        headers: Vec<(HeaderName, HeaderValue)>,
-    },
-    Grpc {
-        address: SocketAddr,
-        service: String,
-    },
-}
 
 /// Returns at the first pass. `limit` bounds one attempt; `address` is asked where the check
 /// itself is the kubelet's.
@@ -52,7 +35,7 @@ pub(crate) async fn until_pass(check: Check, address: SocketAddr, limit: Duratio
 
 /// How long to wait after a failed attempt.
 fn pause(elapsed: Duration) -> Duration {
-    (elapsed / PATIENCE).clamp(FASTEST, SLOWEST)
+    (elapsed / PAUSE_DIVISOR).clamp(FASTEST, SLOWEST)
 }
 
 async fn attempt(check: &Check, address: SocketAddr) -> Option<()> {

@@ -10,23 +10,8 @@ use http::{HeaderName, HeaderValue};
 use rouse_api::routing::{self, HttpOption, Routing};
 use smallvec::SmallVec;
 
-use crate::revision::{Revision, RevisionKey};
-use crate::schedule::schedule;
-
-/// The object that a part of the table comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RouteKey {
-    pub(crate) kind: RouteKind,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-/// Routes win over DomainMappings where both claim a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum RouteKind {
-    Route,
-    DomainMapping,
-}
+use crate::state::keys::{RevisionKey, RouteKey};
+use crate::state::schedule::schedule;
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +22,8 @@ pub(crate) enum Side {
 
 /// One host, or several with the same destination.
 #[derive(Debug)]
-pub(crate) struct Host {
-    shares: Vec<Share>,
+pub(crate) struct Host<R> {
+    shares: Vec<Share<R>>,
     schedule: Vec<u8>,
     /// Counts requests over all threads, so that any 1,000 of them are exact.
     turn: AtomicU64,
@@ -51,16 +36,16 @@ pub(crate) struct Host {
 
 /// A revision and what is set on its requests.
 #[derive(Debug)]
-pub(crate) struct Share {
-    pub(crate) revision: Arc<Revision>,
+pub(crate) struct Share<R> {
+    pub(crate) revision: R,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Host {
+impl<R> Host<R> {
     fn build(
         source: &routing::Host,
         namespace: &str,
-        revision: &mut impl FnMut(RevisionKey) -> Arc<Revision>,
+        revision: &mut impl FnMut(RevisionKey) -> R,
     ) -> Option<Self> {
         let weights: Vec<u8> = source.split.iter().map(|share| share.percent).collect();
         let schedule = schedule(&weights);
@@ -83,7 +68,7 @@ impl Host {
     }
 
     /// Whose turn it is.
-    pub(crate) fn next(&self) -> &Share {
+    pub(crate) fn next(&self) -> &Share<R> {
         if let [only] = self.shares.as_slice() {
             return only;
         }
@@ -96,30 +81,33 @@ fn header((name, value): (&String, &String)) -> Option<(HeaderName, HeaderValue)
     Some((name.parse().ok()?, value.parse().ok()?))
 }
 
-/// All hosts.
-#[derive(Debug, Default)]
-pub(crate) struct RouteTable {
-    hosts: HashMap<Box<str>, Entry>,
-    /// Up to which version of each object this table goes.
-    pub(crate) versions: HashMap<RouteKey, i64>,
+/// All hosts. `R` is a revision as the layer above keeps it.
+#[derive(Debug)]
+pub(crate) struct RouteTable<R> {
+    hosts: HashMap<Box<str>, Entry<R>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<R> {
     public: bool,
-    host: Arc<Host>,
+    host: Arc<Host<R>>,
 }
 
-impl RouteTable {
+impl<R> Default for RouteTable<R> {
+    fn default() -> Self {
+        Self { hosts: HashMap::new() }
+    }
+}
+
+impl<R> RouteTable<R> {
     /// Builds the table. Hosts of `previous` that did not change stay, with their turns.
     pub(crate) fn build(
         routes: &BTreeMap<RouteKey, Routing>,
         previous: &Self,
-        mut revision: impl FnMut(RevisionKey) -> Arc<Revision>,
+        mut revision: impl FnMut(RevisionKey) -> R,
     ) -> Self {
         let mut table = Self::default();
         for (key, routing) in routes {
-            table.versions.insert(key.clone(), routing.version);
             for source in &routing.hosts {
                 let Some(host) = previous
                     .unchanged(source, &key.namespace)
@@ -140,7 +128,7 @@ impl RouteTable {
         table
     }
 
-    fn unchanged(&self, source: &routing::Host, namespace: &str) -> Option<Arc<Host>> {
+    fn unchanged(&self, source: &routing::Host, namespace: &str) -> Option<Arc<Host<R>>> {
         let name = source.public.first().or_else(|| source.local.first())?;
         let entry = self.hosts.get(name.to_ascii_lowercase().as_str())?;
         let same = entry.host.source == *source && entry.host.namespace == namespace;
@@ -148,7 +136,7 @@ impl RouteTable {
     }
 
     /// Who answers for `host`, a name as in a Host header, on this side.
-    pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host>> {
+    pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host<R>>> {
         let name = without_port(host);
         let entry = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             let lower: SmallVec<[u8; 256]> =
@@ -178,7 +166,7 @@ fn without_port(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Bell;
+    use crate::state::keys::RouteKind;
 
     fn routes(split: &[(&str, u8)]) -> BTreeMap<RouteKey, Routing> {
         let share = |(revision, percent): &(&str, u8)| routing::Share {
@@ -200,11 +188,10 @@ mod tests {
         [(key, Routing { version: 3, hosts: vec![host] })].into()
     }
 
-    fn build(split: &[(&str, u8)], previous: &RouteTable) -> RouteTable {
-        let bell = Arc::new(Bell::default());
-        RouteTable::build(&routes(split), previous, |key| {
-            Arc::new(Revision::new(key, Arc::clone(&bell)))
-        })
+    type Table = RouteTable<String>;
+
+    fn build(split: &[(&str, u8)], previous: &Table) -> Table {
+        RouteTable::build(&routes(split), previous, |key| key.name)
     }
 
     #[test]
@@ -238,7 +225,7 @@ mod tests {
         }
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for _ in 0..1000 {
-            *counts.entry(host.next().revision.key.name.clone()).or_default() += 1;
+            *counts.entry(host.next().revision.clone()).or_default() += 1;
         }
         assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
     }
@@ -248,14 +235,24 @@ mod tests {
         let first = build(&[("a", 50), ("b", 50)], &RouteTable::default());
         let again = build(&[("a", 50), ("b", 50)], &first);
         let changed = build(&[("a", 40), ("b", 60)], &first);
-        let host = |table: &RouteTable| Arc::clone(&table.hosts["hello.default.localhost"].host);
+        let host = |table: &Table| Arc::clone(&table.hosts["hello.default.localhost"].host);
         assert!(Arc::ptr_eq(&host(&first), &host(&again)));
         assert!(!Arc::ptr_eq(&host(&first), &host(&changed)));
-        assert_eq!(again.versions.values().copied().collect::<Vec<_>>(), [3]);
     }
 
     #[test]
     fn a_host_without_shares_is_not_served() {
-        assert_eq!(build(&[], &RouteTable::default()).len(), 0);
+        let mut routes = routes(&[("hello-00001", 100)]);
+        let hosts = &mut routes.values_mut().next().expect("one Route").hosts;
+        let empty = routing::Host {
+            public: vec!["empty.default.localhost".to_owned()],
+            split: Vec::new(),
+            ..hosts[0].clone()
+        };
+        hosts.push(empty);
+        let table = Table::build(&routes, &Table::default(), |key| key.name);
+        let found = |name| table.find(name, Side::Public).map(|host| host.next().revision.as_str());
+        assert_eq!(found("empty.default.localhost"), None);
+        assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
     }
 }

@@ -17,10 +17,9 @@ use rouse_kit::{AddressResolver, Shutdown};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use crate::control::{Change, PodKey};
-use crate::facts;
-use crate::revision::RevisionKey;
-use crate::route_table::{RouteKey, RouteKind};
+use crate::control::change::Change;
+use crate::state::keys::{PodKey, RevisionKey, RouteKey, RouteKind};
+use crate::state::objects;
 
 /// First pause after a watch broke, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -79,11 +78,11 @@ pub(crate) async fn run(
     });
     let revisions = kind(&client, "", |revision: &Revision| {
         let key = RevisionKey::new(revision.namespace().unwrap_or_default(), revision.name_any());
-        (key.clone(), Change::Revision(key, Some(facts::settings(revision))))
+        (key.clone(), Change::Revision(key, Some(objects::settings(revision))))
     });
     let pods = kind(&client, keys::REVISION, move |pod: &v1::Pod| {
         let key = PodKey { namespace: pod.namespace().unwrap_or_default(), name: pod.name_any() };
-        (key.clone(), Change::Pod(key, facts::pod(pod, &resolve)))
+        (key.clone(), Change::Pod(key, objects::pod(pod, &resolve)))
     });
     let gone_route = |key| Change::Route(key, None);
     let streams: [BoxStream<'static, Told>; 4] = [
