@@ -26,18 +26,11 @@
 mod config;
 mod start;
 
-mod edge;
-
-mod transport;
-
-mod control;
-
 mod admission;
-
+mod control;
+mod edge;
 mod state;
-
-#[cfg(test)]
-mod tests;
+mod transport;
 
 pub use config::Config;
 pub use edge::listen::{ListenError, Reserved};

@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+/// Empty places that are kept in any case.
+const SPARE: usize = 32;
+
 /// A place in the queue. Smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(i64);
@@ -65,8 +68,9 @@ impl<W> Queue<W> {
         let at = self.places.binary_search_by_key(&ticket, |(held, _)| *held).ok()?;
         let waiter = self.places[at].1.take()?;
         self.waiting -= 1;
-        if self.waiting == 0 {
-            self.places.clear();
+        // Now and then, so that the empty places behind one that stays do not pile up.
+        if self.places.len() > 2 * self.waiting + SPARE {
+            self.places.retain(|(_, waiter)| waiter.is_some());
         }
         Some(waiter)
     }
@@ -107,6 +111,18 @@ mod tests {
         assert_eq!(queue.remove(first), None);
         assert_eq!(queue.pop(), Some("c"));
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn places_that_were_given_up_do_not_pile_up_behind_one_that_is_kept() {
+        let mut queue = Queue::new();
+        let first = queue.push_back(0);
+        for waiter in 1..10_000 {
+            let ticket = queue.push_back(waiter);
+            assert_eq!(queue.remove(ticket), Some(waiter));
+        }
+        assert!(queue.places.len() < 100, "{} places", queue.places.len());
+        assert_eq!(queue.remove(first), Some(0));
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Future for Queued<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The other end is dropped only with the whole queue.
-        let dismissed = |_| Refused::RevisionMissing { revision: self.revision.key.clone() };
+        let revision = self.revision;
+        let dismissed = |_| Refused::RevisionMissing { revision: revision.key.clone() };
         Pin::new(&mut self.granted).poll(cx).map_err(dismissed)
     }
 }

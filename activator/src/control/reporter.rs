@@ -63,3 +63,44 @@ impl Reporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::home::{Attempt, Place};
+    use crate::state::keys::RevisionKey;
+    use crate::state::pod::Pod;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_finds_no_pod_is_reported_at_once_and_others_once_a_second() {
+        let signal = Arc::new(ReportSignal::default());
+        let registry = Arc::new(Registry::new(Arc::clone(&signal)));
+        let (reports, mut received) = mpsc::channel(1);
+        let clock = Clock::system();
+        let reporter = Reporter {
+            activator: "activator".to_owned(),
+            epoch: 1,
+            began: clock.instant(),
+            signal,
+            registry: Arc::clone(&registry),
+            reports,
+            clock,
+        };
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(reporter.run(shutdown.clone()));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let revision = registry.get(RevisionKey::new("default", "hello-00001"));
+        let waiting = revision.admit(Attempt::First).expect("there is room");
+        let report = received.recv().await.expect("it runs");
+        assert_eq!((report.elapsed, report.revisions[0].queued), (0.3, 1));
+        drop(waiting);
+        revision.place(&Arc::new(Pod::named("p")), Place::Usable);
+        let report = received.recv().await.expect("it runs");
+        assert_eq!((report.elapsed, report.revisions[0].queued), (1.0, 0));
+        let _slot = revision.admit(Attempt::First).expect("a free pod");
+        let report = received.recv().await.expect("it runs");
+        assert_eq!((report.elapsed, report.revisions[0].in_flight), (2.0, 1));
+        shutdown.cancel();
+        running.await.expect("no panic");
+    }
+}

@@ -29,7 +29,6 @@ use crate::transport::timeout::Timer;
 use crate::transport::tunnel::tunnel;
 
 type Host = routes::Host<Arc<Revision>>;
-type Share = routes::Share<Arc<Revision>>;
 
 /// How many pods one request may find unreachable. Each is out of the rotation afterwards.
 const CONNECT_TRIES: u32 = 3;
@@ -49,14 +48,13 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     if let Some(location) = redirect(peer, &host, &name, &parts) {
         return Ok(error::to_https(location));
     }
-    let share = host.next();
-    let revision = &share.revision;
+    let revision = host.next();
     let Some(settings) = revision.settings.load_full() else {
         return Err(Refused::RevisionMissing { revision: revision.key.clone() }.into());
     };
     let mut timer = Timer::new(settings.limits, arrived);
     let version = parts.version;
-    let upgrade = prepare(peer, &mut parts, name, &host, share)?;
+    let upgrade = prepare(peer, &mut parts, name, &host, revision)?;
     let mut request = Request::from_parts(parts, Outgoing::new(body));
     let mut attempt = Attempt::First;
     let mut hold = None;
@@ -159,11 +157,11 @@ fn prepare(
     parts: &mut http::request::Parts,
     name: HeaderValue,
     host: &Host,
-    share: &Share,
+    revision: &Revision,
 ) -> Result<Option<OnUpgrade>, Error> {
     if parts.method == Method::CONNECT {
         let cause = "CONNECT is for forward proxies".to_owned();
-        return Err(Error::Malformed { revision: share.revision.key.clone(), cause });
+        return Err(Error::Malformed { revision: revision.key.clone(), cause });
     }
     let upgrade = headers::outgoing(parts, &peer.client, &name)
         .then(|| parts.extensions.remove::<OnUpgrade>())
@@ -173,9 +171,6 @@ fn prepare(
     }
     parts.version = Version::HTTP_11;
     parts.headers.insert(header::HOST, host.rewrite.clone().unwrap_or(name));
-    for (name, value) in &share.headers {
-        parts.headers.insert(name.clone(), value.clone());
-    }
     Ok(upgrade)
 }
 

@@ -1,5 +1,6 @@
 //! From Kubernetes' objects to what the activator needs of them. Pure.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -13,31 +14,43 @@ use crate::state::readiness::{Check, PodFacts};
 use crate::state::settings::{Limits, Protocol, QUEUE_LIMIT, Settings};
 
 /// Knative's default for `timeoutSeconds`, should admission have set none.
-const TIMEOUT_SECONDS: i64 = 300;
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Longer timeouts are taken for this one: a year, which any clock can add to the present.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The longest gRPC service name that the activator's own probe asks for.
+const GRPC_SERVICE_MAX: usize = 100;
 
 /// What a Revision asks for.
 pub(crate) fn settings(revision: &Revision) -> Settings {
     let spec = &revision.spec;
-    let seconds = |value: Option<i64>| {
-        value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0)
-    };
-    let total = seconds(spec.timeout_seconds.or(Some(TIMEOUT_SECONDS))).unwrap_or_default();
     let annotations = revision.metadata.annotations.as_ref();
-    let queue_limit = annotations
-        .and_then(|all| all.get(keys::QUEUE_LIMIT))
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(QUEUE_LIMIT);
-    let concurrency = spec.container_concurrency.unwrap_or(0);
+    let queue_limit = annotations.and_then(|all| all.get(keys::QUEUE_LIMIT));
+    let concurrency = spec.container_concurrency.unwrap_or(0).clamp(0, i64::from(u32::MAX));
     Settings {
-        concurrency: u32::try_from(concurrency).unwrap_or(0),
-        queue_limit,
+        concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
+        queue_limit: queue_limit.and_then(|text| count(text)).unwrap_or(QUEUE_LIMIT),
         limits: Limits {
-            total: Duration::from_secs(total),
-            response_start: seconds(spec.response_start_timeout_seconds).map(Duration::from_secs),
-            idle: seconds(spec.idle_timeout_seconds).map(Duration::from_secs),
+            total: timeout(spec.timeout_seconds).unwrap_or(TIMEOUT),
+            response_start: timeout(spec.response_start_timeout_seconds),
+            idle: timeout(spec.idle_timeout_seconds),
         },
         protocol: protocol(&spec.pod),
         trouble: not_ready(revision),
+    }
+}
+
+/// A timeout in seconds; 0 and less is none.
+fn timeout(seconds: Option<i64>) -> Option<Duration> {
+    let seconds = u64::try_from(seconds?).ok().filter(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds).min(TIMEOUT_MAX))
+}
+
+/// A count as an annotation says it; one that is too large to hold is as large as can be.
+fn count(text: &str) -> Option<usize> {
+    match text.parse() {
+        Ok(count) => Some(count),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(usize::MAX),
+        Err(_) => None,
     }
 }
 
@@ -144,7 +157,8 @@ fn check(
     } else if let Some(grpc) = &probe.grpc {
         let port = u16::try_from(grpc.port).ok().filter(|port| *port != 0).or(serving_port);
         let service = grpc.service.clone().unwrap_or_default();
-        at(port).map(|address| Check::Grpc { address, service })
+        let address = at(port).filter(|_| service.len() <= GRPC_SERVICE_MAX);
+        address.map(|address| Check::Grpc { address, service })
     } else if probe.exec.is_some() {
         None
     } else {
@@ -319,5 +333,39 @@ mod tests {
             }
         );
         assert_eq!(settings.trouble.as_deref(), Some("ContainerMissing: m"));
+    }
+
+    fn revision(spec: Value, queue_limit: &str) -> Revision {
+        let mut spec = spec;
+        spec["containers"] = json!([{ "name": "c" }]);
+        let meta = json!({ "name": "hello-00001",
+            "annotations": { "rouse.dev/queue-limit": queue_limit } });
+        serde_json::from_value(json!({ "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
+            "metadata": meta, "spec": spec }))
+        .expect("a Revision")
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_as_large_as_can_be() {
+        let most = i64::MAX;
+        let spec = json!({ "containerConcurrency": most, "timeoutSeconds": most,
+            "idleTimeoutSeconds": most, "responseStartTimeoutSeconds": most });
+        let settings = settings(&revision(spec, "99999999999999999999999"));
+        assert_eq!((settings.concurrency, settings.queue_limit), (u32::MAX, usize::MAX));
+        let longest = Some(TIMEOUT_MAX);
+        let limits = settings.limits;
+        assert_eq!(
+            (limits.total, limits.response_start, limits.idle),
+            (TIMEOUT_MAX, longest, longest)
+        );
+    }
+
+    #[test]
+    fn numbers_that_mean_nothing_are_the_default() {
+        let least = i64::MIN;
+        let spec = json!({ "containerConcurrency": least, "timeoutSeconds": 0,
+            "idleTimeoutSeconds": least, "responseStartTimeoutSeconds": -1 });
+        assert_eq!(settings(&revision(spec, "many")), Settings::default());
+        assert_eq!(settings(&revision(json!({}), "-1")), Settings::default());
     }
 }

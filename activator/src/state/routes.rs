@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use rouse_api::routing::{self, HttpOption, Routing};
 use smallvec::SmallVec;
 
@@ -23,7 +23,8 @@ pub(crate) enum Side {
 /// One host, or several with the same destination.
 #[derive(Debug)]
 pub(crate) struct Host<R> {
-    shares: Vec<Share<R>>,
+    /// Revisions, as the schedule numbers them.
+    revisions: Vec<R>,
     schedule: Vec<u8>,
     /// Counts requests over all threads, so that any 1,000 of them are exact.
     turn: AtomicU64,
@@ -32,13 +33,6 @@ pub(crate) struct Host<R> {
     /// What it was built from, to see whether it may stay.
     source: routing::Host,
     namespace: String,
-}
-
-/// A revision and what is set on its requests.
-#[derive(Debug)]
-pub(crate) struct Share<R> {
-    pub(crate) revision: R,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl<R> Host<R> {
@@ -52,12 +46,9 @@ impl<R> Host<R> {
         if schedule.is_empty() {
             return None;
         }
-        let share = |share: &routing::Share| Share {
-            revision: revision(RevisionKey::new(namespace, &share.revision)),
-            headers: share.headers.iter().filter_map(header).collect(),
-        };
+        let share = |share: &routing::Share| revision(RevisionKey::new(namespace, &share.revision));
         Some(Self {
-            shares: source.split.iter().map(share).collect(),
+            revisions: source.split.iter().map(share).collect(),
             schedule,
             turn: AtomicU64::new(0),
             rewrite: source.rewrite_host.as_deref().and_then(|host| host.parse().ok()),
@@ -68,17 +59,13 @@ impl<R> Host<R> {
     }
 
     /// Whose turn it is.
-    pub(crate) fn next(&self) -> &Share<R> {
-        if let [only] = self.shares.as_slice() {
+    pub(crate) fn next(&self) -> &R {
+        if let [only] = self.revisions.as_slice() {
             return only;
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.schedule.len() as u64;
-        &self.shares[usize::from(self.schedule[turn as usize])]
+        &self.revisions[usize::from(self.schedule[turn as usize])]
     }
-}
-
-fn header((name, value): (&String, &String)) -> Option<(HeaderName, HeaderValue)> {
-    Some((name.parse().ok()?, value.parse().ok()?))
 }
 
 /// All hosts. `R` is a revision as the layer above keeps it.
@@ -172,7 +159,6 @@ mod tests {
         let share = |(revision, percent): &(&str, u8)| routing::Share {
             revision: (*revision).to_owned(),
             percent: *percent,
-            ..Default::default()
         };
         let host = routing::Host {
             public: vec!["hello.default.localhost".to_owned()],
@@ -225,7 +211,7 @@ mod tests {
         }
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for _ in 0..1000 {
-            *counts.entry(host.next().revision.clone()).or_default() += 1;
+            *counts.entry(host.next().clone()).or_default() += 1;
         }
         assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
     }
@@ -251,7 +237,7 @@ mod tests {
         };
         hosts.push(empty);
         let table = Table::build(&routes, &Table::default(), |key| key.name);
-        let found = |name| table.find(name, Side::Public).map(|host| host.next().revision.as_str());
+        let found = |name| table.find(name, Side::Public).map(|host| host.next().as_str());
         assert_eq!(found("empty.default.localhost"), None);
         assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
     }

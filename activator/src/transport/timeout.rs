@@ -12,7 +12,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -121,6 +120,7 @@ impl Timer {
 mod tests {
     use super::*;
     use std::pin::pin;
+    use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 

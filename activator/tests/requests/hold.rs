@@ -1,32 +1,27 @@
 //! Waiting: at zero, for a slot, in order, with a bound and a deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::time::timeout;
 
-use super::harness::{Gate, HOST, REVISION, SOON, get, pod_at, read, says, server, stage, text};
-use crate::state::readiness::Check;
-use crate::state::settings::Limits;
-use crate::state::settings::Settings;
+use serde_json::json;
 
-fn limited(concurrency: u32) -> Settings {
-    Settings { concurrency, ..Settings::default() }
-}
+use crate::harness::{
+    Gate, HOST, Pod, REVISION, SOON, Spec, get, pod_at, read, says, server, stage, text,
+};
 
-fn seconds_total(total: u64) -> Limits {
-    Limits { total: Duration::from_secs(total), response_start: None, idle: None }
+fn limited(concurrency: u32) -> Spec {
+    Spec { concurrency, ..Spec::default() }
 }
 
 #[tokio::test]
 async fn a_request_at_zero_is_held_until_a_pod_appears() {
-    let mut stage = stage(Settings::default()).await;
+    let mut stage = stage(Spec::default()).await;
     let mut client = stage.client().await;
     let waiting = tokio::spawn(async move { client.send(get("/")).await.expect("an answer") });
-    // The wake comes at once, long before the period of a report.
-    let report = timeout(Duration::from_millis(900), stage.load.recv()).await;
-    let report = report.expect("at once").expect("a report");
+    let report = timeout(SOON, stage.load.recv()).await;
+    let report = report.expect("in time").expect("a report");
     assert_eq!(report.revisions[0].revision, REVISION);
     assert_eq!((report.revisions[0].queued, report.revisions[0].arrivals), (1, 1));
 
@@ -50,16 +45,18 @@ async fn a_request_at_zero_is_held_until_a_pod_appears() {
 
 #[tokio::test]
 async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
-    let stage = stage(Settings::default()).await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("bound");
-    drop(free);
+    let stage = stage(Spec::default()).await;
+    // Bound, so that nobody else takes the port, and refusing connections until it listens.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("bound");
     stage.pod("p", pod_at(address)).await;
     let answer = stage.get();
     let serving = async {
         stage.until(|stats| stats.queued == 1).await;
-        let listener = tokio::net::TcpListener::bind(address).await.expect("still free");
-        super::harness::serve(listener, |_| async { text("late") }).await;
+        assert_eq!(stage.handle.stats().pods, 0);
+        let listener = socket.listen(64).expect("it is ours");
+        crate::harness::serve(listener, |_| async { text("late") }).await;
     };
     tokio::select! {
         answer = answer => assert_eq!(answer, (http::StatusCode::OK, "late".to_owned())),
@@ -68,15 +65,45 @@ async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
 }
 
 #[tokio::test]
+async fn a_pod_gets_no_request_before_its_probe_passed() {
+    let stage = stage(Spec::default()).await;
+    let (ready, probes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (passing, counted) = (Arc::clone(&ready), Arc::clone(&probes));
+    let address = server(move |request| {
+        let ready = passing.load(Ordering::SeqCst);
+        let probe = request.uri().path() == "/ready";
+        counted.fetch_add(u32::from(probe), Ordering::SeqCst);
+        let mut response = text(if ready { "ready" } else { "too early" });
+        if probe && !ready {
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        }
+        async move { response }
+    })
+    .await;
+    let probe = json!({ "httpGet": { "path": "/ready", "port": 0 } });
+    stage.pod("p", Pod { probe, ..pod_at(address) }).await;
+    let probed = async {
+        while probes.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        stage.until(|stats| stats.queued == 1).await;
+        ready.store(true, Ordering::SeqCst);
+    };
+    let (answer, probed) = tokio::join!(stage.get(), timeout(SOON, probed));
+    probed.expect("it is probed until it passes");
+    assert_eq!(answer, (http::StatusCode::OK, "ready".to_owned()));
+}
+
+#[tokio::test]
 async fn a_pod_that_only_the_kubelet_can_probe_waits_for_ready() {
-    let stage = stage(Settings::default()).await;
-    let facts =
-        crate::state::readiness::PodFacts { check: Check::Kubelet, ..pod_at(says("hello").await) };
-    stage.pod("p", facts.clone()).await;
+    let stage = stage(Spec::default()).await;
+    let probe = json!({ "exec": { "command": ["true"] } });
+    let pod = Pod { probe, ..pod_at(says("hello").await) };
+    stage.pod("p", pod.clone()).await;
     let ready = async {
         stage.until(|stats| stats.queued == 1).await;
         assert_eq!(stage.handle.stats().pods, 0);
-        stage.pod("p", crate::state::readiness::PodFacts { ready: true, ..facts }).await;
+        stage.pod("p", Pod { ready: true, ..pod }).await;
     };
     let (answer, ()) = tokio::join!(stage.get(), ready);
     assert_eq!(answer.1, "hello");
@@ -84,12 +111,10 @@ async fn a_pod_that_only_the_kubelet_can_probe_waits_for_ready() {
 
 #[tokio::test]
 async fn nobody_waits_longer_than_the_timeout_and_the_cause_is_told() {
-    let settings = Settings { limits: seconds_total(1), ..Settings::default() };
-    let stage = stage(settings).await;
-    let trouble = Some("CrashLoopBackOff: it exits at once".to_owned());
-    let address = ([127, 0, 0, 1], 9).into();
-    let facts = crate::state::readiness::PodFacts { trouble, address: None, ..pod_at(address) };
-    stage.pod("p", facts).await;
+    let stage = stage(Spec { timeouts: [1, 0, 0], ..Spec::default() }).await;
+    let waiting = Some(("CrashLoopBackOff", "it exits at once"));
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    stage.pod("p", Pod { waiting, address: None, ..pod_at(nowhere) }).await;
     let (status, body) = stage.get().await;
     assert_eq!(status, 504);
     let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
@@ -101,7 +126,7 @@ async fn nobody_waits_longer_than_the_timeout_and_the_cause_is_told() {
 
 #[tokio::test]
 async fn beyond_the_queue_limit_the_answer_is_503_at_once() {
-    let stage = stage(Settings { queue_limit: 2, ..Settings::default() }).await;
+    let stage = stage(Spec { queue_limit: 2, ..Spec::default() }).await;
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = stage.client().await;
@@ -191,11 +216,10 @@ async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
 
 #[tokio::test]
 async fn a_revision_that_is_deleted_tells_those_who_wait() {
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     let deleted = async {
         stage.until(|stats| stats.queued == 1).await;
-        let key = crate::state::keys::RevisionKey::new("default", REVISION);
-        stage.tell(crate::control::change::Change::Revision(key, None)).await;
+        stage.api.delete("revisions", Spec::default().revision(REVISION)).await;
     };
     let ((status, body), ()) = tokio::join!(stage.get(), deleted);
     assert_eq!(status, 503);

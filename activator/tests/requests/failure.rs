@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::harness::{Gate, HOST, Stage, get, pod_at, post, read, says, server, stage, text};
-use crate::state::settings::Limits;
-use crate::state::settings::Settings;
+use crate::harness::{
+    Gate, HOST, REVISION, SOON, Spec, get, one_pod, pod_at, post, read, routed, says, serve,
+    server, split_host, stage, text,
+};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -64,24 +64,10 @@ async fn head(stream: &mut TcpStream) -> bool {
     }
 }
 
-async fn one_pod(settings: Settings, address: SocketAddr) -> Stage {
-    let stage = stage(settings).await;
-    stage.pod("p", pod_at(address)).await;
-    stage.until(|stats| stats.pods == 1).await;
-    stage
-}
-
-fn limits(total: u64, start: Option<u64>, idle: Option<u64>) -> Settings {
-    let millis = Duration::from_millis;
-    let limits =
-        Limits { total: millis(total), response_start: start.map(millis), idle: idle.map(millis) };
-    Settings { limits, ..Settings::default() }
-}
-
 #[tokio::test]
 async fn a_get_on_a_reused_connection_that_closed_is_sent_again() {
     let (address, seen) = closing(1).await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut client = stage.client().await;
     for _ in 0..3 {
         let response = client.send(get("/")).await.expect("an answer");
@@ -94,7 +80,7 @@ async fn a_get_on_a_reused_connection_that_closed_is_sent_again() {
 #[tokio::test]
 async fn a_post_that_may_have_been_acted_on_is_never_sent_again() {
     let (address, seen) = closing(1).await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut client = stage.client().await;
     let first = client.send(post("body")).await.expect("an answer");
     assert_eq!(read(first).await.0, 200);
@@ -107,7 +93,7 @@ async fn a_post_that_may_have_been_acted_on_is_never_sent_again() {
 #[tokio::test]
 async fn a_get_that_was_answered_in_part_is_never_sent_again() {
     let (address, seen) = closing_with(1, "HTTP/1.1 200 O").await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut client = stage.client().await;
     let first = client.send(get("/")).await.expect("an answer");
     assert_eq!(read(first).await.0, 200);
@@ -119,7 +105,7 @@ async fn a_get_that_was_answered_in_part_is_never_sent_again() {
 #[tokio::test]
 async fn a_pod_that_breaks_off_at_once_is_502_and_asked_once() {
     let (address, seen) = closing(0).await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let (status, body) = stage.get().await;
     assert_eq!(status, 502);
     assert!(body.contains(r#""pod":"p""#), "{body}");
@@ -128,7 +114,7 @@ async fn a_pod_that_breaks_off_at_once_is_502_and_asked_once() {
 
 #[tokio::test]
 async fn an_unreachable_pod_leaves_the_rotation_and_the_request_goes_elsewhere() {
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     stage.pod("gone", pod_at(address)).await;
@@ -145,7 +131,7 @@ async fn an_unreachable_pod_leaves_the_rotation_and_the_request_goes_elsewhere()
 
 #[tokio::test]
 async fn an_unreachable_pod_comes_back_when_it_passes_again() {
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     stage.pod("p", pod_at(address)).await;
@@ -154,7 +140,7 @@ async fn an_unreachable_pod_comes_back_when_it_passes_again() {
     let back = async {
         stage.until(|stats| stats.pods == 0 && stats.queued == 1).await;
         let listener = TcpListener::bind(address).await.expect("free again");
-        tokio::spawn(super::harness::serve(listener, |_| async { text("back") }));
+        tokio::spawn(serve(listener, |_| async { text("back") }));
     };
     let ((status, body), ()) = tokio::join!(stage.get(), back);
     assert_eq!((status.as_u16(), body.as_str()), (200, "back"));
@@ -162,10 +148,10 @@ async fn an_unreachable_pod_comes_back_when_it_passes_again() {
 
 #[tokio::test]
 async fn a_silent_pod_ends_in_504_and_says_which_timeout_it_was() {
-    for (settings, reason) in [
-        (limits(300, None, None), "RequestTimeout"),
-        (limits(60_000, Some(300), None), "ResponseStartTimeout"),
-        (limits(60_000, None, Some(300)), "IdleTimeout"),
+    for (timeouts, reason) in [
+        ([1, 0, 0], "RequestTimeout"),
+        ([60, 1, 0], "ResponseStartTimeout"),
+        ([60, 0, 1], "IdleTimeout"),
     ] {
         let gate = Gate::shut();
         let address = server(move |_| {
@@ -176,7 +162,7 @@ async fn a_silent_pod_ends_in_504_and_says_which_timeout_it_was() {
             }
         })
         .await;
-        let stage = one_pod(settings, address).await;
+        let stage = one_pod(Spec { timeouts, ..Spec::default() }, address).await;
         let (status, body) = stage.get().await;
         assert_eq!(status, 504);
         assert!(body.contains(&format!(r#""reason":"{reason}""#)), "{body}");
@@ -202,7 +188,8 @@ async fn an_answer_that_stalls_ends_cleanly_with_the_reason_appended() {
             });
         }
     });
-    let stage = one_pod(limits(60_000, Some(200), Some(400)), address).await;
+    let spec = Spec { timeouts: [60, 0, 2], ..Spec::default() };
+    let stage = one_pod(spec, address).await;
     let (status, body) = stage.get().await;
     assert_eq!((status.as_u16(), body.as_str()), (200, "halfrequest timeout"));
     stage.until(|stats| stats.in_flight == 0).await;
@@ -220,7 +207,7 @@ async fn shutdown_lets_requests_finish_and_then_closes_everything() {
         }
     })
     .await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut client = stage.client().await;
     let busy = tokio::spawn(async move { client.send(get("/")).await.expect("an answer") });
     stage.until(|stats| stats.in_flight == 1).await;
@@ -228,7 +215,7 @@ async fn shutdown_lets_requests_finish_and_then_closes_everything() {
     gate.let_through(1);
     let response = busy.await.expect("no panic");
     assert_eq!(response.into_body().collect().await.expect("whole").to_bytes(), "finished");
-    tokio::time::timeout(super::harness::SOON, stage.handle.stopped()).await.expect("it stopped");
+    tokio::time::timeout(SOON, stage.handle.stopped()).await.expect("it stopped");
     assert!(TcpStream::connect(stage.handle.public_addr()).await.is_err());
 }
 
@@ -236,31 +223,22 @@ async fn shutdown_lets_requests_finish_and_then_closes_everything() {
 async fn an_address_that_somebody_listens_on_cannot_be_reserved() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("bound");
-    let error = crate::Reserved::new(address).expect_err("taken");
+    let error = rouse_activator::Reserved::new(address).expect_err("taken");
     assert!(error.to_string().contains(&address.to_string()));
 }
 
 #[tokio::test]
 async fn a_host_that_knows_only_https_sends_people_there() {
-    let stage = one_pod(Settings::default(), says("hello").await).await;
+    let stage = one_pod(Spec::default(), says("hello").await).await;
     let host = rouse_api::routing::Host {
         public: vec!["secure.localhost".to_owned()],
+        local: Vec::new(),
         http: rouse_api::routing::HttpOption::Redirected,
-        split: vec![rouse_api::routing::Share {
-            revision: super::harness::REVISION.to_owned(),
-            percent: 100,
-            ..Default::default()
-        }],
         rewrite_host: Some(HOST.to_owned()),
-        ..Default::default()
+        ..split_host(&[(REVISION, 100)])
     };
-    let key = crate::state::keys::RouteKey {
-        kind: crate::state::keys::RouteKind::DomainMapping,
-        namespace: "default".to_owned(),
-        name: "secure.localhost".to_owned(),
-    };
-    let routing = rouse_api::routing::Routing { version: 4, hosts: vec![host] };
-    stage.tell(crate::control::change::Change::Route(key, Some(routing))).await;
+    let mapping = routed("DomainMapping", "secure.localhost", 4, host);
+    stage.api.put("domainmappings", mapping).await;
     stage.handle.served_domain("default", "secure.localhost", 4).await;
     let ask = |proto: &'static str| {
         Request::get("/a?b=c")
@@ -280,7 +258,7 @@ async fn a_host_that_knows_only_https_sends_people_there() {
 #[tokio::test]
 async fn a_head_that_is_too_large_is_431_and_no_pod_hears_of_it() {
     let (address, asked) = closing(1).await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut stream = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
     let large = "x".repeat(65 * 1024);
     let head = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nx-large: {large}\r\n\r\n");

@@ -2,34 +2,27 @@
 
 use http::Request;
 use http_body_util::Full;
-use rouse_api::routing::{Host, Routing, Share};
+use rouse_api::routing::{Host, Share};
+use serde_json::Value;
 
-use super::harness::{Gate, REVISION, Stage, get, pod_at, read, server, stage, text};
-use crate::control::change::Change;
-use crate::state::keys::{RouteKey, RouteKind};
-use crate::state::settings::Settings;
+use crate::harness::{Gate, REVISION, Spec, Stage, get, pod_at, read, routed, server, stage, text};
 
 const DOMAIN: &str = "digits.example.org";
 const OWN: &str = "hello.default.svc.cluster.local";
 
-fn key() -> RouteKey {
-    RouteKey {
-        kind: RouteKind::DomainMapping,
-        namespace: "default".to_owned(),
-        name: DOMAIN.to_owned(),
-    }
-}
-
-/// Maps the domain to the stage's revision.
-async fn mapped(stage: &Stage) {
+/// The domain, mapped to the stage's revision.
+fn mapping() -> Value {
     let host = Host {
         public: vec![DOMAIN.to_owned()],
-        split: vec![Share { revision: REVISION.to_owned(), percent: 100, ..Default::default() }],
+        split: vec![Share { revision: REVISION.to_owned(), percent: 100 }],
         rewrite_host: Some(OWN.to_owned()),
         ..Default::default()
     };
-    let routing = Routing { version: 4, hosts: vec![host] };
-    stage.tell(Change::Route(key(), Some(routing))).await;
+    routed("DomainMapping", DOMAIN, 4, host)
+}
+
+async fn mapped(stage: &Stage) {
+    stage.api.put("domainmappings", mapping()).await;
     stage.handle.served_domain("default", DOMAIN, 4).await;
 }
 
@@ -47,7 +40,7 @@ async fn a_pod_is_called_by_its_services_own_name_whatever_the_domain() {
         text(format!("{} for {}", header("host"), header("x-forwarded-host")))
     })
     .await;
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     stage.pod("a", pod_at(address)).await;
     mapped(&stage).await;
     let answer = stage.client().await.send(get_domain()).await.expect("an answer");
@@ -66,13 +59,13 @@ async fn a_domain_that_is_taken_away_finishes_what_it_began() {
         }
     })
     .await;
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     stage.pod("a", pod_at(address)).await;
     mapped(&stage).await;
     let mut client = stage.client().await;
     let begun = tokio::spawn(async move { client.send(get_domain()).await });
     stage.until(|stats| stats.in_flight == 1).await;
-    stage.tell(Change::Route(key(), None)).await;
+    stage.api.delete("domainmappings", mapping()).await;
     stage.until(|stats| stats.hosts == 2).await;
     let late = stage.client().await.send(get_domain()).await.expect("an answer");
     assert_eq!(read(late).await.0, 404);

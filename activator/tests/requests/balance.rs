@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::harness::{Gate, REVISION, Stage, get, pod_at, read, says, server, stage, text};
-use crate::state::keys::RevisionKey;
-use crate::state::readiness::PodFacts;
-use crate::state::settings::Settings;
+use tokio::time::timeout;
+
+use crate::harness::{
+    Gate, Pod, REVISION, SOON, Spec, Stage, get, pod_at, read, says, server, stage, text,
+};
 
 async fn count(stage: &Stage, clients: usize, each: usize) -> BTreeMap<String, usize> {
     let mut running = Vec::new();
@@ -30,12 +31,10 @@ async fn count(stage: &Stage, clients: usize, each: usize) -> BTreeMap<String, u
 }
 
 async fn two_revisions() -> Stage {
-    let mut stage = stage(Settings::default()).await;
-    stage.revision("hello-00002", Settings::default()).await;
+    let mut stage = stage(Spec::default()).await;
+    stage.revision("hello-00002", Spec::default()).await;
     stage.pod("p", pod_at(says("one").await)).await;
-    let second = RevisionKey::new("default", "hello-00002");
-    let two = PodFacts { revision: second, ..pod_at(says("two").await) };
-    stage.pod("q", two).await;
+    stage.pod("q", Pod { revision: "hello-00002", ..pod_at(says("two").await) }).await;
     stage.split(&[(REVISION, 90), ("hello-00002", 10)]).await;
     stage.until(|stats| stats.pods == 2).await;
     stage
@@ -58,7 +57,7 @@ async fn a_change_of_shares_holds_from_the_next_request_on() {
 
 #[tokio::test]
 async fn the_pod_with_less_to_do_gets_the_next_request() {
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     let gate = Gate::shut();
     let held = gate.clone();
     let slow = server(move |_| {
@@ -84,7 +83,7 @@ async fn the_pod_with_less_to_do_gets_the_next_request() {
 
 #[tokio::test]
 async fn a_draining_pod_gets_nothing_new_and_is_reported_until_it_is_empty() {
-    let mut stage = stage(Settings::default()).await;
+    let mut stage = stage(Spec::default()).await;
     let gate = Gate::shut();
     let held = gate.clone();
     let address = server(move |_| {
@@ -95,21 +94,24 @@ async fn a_draining_pod_gets_nothing_new_and_is_reported_until_it_is_empty() {
         }
     })
     .await;
-    let facts = pod_at(address);
-    stage.pod("old", facts.clone()).await;
+    let old = pod_at(address);
+    stage.pod("old", old.clone()).await;
     let mut busy = stage.client().await;
     let busy =
         tokio::spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
     stage.until(|stats| stats.in_flight == 1).await;
     stage.pod("new", pod_at(says("new").await)).await;
-    stage.pod("old", PodFacts { draining: true, ..facts }).await;
+    stage.pod("old", Pod { draining: true, ..old }).await;
     let draining = async |stage: &mut Stage, want: u32| {
-        while let Some(report) = stage.load.recv().await {
-            let seen = report.revisions.iter().find_map(|load| load.draining.get("old").copied());
-            if seen == Some(want) {
-                return;
+        let told = async {
+            while let Some(report) = stage.load.recv().await {
+                let draining = report.revisions.iter().find_map(|load| load.draining.get("old"));
+                if draining == Some(&want) {
+                    break;
+                }
             }
-        }
+        };
+        timeout(SOON, told).await.expect("it is reported");
     };
     draining(&mut stage, 1).await;
     stage.until(|stats| stats.pods == 1).await;
@@ -121,14 +123,15 @@ async fn a_draining_pod_gets_nothing_new_and_is_reported_until_it_is_empty() {
 
 #[tokio::test]
 async fn a_pod_being_deleted_finishes_what_it_has_and_gets_nothing_new() {
-    let stage = stage(Settings::default()).await;
-    let facts = pod_at(says("old").await);
-    stage.pod("old", facts.clone()).await;
+    let stage = stage(Spec::default()).await;
+    let old = Pod { ready: true, ..pod_at(says("old").await) };
+    stage.pod("old", old.clone()).await;
     stage.pod("new", pod_at(says("new").await)).await;
     stage.until(|stats| stats.pods == 2).await;
-    stage.pod("old", PodFacts { leaving: true, ready: true, ..facts }).await;
+    let old = Pod { deleted: true, ..old };
+    stage.pod("old", old.clone()).await;
     stage.until(|stats| stats.pods == 1).await;
     assert_eq!(count(&stage, 1, 10).await, [("new".to_owned(), 10)].into());
-    stage.no_pod("old").await;
+    stage.no_pod("old", old).await;
     assert_eq!(count(&stage, 1, 10).await, [("new".to_owned(), 10)].into());
 }

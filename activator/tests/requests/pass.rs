@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::harness::{
-    Client, HOST, LOCAL, Reply, Stage, get, pod_at, post, read, says, server, stage, text,
+use crate::harness::{
+    Client, HOST, LOCAL, Reply, Spec, Stage, get, one_pod, pod_at, post, read, says, server, stage,
+    text,
 };
-use crate::state::settings::{Protocol, Settings};
 
 type Frames = mpsc::Receiver<Result<Frame<Bytes>, hyper::Error>>;
 
@@ -22,13 +22,6 @@ fn stream(frames: Frames) -> Reply {
         frames.recv().await.map(|frame| (frame, frames))
     });
     Response::new(BodyExt::boxed(StreamBody::new(frames)))
-}
-
-async fn one_pod(settings: Settings, address: std::net::SocketAddr) -> Stage {
-    let stage = stage(settings).await;
-    stage.pod("p", pod_at(address)).await;
-    stage.until(|stats| stats.pods == 1).await;
-    stage
 }
 
 /// Says what it saw of the request.
@@ -44,8 +37,8 @@ async fn echo(request: Request<Incoming>) -> Reply {
 }
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_sent_with_the_way_it_took() {
-    let stage = one_pod(Settings::default(), server(echo).await).await;
+async fn a_request_arrives_as_it_was_sent_and_says_where_it_came_from() {
+    let stage = one_pod(Spec::default(), server(echo).await).await;
     let mut client = stage.client().await;
     let (status, seen) = read(client.send(post("digits")).await.expect("an answer")).await;
     assert_eq!(status, 200);
@@ -56,7 +49,6 @@ async fn a_request_arrives_as_it_was_sent_with_the_way_it_took() {
         format!("host: {HOST}"),
         format!("forwarded: for=127.0.0.1;host={HOST};proto=http"),
         "k-proxy-request: activator".to_owned(),
-        "x-share: 100".to_owned(),
         "content-length: 6".to_owned(),
     ] {
         assert!(lines.contains(&line.as_str()), "{line} is not in {seen}");
@@ -65,7 +57,7 @@ async fn a_request_arrives_as_it_was_sent_with_the_way_it_took() {
 
 #[tokio::test]
 async fn unknown_hosts_are_404_and_local_ones_too_in_public() {
-    let stage = one_pod(Settings::default(), says("hello").await).await;
+    let stage = one_pod(Spec::default(), says("hello").await).await;
     let ask = |address, host: &'static str| async move {
         let request =
             Request::get("/healthz").header("host", host).body(Full::default()).expect("a request");
@@ -90,7 +82,7 @@ async fn an_answer_streams_frame_by_frame_and_holds_its_slot_to_the_end() {
         async move { stream(received.lock().await.take().expect("asked once")) }
     })
     .await;
-    let stage = one_pod(Settings { concurrency: 1, ..Settings::default() }, address).await;
+    let stage = one_pod(Spec { concurrency: 1, ..Spec::default() }, address).await;
     let mut client = stage.client().await;
     let mut response = client.send(get("/")).await.expect("a head before any body");
     for word in ["one", "two"] {
@@ -119,7 +111,7 @@ async fn a_request_body_reaches_the_pod_while_it_is_still_being_sent() {
         stream(received)
     })
     .await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut raw = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
     let head = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");
     raw.write_all(head.as_bytes()).await.expect("sent");
@@ -149,7 +141,7 @@ async fn trailers_pass_over_http1() {
         response
     })
     .await;
-    let stage = one_pod(Settings::default(), address).await;
+    let stage = one_pod(Spec::default(), address).await;
     let mut request = get("/");
     request.headers_mut().insert("te", http::HeaderValue::from_static("trailers"));
     let response = stage.client().await.send(request).await.expect("an answer");
@@ -159,7 +151,7 @@ async fn trailers_pass_over_http1() {
 
 #[tokio::test]
 async fn a_client_may_speak_h2c_to_an_http1_pod() {
-    let stage = one_pod(Settings::default(), server(echo).await).await;
+    let stage = one_pod(Spec::default(), server(echo).await).await;
     let seen = over_h2c(&stage).await;
     assert!(seen.starts_with("GET /x HTTP/1.1\n"), "{seen}");
     assert!(seen.contains(&format!("host: {HOST}\n")), "{seen}");
@@ -167,8 +159,8 @@ async fn a_client_may_speak_h2c_to_an_http1_pod() {
 
 #[tokio::test]
 async fn a_pod_whose_port_says_h2c_is_spoken_h2c_to() {
-    let settings = Settings { protocol: Protocol::H2c, ..Settings::default() };
-    let stage = one_pod(settings, server(echo).await).await;
+    let spec = Spec { port_name: "h2c", ..Spec::default() };
+    let stage = one_pod(spec, server(echo).await).await;
     let seen = over_h2c(&stage).await;
     assert!(seen.starts_with(&format!("GET http://{HOST}/x HTTP/2.0\n")), "{seen}");
     let mut client = stage.client().await;
@@ -212,7 +204,7 @@ async fn an_upgraded_connection_passes_bytes_and_holds_its_slot() {
         response
     })
     .await;
-    let stage = one_pod(Settings { concurrency: 1, ..Settings::default() }, address).await;
+    let stage = one_pod(Spec { concurrency: 1, ..Spec::default() }, address).await;
     let mut request = get("/");
     let headers = request.headers_mut();
     headers.insert("connection", http::HeaderValue::from_static("Upgrade"));
@@ -235,7 +227,7 @@ async fn an_upgraded_connection_passes_bytes_and_holds_its_slot() {
 
 #[tokio::test]
 async fn a_body_is_asked_for_only_when_the_pod_reads_it() {
-    let stage = stage(Settings::default()).await;
+    let stage = stage(Spec::default()).await;
     let mut raw = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
     let head = format!(
         "POST / HTTP/1.1\r\nHost: {HOST}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
