@@ -107,6 +107,10 @@ pub(crate) struct Up {
     /// Port of the gateway; 0 picks a free one [default: 7080, or the next free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
+    /// Port of /metrics, /healthz, /readyz and /debug, on 127.0.0.1 only; 0 picks a free one
+    /// [default: 7090, or the next free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) admin_port: Option<u16>,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
@@ -119,6 +123,9 @@ pub(crate) struct Up {
     /// Return when everything answers, and keep running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
+    /// How log lines are written; RUST_LOG says which
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -131,6 +138,23 @@ pub(crate) enum Runtime {
     Process,
     /// Nothing runs: pods become ready by script
     Fake,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 impl Runtime {

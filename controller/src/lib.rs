@@ -23,5 +23,5 @@ mod testing;
 mod watch;
 
 pub use images::Images;
-pub use run::{Config, Settings, run};
+pub use run::{Config, Settings, start};
 pub use served::{Activators, NotServed, Routed};

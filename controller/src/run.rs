@@ -11,7 +11,7 @@ use kube::runtime::watcher;
 use rouse_api::config::ApiConfig;
 use rouse_api::keys;
 use rouse_kit::live::{self, Source};
-use rouse_kit::{Applier, Clock, Events, Live, Shutdown, Tasks};
+use rouse_kit::{Applier, Clock, Component, Events, Live, Shutdown, Tasks};
 use tokio::sync::oneshot;
 
 use crate::configuration::Configurations;
@@ -62,19 +62,18 @@ struct Writers {
     core_services: Writer<k8s_openapi::api::core::v1::Service>,
 }
 
-/// Reconciles until `shutdown`.
-pub async fn run(
+/// Starts the tasks of `component`, which reconcile until its shutdown.
+pub fn start(
     config: Config,
     client: Client,
     activators: Arc<dyn Activators>,
     images: Arc<dyn Images>,
-    clock: Clock,
-    shutdown: Shutdown,
+    component: Component,
 ) {
     let Config { drain, settings } = config;
-    let mut tasks = Tasks::new(shutdown.clone());
+    let Component { clock, shutdown, tasks, .. } = component;
     let (events, writing) = Events::new(client.clone(), COMPONENT, clock, shutdown.clone());
-    tasks.spawn("events", writing);
+    tasks.vital("events", writing);
     let applier = Applier::new(client.clone(), events.clone());
 
     let (ready, settings_read) = oneshot::channel();
@@ -85,15 +84,14 @@ pub async fn run(
             live::follow(client, keys::SYSTEM_NAMESPACE, sources, events, ready, shutdown).await;
         }
     };
-    tasks.spawn("settings", follow);
+    tasks.vital("settings", follow);
 
     let (stores, writers) = stores();
     let synced = synced(stores.clone(), settings_read).boxed().shared();
     let queues = Reconcilers { applier, stores: stores.clone(), clock, shutdown: shutdown.clone() }
-        .spawn(&mut tasks, drain, &settings, activators, images, &synced);
-    watches(&mut tasks, &client, writers, &stores, &queues, &shutdown);
-    tasks.spawn("settings-changes", resync(settings, stores, queues, shutdown));
-    tasks.finish().await;
+        .spawn(&tasks, drain, &settings, activators, images, &synced);
+    watches(&tasks, &client, writers, &stores, &queues, &shutdown);
+    tasks.vital("settings-changes", resync(settings, stores, queues, shutdown));
 }
 
 type Synced = Shared<futures::future::BoxFuture<'static, ()>>;
@@ -109,7 +107,7 @@ struct Reconcilers {
 impl Reconcilers {
     fn spawn(
         self,
-        tasks: &mut Tasks,
+        tasks: &Tasks,
         drain: Duration,
         settings: &Settings,
         activators: Arc<dyn Activators>,
@@ -130,7 +128,7 @@ impl Reconcilers {
 
         macro_rules! reconcile {
             ($name:literal, $store:ident, $keys:ident, $reconciler:expr) => {
-                tasks.spawn(
+                tasks.vital(
                     $name,
                     reconciler::run(
                         $reconciler,
@@ -245,7 +243,7 @@ async fn synced(stores: Stores, settings_read: oneshot::Receiver<()>) {
 }
 
 fn watches(
-    tasks: &mut Tasks,
+    tasks: &Tasks,
     client: &Client,
     writers: Writers,
     stores: &Stores,
@@ -256,7 +254,7 @@ fn watches(
     let ours = watcher::Config::default().labels(keys::REVISION);
     macro_rules! watch {
         ($name:literal, $config:expr, $writer:expr) => {
-            tasks.spawn(
+            tasks.vital(
                 $name,
                 watch::follow(
                     client.clone(),

@@ -1,25 +1,33 @@
-//! How a component lives: clock, shutdown, telemetry, addresses, apply, live configuration; and
-//! what several need to read Kubernetes' values.
+//! How a component lives. Generic over kinds: nothing of Knative's or ours is known here.
 //!
-//! Generic over kinds: nothing of Knative's or ours is known here.
+//! ```text
+//! component   what a component is given: tasks, health, metrics, clock, shutdown
+//! observe     metrics, debug pages, the admin port, logs
+//! life        clock, shutdown, tasks, panics, health
+//! ```
+//!
+//! Beside them, for reconcilers: plans and how they are applied, Events, live configuration.
+
+mod component;
+mod life;
+pub mod observe;
 
 pub mod address;
 pub mod apply;
-pub mod clock;
 pub mod events;
 pub mod live;
 pub mod plan;
 pub mod quantity;
-pub mod shutdown;
-pub mod tasks;
-pub mod telemetry;
 
 pub use address::AddressResolver;
 pub use apply::{Applier, ApplyError};
-pub use clock::Clock;
+pub use component::{Component, Process};
 pub use events::{Events, Notice};
+pub use life::{
+    Clock, Health, Ledger, Part, PartReport, Policy, Shutdown, Task, TaskError, TaskKind,
+    TaskReport, Tasks, panics,
+};
 pub use live::Live;
+pub use observe::{Admin, Debug, Metrics, Traces, admin, telemetry, traces};
 pub use plan::Plan;
 pub use quantity::Quantity;
-pub use shutdown::Shutdown;
-pub use tasks::Tasks;

@@ -98,6 +98,8 @@ impl Platform {
                 &api_port.to_string(),
                 "--http-port",
                 &http_port.to_string(),
+                "--admin-port",
+                "0",
                 "--runtime",
                 &self.runtime,
                 "--data-dir",

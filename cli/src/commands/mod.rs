@@ -31,7 +31,6 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result {
     let Cli { global, command } = cli;
     match command {
         Command::Completions { shell } => completions::run(shell, printer),
-        Command::Status => status::run(&global, printer),
         Command::Env => env::run(&global, printer),
         Command::Up(args) => crate::platform::up(&args, &global, printer),
         other => block_on(remote(other, &global, printer)),
@@ -43,6 +42,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Deploy(args) => deploy::run(*args, global, printer).await,
         Command::Traffic(args) => traffic::run(args, global, printer).await,
         Command::Rollback(args) => rollback::run(&args, global, printer).await,
+        Command::Status => status::run(global, printer).await,
         Command::Down(args) => down::run(&args, global, printer).await,
         Command::Call(args) => call::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
@@ -57,7 +57,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Demo(args) => Box::pin(demo::run(&args, global, printer)).await,
         Command::Digits(args) => digits::run(&args, printer).await,
         // These need no runtime, and never come here.
-        Command::Up(_) | Command::Status | Command::Env | Command::Completions { .. } => Ok(()),
+        Command::Up(_) | Command::Env | Command::Completions { .. } => Ok(()),
     }
 }
 

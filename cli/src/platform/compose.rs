@@ -9,10 +9,9 @@ use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use rouse_api::load::LoadReport;
 use rouse_cluster::{Cluster, Config as ClusterConfig, Storage};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::plugs::{OneActivator, ReadyImages, hooks};
 use super::{cannot_open, gateway, kubeconfig, pki, ports};
@@ -24,7 +23,7 @@ const NODE: &str = "local";
 /// Reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
 const REPORTS: usize = 1024;
 /// Longest until everything answers.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Hidden word that makes this binary the guard of pod processes.
@@ -34,21 +33,41 @@ pub(crate) const GUARD: &str = "internal-guard";
 pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
+    pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
+    /// What all components share; says when the platform must end.
+    pub(super) process: Process,
     cluster: Cluster,
     activator: Arc<rouse_activator::Handle>,
-    stages: Stages,
-    node: JoinHandle<()>,
-    others: Vec<JoinHandle<()>>,
+    components: Components,
 }
 
-/// What ends when: the data plane first, the API last.
-struct Stages {
-    data: Shutdown,
-    control: Shutdown,
-    node: Shutdown,
-    base: Shutdown,
+/// The components, in the order in which they end: the data plane first, the API last.
+struct Components {
+    activator: Component,
+    controller: Component,
+    autoscaler: Component,
+    node: Component,
+    /// Built-in controllers and the scheduler.
+    controllers: Component,
+    apiserver: Component,
+    admin: Component,
+}
+
+impl Components {
+    fn new(process: &Process) -> Self {
+        let component = |name| process.component(name, Shutdown::new());
+        Self {
+            activator: component("activator"),
+            controller: component("controller"),
+            autoscaler: component("autoscaler"),
+            node: component("node"),
+            controllers: component("controllers"),
+            apiserver: component("apiserver"),
+            admin: component("admin"),
+        }
+    }
 }
 
 impl Platform {
@@ -62,10 +81,19 @@ impl Platform {
         let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port", |at| {
             Ok(rouse_activator::Reserved::new(at)?)
         })?;
+        // For operators of this machine only, whatever the gateway listens on.
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let admin_port =
+            ports::bind(loopback, args.admin_port, ports::ADMIN, "--admin-port", |address| {
+                let listener = TcpListener::bind(address)?;
+                Ok((listener.local_addr()?, listener))
+            })?;
         let (api_address, listener) = api_port.held;
+        let (admin_address, admin_listener) = admin_port.held;
         let mut said = notes([
             ("API", api_port.moved_from, api_address),
             ("gateway", http_port.moved_from, http_port.held.address()),
+            ("admin port", admin_port.moved_from, admin_address),
         ]);
         said.extend(unreachable_urls(args.bind));
         let api_url = format!("https://{api_address}");
@@ -75,6 +103,13 @@ impl Platform {
         let images = rouse_image::Store::open(dir.images())
             .or_fail(|| "cannot open the image store".to_owned())?;
         let clock = Clock::system();
+        let process = Process::new(clock);
+        process.metrics.info(
+            "rouse_build",
+            "The version that runs",
+            vec![("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
+        );
+        let components = Components::new(&process);
         let storage =
             if args.ephemeral { Storage::Memory } else { Storage::File(dir.join("state.redb")) };
         let config = ClusterConfig {
@@ -87,42 +122,28 @@ impl Platform {
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
         cluster.set_hooks(hooks(&settings));
-        let stages = Stages {
-            data: Shutdown::new(),
-            control: Shutdown::new(),
-            node: Shutdown::new(),
-            base: Shutdown::new(),
-        };
 
-        let mut others = vec![spawn_base(&cluster, listener, &pki, &stages)?];
-        others.push(tokio::spawn({
-            let (cluster, shutdown) = (cluster.clone(), stages.base.clone());
-            async move { cluster.run_builtin(shutdown).await }
-        }));
+        serve_api(&cluster, listener, &pki, &components.apiserver)?;
+        serve_admin(&process, admin_listener, &components.admin)?;
+        run_builtin(&cluster, &components.controllers);
         let chosen = choose(args.runtime, dir, &images).await?;
-        let node = spawn_node(&cluster, dir, &images, &chosen, clock, &stages).await?;
+        run_node(&cluster, dir, &images, &chosen, &components.node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
-        let activator = start_activator(&cluster, http_port.held, reports, clock, &stages)?;
+        let activator = start_activator(&cluster, http_port.held, reports, &components.activator)?;
         let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
-        others.push(spawn_controller(&cluster, settings, &activator, images, clock, &stages));
-        others.push(tokio::spawn(rouse_autoscaler::run(
-            rouse_autoscaler::Config::default(),
-            cluster.client("system:serviceaccount:knative-serving:autoscaler"),
-            load,
-            clock,
-            stages.control.clone(),
-        )));
+        run_controller(&cluster, settings, &activator, images, &components.controller);
+        run_autoscaler(&cluster, load, &components.autoscaler);
         let platform = Self {
             api_url,
             http_url: format!("http://{}", activator.public_addr()),
+            admin_url: format!("http://{admin_address}"),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
+            process,
             cluster,
             activator,
-            stages,
-            node,
-            others,
+            components,
         };
         platform.ready().await?;
         if moved {
@@ -145,12 +166,17 @@ impl Platform {
             self.activator.ready().await;
             await_condition(nodes, NODE, node_ready).await
         };
-        match tokio::time::timeout(PATIENCE, all).await {
+        let ready = tokio::select! {
+            biased;
+            reason = self.process.ledger.must_end() => return Err(ended(&reason)),
+            ready = tokio::time::timeout(READY_TIMEOUT, all) => ready,
+        };
+        match ready {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Failure::new("the node did not become ready").because(error)),
             Err(_) => Err(Failure::not_ready(format!(
                 "the platform was not ready within {} s",
-                PATIENCE.as_secs()
+                READY_TIMEOUT.as_secs()
             ))
             .next("RUST_LOG=info rouse up, and look at what it says")),
         }
@@ -158,23 +184,42 @@ impl Platform {
 
     /// Drains and ends all, the data plane first.
     pub(super) async fn stop(self) {
-        let Self { cluster, activator, stages, node, others, .. } = self;
-        stages.data.cancel();
+        let Self { cluster, activator, components, .. } = self;
+        components.activator.shutdown.cancel();
         activator.stopped().await;
-        stages.control.cancel();
-        stages.node.cancel();
-        let _ended = node.await;
-        stages.base.cancel();
-        for task in others {
-            let _ended = task.await;
+        for component in [&components.controller, &components.autoscaler, &components.node] {
+            component.shutdown.cancel();
+        }
+        // Its pods end with it, and that they have ended is still written.
+        components.node.tasks.finish().await;
+        for component in [&components.controllers, &components.apiserver, &components.admin] {
+            component.shutdown.cancel();
+        }
+        for component in [
+            &components.activator,
+            &components.controller,
+            &components.autoscaler,
+            &components.controllers,
+            &components.apiserver,
+        ] {
+            component.tasks.finish().await;
         }
         // The last writes are made durable on a thread of their own.
-        let _closed = tokio::task::spawn_blocking(move || cluster.close()).await;
+        let closed = components.apiserver.tasks.blocking("close", move || cluster.close());
+        // A store that cannot be closed has said so itself.
+        let _closed = closed.await;
     }
 }
 
+/// Why the platform ends by itself.
+pub(super) fn ended(reason: &str) -> Failure {
+    Failure::new("a part of the platform ended, and it cannot go on without it")
+        .because(reason)
+        .next("rouse up again; RUST_LOG=info rouse up says more")
+}
+
 /// Which default ports gave way.
-fn notes(ports: [(&str, Option<u16>, SocketAddr); 2]) -> Vec<String> {
+fn notes(ports: [(&str, Option<u16>, SocketAddr); 3]) -> Vec<String> {
     ports
         .into_iter()
         .filter_map(|(what, moved_from, now)| {
@@ -205,22 +250,52 @@ fn without_panic_texts<T>(open: impl FnOnce() -> T) -> T {
     opened
 }
 
-fn spawn_base(
+fn tokio_listener(listener: TcpListener, what: &str) -> Result<tokio::net::TcpListener> {
+    let cannot = || format!("cannot listen for the {what}");
+    listener.set_nonblocking(true).or_fail(cannot)?;
+    tokio::net::TcpListener::from_std(listener).or_fail(cannot)
+}
+
+fn serve_api(
     cluster: &Cluster,
     listener: TcpListener,
     pki: &pki::Pki,
-    stages: &Stages,
-) -> Result<JoinHandle<()>> {
-    listener.set_nonblocking(true).or_fail(|| "cannot listen for the API".to_owned())?;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .or_fail(|| "cannot listen for the API".to_owned())?;
+    component: &Component,
+) -> Result {
+    let listener = tokio_listener(listener, "API")?;
     let (cluster, tls, token) = (cluster.clone(), Arc::clone(&pki.server), pki.token.clone());
-    let shutdown = stages.base.clone();
-    Ok(tokio::spawn(async move {
+    let shutdown = component.shutdown.clone();
+    component.tasks.vital("listener", async move {
         if let Err(error) = cluster.serve(listener, tls, token, shutdown).await {
             tracing::error!(%error, "the API ended");
         }
-    }))
+    });
+    Ok(())
+}
+
+fn serve_admin(process: &Process, listener: TcpListener, component: &Component) -> Result {
+    let listener = tokio_listener(listener, "admin port")?;
+    let (tasks, shutdown) = (component.tasks.clone(), component.shutdown.clone());
+    component.tasks.vital("listener", process.admin().serve(listener, tasks, shutdown));
+    Ok(())
+}
+
+fn run_builtin(cluster: &Cluster, component: &Component) {
+    let (cluster, shutdown) = (cluster.clone(), component.shutdown.clone());
+    component.tasks.vital("builtin", async move { cluster.run_builtin(shutdown).await });
+}
+
+fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {
+    component.tasks.vital(
+        "autoscaler",
+        rouse_autoscaler::run(
+            rouse_autoscaler::Config::default(),
+            cluster.client("system:serviceaccount:knative-serving:autoscaler"),
+            load,
+            component.clock,
+            component.shutdown.clone(),
+        ),
+    );
 }
 
 async fn choose(
@@ -242,33 +317,32 @@ async fn choose(
 }
 
 /// Done before anything routes: pods of an earlier run are not where they were.
-async fn spawn_node(
+async fn run_node(
     cluster: &Cluster,
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
-    clock: Clock,
-    stages: &Stages,
-) -> Result<JoinHandle<()>> {
+    component: &Component,
+) -> Result {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
         cluster.client(&format!("system:node:{NODE}")),
         Arc::new(rouse_node::StoreImages::new(images.clone())),
         Arc::clone(&chosen.runtime),
-        clock,
-        stages.node.clone(),
+        component.clock,
+        component.shutdown.clone(),
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());
-    Ok(tokio::spawn(node.run()))
+    component.tasks.vital("agent", node.run());
+    Ok(())
 }
 
 fn start_activator(
     cluster: &Cluster,
     public: rouse_activator::Reserved,
     reports: mpsc::Sender<LoadReport>,
-    clock: Clock,
-    stages: &Stages,
+    component: &Component,
 ) -> Result<Arc<rouse_activator::Handle>> {
     let cannot = || "the gateway cannot listen".to_owned();
     let local = SocketAddr::new(public.address().ip(), 0);
@@ -280,28 +354,26 @@ fn start_activator(
         cluster.client("system:serviceaccount:knative-serving:activator"),
         rouse_kit::address::by_annotation(),
         reports,
-        clock,
-        stages.data.clone(),
+        component.clock,
+        component.shutdown.clone(),
     );
     handle.map(Arc::new).or_fail(cannot)
 }
 
-fn spawn_controller(
+fn run_controller(
     cluster: &Cluster,
     settings: rouse_controller::Settings,
     activator: &Arc<rouse_activator::Handle>,
     images: ReadyImages,
-    clock: Clock,
-    stages: &Stages,
-) -> JoinHandle<()> {
+    component: &Component,
+) {
     // Nobody sends past the activator here, so a pod need not linger for latecomers.
     let config = rouse_controller::Config { drain: Duration::ZERO, settings };
-    tokio::spawn(rouse_controller::run(
+    rouse_controller::start(
         config,
         cluster.client("system:serviceaccount:knative-serving:controller"),
         Arc::new(OneActivator(Arc::clone(activator))),
         Arc::new(images),
-        clock,
-        stages.control.clone(),
-    ))
+        component.clone(),
+    );
 }

@@ -10,7 +10,7 @@ use crate::printer::Printer;
 
 /// Set for the child, which then leaves the terminal's session.
 const DETACHED: &str = "ROUSE_DETACHED";
-const PATIENCE: Duration = Duration::from_secs(40);
+const START_TIMEOUT: Duration = Duration::from_secs(40);
 const LOG_LINES: usize = 15;
 
 /// A child of `-d` must not end with its terminal.
@@ -56,18 +56,32 @@ pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInf
 }
 
 fn words(args: &Up) -> Vec<String> {
-    let Up { ephemeral, api_port, http_port, bind, runtime, ready_file, detach: _ } = args;
+    let Up {
+        ephemeral,
+        api_port,
+        http_port,
+        admin_port,
+        bind,
+        runtime,
+        ready_file,
+        detach: _,
+        log_format,
+    } = args;
     let mut words = vec![
         "up".to_owned(),
         "--bind".to_owned(),
         bind.to_string(),
         "--runtime".to_owned(),
         runtime.name().to_owned(),
+        "--log-format".to_owned(),
+        log_format.name().to_owned(),
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());
     }
-    for (flag, port) in [("--api-port", api_port), ("--http-port", http_port)] {
+    for (flag, port) in
+        [("--api-port", api_port), ("--http-port", http_port), ("--admin-port", admin_port)]
+    {
         if let Some(port) = port {
             words.extend([flag.to_owned(), port.to_string()]);
         }
@@ -87,8 +101,8 @@ fn wait(mut child: Child, dir: &DataDir) -> Result<UpInfo> {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(log_end(Failure::new(format!("the platform ended with {status}")), dir));
         }
-        if started.elapsed() > PATIENCE {
-            let late = format!("the platform was not ready within {} s", PATIENCE.as_secs());
+        if started.elapsed() > START_TIMEOUT {
+            let late = format!("the platform was not ready within {} s", START_TIMEOUT.as_secs());
             return Err(log_end(Failure::not_ready(late), dir).next("rouse down"));
         }
         std::thread::sleep(Duration::from_millis(5));

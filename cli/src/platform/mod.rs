@@ -16,7 +16,7 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::compose::Platform;
-use crate::args::{Global, Up};
+use crate::args::{Global, LogFormat, Up};
 use crate::commands::env::export;
 use crate::datadir::{DataDir, UpInfo, json, process_started, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -38,7 +38,12 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     }
     detach::leave_the_terminal();
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
-    rouse_kit::telemetry::init(&filter, false);
+    let format = match args.log_format {
+        LogFormat::Text => rouse_kit::telemetry::Format::Text,
+        LogFormat::Json => rouse_kit::telemetry::Format::Json,
+    };
+    rouse_kit::telemetry::init(&filter, format);
+    rouse_kit::panics::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -66,17 +71,21 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         return Err(failure);
     }
     announce(&up, printer);
-    tokio::select! {
+    let failed = tokio::select! {
         biased;
         // A first signal of either kind is enough.
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        reason = platform.process.ledger.must_end() => Some(compose::ended(&reason)),
+    };
+    if let Some(failure) = &failed {
+        printer.progress(failure.to_string());
     }
     printer.progress("draining … (Ctrl-C again ends at once)");
     dir.remove_up();
     remove_ready(args);
     let outcome = tokio::select! {
-        () = platform.stop() => Ok(()),
+        () = platform.stop() => failed.map_or(Ok(()), Err),
         _ = interrupt.recv() => Err(Failure::new("ended without draining")
             .because("requests in flight were cut off; pods end with the platform")),
     };
@@ -92,6 +101,7 @@ fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> Up
         version: env!("CARGO_PKG_VERSION").to_owned(),
         api: platform.api_url.clone(),
         http: platform.http_url.clone(),
+        admin: platform.admin_url.clone(),
         kubeconfig: dir.kubeconfig(),
         runtime: platform.runtime.to_owned(),
         runtime_because: platform.runtime_because.clone(),
@@ -136,6 +146,7 @@ fn announce(up: &UpInfo, printer: &Printer) {
         "gateway  {}  (services answer at http://NAME.NAMESPACE.localhost:PORT)",
         up.http
     ));
+    printer.line(format!("admin    {}  (/metrics, /readyz, /debug/)", up.admin));
     printer.line(format!("pods     {}: {}", up.runtime, up.runtime_because));
     printer.line("");
     printer.line(export("KUBECONFIG", &up.kubeconfig.display().to_string()));

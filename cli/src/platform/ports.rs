@@ -7,6 +7,7 @@ use crate::outcome::{Failure, Result};
 
 pub(crate) const API: u16 = 7443;
 pub(crate) const HTTP: u16 = 7080;
+pub(crate) const ADMIN: u16 = 7090;
 /// How many ports after a default one are tried.
 const TRIES: u16 = 100;
 
@@ -30,7 +31,7 @@ pub(crate) fn bind<T>(
         let held = take(port).map_err(|error| cannot(ip, port, &error, flag))?;
         return Ok(Bound { held, moved_from: None });
     }
-    for port in default..default + TRIES {
+    for port in default..default.saturating_add(TRIES) {
         match take(port) {
             Ok(held) => {
                 return Ok(Bound { held, moved_from: (port != default).then_some(default) });
@@ -41,7 +42,7 @@ pub(crate) fn bind<T>(
     }
     Err(Failure::new(format!(
         "the ports {default} to {} of {ip} are all taken",
-        default + TRIES - 1
+        default.saturating_add(TRIES - 1)
     ))
     .next(format!("rouse up {flag} 0, which picks any free one")))
 }

@@ -17,11 +17,10 @@ use rouse_api::PodAutoscaler;
 use rouse_cluster::admission::{Hook, Phase, Rule};
 use rouse_cluster::{Cluster, Storage};
 use rouse_controller::{Activators, Config, Images, NotServed, Routed, Settings, admission};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Component, Process, Shutdown};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 pub(crate) const NAMESPACE: &str = "shop";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -89,7 +88,7 @@ pub(crate) struct Platform {
     clock: Clock,
     pub(crate) activators: Arc<Gate>,
     shutdown: Shutdown,
-    controller: Option<(Shutdown, JoinHandle<()>)>,
+    controller: Option<Component>,
 }
 
 impl Drop for Platform {
@@ -149,15 +148,9 @@ impl Platform {
         let config = Config { drain: Duration::from_secs(5), settings: self.settings.clone() };
         let client = self.cluster.client("system:serviceaccount:knative-serving:controller");
         let activators = Arc::new(Doubles(Arc::clone(&self.activators)));
-        let running = rouse_controller::run(
-            config,
-            client,
-            activators,
-            Arc::new(Registry),
-            self.clock,
-            shutdown.clone(),
-        );
-        self.controller = Some((shutdown, tokio::spawn(running)));
+        let component = Process::new(self.clock).component("controller", shutdown);
+        rouse_controller::start(config, client, activators, Arc::new(Registry), component.clone());
+        self.controller = Some(component);
     }
 
     pub(crate) async fn restart_controller(&mut self) {
@@ -166,9 +159,9 @@ impl Platform {
     }
 
     pub(crate) async fn stop_controller(&mut self) {
-        let (shutdown, running) = self.controller.take().unwrap();
-        shutdown.cancel();
-        running.await.unwrap();
+        let component = self.controller.take().unwrap();
+        component.shutdown.cancel();
+        component.tasks.finish().await;
     }
 
     fn api<K>(&self, namespace: Option<&str>) -> Api<DynamicObject>

@@ -217,9 +217,11 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         ephemeral: false,
         api_port: None,
         http_port: None,
+        admin_port: None,
         bind: std::net::Ipv4Addr::LOCALHOST.into(),
         runtime,
         ready_file: None,
         detach: true,
+        log_format: crate::args::LogFormat::Text,
     }
 }

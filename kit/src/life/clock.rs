@@ -31,9 +31,16 @@ impl Clock {
         Instant::now()
     }
 
+    /// The wall time of an instant.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        let since = instant.saturating_duration_since(self.started);
+        self.wall.checked_add(since).unwrap_or(Timestamp::MAX)
+    }
+
     /// The wall time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.wall + self.started.elapsed()
+        self.at(self.instant())
     }
 }

@@ -1,0 +1,14 @@
+//! How a component lives and ends: time, shutdown, tasks, health.
+
+mod clock;
+mod health;
+mod ledger;
+pub mod panics;
+mod shutdown;
+mod tasks;
+
+pub use clock::Clock;
+pub use health::{Health, Part, PartReport};
+pub use ledger::{Ledger, Policy, TaskReport};
+pub use shutdown::Shutdown;
+pub use tasks::{Task, TaskError, TaskKind, Tasks};

@@ -1,0 +1,94 @@
+//! The process's own metrics, under the names that every Prometheus client library uses.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::life::{Health, Ledger};
+
+/// Reads `/proc/self` when metrics are asked for.
+#[derive(Debug)]
+pub(super) struct Process;
+
+/// CPU seconds, and resident bytes.
+fn read() -> Option<(f64, f64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold anything; the fields after it are numbers.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<f64>().ok();
+    let ticks = f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).ok()?);
+    let page = f64::from(u32::try_from(rustix::param::page_size()).ok()?);
+    // Counted from the third field, the state: utime is the 14th, stime the 15th, rss the 24th.
+    Some(((number(11)? + number(12)?) / ticks, number(21)? * page))
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if let Some((cpu, resident)) = read() {
+            let cpu = ConstCounter::new(cpu);
+            let help = "User and system CPU time of the platform's process";
+            let metric =
+                encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?;
+            cpu.encode(metric)?;
+            let resident = ConstGauge::new(resident);
+            let help = "Resident memory of the platform's process";
+            let kind = resident.metric_type();
+            let metric =
+                encoder.encode_descriptor("process_resident_memory_bytes", help, None, kind)?;
+            resident.encode(metric)?;
+        }
+        if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+            let open = ConstGauge::new(i64::try_from(open.count()).unwrap_or(i64::MAX));
+            let help = "Open file descriptors of the platform's process";
+            let metric =
+                encoder.encode_descriptor("process_open_fds", help, None, open.metric_type())?;
+            open.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the ledger of tasks and the parts say.
+#[derive(Debug)]
+pub(super) struct Lives {
+    pub(super) ledger: Ledger,
+    pub(super) health: Health,
+}
+
+impl Collector for Lives {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let tasks = self.ledger.report();
+        let kind = ConstGauge::new(0_i64).metric_type();
+        let help = "Tasks that run now";
+        let mut family = encoder.encode_descriptor("rouse_tasks_running", help, None, kind)?;
+        for row in &tasks {
+            let labels = [("owner", row.owner), ("kind", row.kind)];
+            let running = ConstGauge::new(i64::try_from(row.running).unwrap_or(i64::MAX));
+            running.encode(family.encode_family(&labels)?)?;
+        }
+        let kind = ConstCounter::new(0_u64).metric_type();
+        for (name, help, value) in [
+            (
+                "rouse_task_restarts",
+                "Tasks that ended and were started again",
+                (|row| row.restarts) as fn(&crate::life::TaskReport) -> u64,
+            ),
+            ("rouse_task_panics", "Tasks that panicked", |row| row.panics),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for row in &tasks {
+                let labels = [("owner", row.owner), ("kind", row.kind)];
+                ConstCounter::new(value(row)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let kind = ConstGauge::new(0_i64).metric_type();
+        let help = "1 for a part that is ready, 0 for one that is not";
+        let mut family = encoder.encode_descriptor("rouse_part_ready", help, None, kind)?;
+        for part in self.health.report() {
+            let ready = ConstGauge::new(i64::from(part.ready));
+            ready.encode(family.encode_family(&[("part", part.name)])?)?;
+        }
+        Ok(())
+    }
+}
