@@ -1,7 +1,5 @@
 //! Compiles resolved targets to what activators serve.
 
-use std::collections::BTreeMap;
-
 use rouse_api::routing::{Host, HttpOption, Share};
 
 use super::hosts::Names;
@@ -47,5 +45,5 @@ fn tagged(targets: &[Target], tag: &str) -> Vec<Share> {
 }
 
 fn share(revision: &str, percent: u8) -> Share {
-    Share { revision: revision.to_owned(), percent, headers: BTreeMap::new() }
+    Share { revision: revision.to_owned(), percent }
 }
