@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::listen::Reserved;
+use crate::edge::listen::Reserved;
 
 /// Settings of one activator.
 #[derive(Debug)]

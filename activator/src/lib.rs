@@ -3,43 +3,35 @@
 //! ```text
 //! client --> listener --> route table --> home (slots, queue) --> pool --> pod
 //!                              ^               ^
-//!              Routes, DomainMappings     Revisions, Pods, probes        (control.rs)
+//!              Routes, DomainMappings     Revisions, Pods, probes     (control/directory.rs)
 //! ```
 //!
-//! Requests run on data threads of their own, one current-thread runtime each (`serve.rs`,
-//! `handle.rs`). What they look at is made on the caller's runtime (`watch.rs`, `control.rs`) and
-//! handed over as immutable tables. Load goes out as cumulative reports (`load.rs`).
+//! Layers, each using only those below it:
 //!
-//! Invariant: status codes of our own originate in `error.rs` alone; every count is a guard.
+//! | folder       | holds                                                                       |
+//! |--------------|-----------------------------------------------------------------------------|
+//! | `start.rs`   | composes the rest; the handle of a running activator                        |
+//! | `edge/`      | listeners, data threads, the life of a request (`handle.rs`), its errors    |
+//! | `transport/` | carrying a request to a pod and its answer back: headers, bodies, timeouts  |
+//! | `control/`   | keeping what is known up to date: watches, probes, tables, load reports     |
+//! | `admission/` | which request goes to which pod and which one waits                         |
+//! | `state/`     | what is known: settings of revisions, pods, which host leads where          |
+//!
+//! Requests run on data threads of their own, one current-thread runtime each. What they look at is
+//! made on the caller's runtime (`control/`) and handed over as immutable tables. Load goes out as
+//! cumulative reports.
+//!
+//! Invariant: status codes of our own originate in `edge/error.rs` alone; every count is a guard.
 
-mod balance;
-mod body;
 mod config;
-mod control;
-mod copy;
-mod error;
-mod facts;
-mod forward;
-mod handle;
-mod headers;
-mod home;
-mod listen;
-mod load;
-mod pods;
-mod pool;
-mod probe;
-mod queue;
-mod revision;
-mod route_table;
-mod schedule;
-mod serve;
 mod start;
-mod timeout;
-mod watch;
 
-#[cfg(test)]
-mod tests;
+mod admission;
+mod control;
+mod edge;
+mod state;
+mod transport;
 
 pub use config::Config;
-pub use listen::{ListenError, Reserved};
+pub use edge::listen::{ListenError, Reserved};
 pub use start::{Handle, Stats, start};

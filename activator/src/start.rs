@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::thread;
 
 use futures::future::join_all;
 use rouse_api::load::LoadReport;
@@ -11,18 +9,24 @@ use rouse_kit::{AddressResolver, Clock, Shutdown};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
+use crate::admission::report::ReportSignal;
 use crate::config::Config;
-use crate::control::{Change, Directory, Registry, Shared};
-use crate::listen::ListenError;
-use crate::load::{Bell, Reporter};
-use crate::route_table::{RouteKey, RouteKind, Side};
-use crate::serve::{self, Seat, Thread};
-use crate::watch;
+use crate::control::change::Change;
+use crate::control::directory::Directory;
+use crate::control::registry::Registry;
+use crate::control::reporter::Reporter;
+use crate::control::shared::Shared;
+use crate::control::watch;
+use crate::edge::listen::ListenError;
+use crate::edge::thread::{self, Thread};
+use crate::edge::worker::Sibling;
+use crate::state::keys::{RouteKey, RouteKind};
+use crate::state::routes::Side;
 
 /// Changes that may wait for the control task.
 const CHANGES: usize = 1024;
 /// Connections that may wait to be taken over by another thread.
-const HANDED: usize = 1024;
+const ACCEPTED: usize = 1024;
 
 /// A running activator.
 #[derive(Clone, Debug)]
@@ -134,13 +138,13 @@ pub(crate) fn launch(
     clock: Clock,
     shutdown: Shutdown,
 ) -> Result<(Handle, mpsc::Sender<Change>), ListenError> {
-    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let count = config.threads.unwrap_or_else(cores).max(1);
     let (public, local) = (config.public.address(), config.local.address());
     let (public_sockets, local_sockets) =
         (config.public.listen(count)?, config.local.listen(count)?);
-    let bell = Arc::new(Bell::default());
-    let registry = Arc::new(Registry::new(Arc::clone(&bell)));
+    let signal = Arc::new(ReportSignal::default());
+    let registry = Arc::new(Registry::new(Arc::clone(&signal)));
     let shared = Arc::new(Shared::new());
     let stopped = Shutdown::new();
     let (changes, feed) = mpsc::channel(CHANGES);
@@ -150,26 +154,26 @@ pub(crate) fn launch(
         activator: config.name,
         epoch: u64::try_from(clock.now().as_millisecond()).unwrap_or_default(),
         began: clock.instant(),
-        bell,
+        signal,
         registry: Arc::clone(&registry),
         reports: load,
         clock,
     };
     tokio::spawn(reporter.run(stopped.clone()));
 
-    let (seats, inboxes): (Vec<_>, Vec<_>) = (0..count)
+    let (siblings, inboxes): (Vec<_>, Vec<_>) = (0..count)
         .map(|_| {
-            let (inbox, handed) = mpsc::channel(HANDED);
-            (Seat { connections: AtomicUsize::new(0), inbox }, handed)
+            let (inbox, accepted) = mpsc::channel(ACCEPTED);
+            (Sibling::new(inbox), accepted)
         })
         .unzip();
-    let seats: Arc<[Seat]> = seats.into();
+    let siblings: Arc<[Sibling]> = siblings.into();
     let sockets = public_sockets.into_iter().zip(local_sockets).zip(inboxes);
     let mut ended = Vec::with_capacity(count);
     for (index, ((public, local), inbox)) in sockets.enumerate() {
         ended.push(spawn(Thread {
             index,
-            seats: Arc::clone(&seats),
+            siblings: Arc::clone(&siblings),
             inbox,
             listeners: [(Side::Public, public), (Side::Local, local)],
             shared: Arc::clone(&shared),
@@ -194,9 +198,9 @@ fn spawn(thread: Thread) -> Result<oneshot::Receiver<()>, ListenError> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
     let name = format!("data-{}", thread.index);
     let body = move || {
-        LocalSet::new().block_on(&runtime, serve::run(thread));
+        LocalSet::new().block_on(&runtime, thread::run(thread));
         drop(end);
     };
-    thread::Builder::new().name(name).spawn(body).map_err(refused)?;
+    std::thread::Builder::new().name(name).spawn(body).map_err(refused)?;
     Ok(ended)
 }

@@ -3,8 +3,6 @@
 //! Activators evaluate no template and read no traffic block; they route by this alone. Settings of
 //! a revision (concurrency, timeouts, port, probe) they read from the Revision.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// Everything that one object adds to the routing table.
@@ -53,7 +51,4 @@ pub struct Share {
     pub revision: String,
     /// 1 to 100.
     pub percent: u8,
-    /// Set on each request to this revision.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
 }

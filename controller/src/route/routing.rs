@@ -1,9 +1,6 @@
 //! Compiles resolved targets to what activators serve.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
-use rouse_api::routing::{Host, HttpOption, Routing, Share};
+use rouse_api::routing::{Host, HttpOption, Share};
 
 use super::hosts::Names;
 use super::traffic::Target;
@@ -24,17 +21,6 @@ pub(super) fn compile(names: &[Names], targets: &[Target]) -> Vec<Host> {
             rewrite_host: None,
         })
         .collect()
-}
-
-/// The routing of `hosts` after `before`: the version grows if and only if something changed. It
-/// begins at the time in milliseconds, so that a Route that is made again under an old name is
-/// never taken for the one before it.
-pub(crate) fn versioned(before: Option<&Routing>, hosts: Vec<Host>, now: Timestamp) -> Routing {
-    match before {
-        Some(before) if before.hosts == hosts => before.clone(),
-        Some(before) => Routing { version: (before.version + 1).max(now.as_millisecond()), hosts },
-        None => Routing { version: now.as_millisecond(), hosts },
-    }
 }
 
 /// Targets of the same Revision are one share; those without traffic are none.
@@ -59,5 +45,5 @@ fn tagged(targets: &[Target], tag: &str) -> Vec<Share> {
 }
 
 fn share(revision: &str, percent: u8) -> Share {
-    Share { revision: revision.to_owned(), percent, headers: BTreeMap::new() }
+    Share { revision: revision.to_owned(), percent }
 }

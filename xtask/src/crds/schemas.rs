@@ -181,10 +181,8 @@ pub(super) fn domain_mapping_status() -> Value {
 
 /// Ours: what activators route by.
 fn routing() -> Value {
-    let share = required(
-        &["percent", "revision"],
-        json!({ "headers": map_of_strings(), "percent": int32(), "revision": string() }),
-    );
+    let share =
+        required(&["percent", "revision"], json!({ "percent": int32(), "revision": string() }));
     let host = object(json!({
         "http": string(),
         "local": list(string()),

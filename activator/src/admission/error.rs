@@ -1,0 +1,29 @@
+//! Why a request gets no slot.
+
+use std::time::Duration;
+
+use crate::state::keys::RevisionKey;
+
+/// A request that its revision does not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("revision {revision} does not exist")]
+    RevisionMissing { revision: RevisionKey },
+    #[error("{limit} requests already wait for revision {revision}")]
+    QueueFull { revision: RevisionKey, limit: usize },
+    #[error("no pod of revision {revision} became ready within {:.1} s", .waited.as_secs_f64())]
+    NotReadyInTime { revision: RevisionKey, waited: Duration, cause: Option<String> },
+    #[error("no pod of revision {revision} had a free slot within {:.1} s", .waited.as_secs_f64())]
+    NoSlotInTime { revision: RevisionKey, waited: Duration },
+}
+
+impl Refused {
+    pub(crate) fn revision(&self) -> &RevisionKey {
+        match self {
+            Self::RevisionMissing { revision }
+            | Self::QueueFull { revision, .. }
+            | Self::NotReadyInTime { revision, .. }
+            | Self::NoSlotInTime { revision, .. } => revision,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One revision as the data threads share it: its settings, its home, and waiting for a slot.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use parking_lot::Mutex;
+use rouse_api::load::RevisionLoad;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::admission::error::Refused;
+use crate::admission::home::{Admission, Attempt, Home, Place};
+use crate::admission::queue::Ticket;
+use crate::admission::report::{self, Occasion, ReportSignal};
+use crate::state::keys::RevisionKey;
+use crate::state::pod::Pod;
+use crate::state::settings::Settings;
+
+/// The way to hand a slot to a request that waits.
+type Waiter = oneshot::Sender<Slot>;
+
+/// A revision; there is one for as long as anything mentions it.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    pub(crate) key: RevisionKey,
+    /// Its name as a header value.
+    pub(crate) header: HeaderValue,
+    /// Absent while no Revision object is known.
+    pub(crate) settings: ArcSwapOption<Settings>,
+    /// What its pods say of why they do not run.
+    pub(crate) trouble: ArcSwapOption<String>,
+    home: Mutex<Home<Waiter>>,
+    signal: Arc<ReportSignal>,
+}
+
+/// A request's right to be in a pod, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) revision: Arc<Revision>,
+    pub(crate) pod: Arc<Pod>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.revision.release(&self.pod);
+    }
+}
+
+/// What a request was given when it asked.
+pub(crate) enum Admitted<'a> {
+    Slot(Slot),
+    Queued(Queued<'a>),
+}
+
+/// A place in the queue, given up on drop. Becomes the slot when its turn comes.
+pub(crate) struct Queued<'a> {
+    revision: &'a Revision,
+    ticket: Ticket,
+    granted: oneshot::Receiver<Slot>,
+}
+
+impl Future for Queued<'_> {
+    type Output = Result<Slot, Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The other end is dropped only with the whole queue.
+        let revision = self.revision;
+        let dismissed = |_| Refused::RevisionMissing { revision: revision.key.clone() };
+        Pin::new(&mut self.granted).poll(cx).map_err(dismissed)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.revision.home.lock().abandon(self.ticket, Instant::now());
+    }
+}
+
+impl Revision {
+    pub(crate) fn new(key: RevisionKey, signal: Arc<ReportSignal>) -> Self {
+        let header = HeaderValue::from_str(&key.name)
+            .unwrap_or_else(|_| HeaderValue::from_static("unprintable"));
+        Self {
+            key,
+            header,
+            settings: ArcSwapOption::empty(),
+            trouble: ArcSwapOption::empty(),
+            home: Mutex::new(Home::new(Instant::now())),
+            signal,
+        }
+    }
+
+    /// A slot in a pod, or a place in the queue.
+    pub(crate) fn admit(self: &Arc<Self>, attempt: Attempt) -> Result<Admitted<'_>, Refused> {
+        let mut granted = None;
+        let waiter = || {
+            let (waiter, receiver) = oneshot::channel();
+            granted = Some(receiver);
+            waiter
+        };
+        let admission = self.home.lock().admit(waiter, attempt, Instant::now());
+        match admission {
+            Admission::Go(pod) => Ok(Admitted::Slot(Slot { revision: Arc::clone(self), pod })),
+            Admission::Full { limit } => {
+                Err(Refused::QueueFull { revision: self.key.clone(), limit })
+            }
+            Admission::Wait { ticket, urgent } => {
+                if urgent {
+                    self.signal.notify();
+                }
+                let granted = granted.expect("a queued request was given a receiver");
+                Ok(Admitted::Queued(Queued { revision: self, ticket, granted }))
+            }
+        }
+    }
+
+    /// Why a request that waited until its time was over got no slot.
+    pub(crate) fn not_in_time(&self, waited: Duration) -> Refused {
+        let revision = self.key.clone();
+        if self.home.lock().usable() > 0 {
+            return Refused::NoSlotInTime { revision, waited };
+        }
+        let cause = self.trouble.load_full().map(|text| String::clone(&text)).or_else(|| {
+            self.settings.load().as_ref().and_then(|settings| settings.trouble.clone())
+        });
+        Refused::NotReadyInTime { revision, waited, cause }
+    }
+
+    fn release(self: &Arc<Self>, pod: &Pod) {
+        let now = Instant::now();
+        let mut home = self.home.lock();
+        let emptied = home.release(pod, now);
+        if home.waiting() > 0 {
+            let grants = self.grants(&mut home, now);
+            drop(home);
+            hand_over(grants);
+        } else {
+            drop(home);
+        }
+        if emptied {
+            self.signal.notify();
+        }
+    }
+
+    /// Everybody who can go now, with slots that are theirs already.
+    fn grants(self: &Arc<Self>, home: &mut Home<Waiter>, now: Instant) -> Grants {
+        let mut grants = Grants::new();
+        while let Some((waiter, pod)) = home.next_grant(now) {
+            grants.push((waiter, Slot { revision: Arc::clone(self), pod }));
+        }
+        grants
+    }
+
+    /// Puts a pod where it belongs and lets in whoever can go now.
+    pub(crate) fn place(self: &Arc<Self>, pod: &Arc<Pod>, place: Place) {
+        let now = Instant::now();
+        let mut home = self.home.lock();
+        home.place(pod, place);
+        let grants = self.grants(&mut home, now);
+        // A new mark is answered at once, and so are waiters who lost their last pod.
+        let urgent = place == Place::Draining || (home.usable() == 0 && home.waiting() > 0);
+        drop(home);
+        hand_over(grants);
+        if urgent {
+            self.signal.notify();
+        }
+    }
+
+    /// Takes an unreachable pod out; whether this call did.
+    pub(crate) fn suspect(&self, pod: &Pod) -> bool {
+        self.home.lock().suspect(pod)
+    }
+
+    pub(crate) fn configure(self: &Arc<Self>, settings: Settings) {
+        let now = Instant::now();
+        let mut home = self.home.lock();
+        home.configure(settings.concurrency, settings.queue_limit);
+        self.settings.store(Some(Arc::new(settings)));
+        let grants = self.grants(&mut home, now);
+        drop(home);
+        hand_over(grants);
+    }
+
+    /// The Revision object is gone: whoever waits is told so.
+    pub(crate) fn forget(&self) {
+        self.settings.store(None);
+        let dismissed = self.home.lock().dismiss(Instant::now());
+        drop(dismissed);
+    }
+
+    /// Its part of a report, if it belongs in one.
+    pub(crate) fn load(&self, occasion: Occasion, now: Instant) -> Option<RevisionLoad> {
+        report::measure(&self.key, &mut self.home.lock(), occasion, now)
+    }
+
+    /// Requests in pods, requests waiting, pods in the rotation.
+    pub(crate) fn numbers(&self) -> (u32, u32, usize) {
+        let home = self.home.lock();
+        (home.counts.in_flight, home.counts.queued, home.usable())
+    }
+}
+
+type Grants = SmallVec<[(Waiter, Slot); 2]>;
+
+/// Outside the lock: a waiter that is gone gives its slot back, which takes the lock again.
+fn hand_over(grants: Grants) {
+    for (waiter, slot) in grants {
+        drop(waiter.send(slot));
+    }
+}

@@ -1,0 +1,287 @@
+//! The one task that changes what the data threads look at.
+//!
+//! Changes come in one by one; the task keeps routes, revisions and pods, runs the probes, and
+//! publishes. A change is visible to all data threads as soon as
+//! it is published: they load the table anew for every request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rouse_api::routing::Routing;
+use rouse_kit::{Clock, Shutdown};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::admission::home::Place;
+use crate::admission::revision::Revision;
+use crate::control::change::Change;
+use crate::control::probe;
+use crate::control::registry::Registry;
+use crate::control::shared::{Progress, Shared};
+use crate::state::keys::{PodKey, RevisionKey, RouteKey};
+use crate::state::pod::{Born, Pod};
+use crate::state::readiness::{Memory, PodFacts, Stage, stage};
+use crate::state::routes::RouteTable;
+
+/// Changes taken at once, so that a burst is published once.
+const BATCH: usize = 256;
+/// Longest attempt of a probe whose pod says nothing else.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// A pod as the control task keeps it.
+#[derive(Debug)]
+struct Tracked {
+    facts: PodFacts,
+    /// Held, so that a revision lives as long as a pod of it is known.
+    revision: Arc<Revision>,
+    memory: Memory,
+    seen: Instant,
+    bound: Option<Instant>,
+    /// Made when there is an address.
+    pod: Option<Arc<Pod>>,
+    place: Place,
+    probing: Option<AbortHandle>,
+}
+
+/// Keeps and publishes.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    routes: BTreeMap<RouteKey, Routing>,
+    pods: HashMap<PodKey, Tracked>,
+    probes: JoinSet<(PodKey, u64)>,
+    clock: Clock,
+    complete: bool,
+    /// The table has to be built anew; the progress has to be told anew.
+    stale: bool,
+    news: bool,
+}
+
+impl Directory {
+    pub(crate) fn new(shared: Arc<Shared>, registry: Arc<Registry>, clock: Clock) -> Self {
+        Self {
+            shared,
+            registry,
+            routes: BTreeMap::new(),
+            pods: HashMap::new(),
+            probes: JoinSet::new(),
+            clock,
+            complete: false,
+            stale: false,
+            news: false,
+        }
+    }
+
+    /// Applies changes until shutdown or until nobody sends any.
+    pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>, shutdown: Shutdown) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let shared = Arc::clone(&self.shared);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                count = changes.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for change in batch.drain(..) {
+                        self.apply(change);
+                    }
+                    self.publish();
+                }
+                Some(passed) = self.probes.join_next() => {
+                    if let Ok((key, id)) = passed {
+                        self.passed(&key, id);
+                    }
+                }
+                () = shared.suspicion() => self.suspected(),
+            }
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Route(key, Some(routing)) => {
+                self.stale |= self.routes.get(&key) != Some(&routing);
+                self.routes.insert(key, routing);
+            }
+            Change::Route(key, None) => self.stale |= self.routes.remove(&key).is_some(),
+            Change::Revision(key, Some(settings)) => {
+                let revision = self.registry.get(key);
+                // Progress asks only whether it is known.
+                self.news |= revision.settings.load().is_none();
+                revision.configure(settings);
+            }
+            Change::Revision(key, None) => {
+                self.registry.get(key).forget();
+                self.news = true;
+            }
+            Change::Pod(key, Some(facts)) => self.pod_changed(key, facts),
+            Change::Pod(key, None) => self.pod_gone(&key),
+            Change::Complete => {
+                self.complete = true;
+                self.news = true;
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        if !self.stale && !self.news {
+            return;
+        }
+        if self.stale {
+            let registry = &self.registry;
+            let previous = self.shared.table.load();
+            let table = RouteTable::build(&self.routes, &previous, |key| registry.get(key));
+            drop(previous);
+            self.shared.table.store(Arc::new(table));
+        }
+        self.registry.prune();
+        let known = |key: &RouteKey, routing: &Routing| {
+            routing.hosts.iter().flat_map(|host| &host.split).all(|share| {
+                let key = RevisionKey::new(&key.namespace, &share.revision);
+                self.registry.get(key).settings.load().is_some()
+            })
+        };
+        let versions = self
+            .routes
+            .iter()
+            .filter(|(key, routing)| known(key, routing))
+            .map(|(key, routing)| (key.clone(), routing.version))
+            .collect();
+        self.shared.progress.send_replace(Progress { complete: self.complete, versions });
+        (self.stale, self.news) = (false, false);
+    }
+
+    fn pod_changed(&mut self, key: PodKey, facts: PodFacts) {
+        let now = self.clock.instant();
+        if self.pods.get(&key).is_some_and(|known| known.facts.uid != facts.uid) {
+            self.pod_gone(&key);
+        }
+        let revision = self.registry.get(facts.revision.clone());
+        let tracked = self.pods.entry(key.clone()).or_insert_with(|| Tracked {
+            facts: facts.clone(),
+            revision,
+            memory: Memory::default(),
+            seen: now,
+            bound: None,
+            pod: None,
+            place: Place::Out,
+            probing: None,
+        });
+        tracked.facts = facts;
+        if tracked.facts.bound {
+            tracked.bound.get_or_insert(now);
+        }
+        if tracked.facts.leaving {
+            self.retire(&key);
+            return;
+        }
+        tracked.memory.was_ready |= tracked.facts.ready;
+        let moved = tracked.pod.as_ref().map(|pod| pod.address) != tracked.facts.address;
+        if moved {
+            let memory = Memory { was_ready: tracked.memory.was_ready, ..Memory::default() };
+            let bound = tracked.bound.unwrap_or(now);
+            let born = Born { seen: tracked.seen, bound, addressed: now };
+            let name = key.name.clone();
+            let made = |address| Arc::new(Pod::new(name, address, born));
+            let fresh = tracked.facts.address.map(made);
+            self.retire(&key);
+            if let Some(tracked) = self.pods.get_mut(&key) {
+                tracked.memory = memory;
+                tracked.pod = fresh;
+            }
+        }
+        self.settle(&key);
+    }
+
+    fn pod_gone(&mut self, key: &PodKey) {
+        self.retire(key);
+        self.pods.remove(key);
+        self.registry.prune();
+    }
+
+    /// Takes the pod of an address away for good.
+    fn retire(&mut self, key: &PodKey) {
+        let Some(tracked) = self.pods.get_mut(key) else { return };
+        stop(&mut tracked.probing);
+        tracked.place = Place::Out;
+        if let Some(pod) = tracked.pod.take() {
+            pod.retire();
+            tracked.revision.place(&pod, Place::Out);
+            self.shared.pod_left();
+        }
+    }
+
+    /// Puts a pod where what is known of it says.
+    fn settle(&mut self, key: &PodKey) {
+        let Some(tracked) = self.pods.get_mut(key) else { return };
+        let revision = Arc::clone(&tracked.revision);
+        if tracked.facts.trouble.is_some() {
+            revision.trouble.store(tracked.facts.trouble.clone().map(Arc::new));
+        }
+        let stage = stage(&tracked.facts, tracked.memory);
+        let Some(pod) = tracked.pod.clone() else { return };
+        if stage != Stage::Probe {
+            stop(&mut tracked.probing);
+        }
+        let place = match stage {
+            Stage::Usable => Place::Usable,
+            Stage::Draining => Place::Draining,
+            Stage::Unaddressed | Stage::Probe | Stage::AwaitReady | Stage::Leaving => Place::Out,
+        };
+        if place == Place::Usable {
+            pod.usable_since.get_or_init(Instant::now);
+            revision.trouble.store(None);
+        }
+        if tracked.place != place {
+            tracked.place = place;
+            revision.place(&pod, place);
+        }
+        if stage == Stage::Probe && tracked.probing.is_none() {
+            let (key, check) = (key.clone(), tracked.facts.check.clone());
+            tracked.probing = Some(self.probes.spawn(async move {
+                probe::until_pass(check, pod.address, PROBE_LIMIT).await;
+                (key, pod.id)
+            }));
+        }
+    }
+
+    fn passed(&mut self, key: &PodKey, id: u64) {
+        let Some(tracked) = self.pods.get_mut(key) else { return };
+        if tracked.pod.as_ref().is_none_or(|pod| pod.id != id) {
+            return;
+        }
+        tracked.probing = None;
+        tracked.memory.passed = true;
+        tracked.memory.unreachable = false;
+        self.settle(key);
+    }
+
+    fn suspected(&mut self) {
+        let suspects = self.shared.take_suspects();
+        for pod in suspects {
+            let of = |tracked: &Tracked| tracked.pod.as_ref().is_some_and(|own| own.id == pod.id);
+            let Some(key) =
+                self.pods.iter().find(|(_, tracked)| of(tracked)).map(|(key, _)| key.clone())
+            else {
+                continue;
+            };
+            if let Some(tracked) = self.pods.get_mut(&key) {
+                // The data thread took it out already.
+                tracked.place = Place::Out;
+                tracked.memory.passed = false;
+                tracked.memory.unreachable = true;
+            }
+            self.settle(&key);
+        }
+    }
+}
+
+fn stop(probing: &mut Option<AbortHandle>) {
+    if let Some(probing) = probing.take() {
+        probing.abort();
+    }
+}

@@ -1,0 +1,9 @@
+//! Keeps what is known up to date: watches, probes, the published tables, and the load reports.
+
+pub(crate) mod change;
+pub(crate) mod directory;
+pub(crate) mod probe;
+pub(crate) mod registry;
+pub(crate) mod reporter;
+pub(crate) mod shared;
+pub(crate) mod watch;

@@ -1,0 +1,40 @@
+//! All revisions that a Route, a Pod or a Revision object names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::admission::report::ReportSignal;
+use crate::admission::revision::Revision;
+use crate::state::keys::RevisionKey;
+
+/// Revisions by key; a key has one for as long as anything holds it.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    revisions: Mutex<HashMap<RevisionKey, Arc<Revision>>>,
+    signal: Arc<ReportSignal>,
+}
+
+impl Registry {
+    pub(crate) fn new(signal: Arc<ReportSignal>) -> Self {
+        Self { revisions: Mutex::default(), signal }
+    }
+
+    pub(crate) fn get(&self, key: RevisionKey) -> Arc<Revision> {
+        let mut revisions = self.revisions.lock();
+        let made = || Arc::new(Revision::new(key.clone(), Arc::clone(&self.signal)));
+        Arc::clone(revisions.entry(key.clone()).or_insert_with(made))
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Revision>> {
+        self.revisions.lock().values().map(Arc::clone).collect()
+    }
+
+    /// Drops revisions whose object is gone and that nothing else holds.
+    pub(crate) fn prune(&self) {
+        self.revisions
+            .lock()
+            .retain(|_, held| held.settings.load().is_some() || Arc::strong_count(held) > 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! One client connection: HTTP/1.1 or h2c, told apart by its first bytes.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::edge::handle::handle;
+use crate::edge::worker::Peer;
+use crate::transport::exec::LocalExec;
+
+/// How every HTTP/2 connection with prior knowledge begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long a client may be silent between requests, or take to send a head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Largest head; beyond it the answer is 431. hyper gives it, as it gives 400 to what is no HTTP,
+/// without a body and before anything of ours hears of the request.
+const HEAD_MAX: usize = 64 * 1024;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 22;
+const STREAMS_MAX: u32 = 250;
+
+/// Serves it until either side is done or the platform shuts down.
+pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let shutdown = peer.worker.shutdown.clone();
+    let first = timeout(HEAD_TIMEOUT, speaks_h2(&stream));
+    let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
+    let service = service_fn(move |request| handle(Rc::clone(&peer), request));
+    let io = TokioIo::new(stream);
+    // Errors here are the client's: it went away or did not speak HTTP.
+    if h2 {
+        let serving = http2::Builder::new(LocalExec)
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_MAX as u32)
+            .serve_connection(io, service);
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    } else {
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_header_size(HEAD_MAX)
+            .serve_connection(io, service)
+            .with_upgrades();
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+}
+
+/// Looks at the first bytes without taking them.
+async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        if seen == 0 || first[..seen] != PREFACE[..seen] {
+            return Ok(false);
+        }
+        if seen == PREFACE.len() {
+            return Ok(true);
+        }
+        // A part of the preface: the rest is on its way, and peeking does not wait for it.
+        sleep(Duration::from_millis(1)).await;
+    }
+}

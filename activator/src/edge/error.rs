@@ -1,0 +1,202 @@
+//! Why a request was not answered by a pod: the only place where status codes of ours originate.
+//!
+//! Each answer is one line of JSON: what happened, a word for programs, and whatever names the
+//! revision, the pod and the cause.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::admission::error::Refused;
+use crate::state::keys::RevisionKey;
+use crate::transport::headers::REVISION;
+use crate::transport::response_body::Body;
+use crate::transport::timeout::Which;
+
+/// What went wrong, with what is needed to act on it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the request names no host; send a Host header")]
+    NoHost,
+    #[error("no Route or DomainMapping serves host {host:?} here")]
+    UnknownHost { host: String },
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("request timeout: {} of revision {revision}", limit(.which))]
+    TimedOut { revision: RevisionKey, pod: String, which: Which },
+    #[error("cannot connect to pod {pod} of revision {revision}")]
+    Connect { revision: RevisionKey, pod: String, cause: String },
+    #[error("pod {pod} of revision {revision} broke off before it answered")]
+    Upstream { revision: RevisionKey, pod: String, cause: String },
+    #[error("the request cannot be passed on")]
+    Malformed { revision: RevisionKey, cause: String },
+}
+
+/// The answer's body.
+#[derive(Serialize)]
+struct Answer<'a> {
+    error: String,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+}
+
+impl Error {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoHost | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
+            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
+            | Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect { .. } | Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// A word for programs; stable.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NoHost => "NoHost",
+            Self::UnknownHost { .. } => "UnknownHost",
+            Self::Refused(Refused::RevisionMissing { .. }) => "RevisionMissing",
+            Self::Refused(Refused::QueueFull { .. }) => "QueueFull",
+            Self::Refused(Refused::NotReadyInTime { .. }) => "NotReadyInTime",
+            Self::Refused(Refused::NoSlotInTime { .. }) => "NoSlotInTime",
+            Self::TimedOut { which: Which::Total, .. } => "RequestTimeout",
+            Self::TimedOut { which: Which::ResponseStart, .. } => "ResponseStartTimeout",
+            Self::TimedOut { which: Which::Idle, .. } => "IdleTimeout",
+            Self::Connect { .. } => "ConnectFailed",
+            Self::Upstream { .. } => "UpstreamFailed",
+            Self::Malformed { .. } => "Malformed",
+        }
+    }
+
+    fn revision(&self) -> Option<&RevisionKey> {
+        match self {
+            Self::NoHost | Self::UnknownHost { .. } => None,
+            Self::Refused(refused) => Some(refused.revision()),
+            Self::TimedOut { revision, .. }
+            | Self::Connect { revision, .. }
+            | Self::Upstream { revision, .. }
+            | Self::Malformed { revision, .. } => Some(revision),
+        }
+    }
+
+    fn pod(&self) -> Option<&str> {
+        match self {
+            Self::TimedOut { pod, .. } | Self::Connect { pod, .. } | Self::Upstream { pod, .. } => {
+                Some(pod)
+            }
+            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::Malformed { .. } => {
+                None
+            }
+        }
+    }
+
+    fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Refused(Refused::NotReadyInTime { cause, .. }) => cause.as_deref(),
+            Self::Connect { cause, .. }
+            | Self::Upstream { cause, .. }
+            | Self::Malformed { cause, .. } => Some(cause),
+            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::TimedOut { .. } => {
+                None
+            }
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let answer = Answer {
+            error: self.to_string(),
+            reason: self.reason(),
+            namespace: self.revision().map(|key| key.namespace.as_str()),
+            revision: self.revision().map(|key| key.name.as_str()),
+            pod: self.pod(),
+            cause: self.cause(),
+        };
+        let mut line = serde_json::to_vec(&answer).expect("strings always become JSON");
+        line.push(b'\n');
+        let mut response = Response::new(Body::text(Bytes::from(line)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(name) = self.revision().and_then(|key| HeaderValue::from_str(&key.name).ok()) {
+            headers.insert(REVISION, name);
+        }
+        response
+    }
+}
+
+fn limit(which: &Which) -> &'static str {
+    match which {
+        Which::Total => "timeoutSeconds",
+        Which::ResponseStart => "responseStartTimeoutSeconds",
+        Which::Idle => "idleTimeoutSeconds",
+    }
+}
+
+/// 301 to the same address by https, for hosts that are served by https only.
+pub(crate) fn to_https(location: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: impl Into<Error>, status: u16, line: &str) {
+        let response = error.into().into_response();
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.into_body().into_text(), format!("{line}\n"));
+    }
+
+    #[test]
+    fn an_answer_says_what_happened_and_why_in_one_line() {
+        let revision = || RevisionKey::new("default", "hello-00001");
+        check(
+            Error::UnknownHost { host: "x.localhost".to_owned() },
+            404,
+            r#"{"error":"no Route or DomainMapping serves host \"x.localhost\" here","reason":"UnknownHost"}"#,
+        );
+        check(
+            Refused::NotReadyInTime {
+                revision: revision(),
+                waited: std::time::Duration::from_millis(2500),
+                cause: Some("ImagePullBackOff: no such image".to_owned()),
+            },
+            504,
+            r#"{"error":"no pod of revision default/hello-00001 became ready within 2.5 s","reason":"NotReadyInTime","namespace":"default","revision":"hello-00001","cause":"ImagePullBackOff: no such image"}"#,
+        );
+        check(
+            Refused::QueueFull { revision: revision(), limit: 3 },
+            503,
+            r#"{"error":"3 requests already wait for revision default/hello-00001","reason":"QueueFull","namespace":"default","revision":"hello-00001"}"#,
+        );
+    }
+
+    #[test]
+    fn a_timeout_says_which_and_keeps_the_words_knative_says() {
+        let error = Error::TimedOut {
+            revision: RevisionKey::new("default", "hello-00001"),
+            pod: "p".to_owned(),
+            which: Which::Idle,
+        };
+        assert_eq!(
+            error.to_string(),
+            "request timeout: idleTimeoutSeconds of revision default/hello-00001"
+        );
+        assert_eq!((error.status(), error.reason()), (StatusCode::GATEWAY_TIMEOUT, "IdleTimeout"));
+    }
+}

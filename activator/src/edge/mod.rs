@@ -1,0 +1,8 @@
+//! Where requests come in: listeners, data threads, and the life of a request.
+
+pub(crate) mod connection;
+pub(crate) mod error;
+pub(crate) mod handle;
+pub(crate) mod listen;
+pub(crate) mod thread;
+pub(crate) mod worker;

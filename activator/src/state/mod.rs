@@ -1,0 +1,10 @@
+//! What is known: settings of revisions, pods, and which host leads where. Decides nothing that
+//! depends on load.
+
+pub(crate) mod keys;
+pub(crate) mod objects;
+pub(crate) mod pod;
+pub(crate) mod readiness;
+pub(crate) mod routes;
+pub(crate) mod schedule;
+pub(crate) mod settings;

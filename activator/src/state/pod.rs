@@ -1,0 +1,79 @@
+//! A pod at one address, as requests see it.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use tokio::time::Instant;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A pod at one address, as requests see it.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    /// Never used twice, so that a connection can never be taken for another pod's.
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) born: Born,
+    /// When it first could be used.
+    pub(crate) usable_since: OnceLock<Instant>,
+    /// Changed under the home's lock only; read anywhere.
+    in_flight: AtomicU32,
+    /// Its idle connections are to be closed.
+    gone: AtomicBool,
+}
+
+/// The moments that split a cold start into its phases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    /// The object was first seen.
+    pub(crate) seen: Instant,
+    /// It had a node.
+    pub(crate) bound: Instant,
+    /// It had an address.
+    pub(crate) addressed: Instant,
+}
+
+impl Pod {
+    pub(crate) fn new(name: String, address: SocketAddr, born: Born) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name,
+            address,
+            born,
+            usable_since: OnceLock::new(),
+            in_flight: AtomicU32::new(0),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request in. For `home.rs`, under its lock.
+    pub(crate) fn enter(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request out and says how many are left. For `home.rs`, under its lock.
+    pub(crate) fn leave(&self) -> u32 {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1
+    }
+
+    pub(crate) fn retire(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        let now = Instant::now();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        Self::new(name.to_owned(), nowhere, Born { seen: now, bound: now, addressed: now })
+    }
+}

@@ -1,0 +1,244 @@
+//! From a host name to a revision. Immutable once built; a request looks and allocates nothing.
+//!
+//! Routes alone decide: no path and no header of ours is taken from the user's applications.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderValue;
+use rouse_api::routing::{self, HttpOption, Routing};
+use smallvec::SmallVec;
+
+use crate::state::keys::{RevisionKey, RouteKey};
+use crate::state::schedule::schedule;
+
+/// Where a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Public,
+    Local,
+}
+
+/// One host, or several with the same destination.
+#[derive(Debug)]
+pub(crate) struct Host<R> {
+    /// Revisions, as the schedule numbers them.
+    revisions: Vec<R>,
+    schedule: Vec<u8>,
+    /// Counts requests over all threads, so that any 1,000 of them are exact.
+    turn: AtomicU64,
+    pub(crate) rewrite: Option<HeaderValue>,
+    pub(crate) redirect: bool,
+    /// What it was built from, to see whether it may stay.
+    source: routing::Host,
+    namespace: String,
+}
+
+impl<R> Host<R> {
+    fn build(
+        source: &routing::Host,
+        namespace: &str,
+        revision: &mut impl FnMut(RevisionKey) -> R,
+    ) -> Option<Self> {
+        let weights: Vec<u8> = source.split.iter().map(|share| share.percent).collect();
+        let schedule = schedule(&weights);
+        if schedule.is_empty() {
+            return None;
+        }
+        let share = |share: &routing::Share| revision(RevisionKey::new(namespace, &share.revision));
+        Some(Self {
+            revisions: source.split.iter().map(share).collect(),
+            schedule,
+            turn: AtomicU64::new(0),
+            rewrite: source.rewrite_host.as_deref().and_then(|host| host.parse().ok()),
+            redirect: source.http == HttpOption::Redirected,
+            source: source.clone(),
+            namespace: namespace.to_owned(),
+        })
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn next(&self) -> &R {
+        if let [only] = self.revisions.as_slice() {
+            return only;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.schedule.len() as u64;
+        &self.revisions[usize::from(self.schedule[turn as usize])]
+    }
+}
+
+/// All hosts. `R` is a revision as the layer above keeps it.
+#[derive(Debug)]
+pub(crate) struct RouteTable<R> {
+    hosts: HashMap<Box<str>, Entry<R>>,
+}
+
+#[derive(Debug)]
+struct Entry<R> {
+    public: bool,
+    host: Arc<Host<R>>,
+}
+
+impl<R> Default for RouteTable<R> {
+    fn default() -> Self {
+        Self { hosts: HashMap::new() }
+    }
+}
+
+impl<R> RouteTable<R> {
+    /// Builds the table. Hosts of `previous` that did not change stay, with their turns.
+    pub(crate) fn build(
+        routes: &BTreeMap<RouteKey, Routing>,
+        previous: &Self,
+        mut revision: impl FnMut(RevisionKey) -> R,
+    ) -> Self {
+        let mut table = Self::default();
+        for (key, routing) in routes {
+            for source in &routing.hosts {
+                let Some(host) = previous
+                    .unchanged(source, &key.namespace)
+                    .or_else(|| Host::build(source, &key.namespace, &mut revision).map(Arc::new))
+                else {
+                    continue;
+                };
+                let names = source.public.iter().map(|name| (name, true));
+                for (name, public) in names.chain(source.local.iter().map(|name| (name, false))) {
+                    let name = name.to_ascii_lowercase().into_boxed_str();
+                    table
+                        .hosts
+                        .entry(name)
+                        .or_insert_with(|| Entry { public, host: Arc::clone(&host) });
+                }
+            }
+        }
+        table
+    }
+
+    fn unchanged(&self, source: &routing::Host, namespace: &str) -> Option<Arc<Host<R>>> {
+        let name = source.public.first().or_else(|| source.local.first())?;
+        let entry = self.hosts.get(name.to_ascii_lowercase().as_str())?;
+        let same = entry.host.source == *source && entry.host.namespace == namespace;
+        same.then(|| Arc::clone(&entry.host))
+    }
+
+    /// Who answers for `host`, a name as in a Host header, on this side.
+    pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host<R>>> {
+        let name = without_port(host);
+        let entry = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let lower: SmallVec<[u8; 256]> =
+                name.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
+            self.hosts.get(std::str::from_utf8(&lower).ok()?)
+        } else {
+            self.hosts.get(name)
+        }?;
+        (entry.public || side == Side::Local).then_some(&entry.host)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.hosts.len()
+    }
+}
+
+/// The name alone: no port, no final dot.
+fn without_port(host: &str) -> &str {
+    let name = if host.starts_with('[') {
+        host.find(']').map_or(host, |end| &host[..=end])
+    } else {
+        host.split(':').next().unwrap_or(host)
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::keys::RouteKind;
+
+    fn routes(split: &[(&str, u8)]) -> BTreeMap<RouteKey, Routing> {
+        let share = |(revision, percent): &(&str, u8)| routing::Share {
+            revision: (*revision).to_owned(),
+            percent: *percent,
+        };
+        let host = routing::Host {
+            public: vec!["hello.default.localhost".to_owned()],
+            local: vec!["hello.default.svc.cluster.local".to_owned()],
+            split: split.iter().map(share).collect(),
+            ..Default::default()
+        };
+        let key = RouteKey {
+            kind: RouteKind::Route,
+            namespace: "default".to_owned(),
+            name: "hello".to_owned(),
+        };
+        [(key, Routing { version: 3, hosts: vec![host] })].into()
+    }
+
+    type Table = RouteTable<String>;
+
+    fn build(split: &[(&str, u8)], previous: &Table) -> Table {
+        RouteTable::build(&routes(split), previous, |key| key.name)
+    }
+
+    #[test]
+    fn a_host_is_found_however_it_is_written() {
+        let table = build(&[("hello-00001", 100)], &RouteTable::default());
+        let found = |host| table.find(host, Side::Public).is_some();
+        assert!(found("hello.default.localhost"));
+        assert!(found("hello.default.localhost:7080"));
+        assert!(found("Hello.Default.LOCALHOST.:80"));
+        assert!(!found("default.localhost"));
+        assert!(!found("x.hello.default.localhost"));
+        assert!(!found("[::1]:7080"));
+        assert!(!found(""));
+    }
+
+    #[test]
+    fn a_local_host_is_unknown_to_the_public() {
+        let table = build(&[("hello-00001", 100)], &RouteTable::default());
+        let local = "hello.default.svc.cluster.local";
+        assert!(table.find(local, Side::Public).is_none());
+        assert!(table.find(local, Side::Local).is_some());
+        assert!(table.find("hello.default.localhost", Side::Local).is_some());
+    }
+
+    #[test]
+    fn any_thousand_requests_split_exactly_wherever_counting_starts() {
+        let table = build(&[("a", 70), ("b", 27), ("c", 3)], &RouteTable::default());
+        let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
+        for _ in 0..37 {
+            host.next();
+        }
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for _ in 0..1000 {
+            *counts.entry(host.next().clone()).or_default() += 1;
+        }
+        assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
+    }
+
+    #[test]
+    fn a_host_that_did_not_change_keeps_its_turns() {
+        let first = build(&[("a", 50), ("b", 50)], &RouteTable::default());
+        let again = build(&[("a", 50), ("b", 50)], &first);
+        let changed = build(&[("a", 40), ("b", 60)], &first);
+        let host = |table: &Table| Arc::clone(&table.hosts["hello.default.localhost"].host);
+        assert!(Arc::ptr_eq(&host(&first), &host(&again)));
+        assert!(!Arc::ptr_eq(&host(&first), &host(&changed)));
+    }
+
+    #[test]
+    fn a_host_without_shares_is_not_served() {
+        let mut routes = routes(&[("hello-00001", 100)]);
+        let hosts = &mut routes.values_mut().next().expect("one Route").hosts;
+        let empty = routing::Host {
+            public: vec!["empty.default.localhost".to_owned()],
+            split: Vec::new(),
+            ..hosts[0].clone()
+        };
+        hosts.push(empty);
+        let table = Table::build(&routes, &Table::default(), |key| key.name);
+        let found = |name| table.find(name, Side::Public).map(|host| host.next().as_str());
+        assert_eq!(found("empty.default.localhost"), None);
+        assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
+    }
+}

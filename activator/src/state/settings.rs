@@ -1,0 +1,46 @@
+//! What a Revision asks of the activator.
+
+use std::time::Duration;
+
+/// How many may wait for one revision unless it says otherwise; Knative's nominal depth.
+pub(crate) const QUEUE_LIMIT: usize = 10_000;
+
+/// The settings of one revision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// `containerConcurrency`; 0 is no limit.
+    pub(crate) concurrency: u32,
+    pub(crate) queue_limit: usize,
+    pub(crate) limits: Limits,
+    pub(crate) protocol: Protocol,
+    /// Why the revision is not ready, if it says so.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let total = Duration::from_secs(300);
+        Self {
+            concurrency: 0,
+            queue_limit: QUEUE_LIMIT,
+            limits: Limits { total, response_start: None, idle: None },
+            protocol: Protocol::Http1,
+            trouble: None,
+        }
+    }
+}
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) total: Duration,
+    pub(crate) response_start: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+}
+
+/// What the container speaks, as its port's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    H2c,
+}

@@ -1,0 +1,366 @@
+//! Headers between client and pod: hop-by-hop ones are removed, forwarding ones are set.
+//!
+//! | header                      | to the pod                                            |
+//! |-----------------------------|-------------------------------------------------------|
+//! | Host                        | as sent, or as a DomainMapping rewrites it            |
+//! | X-Forwarded-For             | the client's address is appended                      |
+//! | X-Forwarded-Proto, -Host    | set if absent                                         |
+//! | Forwarded                   | made from the three above if absent                   |
+//! | K-Proxy-Request             | `activator`                                           |
+//! | Knative-Serving-Revision, -Namespace, K-Original-Host | removed                     |
+//! | hop by hop, and whatever Connection names | removed; `TE: trailers` and upgrades stay |
+//!
+//! Upstream: pkg/queue/forwarded_shim.go, pkg/activator/handler/handler.go.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{request, response, uri};
+
+/// The revision that answered, on every answer.
+pub(crate) const REVISION: HeaderName = HeaderName::from_static("rouse-revision");
+/// How long a request waited and for what, on answers that had to wait.
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const PROXY_REQUEST: HeaderName = HeaderName::from_static("k-proxy-request");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const INTERNAL: [HeaderName; 3] = [
+    HeaderName::from_static("knative-serving-revision"),
+    HeaderName::from_static("knative-serving-namespace"),
+    HeaderName::from_static("k-original-host"),
+];
+
+/// The client of one connection, with the header values that its requests share.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its address, as in X-Forwarded-For.
+    address: HeaderValue,
+    /// The last host and the Forwarded value made for it: most connections know one host.
+    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
+}
+
+impl Client {
+    pub(crate) fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical().to_string();
+        let address = HeaderValue::from_str(&ip).expect("an address is a header value");
+        Self { address, last: RefCell::new(None) }
+    }
+
+    /// Forwarded for a request that came straight from this client.
+    fn forwarded(&self, host: &HeaderValue) -> Option<HeaderValue> {
+        if let Some((known, value)) = &*self.last.borrow()
+            && known == host
+        {
+            return Some(value.clone());
+        }
+        let text = forwarded(self.address.to_str().ok()?, host.to_str().ok()?, "http");
+        let value = HeaderValue::from_str(&text).ok()?;
+        *self.last.borrow_mut() = Some((host.clone(), value.clone()));
+        Some(value)
+    }
+}
+
+/// Which of the headers that matter here are there: one look at each, instead of a search for
+/// each of a dozen that mostly are not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Present {
+    connection: bool,
+    te: bool,
+    upgrade: bool,
+    /// Any of the other hop-by-hop ones.
+    hop: bool,
+    /// Any that only the platform may set.
+    internal: bool,
+    /// Any that says where the request came from.
+    forwarded: bool,
+}
+
+impl Present {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut present = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => present.connection = true,
+                "te" => present.te = true,
+                "upgrade" => present.upgrade = true,
+                "keep-alive" | "proxy-connection" | "transfer-encoding" => present.hop = true,
+                "knative-serving-revision" | "knative-serving-namespace" | "k-original-host" => {
+                    present.internal = true;
+                }
+                "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
+                    present.forwarded = true;
+                }
+                _ => {}
+            }
+        }
+        present
+    }
+}
+
+/// Makes a request that came in ready to go out; whether it asks for an upgrade. `host` is what
+/// the client asked for.
+pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &HeaderValue) -> bool {
+    let headers = &mut parts.headers;
+    let present = Present::of(headers);
+    let upgrade = present.upgrade && is_upgrade(headers);
+    let trailers = present.te && headers.get(header::TE).is_some_and(names_trailers);
+    remove_hop_by_hop(headers, present, upgrade);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if present.internal {
+        for name in INTERNAL {
+            headers.remove(name);
+        }
+    }
+    if present.forwarded {
+        extend_forwarded(headers, client, host);
+    } else {
+        set_forwarded(headers, client, host);
+    }
+    headers.insert(PROXY_REQUEST, HeaderValue::from_static("activator"));
+    upgrade
+}
+
+/// Makes an answer that came in ready to go out.
+pub(crate) fn incoming(parts: &mut response::Parts) {
+    let upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    let present = Present::of(&parts.headers);
+    remove_hop_by_hop(&mut parts.headers, present, upgrade);
+}
+
+/// Whether the client wants to speak something else from here on.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE)
+        && headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("upgrade")))
+}
+
+/// The request came straight from the client.
+fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+    headers.insert(FORWARDED_FOR, client.address.clone());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_HOST, host.clone());
+    if let Some(value) = client.forwarded(host) {
+        headers.insert(header::FORWARDED, value);
+    }
+}
+
+/// Somebody before us wrote down a part of the way.
+fn extend_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
+    let before = headers.get_all(FORWARDED_FOR).iter();
+    let addresses: Vec<&[u8]> =
+        before.chain([&client.address]).map(HeaderValue::as_bytes).collect();
+    if let Ok(value) = HeaderValue::from_bytes(&addresses.join(&b", "[..])) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
+    if !headers.contains_key(header::FORWARDED)
+        && let Some(value) = forwarded_from(headers)
+    {
+        headers.insert(header::FORWARDED, value);
+    }
+}
+
+/// Forwarded, made from the three headers that came before it.
+fn forwarded_from(headers: &HeaderMap) -> Option<HeaderValue> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = forwarded(text(FORWARDED_FOR), text(FORWARDED_HOST), text(FORWARDED_PROTO));
+    HeaderValue::from_str(&value).ok()
+}
+
+/// `for=<first>;host=H;proto=P, for=<next>`, with quotes where RFC 7239 wants them.
+fn forwarded(addresses: &str, host: &str, proto: &str) -> String {
+    let mut text = String::with_capacity(64);
+    for (index, address) in addresses.split(',').map(str::trim).enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        if address.contains(':') && !address.starts_with('[') {
+            // An IPv6 address; always in brackets, and so always in quotes.
+            let _ = write!(text, "for=\"[{address}]\"");
+        } else {
+            pair(&mut text, "for", address);
+        }
+        if index == 0 {
+            text.push(';');
+            pair(&mut text, "host", host);
+            text.push(';');
+            pair(&mut text, "proto", proto);
+        }
+    }
+    text
+}
+
+fn pair(text: &mut String, name: &str, value: &str) {
+    if !value.is_empty() && value.bytes().all(is_token) {
+        let _ = write!(text, "{name}={value}");
+    } else {
+        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = write!(text, "{name}=\"{quoted}\"");
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap, present: Present, upgrade: bool) {
+    if present.connection {
+        remove_named(headers);
+        if upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        } else {
+            headers.remove(header::CONNECTION);
+        }
+    }
+    if present.hop {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING] {
+            headers.remove(name);
+        }
+    }
+    if present.te {
+        headers.remove(header::TE);
+    }
+    if present.upgrade && !upgrade {
+        headers.remove(header::UPGRADE);
+    }
+}
+
+/// Removes whatever Connection names. Nearly always it names nothing that is there.
+fn remove_named(headers: &mut HeaderMap) {
+    let mut named: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        for token in tokens(value) {
+            let special = ["close", "keep-alive", "upgrade", "te"];
+            if special.iter().any(|word| token.eq_ignore_ascii_case(word)) {
+                continue;
+            }
+            named.extend(HeaderName::from_bytes(token.as_bytes()).ok());
+        }
+    }
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+fn names_trailers(value: &HeaderValue) -> bool {
+    tokens(value).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// The host that a request asks for: of an absolute address, else the Host header.
+pub(crate) fn host(parts: &request::Parts) -> Option<&str> {
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST)?.to_str().ok(),
+    }
+}
+
+/// The path as HTTP/1.1 sends it.
+pub(crate) fn origin_form(uri: &uri::Uri) -> uri::Uri {
+    let path = uri.path_and_query().cloned();
+    uri::Uri::from(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn pass(sent: &[(&str, &str)]) -> Vec<String> {
+        let mut request = Request::get("/").body(()).expect("a request");
+        for (name, value) in sent {
+            let name: HeaderName = name.parse().expect("a name");
+            request.headers_mut().append(name, value.parse().expect("a value"));
+        }
+        let (mut parts, ()) = request.into_parts();
+        let client = Client::new([10, 0, 0, 7].into());
+        let host = HeaderValue::from_static("a.localhost:7080");
+        outgoing(&mut parts, &client, &host);
+        let mut lines: Vec<_> = parts
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn a_straight_request_is_told_where_it_came_from() {
+        assert_eq!(
+            pass(&[]),
+            [
+                "forwarded: for=10.0.0.7;host=\"a.localhost:7080\";proto=http",
+                "k-proxy-request: activator",
+                "x-forwarded-for: 10.0.0.7",
+                "x-forwarded-host: a.localhost:7080",
+                "x-forwarded-proto: http",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_proxies_before_us_wrote_is_kept_and_continued() {
+        let seen = pass(&[
+            ("x-forwarded-for", "1.2.3.4, 2001:db8::1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "shop.example.com"),
+        ]);
+        assert_eq!(
+            seen[0],
+            "forwarded: for=1.2.3.4;host=shop.example.com;proto=https, for=\"[2001:db8::1]\", \
+             for=10.0.0.7"
+        );
+        assert_eq!(seen[2], "x-forwarded-for: 1.2.3.4, 2001:db8::1, 10.0.0.7");
+        assert_eq!(pass(&[("forwarded", "for=me")])[0], "forwarded: for=me");
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_what_connection_names_stay_behind() {
+        let seen = pass(&[
+            ("connection", "keep-alive, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("knative-serving-revision", "other"),
+            ("x-kept", "2"),
+        ]);
+        let names: Vec<_> = seen.iter().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(
+            names,
+            [
+                "forwarded",
+                "k-proxy-request",
+                "te",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-proto",
+                "x-kept"
+            ]
+        );
+        assert!(seen.contains(&"te: trailers".to_owned()));
+    }
+
+    #[test]
+    fn an_upgrade_keeps_the_two_headers_that_ask_for_it() {
+        let seen = pass(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        assert!(seen.contains(&"connection: Upgrade".to_owned()));
+        assert!(seen.contains(&"upgrade: websocket".to_owned()));
+    }
+}

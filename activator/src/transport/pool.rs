@@ -1,0 +1,227 @@
+//! Connections to pods, kept for the next request. One pool per data thread: no locks.
+//!
+//! HTTP/1.1 connections wait in a stack per pod, so that the warmest is used first and the others
+//! can grow old. An h2c pod has one connection per thread, which all requests share.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::state::pod::Pod;
+use crate::transport::exec::LocalExec;
+use crate::transport::request_body::Outgoing;
+
+/// Idle connections kept per pod and thread; more are closed at once.
+const IDLE_MAX: usize = 128;
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Up to this age an idle connection is trusted with a request that cannot be sent again. Servers
+/// close idle connections after 2 s (gunicorn) or 5 s (node, uvicorn), and such a close would
+/// cross the request.
+const TRUSTED: Duration = Duration::from_secs(1);
+/// A pod that takes longer to accept is not reachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// h2c windows: large enough that one shared connection does not throttle a stream.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 22;
+
+/// An HTTP/1.1 connection to a pod.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) sender: http1::SendRequest<Outgoing>,
+    /// Whether anything came back since the last request was sent.
+    answered: Arc<AtomicBool>,
+    idle_since: Instant,
+}
+
+impl Conn {
+    pub(crate) fn begin(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// One thread's connections.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: RefCell<HashMap<u64, Idle>>,
+    shared: RefCell<HashMap<u64, Shared>>,
+}
+
+/// A pod's h2c connection; clones of the sender share it.
+type Shared = (Arc<Pod>, http2::SendRequest<Outgoing>);
+
+#[derive(Debug)]
+struct Idle {
+    pod: Arc<Pod>,
+    stack: Vec<Conn>,
+}
+
+impl Pool {
+    /// The warmest idle connection. For a request that cannot be repeated, only a young one.
+    pub(crate) fn take(&self, pod: &Pod, repeatable: bool) -> Option<Conn> {
+        let mut idle = self.idle.borrow_mut();
+        let stack = &mut idle.get_mut(&pod.id)?.stack;
+        let mut at = stack.len();
+        while at > 0 {
+            at -= 1;
+            let conn = &stack[at];
+            if conn.sender.is_closed() {
+                stack.remove(at);
+            } else if conn.sender.is_ready() {
+                if !repeatable && conn.idle_since.elapsed() > TRUSTED {
+                    return None;
+                }
+                return Some(stack.remove(at));
+            }
+            // Neither: its last request is still being read; it will be ready in a moment.
+        }
+        None
+    }
+
+    pub(crate) fn put(&self, pod: &Arc<Pod>, mut conn: Conn) {
+        if pod.is_gone() || conn.sender.is_closed() {
+            return;
+        }
+        conn.idle_since = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        let entry =
+            idle.entry(pod.id).or_insert_with(|| Idle { pod: Arc::clone(pod), stack: Vec::new() });
+        if entry.stack.len() < IDLE_MAX {
+            entry.stack.push(conn);
+        }
+    }
+
+    /// A new connection.
+    pub(crate) async fn connect(&self, pod: &Pod) -> io::Result<Conn> {
+        let stream = dial(pod).await?;
+        let answered = Arc::new(AtomicBool::new(false));
+        let io = TokioIo::new(Heard { stream, answered: Arc::clone(&answered) });
+        let (sender, connection) =
+            http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+        tokio::task::spawn_local(async move {
+            // Whoever waits for an answer hears of the error; an idle connection just ends.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(Conn { sender, answered, idle_since: Instant::now() })
+    }
+
+    /// The shared h2c connection, made if there is none.
+    pub(crate) async fn share(&self, pod: &Arc<Pod>) -> io::Result<http2::SendRequest<Outgoing>> {
+        if let Some((_, sender)) = self.shared.borrow().get(&pod.id)
+            && !sender.is_closed()
+        {
+            return Ok(sender.clone());
+        }
+        let stream = dial(pod).await?;
+        let (sender, connection) = http2::Builder::new(LocalExec)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::task::spawn_local(async move {
+            let _ = connection.await;
+        });
+        self.shared.borrow_mut().insert(pod.id, (Arc::clone(pod), sender.clone()));
+        Ok(sender)
+    }
+
+    /// Closes what is too old or leads to a pod that is gone.
+    pub(crate) fn sweep(&self) {
+        let now = Instant::now();
+        self.idle.borrow_mut().retain(|_, idle| {
+            let gone = idle.pod.is_gone();
+            idle.stack.retain(|conn| {
+                !gone && !conn.sender.is_closed() && now - conn.idle_since < IDLE_TIMEOUT
+            });
+            !idle.stack.is_empty()
+        });
+        self.shared.borrow_mut().retain(|_, (pod, sender)| !pod.is_gone() && !sender.is_closed());
+    }
+}
+
+/// Sweeps now and then, and at once when told that a pod went.
+pub(crate) async fn keep_swept(pool: Rc<Pool>, mut left: tokio::sync::watch::Receiver<u64>) {
+    let mut tick = tokio::time::interval(IDLE_TIMEOUT / 6);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            changed = left.changed() => if changed.is_err() { return },
+        }
+        pool.sweep();
+    }
+}
+
+async fn dial(pod: &Pod) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(pod.address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A stream that notes when anything was read from it.
+struct Heard {
+    stream: TcpStream,
+    answered: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

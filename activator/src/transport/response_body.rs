@@ -1,0 +1,142 @@
+//! The body of an answer: our own text, or a pod's, which holds the slot until its end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::admission::revision::Slot;
+use crate::transport::forward::Carrier;
+use crate::transport::timeout::Timer;
+
+/// What Knative appends to an answer that had begun when its time ran out.
+const TIMEOUT_TEXT: Bytes = Bytes::from_static(b"request timeout");
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Text(Option<Bytes>),
+    Pod(Box<Passing>),
+}
+
+/// A pod's answer on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    incoming: Incoming,
+    timer: Timer,
+    /// Held until the last byte: the connection, then the slot.
+    held: Option<(Carrier, Slot)>,
+    /// Appended if the time runs out; only to answers that may grow.
+    timeout_text: Option<Bytes>,
+    ended: bool,
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Text(None)
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::Text(Some(text))
+    }
+
+    /// `growing` answers have no length of their own, and so may be told that time ran out.
+    pub(crate) fn passing(
+        incoming: Incoming,
+        timer: Timer,
+        carrier: Carrier,
+        slot: Slot,
+        growing: bool,
+    ) -> Self {
+        let timeout_text = growing.then_some(TIMEOUT_TEXT);
+        let mut passing =
+            Passing { incoming, timer, held: Some((carrier, slot)), timeout_text, ended: false };
+        if passing.incoming.is_end_stream() {
+            passing.end(true);
+        }
+        Self::Pod(Box::new(passing))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => {
+                String::from_utf8(text.unwrap_or_default().to_vec()).expect("text is UTF-8")
+            }
+            Self::Pod(_) => panic!("not an answer of our own"),
+        }
+    }
+}
+
+impl Passing {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer.wrote();
+                if self.incoming.is_end_stream() {
+                    self.end(true);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.end(false);
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                self.end(true);
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.timer.poll(cx).map(|_| {
+                self.end(false);
+                self.timeout_text.take().map(|text| Ok(Frame::data(text)))
+            }),
+        }
+    }
+
+    /// Gives back the connection, if it can be used again, and then the slot.
+    fn end(&mut self, whole: bool) {
+        self.ended = true;
+        if let Some((carrier, slot)) = self.held.take() {
+            if whole {
+                carrier.give_back(&slot.pod);
+            }
+            drop(slot);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Pod(passing) => passing.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Pod(passing) => passing.ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Self::Pod(passing) => passing.incoming.size_hint(),
+        }
+    }
+}

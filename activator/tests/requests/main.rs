@@ -1,0 +1,13 @@
+//! Requests through real sockets on loopback: clients, an activator, and small servers as pods.
+//!
+//! The activator is started as its callers start it, with a client of a small API that holds
+//! Routes, Revisions and Pods; tests write objects there and send requests.
+
+mod api;
+mod balance;
+mod domain;
+mod failure;
+mod harness;
+mod hold;
+mod pass;
+mod watch;
