@@ -17,15 +17,15 @@ use tokio::sync::oneshot;
 use crate::configuration::Configurations;
 use crate::domainmapping::DomainMappings;
 use crate::gc::Collections;
-use crate::images::{Images, Pins};
-use crate::queues::{Queue, Queues};
+use crate::lookups::images::{Images, Pins};
+use crate::lookups::served::{Activators, Served};
 use crate::reconciler;
 use crate::revision::Revisions;
 use crate::route::Routes;
-use crate::served::{Activators, Served};
 use crate::service::Services;
-use crate::stores::Stores;
-use crate::watch;
+use crate::watched::queues::{Queue, Queues};
+use crate::watched::stores::Stores;
+use crate::watched::watch;
 
 /// The name under which the controller tells users things.
 const COMPONENT: &str = "rouse-controller";

@@ -9,11 +9,10 @@ mod tests;
 use rouse_api::{Configuration, ConfigurationStatus};
 use rouse_kit::{ApplyError, Clock, Plan};
 
-pub(crate) use self::desired::generation;
 use self::desired::{Observed, desired, newest_first};
-pub(crate) use self::revision::seconds;
+use crate::objects::meta::namespace;
 use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, namespace};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Configurations {
     pub(crate) stores: Stores,

@@ -11,8 +11,8 @@ use rouse_api::configuration::CONDITIONS;
 use rouse_api::{Configuration, ConfigurationStatus, Revision};
 use rouse_kit::ApplyError;
 
-use super::desired::generation;
-use crate::stores::name;
+use crate::objects::meta::name;
+use crate::objects::revisions::generation;
 
 const REVISION_FAILED: &str = "RevisionFailed";
 

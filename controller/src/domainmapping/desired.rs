@@ -20,10 +20,11 @@ use rouse_api::{
 use rouse_kit::Plan;
 
 use super::status;
-use crate::children::Map;
-use crate::route::{Gateway, versioned};
-use crate::served::Answer;
-use crate::stores::{name, namespace};
+use crate::lookups::served::Answer;
+use crate::objects::children::Map;
+use crate::objects::gateway::Gateway;
+use crate::objects::meta::{name, namespace};
+use crate::objects::routing::versioned;
 
 /// Marks claims that were made here.
 const AUTOCREATED: &str = "rouse.dev/autocreated";

@@ -11,10 +11,10 @@ use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_kit::{ApplyError, Clock, Live, Plan};
 
 use self::desired::{Observed, Settings, Target, desired};
+use crate::lookups::served::Served;
+use crate::objects::meta::{name, namespace};
 use crate::reconciler::Reconciler;
-use crate::route::Gateway;
-use crate::served::Served;
-use crate::stores::{Stores, get, name, namespace};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct DomainMappings {
     pub(crate) stores: Stores,
@@ -40,7 +40,7 @@ impl Reconciler for DomainMappings {
             claim,
             held,
             target: self.target(mapping),
-            gateway: Gateway::of(&self.stores),
+            gateway: self.stores.gateway(),
             served: self.served.look(mapping, written.map(|routing| routing.version)),
         };
         desired(mapping, &seen, &Settings { config: &config }, self.clock.now())

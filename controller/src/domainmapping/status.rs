@@ -9,9 +9,9 @@ use rouse_api::route::Addressable;
 use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_kit::ApplyError;
 
-use crate::route::{Gateway, url};
-use crate::served::Answer;
-use crate::stores::name;
+use crate::lookups::served::Answer;
+use crate::objects::gateway::{Gateway, url};
+use crate::objects::meta::name;
 
 /// Why the domain is not ours to answer for.
 pub(super) struct NotClaimed {

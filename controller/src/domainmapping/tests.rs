@@ -7,8 +7,8 @@ use rouse_api::config::ApiConfig;
 use rouse_api::{ClusterDomainClaim, DomainMapping, Route};
 
 use super::desired::{Observed, Settings, Target, desired};
-use crate::route::Gateway;
-use crate::served::Answer;
+use crate::lookups::served::Answer;
+use crate::objects::gateway::Gateway;
 use crate::testing::{now, object, text};
 
 fn mapping() -> DomainMapping {

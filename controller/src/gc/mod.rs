@@ -10,7 +10,7 @@ use rouse_kit::{ApplyError, Clock, Live, Plan};
 
 use self::desired::desired;
 use crate::reconciler::Reconciler;
-use crate::stores::Stores;
+use crate::watched::stores::Stores;
 
 pub(crate) struct Collections {
     pub(crate) stores: Stores,

@@ -22,10 +22,10 @@ use rouse_api::meta::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{Revision, RevisionStatus, keys};
 
-use super::desired::Settings;
+use super::observed::Settings;
 use super::probes;
-use crate::children::{Map, annotations_without, labels_without, meta};
-use crate::stores::name;
+use crate::objects::children::{Map, annotations_without, labels_without, meta};
+use crate::objects::meta::name;
 
 /// Annotations that concern the Revision alone.
 pub(super) const NOT_FOR_CHILDREN: &[&str] =

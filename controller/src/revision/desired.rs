@@ -4,38 +4,15 @@
 //! template is as immutable as the Revision.
 //! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use rouse_api::config::ApiConfig;
-use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
+use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{Notice, Plan};
 
+use super::observed::{Observed, Settings};
 use super::{autoscaler, deployment, status};
-use crate::images::Pinned;
-use crate::route::labeler;
-use crate::stores::{controls, name, uid};
-
-/// All the decision may look at.
-pub(super) struct Observed {
-    pub(super) images: Pinned,
-    /// Whatever holds the names, ours or a stranger's.
-    pub(super) deployment: Option<Arc<Deployment>>,
-    pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
-    pub(super) pods: Vec<Arc<Pod>>,
-    /// Routes that it lists and that were deleted.
-    pub(super) gone_routes: Vec<String>,
-}
-
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
-    /// How long a pod keeps serving after its deletion was decided.
-    pub(super) drain: Duration,
-}
+use crate::lookups::images::Pinned;
+use crate::objects::meta::{controls, name, uid};
+use crate::objects::routing_state;
 
 pub(super) fn desired(
     revision: &Revision,
@@ -46,7 +23,7 @@ pub(super) fn desired(
     let mut plan = Plan::default();
     if !seen.gone_routes.is_empty() {
         // The changed Revision brings the next pass.
-        labeler::release_revision(revision, &seen.gone_routes, now, &mut plan);
+        routing_state::release_revision(revision, &seen.gone_routes, now, &mut plan);
         return plan;
     }
     let mut next = match &seen.images {

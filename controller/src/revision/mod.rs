@@ -3,6 +3,7 @@
 mod autoscaler;
 mod deployment;
 mod desired;
+mod observed;
 mod pods;
 mod probes;
 mod status;
@@ -16,10 +17,12 @@ use rouse_api::meta::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{ApplyError, Clock, Live, Plan};
 
-use self::desired::{Observed, Settings, desired};
-use crate::images::Pins;
+use self::desired::desired;
+use self::observed::{Observed, Settings};
+use crate::lookups::images::Pins;
+use crate::objects::meta::{name, namespace};
 use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, name, namespace};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Revisions {
     pub(crate) stores: Stores,

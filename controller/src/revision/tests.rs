@@ -12,8 +12,9 @@ use rouse_api::{PodAutoscaler, Revision};
 use rouse_kit::plan::Action;
 use serde_json::Value;
 
-use super::desired::{Observed, Settings, desired};
-use crate::images::Pinned;
+use super::desired::desired;
+use super::observed::{Observed, Settings};
+use crate::lookups::images::Pinned;
 use crate::testing::{now, object, text};
 
 fn revision(annotations: &str, status: &str) -> Revision {

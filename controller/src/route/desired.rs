@@ -5,41 +5,18 @@
 //!
 //! Upstream: pkg/reconciler/route/{route,reconcile_resources}.go.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Service as CoreService;
-use rouse_api::config::ApiConfig;
 use rouse_api::route::{ALL_TRAFFIC_ASSIGNED, INGRESS_READY};
-use rouse_api::{Configuration, Revision, Route, RouteStatus};
+use rouse_api::{Route, RouteStatus};
 use rouse_kit::Plan;
 
-use super::hosts::{self, Gateway, Names};
+use super::hosts::{self, Names};
+use super::observed::{Observed, Settings};
 use super::traffic::{self, View};
 use super::{labeler, placeholder, routing, status};
-use crate::children::not_owned;
-use crate::served::Answer;
-use crate::stores::name;
-
-/// All the decision may look at.
-pub(super) struct Observed {
-    pub(super) configurations: BTreeMap<String, Arc<Configuration>>,
-    /// All of the namespace.
-    pub(super) revisions: BTreeMap<String, Arc<Revision>>,
-    /// Core Services that are ours.
-    pub(super) placeholders: Vec<Arc<CoreService>>,
-    /// Core Services that have a name we need and are not ours.
-    pub(super) strangers: Vec<String>,
-    pub(super) gateway: Gateway,
-    /// How far activators are.
-    pub(super) served: Answer,
-}
-
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
-}
+use crate::objects::children::not_owned;
+use crate::objects::meta::name;
+use crate::objects::routing::versioned;
 
 pub(super) fn desired(
     route: &Route,
@@ -101,7 +78,7 @@ fn assign(
         }
     };
     let written = next.routing.clone();
-    let compiled = routing::versioned(written.as_ref(), routing::compile(names, &targets), now);
+    let compiled = versioned(written.as_ref(), routing::compile(names, &targets), now);
     let is_written = written.as_ref() == Some(&compiled);
     let is_served = seen.served.version.is_some_and(|served| served >= compiled.version);
     // After a restart nobody was asked yet; what was ready and did not change still is.

@@ -2,7 +2,8 @@
 
 mod desired;
 mod hosts;
-pub(crate) mod labeler;
+mod labeler;
+mod observed;
 mod placeholder;
 mod routing;
 mod status;
@@ -17,12 +18,12 @@ use rouse_api::config::ApiConfig;
 use rouse_api::{Route, RouteStatus};
 use rouse_kit::{ApplyError, Clock, Live, Plan};
 
-use self::desired::{Observed, Settings, desired};
-pub(crate) use self::hosts::{Gateway, url};
-pub(crate) use self::routing::versioned;
+use self::desired::desired;
+use self::observed::{Observed, Settings};
+use crate::lookups::served::Served;
+use crate::objects::meta::{controls, name, namespace};
 use crate::reconciler::Reconciler;
-use crate::served::Served;
-use crate::stores::{Stores, get, name, namespace};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Routes {
     pub(crate) stores: Stores,
@@ -56,10 +57,10 @@ impl Reconciler for Routes {
             strangers: hosts::service_names(route, &config.network)
                 .into_iter()
                 .filter_map(|service| get(&self.stores.core_services, namespace, &service))
-                .filter(|service| !crate::stores::controls(route, &**service))
+                .filter(|service| !controls(route, &**service))
                 .map(|service| name(&*service).to_owned())
                 .collect(),
-            gateway: Gateway::of(&self.stores),
+            gateway: self.stores.gateway(),
             served: self.served.look(route, written.map(|routing| routing.version)),
         };
         desired(route, &seen, &Settings { config: &config }, self.clock.now())

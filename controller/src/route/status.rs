@@ -8,9 +8,10 @@ use rouse_api::route::{
 use rouse_api::{Route, RouteStatus, TrafficTarget};
 use rouse_kit::ApplyError;
 
-use super::hosts::{Gateway, Names};
+use super::hosts::Names;
 use super::traffic::{Problem, Target};
-use crate::served::Answer;
+use crate::lookups::served::Answer;
+use crate::objects::gateway::Gateway;
 
 const UNINITIALIZED: &str = "Uninitialized";
 const TLS_NOT_ENABLED: &str = "TLSNotEnabled";

@@ -9,9 +9,10 @@ use rouse_api::{Configuration, Revision, Route, RouteStatus};
 use rouse_kit::Plan;
 use rouse_kit::plan::Action;
 
-use super::desired::{Observed, Settings, desired};
-use super::hosts::Gateway;
-use crate::served::Answer;
+use super::desired::desired;
+use super::observed::{Observed, Settings};
+use crate::lookups::served::Answer;
+use crate::objects::gateway::Gateway;
 use crate::testing::{now, object, text};
 
 fn route(traffic: &str) -> Route {

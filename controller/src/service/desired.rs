@@ -15,10 +15,9 @@ use rouse_api::{
 use rouse_kit::{Notice, Plan};
 
 use super::status::{self, ChildView};
-use crate::children::{
-    ROLLOUT_DURATIONS, annotations_without, labels_without, meta, routes_of, with_route,
-};
-use crate::stores::{controls, name};
+use crate::objects::children::{ROLLOUT_DURATIONS, annotations_without, labels_without, meta};
+use crate::objects::meta::{controls, name};
+use crate::objects::routing_state::{routes_of, with_route};
 
 /// All the decision may look at.
 pub(super) struct Observed {

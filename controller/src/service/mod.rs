@@ -10,8 +10,9 @@ use rouse_kit::{ApplyError, Clock, Plan};
 
 use self::desired::{Observed, desired};
 pub(crate) use self::status::NAME_TAKEN_SUFFIX;
+use crate::objects::meta::{name, namespace};
 use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, name, namespace};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Services {
     pub(crate) stores: Stores,

@@ -6,8 +6,8 @@ use rouse_api::service::{CONDITIONS, CONFIGURATIONS_READY, ROUTES_READY};
 use rouse_api::{Configuration, Route, Service, ServiceStatus, TrafficTarget};
 use rouse_kit::ApplyError;
 
-use crate::children::not_owned;
-use crate::stores::name;
+use crate::objects::children::not_owned;
+use crate::objects::meta::name;
 
 const OUT_OF_DATE: &str = "OutOfDate";
 const NOT_OWNED: &str = "NotOwned";
