@@ -355,8 +355,7 @@ fn start_activator(
         cluster.client("system:serviceaccount:knative-serving:activator"),
         rouse_kit::address::by_annotation(),
         reports,
-        component.clock,
-        component.shutdown.clone(),
+        component,
     );
     handle.map(Arc::new).or_fail(cannot)
 }
