@@ -24,7 +24,7 @@ pub enum ApplyError {
     Stale { what: String },
     /// The server understood and said no; the same write will be refused again.
     #[error("{message}")]
-    Refused { what: String, code: u16, reason: String, message: String },
+    Refused { what: String, kind: String, code: u16, reason: String, message: String },
     /// The server did not answer, or is not able to now.
     #[error("cannot {what}")]
     Unavailable {
@@ -69,12 +69,13 @@ impl ApplyError {
         }
     }
 
-    fn from_kube(what: String, error: kube::Error) -> Self {
+    fn from_kube(what: String, kind: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.code == 409 => Self::Stale { what },
             kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429 => {
                 Self::Refused {
                     what,
+                    kind: kind.to_owned(),
                     code: status.code,
                     reason: status.reason.clone(),
                     message: status.message.clone(),
@@ -148,26 +149,26 @@ impl Applier {
         let body = dynamic(&what, body)?;
         let api = self.api(&resource, object.namespace().as_deref());
         let result = api.replace_status(&object.name_any(), &PostParams::default(), &body).await;
-        gone_is_stale(what, result)
+        gone_is_stale(what, &resource.kind, result)
     }
 
     async fn write(&self, write: Write) -> Result<(), ApplyError> {
         let what = write.to_string();
         let api = self.api(&write.resource, write.namespace.as_deref());
-        let name = write.name.as_str();
+        let (name, kind) = (write.name.as_str(), write.resource.kind.as_str());
         match write.action {
             Action::Create(body) => {
                 let body = dynamic(&what, body)?;
                 let created = api.create(&PostParams::default(), &body).await;
-                created.map(drop).map_err(|e| ApplyError::from_kube(what, e))
+                created.map(drop).map_err(|e| ApplyError::from_kube(what, kind, e))
             }
             Action::Replace(body) => {
                 let body = dynamic(&what, body)?;
-                gone_is_stale(what, api.replace(name, &PostParams::default(), &body).await)
+                gone_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
             }
             Action::Patch(patch) => {
                 let patch = Patch::Merge(patch);
-                gone_is_stale(what, api.patch(name, &PatchParams::default(), &patch).await)
+                gone_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
             }
             Action::Delete { uid } => {
                 let params = DeleteParams {
@@ -177,7 +178,7 @@ impl Applier {
                 match api.delete(name, &params).await {
                     Ok(_) => Ok(()),
                     Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                    Err(error) => Err(ApplyError::from_kube(what, error)),
+                    Err(error) => Err(ApplyError::from_kube(what, kind, error)),
                 }
             }
         }
@@ -192,11 +193,15 @@ impl Applier {
 }
 
 /// An object that is gone was decided on too late.
-fn gone_is_stale<T>(what: String, result: Result<T, kube::Error>) -> Result<(), ApplyError> {
+fn gone_is_stale<T>(
+    what: String,
+    kind: &str,
+    result: Result<T, kube::Error>,
+) -> Result<(), ApplyError> {
     match result {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(ApplyError::Stale { what }),
-        Err(error) => Err(ApplyError::from_kube(what, error)),
+        Err(error) => Err(ApplyError::from_kube(what, kind, error)),
     }
 }
 
@@ -216,7 +221,8 @@ mod tests {
 
     fn error(code: u16) -> ApplyError {
         let status = Status { code, message: "no".to_owned(), ..Status::default() };
-        ApplyError::from_kube("create ConfigMap a/b".to_owned(), kube::Error::Api(status.boxed()))
+        let what = "create ConfigMap a/b".to_owned();
+        ApplyError::from_kube(what, "ConfigMap", kube::Error::Api(status.boxed()))
     }
 
     #[test]

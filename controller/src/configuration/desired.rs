@@ -11,12 +11,12 @@ use rouse_api::{Configuration, ConfigurationStatus, Revision};
 use rouse_kit::{Notice, Plan};
 
 use super::{revision, status};
-use crate::objects::meta::{controls, name};
-use crate::objects::revisions::generation;
+use crate::objects::meta::name;
+use crate::objects::revisions::{generation, is_stamp};
 use crate::objects::routing_state;
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     /// Whatever holds the name we want, ours or a stranger's.
     pub(super) named: Option<Arc<Revision>>,
     /// Ours, newest generation first.
@@ -44,7 +44,7 @@ pub(super) fn desired(
         plan.status = Some(status::creating(configuration, &wanted, owned, now));
         return plan;
     };
-    if !controls(configuration, found) || found.spec != configuration.spec.template.spec {
+    if !is_stamp(configuration, found) {
         plan.status = Some(status::name_taken(configuration, &wanted, now));
         return plan;
     }

@@ -39,10 +39,9 @@ pub(super) fn name_taken(
     now: Timestamp,
 ) -> ConfigurationStatus {
     computed(configuration, now, |conditions| {
-        // Ends in the words by which the Service knows this state.
         let message = format!(
-            "Revision creation failed with message: revisions.serving.knative.dev {wanted:?} {}",
-            crate::service::NAME_TAKEN_SUFFIX
+            "Revision creation failed with message: revisions.serving.knative.dev {wanted:?} \
+             already exists"
         );
         conditions.mark_false(READY, REVISION_FAILED, &message);
     })

@@ -9,7 +9,7 @@ use rouse_api::route::Addressable;
 use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_kit::ApplyError;
 
-use crate::lookups::served::Answer;
+use crate::lookups::served::Serving;
 use crate::objects::gateway::{Gateway, url};
 use crate::objects::meta::name;
 
@@ -91,12 +91,12 @@ pub(super) fn unsupported(conditions: &mut Conditions<'_>, mapping: &DomainMappi
     conditions.mark_false(REFERENCE_RESOLVED, "ResolveFailed", &message);
 }
 
-pub(super) fn ingress(conditions: &mut Conditions<'_>, ready: bool, answer: &Answer) {
+pub(super) fn ingress(conditions: &mut Conditions<'_>, ready: bool, serving: &Serving) {
     if ready {
         conditions.mark_true(INGRESS_READY);
     } else {
         let message =
-            answer.problem.as_deref().unwrap_or("Waiting until every activator serves the domain.");
+            serving.problem().unwrap_or("Waiting until every activator serves the domain.");
         conditions.mark_unknown(INGRESS_READY, "Uninitialized", message);
     }
 }

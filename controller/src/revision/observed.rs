@@ -11,7 +11,7 @@ use rouse_api::config::ApiConfig;
 use crate::lookups::images::Pinned;
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     pub(super) images: Pinned,
     /// Whatever holds the names, ours or a stranger's.
     pub(super) deployment: Option<Arc<Deployment>>,
@@ -19,11 +19,12 @@ pub(super) struct Observed {
     pub(super) pods: Vec<Arc<Pod>>,
     /// Routes that it lists and that were deleted.
     pub(super) gone_routes: Vec<String>,
+    pub(super) settings: Settings,
 }
 
 /// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
+pub(crate) struct Settings {
+    pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,
 }

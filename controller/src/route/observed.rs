@@ -7,11 +7,11 @@ use k8s_openapi::api::core::v1::Service as CoreService;
 use rouse_api::config::ApiConfig;
 use rouse_api::{Configuration, Revision};
 
-use crate::lookups::served::Answer;
+use crate::lookups::served::Serving;
 use crate::objects::gateway::Gateway;
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     pub(super) configurations: BTreeMap<String, Arc<Configuration>>,
     /// All of the namespace.
     pub(super) revisions: BTreeMap<String, Arc<Revision>>,
@@ -21,10 +21,6 @@ pub(super) struct Observed {
     pub(super) strangers: Vec<String>,
     pub(super) gateway: Gateway,
     /// How far activators are.
-    pub(super) served: Answer,
-}
-
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
+    pub(super) serving: Serving,
+    pub(super) config: Arc<ApiConfig>,
 }

@@ -10,7 +10,7 @@ use rouse_kit::ApplyError;
 
 use super::hosts::Names;
 use super::traffic::{Problem, Target};
-use crate::lookups::served::Answer;
+use crate::lookups::served::Serving;
 use crate::objects::gateway::Gateway;
 
 const UNINITIALIZED: &str = "Uninitialized";
@@ -46,14 +46,12 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
 }
 
 /// Ready means that the very next request succeeds: activators must serve what is written.
-pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, answer: &Answer) {
+pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &Serving) {
     if served {
         conditions.mark_true(INGRESS_READY);
     } else {
-        let message = answer
-            .problem
-            .as_deref()
-            .unwrap_or("Waiting until every activator serves the new traffic.");
+        let message =
+            serving.problem().unwrap_or("Waiting until every activator serves the new traffic.");
         conditions.mark_unknown(INGRESS_READY, UNINITIALIZED, message);
     }
 }

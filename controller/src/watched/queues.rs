@@ -102,6 +102,7 @@ impl Wakes for Revision {
             queues.configurations.wake(namespace, configuration).await;
             queues.collections.wake(namespace, configuration).await;
         }
+        wake_naming(stores, queues, revision).await;
         // Also those that it lists and that do not name it: they take it off.
         let listed = routes_of(revision);
         wake_routes_to(stores, queues, namespace, |route| {
@@ -172,6 +173,19 @@ impl Wakes for CoreService {
             // A stranger's Service may hold the name of a Route, or have given it free.
             queues.routes.wake(namespace(service), name(service)).await;
         }
+    }
+}
+
+/// Configurations, and their Services, whose users chose the name of this Revision: it may be taken
+/// or free now.
+async fn wake_naming(stores: &Stores, queues: &Queues, revision: &Revision) {
+    let naming = |configuration: &Configuration| {
+        configuration.metadata.namespace == revision.metadata.namespace
+            && configuration.spec.template.metadata.name == revision.metadata.name
+    };
+    for configuration in stores.configurations.state_filter(naming) {
+        queues.configurations.wake(namespace(&*configuration), name(&*configuration)).await;
+        queues.services.wake(namespace(&*configuration), name(&*configuration)).await;
     }
 }
 
