@@ -81,6 +81,13 @@ impl Printer {
         }
     }
 
+    /// Goes back to the line that is `lines` above, and clears from there, on a terminal.
+    pub(crate) fn up(&self, lines: usize) {
+        if self.stdout_is_terminal {
+            write_to(&mut std::io::stdout().lock(), &format!("\x1b[{lines}A\x1b[J"), "");
+        }
+    }
+
     /// Bold, where that is possible.
     pub(crate) fn bold(&self, text: &str) -> String {
         self.styled(text, "1")

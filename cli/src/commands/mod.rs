@@ -19,6 +19,7 @@ mod revisions;
 mod rollback;
 mod serving;
 mod status;
+mod top;
 mod traffic;
 mod wait;
 
@@ -43,6 +44,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Traffic(args) => traffic::run(args, global, printer).await,
         Command::Rollback(args) => rollback::run(&args, global, printer).await,
         Command::Status => status::run(global, printer).await,
+        Command::Top(args) => top::run(&args, global, printer).await,
         Command::Down(args) => down::run(&args, global, printer).await,
         Command::Call(args) => call::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
