@@ -7,6 +7,7 @@ mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod shell;
 mod target;
 
 use std::process::ExitCode;

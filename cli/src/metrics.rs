@@ -1,7 +1,6 @@
 //! Metrics in OpenMetrics' text form, read back: samples, sums by label, rates and quantiles.
 //!
-//! What a command shows of a running platform it reads where any Prometheus would, so that both
-//! say the same.
+//! Commands read a running platform where any Prometheus would, so that both say the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

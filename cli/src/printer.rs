@@ -1,4 +1,4 @@
-//! What people see: results on stdout, progress on stderr, tables, and the live line.
+//! Output: results on stdout, progress on stderr, tables, and the live line.
 //!
 //! The one place that prints. Control codes go only to a terminal, and not when `NO_COLOR` is set.
 

@@ -10,7 +10,7 @@ mod describe;
 mod digits;
 mod doctor;
 mod down;
-pub(crate) mod env;
+mod env;
 mod explain;
 mod images;
 mod list;
@@ -56,7 +56,11 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
-        Command::Demo(args) => Box::pin(demo::run(&args, global, printer)).await,
+        Command::Demo(args) => {
+            let runner: demo::Runner =
+                |command, global, printer| Box::pin(remote(command, global, printer));
+            Box::pin(demo::run(&args, global, printer, runner)).await
+        }
         Command::Digits(args) => digits::run(&args, printer).await,
         // These need no runtime, and never come here.
         Command::Up(_) | Command::Env | Command::Completions { .. } => Ok(()),
