@@ -1,27 +1,36 @@
 //! Objects -> objects: the reconcilers of Knative Serving, and its admission.
 //!
-//! Every reconciler is `observe -> desired (pure) -> apply -> status`, one folder per kind. They
-//! meet activators and autoscalers only through objects, and ask activators one question: how far
-//! they are ([`Activators`]).
+//! They meet activators and autoscalers only through objects, and ask activators one question: how
+//! far they are ([`Activators`]).
+//!
+//! Layers, each using those below it:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `run` | starts everything |
+//! | `service`, `configuration`, `gc`, `revision`, `route`, `domainmapping` | one reconciler each: observe, decide (pure), status |
+//! | `reconciler` | the loop around every reconciler |
+//! | `lookups` | questions whose answers are waited for: image digests, how far activators are |
+//! | `watched` | local copies, and whom their changes wake |
+//! | `objects` | vocabulary of all kinds, pure |
+//!
+//! [`admission`] stands beside them.
 
 pub mod admission;
-mod children;
 mod configuration;
 mod domainmapping;
 mod gc;
-mod images;
-mod queues;
+mod lookups;
+mod objects;
 mod reconciler;
 mod revision;
 mod route;
 mod run;
-mod served;
 mod service;
-mod stores;
 #[cfg(test)]
 mod testing;
-mod watch;
+mod watched;
 
-pub use images::Images;
+pub use lookups::images::Images;
+pub use lookups::served::{Activators, NotServed, Routed};
 pub use run::{Config, Settings, start};
-pub use served::{Activators, NotServed, Routed};

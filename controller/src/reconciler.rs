@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use kube::runtime::controller::{self, Action, ReconcileRequest, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use parking_lot::Mutex;
-use rouse_kit::{Applier, ApplyError, Notice, Plan, Shutdown};
+use rouse_kit::{Applier, ApplyError, Clock, Notice, Plan, Shutdown};
 use serde::Serialize;
 use tokio::sync::mpsc;
+
+use crate::lookups::Answered;
 
 /// Objects of one kind that are worked on at a time.
 const CONCURRENCY: u16 = 32;
@@ -21,13 +24,27 @@ const CONCURRENCY: u16 = 32;
 pub(crate) trait Reconciler: Send + Sync + 'static {
     type Kind: Resource<DynamicType = ()> + Clone + Debug + Serialize + Send + Sync + 'static;
     type Status: Serialize + Send + Sync + 'static;
+    /// Everything that the plan is made from, besides the object and the time.
+    type Observed: Send + Sync;
+    /// A question that a plan may have to others.
+    type Lookup: Send;
     const NAME: &'static str;
 
-    /// Reads local copies only, and decides.
-    fn plan(&self, object: &Self::Kind) -> Plan<Self::Status>;
+    /// Gathers local copies, settings, and what lookups have answered so far.
+    fn observe(&self, object: &Self::Kind) -> Self::Observed;
 
-    /// What the user should read after the server refused a write of the plan.
-    fn refused(&self, object: &Self::Kind, error: &ApplyError) -> Option<Self::Status>;
+    /// Decides. Pure.
+    fn plan(
+        object: &Self::Kind,
+        seen: &Self::Observed,
+        now: Timestamp,
+    ) -> Planned<Self::Status, Self::Lookup>;
+
+    /// Starts a lookup that a plan asked for.
+    fn look_up(&self, object: &Self::Kind, lookup: Self::Lookup) -> Answered;
+
+    /// What the user should read after the server refused a write of the plan. Pure.
+    fn refused(object: &Self::Kind, error: &ApplyError, now: Timestamp) -> Option<Self::Status>;
 
     /// The object is gone: whatever is remembered of it can go.
     fn forget(&self, namespace: &str, name: &str) {
@@ -35,9 +52,32 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
     }
 }
 
+/// A plan, and what has to be asked before a better one can be made.
+pub(crate) struct Planned<S, L> {
+    pub(crate) plan: Plan<S>,
+    pub(crate) lookup: Option<L>,
+}
+
+/// The lookup of a reconciler that has none.
+pub(crate) enum NoLookup {}
+
+impl NoLookup {
+    /// There is no such lookup to start.
+    pub(crate) fn start(self) -> Answered {
+        match self {}
+    }
+}
+
+impl<S, L> From<Plan<S>> for Planned<S, L> {
+    fn from(plan: Plan<S>) -> Self {
+        Self { plan, lookup: None }
+    }
+}
+
 struct Context<R: Reconciler> {
     reconciler: R,
     applier: Applier,
+    clock: Clock,
     failures: Mutex<HashMap<ObjectRef<R::Kind>, u32>>,
 }
 
@@ -48,6 +88,7 @@ pub(crate) async fn run<R: Reconciler>(
     store: Store<R::Kind>,
     queue: mpsc::Receiver<ReconcileRequest<R::Kind>>,
     synced: impl Future<Output = ()>,
+    clock: Clock,
     shutdown: Shutdown,
 ) {
     tokio::select! {
@@ -55,8 +96,8 @@ pub(crate) async fn run<R: Reconciler>(
         () = shutdown.cancelled() => return,
         () = synced => {}
     }
-    let context =
-        Arc::new(Context { reconciler, applier: applier_, failures: Mutex::new(HashMap::new()) });
+    let failures = Mutex::new(HashMap::new());
+    let context = Arc::new(Context { reconciler, applier: applier_, clock, failures });
     let queue = futures::stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|request| (Ok::<_, std::convert::Infallible>(request), queue))
     })
@@ -97,16 +138,33 @@ async fn pass<R: Reconciler>(
         // We hold no finalizers: what is going, goes.
         return Ok(Action::await_change());
     }
-    let plan = context.reconciler.plan(&object);
+    let plan = decide(&context.reconciler, &object, context.clock);
     let wake = plan.wake;
     if let Err(error) = context.applier.apply(&*object, plan).await {
-        if let Some(status) = context.reconciler.refused(&object, &error) {
+        if let Some(status) = R::refused(&object, &error, context.clock.now()) {
             context.applier.status(&*object, &status).await?;
         }
         return Err(error);
     }
     context.failures.lock().remove(&ObjectRef::from_obj(&*object));
     Ok(wake.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// The plan for what is observed now. A lookup that is answered at once is decided on at once.
+fn decide<R: Reconciler>(reconciler: &R, object: &R::Kind, clock: Clock) -> Plan<R::Status> {
+    let plan = || R::plan(object, &reconciler.observe(object), clock.now());
+    let Planned { plan: first, lookup } = plan();
+    match lookup.map(|lookup| reconciler.look_up(object, lookup)) {
+        None | Some(Answered::Later) => first,
+        Some(Answered::AtOnce) => {
+            let Planned { plan: mut second, lookup } = plan();
+            if lookup.is_some() {
+                // The next pass starts it.
+                second.wake_after(Duration::ZERO);
+            }
+            second
+        }
+    }
 }
 
 fn failed<R: Reconciler>(object: &R::Kind, error: &ApplyError, context: &Context<R>) -> Action {

@@ -17,15 +17,15 @@ use tokio::sync::oneshot;
 use crate::configuration::Configurations;
 use crate::domainmapping::DomainMappings;
 use crate::gc::Collections;
-use crate::images::{Images, Pins};
-use crate::queues::{Queue, Queues};
+use crate::lookups::images::{Images, Pins};
+use crate::lookups::served::{Activators, Served};
 use crate::reconciler;
 use crate::revision::Revisions;
 use crate::route::Routes;
-use crate::served::{Activators, Served};
 use crate::service::Services;
-use crate::stores::Stores;
-use crate::watch;
+use crate::watched::queues::{Queue, Queues};
+use crate::watched::stores::Stores;
+use crate::watched::watch;
 
 /// The name under which the controller tells users things.
 const COMPONENT: &str = "rouse-controller";
@@ -79,7 +79,7 @@ pub fn start(
     let (ready, settings_read) = oneshot::channel();
     let follow = {
         let (client, sources) = (client.clone(), sources(&settings));
-        let (events, shutdown) = (events.clone(), shutdown.clone());
+        let (events, shutdown) = (events, shutdown.clone());
         async move {
             live::follow(client, keys::SYSTEM_NAMESPACE, sources, events, ready, shutdown).await;
         }
@@ -136,6 +136,7 @@ impl Reconcilers {
                         stores.$store.clone(),
                         $keys,
                         synced.clone(),
+                        clock,
                         shutdown.clone(),
                     ),
                 );
@@ -143,36 +144,31 @@ impl Reconcilers {
         }
         let s = || stores.clone();
         let c = || config.clone();
-        reconcile!("service", services, service_keys, Services { stores: s(), clock });
+        reconcile!("service", services, service_keys, Services { stores: s() });
         reconcile!(
             "configuration",
             configurations,
             configuration_keys,
-            Configurations { stores: s(), clock }
+            Configurations { stores: s() }
         );
-        reconcile!(
-            "gc",
-            configurations,
-            collection_keys,
-            Collections { stores: s(), config: c(), clock }
-        );
+        reconcile!("gc", configurations, collection_keys, Collections { stores: s(), config: c() });
         reconcile!(
             "revision",
             revisions,
             revision_keys,
-            Revisions { stores: s(), pins, config: c(), drain, clock }
+            Revisions { stores: s(), pins, config: c(), drain }
         );
         reconcile!(
             "route",
             routes,
             route_keys,
-            Routes { stores: s(), served: served_routes, config: c(), clock }
+            Routes { stores: s(), served: served_routes, config: c() }
         );
         reconcile!(
             "domainmapping",
             domain_mappings,
             domain_mapping_keys,
-            DomainMappings { stores: s(), served: served_mappings, config: c(), clock }
+            DomainMappings { stores: s(), served: served_mappings, config: c() }
         );
         Queues { services, configurations, collections, revisions, routes, domain_mappings }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::{Client, Resource, ResourceExt};
+use rouse_k8s::Backoff;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ pub enum ApplyError {
     Stale { what: String },
     /// The server understood and said no; the same write will be refused again.
     #[error("{message}")]
-    Refused { what: String, code: u16, reason: String, message: String },
+    Refused { what: String, kind: String, code: u16, reason: String, message: String },
     /// The server did not answer, or is not able to now.
     #[error("cannot {what}")]
     Unavailable {
@@ -33,10 +34,10 @@ pub enum ApplyError {
     },
 }
 
-/// The longest pause between two attempts that fail.
-const RETRY_MAX: Duration = Duration::from_secs(30);
-/// The first pause; doubled with each failure.
-const RETRY_FIRST: Duration = Duration::from_millis(5);
+/// The pauses between attempts that fail.
+const RETRY: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_secs(30));
+/// The longest pause after a conflict.
+const RETRY_STALE_MAX: Duration = Duration::from_millis(100);
 
 impl ApplyError {
     /// Whether the user has to change something before it can succeed.
@@ -63,19 +64,18 @@ impl ApplyError {
     pub fn retry_after(&self, failures: u32) -> Duration {
         match self {
             // The watch brings the new state in about a millisecond and wakes us anyway.
-            Self::Stale { .. } => RETRY_FIRST * (failures + 1).min(20),
-            Self::Refused { .. } | Self::Unavailable { .. } => {
-                RETRY_FIRST.saturating_mul(1 << failures.min(13)).min(RETRY_MAX)
-            }
+            Self::Stale { .. } => RETRY.after(failures).min(RETRY_STALE_MAX),
+            Self::Refused { .. } | Self::Unavailable { .. } => RETRY.after(failures),
         }
     }
 
-    fn from_kube(what: String, error: kube::Error) -> Self {
+    fn from_kube(what: String, kind: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.code == 409 => Self::Stale { what },
             kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429 => {
                 Self::Refused {
                     what,
+                    kind: kind.to_owned(),
                     code: status.code,
                     reason: status.reason.clone(),
                     message: status.message.clone(),
@@ -149,26 +149,26 @@ impl Applier {
         let body = dynamic(&what, body)?;
         let api = self.api(&resource, object.namespace().as_deref());
         let result = api.replace_status(&object.name_any(), &PostParams::default(), &body).await;
-        gone_is_stale(what, result)
+        gone_is_stale(what, &resource.kind, result)
     }
 
     async fn write(&self, write: Write) -> Result<(), ApplyError> {
         let what = write.to_string();
         let api = self.api(&write.resource, write.namespace.as_deref());
-        let name = write.name.as_str();
+        let (name, kind) = (write.name.as_str(), write.resource.kind.as_str());
         match write.action {
             Action::Create(body) => {
                 let body = dynamic(&what, body)?;
                 let created = api.create(&PostParams::default(), &body).await;
-                created.map(drop).map_err(|e| ApplyError::from_kube(what, e))
+                created.map(drop).map_err(|e| ApplyError::from_kube(what, kind, e))
             }
             Action::Replace(body) => {
                 let body = dynamic(&what, body)?;
-                gone_is_stale(what, api.replace(name, &PostParams::default(), &body).await)
+                gone_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
             }
             Action::Patch(patch) => {
                 let patch = Patch::Merge(patch);
-                gone_is_stale(what, api.patch(name, &PatchParams::default(), &patch).await)
+                gone_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
             }
             Action::Delete { uid } => {
                 let params = DeleteParams {
@@ -178,7 +178,7 @@ impl Applier {
                 match api.delete(name, &params).await {
                     Ok(_) => Ok(()),
                     Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                    Err(error) => Err(ApplyError::from_kube(what, error)),
+                    Err(error) => Err(ApplyError::from_kube(what, kind, error)),
                 }
             }
         }
@@ -193,11 +193,15 @@ impl Applier {
 }
 
 /// An object that is gone was decided on too late.
-fn gone_is_stale<T>(what: String, result: Result<T, kube::Error>) -> Result<(), ApplyError> {
+fn gone_is_stale<T>(
+    what: String,
+    kind: &str,
+    result: Result<T, kube::Error>,
+) -> Result<(), ApplyError> {
     match result {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(ApplyError::Stale { what }),
-        Err(error) => Err(ApplyError::from_kube(what, error)),
+        Err(error) => Err(ApplyError::from_kube(what, kind, error)),
     }
 }
 
@@ -217,7 +221,8 @@ mod tests {
 
     fn error(code: u16) -> ApplyError {
         let status = Status { code, message: "no".to_owned(), ..Status::default() };
-        ApplyError::from_kube("create ConfigMap a/b".to_owned(), kube::Error::Api(status.boxed()))
+        let what = "create ConfigMap a/b".to_owned();
+        ApplyError::from_kube(what, "ConfigMap", kube::Error::Api(status.boxed()))
     }
 
     #[test]
@@ -238,7 +243,8 @@ mod tests {
     fn pauses_double_up_to_half_a_minute_but_stay_short_after_a_conflict() {
         assert_eq!(error(500).retry_after(0), Duration::from_millis(5));
         assert_eq!(error(500).retry_after(3), Duration::from_millis(40));
-        assert_eq!(error(500).retry_after(60), RETRY_MAX);
+        assert_eq!(error(500).retry_after(60), Duration::from_secs(30));
+        assert_eq!(error(500).retry_after(u32::MAX), Duration::from_secs(30));
         assert_eq!(error(409).retry_after(60), Duration::from_millis(100));
     }
 }

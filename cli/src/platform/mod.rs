@@ -10,6 +10,7 @@ pub(crate) mod kubeconfig;
 pub(crate) mod pki;
 mod plugs;
 pub(crate) mod ports;
+mod traces;
 
 use std::path::Path;
 

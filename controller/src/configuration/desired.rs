@@ -7,16 +7,16 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
-use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
+use rouse_api::{Configuration, ConfigurationStatus, Revision};
 use rouse_kit::{Notice, Plan};
 
 use super::{revision, status};
-use crate::route::labeler;
-use crate::stores::{controls, name};
+use crate::objects::meta::name;
+use crate::objects::revisions::{generation, is_stamp};
+use crate::objects::routing_state;
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     /// Whatever holds the name we want, ours or a stranger's.
     pub(super) named: Option<Arc<Revision>>,
     /// Ours, newest generation first.
@@ -35,7 +35,7 @@ pub(super) fn desired(
     let mut plan = Plan::default();
     if !gone_routes.is_empty() {
         // The changed Configuration brings the next pass.
-        labeler::release_configuration(configuration, gone_routes, &mut plan);
+        routing_state::release_configuration(configuration, gone_routes, &mut plan);
         return plan;
     }
     let Some(found) = named.as_deref() else {
@@ -44,7 +44,7 @@ pub(super) fn desired(
         plan.status = Some(status::creating(configuration, &wanted, owned, now));
         return plan;
     };
-    if !controls(configuration, found) || found.spec != configuration.spec.template.spec {
+    if !is_stamp(configuration, found) {
         plan.status = Some(status::name_taken(configuration, &wanted, now));
         return plan;
     }
@@ -67,13 +67,4 @@ pub(super) fn desired(
 /// By the generation that a Revision was stamped for; names break ties.
 pub(super) fn newest_first(revisions: &mut [Arc<Revision>]) {
     revisions.sort_by_key(|revision| (Reverse(generation(revision)), name(&**revision).to_owned()));
-}
-
-/// The generation that a Revision was stamped for.
-pub(crate) fn generation(revision: &Revision) -> i64 {
-    revision
-        .labels()
-        .get(keys::CONFIGURATION_GENERATION)
-        .and_then(|generation| generation.parse().ok())
-        .unwrap_or_default()
 }

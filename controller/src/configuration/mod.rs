@@ -6,42 +6,55 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
 use rouse_api::{Configuration, ConfigurationStatus};
-use rouse_kit::{ApplyError, Clock, Plan};
+use rouse_kit::ApplyError;
 
-pub(crate) use self::desired::generation;
 use self::desired::{Observed, desired, newest_first};
-pub(crate) use self::revision::seconds;
-use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, namespace};
+use crate::lookups::Answered;
+use crate::objects::meta::namespace;
+use crate::reconciler::{NoLookup, Planned, Reconciler};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Configurations {
     pub(crate) stores: Stores,
-    pub(crate) clock: Clock,
 }
 
 impl Reconciler for Configurations {
     type Kind = Configuration;
     type Status = ConfigurationStatus;
+    type Observed = Observed;
+    type Lookup = NoLookup;
     const NAME: &'static str = "configuration";
 
-    fn plan(&self, configuration: &Configuration) -> Plan<ConfigurationStatus> {
+    fn observe(&self, configuration: &Configuration) -> Observed {
         let wanted = revision::name_for(configuration);
         let mut owned = self.stores.revisions_of(configuration);
         newest_first(&mut owned);
-        let seen = Observed {
+        Observed {
             named: get(&self.stores.revisions, namespace(configuration), &wanted),
             owned,
             gone_routes: self.stores.gone_routes(configuration),
-        };
-        desired(configuration, &seen, self.clock.now())
+        }
+    }
+
+    fn plan(
+        configuration: &Configuration,
+        seen: &Observed,
+        now: Timestamp,
+    ) -> Planned<ConfigurationStatus, NoLookup> {
+        desired(configuration, seen, now).into()
+    }
+
+    fn look_up(&self, _: &Configuration, lookup: NoLookup) -> Answered {
+        lookup.start()
     }
 
     fn refused(
-        &self,
         configuration: &Configuration,
         error: &ApplyError,
+        now: Timestamp,
     ) -> Option<ConfigurationStatus> {
-        error.is_final().then(|| status::creation_failed(configuration, error, self.clock.now()))
+        error.is_final().then(|| status::creation_failed(configuration, error, now))
     }
 }

@@ -8,11 +8,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use rouse_api::{Configuration, Revision, keys, meta::revision_name};
 
-use crate::children::meta;
-use crate::stores::name;
-
-pub(super) const ACTIVE: &str = "active";
-pub(super) const PENDING: &str = "pending";
+use crate::objects::children::meta;
+use crate::objects::meta::name;
+use crate::objects::routing_state::{ACTIVE, PENDING, seconds};
 
 /// The user's name for it, or one made of the generation.
 pub(super) fn name_for(configuration: &Configuration) -> String {
@@ -53,9 +51,4 @@ pub(super) fn stamp(configuration: &Configuration, revision: &str, now: Timestam
         spec: template.spec.clone(),
         status: None,
     }
-}
-
-/// RFC 3339 in whole seconds, as Kubernetes writes times.
-pub(crate) fn seconds(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

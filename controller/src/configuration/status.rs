@@ -11,8 +11,8 @@ use rouse_api::configuration::CONDITIONS;
 use rouse_api::{Configuration, ConfigurationStatus, Revision};
 use rouse_kit::ApplyError;
 
-use super::desired::generation;
-use crate::stores::name;
+use crate::objects::meta::name;
+use crate::objects::revisions::generation;
 
 const REVISION_FAILED: &str = "RevisionFailed";
 
@@ -39,10 +39,9 @@ pub(super) fn name_taken(
     now: Timestamp,
 ) -> ConfigurationStatus {
     computed(configuration, now, |conditions| {
-        // Ends in the words by which the Service knows this state.
         let message = format!(
-            "Revision creation failed with message: revisions.serving.knative.dev {wanted:?} {}",
-            crate::service::NAME_TAKEN_SUFFIX
+            "Revision creation failed with message: revisions.serving.knative.dev {wanted:?} \
+             already exists"
         );
         conditions.mark_false(READY, REVISION_FAILED, &message);
     })

@@ -205,7 +205,7 @@ fn a_route_that_was_deleted_is_taken_off() {
     let mut of = configuration(1, "", "{}");
     let routes = of.metadata.annotations.as_mut().unwrap();
     routes.insert("serving.knative.dev/routes".to_owned(), "blue,green,hello".to_owned());
-    let gone = crate::route::labeler::gone(&of, |route| route == "green");
+    let gone = crate::objects::routing_state::gone_routes(&of, |route| route == "green");
     assert_eq!(gone, ["blue"], "its Service makes hello again");
     let plan = desired(&of, &Observed { named: None, owned: vec![], gone_routes: gone }, now());
     assert_eq!(plan.to_string(), "patch Configuration shop/hello\n");

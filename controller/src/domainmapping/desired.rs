@@ -20,26 +20,28 @@ use rouse_api::{
 use rouse_kit::Plan;
 
 use super::status;
-use crate::children::Map;
-use crate::route::{Gateway, versioned};
-use crate::served::Answer;
-use crate::stores::{name, namespace};
+use crate::lookups::served::Serving;
+use crate::objects::children::Map;
+use crate::objects::gateway::Gateway;
+use crate::objects::meta::{name, namespace};
+use crate::objects::routing::versioned;
 
 /// Marks claims that were made here.
 const AUTOCREATED: &str = "rouse.dev/autocreated";
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     pub(super) claim: Option<Arc<ClusterDomainClaim>>,
     /// Whether the namespace that has the claim also has a mapping of this name.
     pub(super) held: bool,
     pub(super) target: Target,
     pub(super) gateway: Gateway,
-    pub(super) served: Answer,
+    pub(super) serving: Serving,
+    pub(super) config: Arc<ApiConfig>,
 }
 
 /// What the mapping points to.
-pub(super) enum Target {
+pub(crate) enum Target {
     Route(Arc<Route>),
     /// A Service that has no Route yet.
     NotYet,
@@ -47,22 +49,16 @@ pub(super) enum Target {
     Unsupported,
 }
 
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
-}
-
 pub(super) fn desired(
     mapping: &DomainMapping,
     seen: &Observed,
-    settings: &Settings<'_>,
     now: Timestamp,
 ) -> Plan<DomainMappingStatus> {
     let mut plan = Plan::default();
     let mut next = mapping.status.clone().unwrap_or_default();
-    let scheme = settings.config.network.default_external_scheme.as_str();
+    let scheme = seen.config.network.default_external_scheme.as_str();
     status::addresses(&mut next, name(mapping), scheme, seen.gateway);
-    let claim = claim(mapping, seen, settings, &mut plan);
+    let claim = claim(mapping, seen, &mut plan);
     let routing = match (&claim, &seen.target) {
         (Ok(()), Target::Route(route)) => {
             compile(mapping, route).map(|host| versioned(next.routing.as_ref(), vec![host], now))
@@ -71,7 +67,7 @@ pub(super) fn desired(
         // A domain that belongs to others must not be answered.
         (Err(_), _) => None,
     };
-    let ready = is_served(&next, routing.as_ref(), &seen.served);
+    let ready = is_served(&next, routing.as_ref(), &seen.serving);
     next.routing = routing;
     status::mark(&mut next, mapping, now, |conditions| {
         match claim {
@@ -85,7 +81,7 @@ pub(super) fn desired(
             Target::Missing => status::unresolved(conditions, mapping),
             Target::Unsupported => status::unsupported(conditions, mapping),
         }
-        status::ingress(conditions, ready, &seen.served);
+        status::ingress(conditions, ready, &seen.serving);
     });
     plan.status = Some(next);
     plan
@@ -94,10 +90,9 @@ pub(super) fn desired(
 fn claim(
     mapping: &DomainMapping,
     seen: &Observed,
-    settings: &Settings<'_>,
     plan: &mut Plan<DomainMappingStatus>,
 ) -> Result<(), status::NotClaimed> {
-    let auto = settings.config.network.autocreate_cluster_domain_claims;
+    let auto = seen.config.network.autocreate_cluster_domain_claims;
     match seen.claim.as_deref() {
         None if auto => {
             plan.create(&new_claim(mapping));
@@ -140,9 +135,9 @@ fn compile(mapping: &DomainMapping, route: &Route) -> Option<Host> {
     })
 }
 
-fn is_served(before: &DomainMappingStatus, next: Option<&Routing>, served: &Answer) -> bool {
+fn is_served(before: &DomainMappingStatus, next: Option<&Routing>, serving: &Serving) -> bool {
     let Some(next) = next else { return false };
     let is_written = before.routing.as_ref() == Some(next);
-    let is_served = served.version.is_some_and(|served| served >= next.version);
+    let is_served = serving.serves(next.version);
     is_written && (is_served || status::ingress_is_ready(before))
 }

@@ -5,49 +5,68 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use rouse_api::config::ApiConfig;
 use rouse_api::{DomainMapping, DomainMappingStatus};
-use rouse_kit::{ApplyError, Clock, Live, Plan};
+use rouse_kit::{ApplyError, Live};
 
-use self::desired::{Observed, Settings, Target, desired};
-use crate::reconciler::Reconciler;
-use crate::route::Gateway;
-use crate::served::Served;
-use crate::stores::{Stores, get, name, namespace};
+use self::desired::{Observed, Target, desired};
+use crate::lookups::Answered;
+use crate::lookups::served::{Served, ServedLookup};
+use crate::objects::meta::{name, namespace};
+use crate::reconciler::{Planned, Reconciler};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct DomainMappings {
     pub(crate) stores: Stores,
     pub(crate) served: Served<DomainMapping>,
     pub(crate) config: Live<ApiConfig>,
-    pub(crate) clock: Clock,
 }
 
 impl Reconciler for DomainMappings {
     type Kind = DomainMapping;
     type Status = DomainMappingStatus;
+    type Observed = Observed;
+    type Lookup = ServedLookup;
     const NAME: &'static str = "domainmapping";
 
-    fn plan(&self, mapping: &DomainMapping) -> Plan<DomainMappingStatus> {
+    fn observe(&self, mapping: &DomainMapping) -> Observed {
         let claim = self.stores.claims.get(&ObjectRef::new(name(mapping)));
         let holder = claim.as_ref().map(|claim| claim.spec.namespace.as_str());
         let held = holder.is_some_and(|holder| {
             get(&self.stores.domain_mappings, holder, name(mapping)).is_some()
         });
-        let written = mapping.status.as_ref().and_then(|status| status.routing.as_ref());
-        let config = self.config.get();
-        let seen = Observed {
+        Observed {
             claim,
             held,
             target: self.target(mapping),
-            gateway: Gateway::of(&self.stores),
-            served: self.served.look(mapping, written.map(|routing| routing.version)),
-        };
-        desired(mapping, &seen, &Settings { config: &config }, self.clock.now())
+            gateway: self.stores.gateway(),
+            serving: self.served.known(mapping),
+            config: self.config.get(),
+        }
     }
 
-    fn refused(&self, mapping: &DomainMapping, error: &ApplyError) -> Option<DomainMappingStatus> {
-        error.is_final().then(|| status::claim_failed(mapping, error, self.clock.now()))
+    fn plan(
+        mapping: &DomainMapping,
+        seen: &Observed,
+        now: Timestamp,
+    ) -> Planned<DomainMappingStatus, ServedLookup> {
+        let written = mapping.status.as_ref().and_then(|status| status.routing.as_ref());
+        let lookup = seen.serving.question(written.map(|routing| routing.version));
+        Planned { plan: desired(mapping, seen, now), lookup }
+    }
+
+    fn look_up(&self, mapping: &DomainMapping, lookup: ServedLookup) -> Answered {
+        self.served.look_up(mapping, lookup)
+    }
+
+    fn refused(
+        mapping: &DomainMapping,
+        error: &ApplyError,
+        now: Timestamp,
+    ) -> Option<DomainMappingStatus> {
+        error.is_final().then(|| status::claim_failed(mapping, error, now))
     }
 
     fn forget(&self, namespace: &str, name: &str) {

@@ -9,9 +9,9 @@ use rouse_api::route::Addressable;
 use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_kit::ApplyError;
 
-use crate::route::{Gateway, url};
-use crate::served::Answer;
-use crate::stores::name;
+use crate::lookups::served::Serving;
+use crate::objects::gateway::{Gateway, url};
+use crate::objects::meta::name;
 
 /// Why the domain is not ours to answer for.
 pub(super) struct NotClaimed {
@@ -91,12 +91,12 @@ pub(super) fn unsupported(conditions: &mut Conditions<'_>, mapping: &DomainMappi
     conditions.mark_false(REFERENCE_RESOLVED, "ResolveFailed", &message);
 }
 
-pub(super) fn ingress(conditions: &mut Conditions<'_>, ready: bool, answer: &Answer) {
+pub(super) fn ingress(conditions: &mut Conditions<'_>, ready: bool, serving: &Serving) {
     if ready {
         conditions.mark_true(INGRESS_READY);
     } else {
         let message =
-            answer.problem.as_deref().unwrap_or("Waiting until every activator serves the domain.");
+            serving.problem().unwrap_or("Waiting until every activator serves the domain.");
         conditions.mark_unknown(INGRESS_READY, "Uninitialized", message);
     }
 }

@@ -6,9 +6,9 @@ use expect_test::{Expect, expect};
 use rouse_api::config::ApiConfig;
 use rouse_api::{ClusterDomainClaim, DomainMapping, Route};
 
-use super::desired::{Observed, Settings, Target, desired};
-use crate::route::Gateway;
-use crate::served::Answer;
+use super::desired::{Observed, Target, desired};
+use crate::lookups::served::Serving;
+use crate::objects::gateway::Gateway;
 use crate::testing::{now, object, text};
 
 fn mapping() -> DomainMapping {
@@ -50,10 +50,11 @@ fn check(
     expected: &Expect,
 ) {
     let gateway = Gateway { port: None };
-    let seen = Observed { claim, held, target, gateway, served: Answer::default() };
     let mut config = ApiConfig::default();
     config.network.autocreate_cluster_domain_claims = auto;
-    let plan = desired(&mapping(), &seen, &Settings { config: &config }, now());
+    let (serving, config) = (Serving::Unknown, Arc::new(config));
+    let seen = Observed { claim, held, target, gateway, serving, config };
+    let plan = desired(&mapping(), &seen, now());
     let mut shown = text(&plan, |status| &status.conditions);
     let status = plan.status.unwrap();
     for host in status.routing.into_iter().flat_map(|routing| routing.hosts) {

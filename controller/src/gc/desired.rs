@@ -11,7 +11,7 @@ use rouse_api::config::GcConfig;
 use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
 use rouse_kit::Plan;
 
-use crate::stores::name;
+use crate::objects::meta::name;
 
 pub(super) fn desired(
     configuration: &Configuration,

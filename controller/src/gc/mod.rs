@@ -4,31 +4,54 @@ mod desired;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
-use rouse_api::{Configuration, ConfigurationStatus};
-use rouse_kit::{ApplyError, Clock, Live, Plan};
+use rouse_api::{Configuration, ConfigurationStatus, Revision};
+use rouse_kit::{ApplyError, Live};
 
 use self::desired::desired;
-use crate::reconciler::Reconciler;
-use crate::stores::Stores;
+use crate::lookups::Answered;
+use crate::reconciler::{NoLookup, Planned, Reconciler};
+use crate::watched::stores::Stores;
 
 pub(crate) struct Collections {
     pub(crate) stores: Stores,
     pub(crate) config: Live<ApiConfig>,
-    pub(crate) clock: Clock,
+}
+
+/// All the decision may look at.
+pub(crate) struct Observed {
+    revisions: Vec<Arc<Revision>>,
+    config: Arc<ApiConfig>,
 }
 
 impl Reconciler for Collections {
     type Kind = Configuration;
     type Status = ConfigurationStatus;
+    type Observed = Observed;
+    type Lookup = NoLookup;
     const NAME: &'static str = "gc";
 
-    fn plan(&self, configuration: &Configuration) -> Plan<ConfigurationStatus> {
+    fn observe(&self, configuration: &Configuration) -> Observed {
         let revisions = self.stores.revisions_of(configuration);
-        desired(configuration, &revisions, &self.config.get().gc, self.clock.now())
+        Observed { revisions, config: self.config.get() }
     }
 
-    fn refused(&self, _: &Configuration, _: &ApplyError) -> Option<ConfigurationStatus> {
+    fn plan(
+        configuration: &Configuration,
+        seen: &Observed,
+        now: Timestamp,
+    ) -> Planned<ConfigurationStatus, NoLookup> {
+        desired(configuration, &seen.revisions, &seen.config.gc, now).into()
+    }
+
+    fn look_up(&self, _: &Configuration, lookup: NoLookup) -> Answered {
+        lookup.start()
+    }
+
+    fn refused(_: &Configuration, _: &ApplyError, _: Timestamp) -> Option<ConfigurationStatus> {
         None
     }
 }

@@ -12,8 +12,8 @@ use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
 use rouse_api::{PodAutoscaler, PodAutoscalerSpec, Revision, keys};
 
 use super::deployment::{NOT_FOR_CHILDREN, labels, serving_port_name};
-use crate::children::{annotations_without, meta};
-use crate::stores::name;
+use crate::objects::children::{annotations_without, meta};
+use crate::objects::meta::name;
 
 pub(super) fn build(
     revision: &Revision,

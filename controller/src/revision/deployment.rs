@@ -22,10 +22,10 @@ use rouse_api::meta::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{Revision, RevisionStatus, keys};
 
-use super::desired::Settings;
+use super::observed::Settings;
 use super::probes;
-use crate::children::{Map, annotations_without, labels_without, meta};
-use crate::stores::name;
+use crate::objects::children::{Map, annotations_without, labels_without, meta};
+use crate::objects::meta::name;
 
 /// Annotations that concern the Revision alone.
 pub(super) const NOT_FOR_CHILDREN: &[&str] =
@@ -37,7 +37,7 @@ const TIMEOUT_DEFAULT: i64 = 300;
 pub(super) fn build(
     revision: &Revision,
     status: &RevisionStatus,
-    settings: &Settings<'_>,
+    settings: &Settings,
 ) -> Deployment {
     let labels = labels(revision);
     let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
@@ -89,12 +89,12 @@ pub(super) fn labels(revision: &Revision) -> Map {
 }
 
 /// Pods to begin with; from then on the autoscaler decides.
-fn initial_replicas(revision: &Revision, settings: &Settings<'_>) -> i32 {
+fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
     let scale = Autoscaling::new(revision.annotations(), &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 
-fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings<'_>) -> PodSpec {
+fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
     let serving = serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {

@@ -4,68 +4,73 @@
 //! template is as immutable as the Revision.
 //! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use rouse_api::config::ApiConfig;
-use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
+use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{Notice, Plan};
 
+use super::observed::Observed;
 use super::{autoscaler, deployment, status};
-use crate::images::Pinned;
-use crate::route::labeler;
-use crate::stores::{controls, name, uid};
-
-/// All the decision may look at.
-pub(super) struct Observed {
-    pub(super) images: Pinned,
-    /// Whatever holds the names, ours or a stranger's.
-    pub(super) deployment: Option<Arc<Deployment>>,
-    pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
-    pub(super) pods: Vec<Arc<Pod>>,
-    /// Routes that it lists and that were deleted.
-    pub(super) gone_routes: Vec<String>,
-}
-
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
-    /// How long a pod keeps serving after its deletion was decided.
-    pub(super) drain: Duration,
-}
+use crate::lookups::images::{Digests, ImageLookup, Pinned};
+use crate::objects::meta::{controls, name, uid};
+use crate::objects::routing_state;
+use crate::reconciler::Planned;
 
 pub(super) fn desired(
     revision: &Revision,
     seen: &Observed,
-    settings: &Settings<'_>,
     now: Timestamp,
-) -> Plan<RevisionStatus> {
+) -> Planned<RevisionStatus, ImageLookup> {
     let mut plan = Plan::default();
     if !seen.gone_routes.is_empty() {
         // The changed Revision brings the next pass.
-        labeler::release_revision(revision, &seen.gone_routes, now, &mut plan);
-        return plan;
+        routing_state::release_revision(revision, &seen.gone_routes, now, &mut plan);
+        return plan.into();
     }
-    let mut next = match &seen.images {
-        Pinned::Pending => {
+    let pinned = pinned(revision).map_or_else(|| seen.images.clone(), Pinned::Known);
+    match pinned {
+        Pinned::Unknown => {
             plan.status = Some(status::resolving(revision, now));
-            return plan;
+            let skipped = &seen.settings.config.deployment.registries_skipping_tag_resolving;
+            Planned { plan, lookup: Some(ImageLookup::of(revision, skipped)) }
+        }
+        Pinned::Looking => {
+            plan.status = Some(status::resolving(revision, now));
+            plan.into()
         }
         Pinned::Failed(message) => {
-            plan.status = Some(status::image_missing(revision, message, now));
-            return plan;
+            plan.status = Some(status::image_missing(revision, &message, now));
+            plan.into()
         }
-        Pinned::Done { containers, init } => {
-            let mut next = status::begin(revision);
-            next.log_url = settings.config.observability.log_url(uid(revision));
-            next.container_statuses.clone_from(containers);
-            next.init_container_statuses.clone_from(init);
-            next
+        Pinned::Known(digests) => {
+            children(revision, digests, seen, now, &mut plan);
+            plan.into()
         }
-    };
+    }
+}
+
+/// A Revision that was pinned once stays so.
+fn pinned(revision: &Revision) -> Option<Digests> {
+    let status = revision.status.as_ref()?;
+    let complete = status.container_statuses.len() == revision.spec.pod.containers.len();
+    (complete && !status.container_statuses.is_empty()).then(|| Digests {
+        containers: status.container_statuses.clone(),
+        init: status.init_container_statuses.clone(),
+    })
+}
+
+/// Deployment and PodAutoscaler, and the status that follows from them.
+fn children(
+    revision: &Revision,
+    digests: Digests,
+    seen: &Observed,
+    now: Timestamp,
+    plan: &mut Plan<RevisionStatus>,
+) {
+    let settings = &seen.settings;
+    let mut next = status::begin(revision);
+    next.log_url = settings.config.observability.log_url(uid(revision));
+    next.container_statuses = digests.containers;
+    next.init_container_statuses = digests.init;
     match seen.deployment.as_deref() {
         None => {
             let object = deployment::build(revision, &next, settings);
@@ -78,17 +83,17 @@ pub(super) fn desired(
         Some(found) if !controls(revision, found) => {
             status::not_owned(&mut next, revision, "Deployment", name(found), now);
             plan.status = Some(next);
-            return plan;
+            return;
         }
         Some(_) => {}
     }
-    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings.config);
+    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), &settings.config);
     match seen.autoscaler.as_deref() {
         None => plan.create(&wanted),
         Some(found) if !controls(revision, found) => {
             status::not_owned(&mut next, revision, "PodAutoscaler", name(found), now);
             plan.status = Some(next);
-            return plan;
+            return;
         }
         Some(found) => plan.replace(found, &autoscaler::updated(found, wanted)),
     }
@@ -99,5 +104,4 @@ pub(super) fn desired(
         plan.notice(Notice::normal("RevisionReady", message));
     }
     plan.status = Some(next);
-    plan
 }

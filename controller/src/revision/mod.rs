@@ -3,6 +3,7 @@
 mod autoscaler;
 mod deployment;
 mod desired;
+mod observed;
 mod pods;
 mod probes;
 mod status;
@@ -11,15 +12,19 @@ mod tests;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
 use rouse_api::meta::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
-use rouse_kit::{ApplyError, Clock, Live, Plan};
+use rouse_kit::{ApplyError, Live};
 
-use self::desired::{Observed, Settings, desired};
-use crate::images::Pins;
-use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, name, namespace};
+use self::desired::desired;
+use self::observed::{Observed, Settings};
+use crate::lookups::Answered;
+use crate::lookups::images::{ImageLookup, Pins};
+use crate::objects::meta::{name, namespace};
+use crate::reconciler::{Planned, Reconciler};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Revisions {
     pub(crate) stores: Stores,
@@ -27,31 +32,41 @@ pub(crate) struct Revisions {
     pub(crate) config: Live<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(crate) drain: Duration,
-    pub(crate) clock: Clock,
 }
 
 impl Reconciler for Revisions {
     type Kind = Revision;
     type Status = RevisionStatus;
+    type Observed = Observed;
+    type Lookup = ImageLookup;
     const NAME: &'static str = "revision";
 
-    fn plan(&self, revision: &Revision) -> Plan<RevisionStatus> {
+    fn observe(&self, revision: &Revision) -> Observed {
         let namespace = namespace(revision);
-        let config = self.config.get();
-        let skipped = &config.deployment.registries_skipping_tag_resolving;
-        let seen = Observed {
-            images: self.pins.look(revision, skipped),
+        Observed {
+            images: self.pins.known(revision),
             deployment: get(&self.stores.deployments, namespace, &deployment_name(name(revision))),
             autoscaler: get(&self.stores.autoscalers, namespace, name(revision)),
             pods: self.stores.pods_of(revision),
             gone_routes: self.stores.gone_routes(revision),
-        };
-        let settings = Settings { config: &config, drain: self.drain };
-        desired(revision, &seen, &settings, self.clock.now())
+            settings: Settings { config: self.config.get(), drain: self.drain },
+        }
     }
 
-    fn refused(&self, revision: &Revision, error: &ApplyError) -> Option<RevisionStatus> {
-        error.is_final().then(|| status::refused(revision, error, self.clock.now()))
+    fn plan(
+        revision: &Revision,
+        seen: &Observed,
+        now: Timestamp,
+    ) -> Planned<RevisionStatus, ImageLookup> {
+        desired(revision, seen, now)
+    }
+
+    fn look_up(&self, revision: &Revision, lookup: ImageLookup) -> Answered {
+        self.pins.look_up(revision, lookup)
+    }
+
+    fn refused(revision: &Revision, error: &ApplyError, now: Timestamp) -> Option<RevisionStatus> {
+        error.is_final().then(|| status::refused(revision, error, now))
     }
 
     fn forget(&self, namespace: &str, name: &str) {

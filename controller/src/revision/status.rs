@@ -24,7 +24,7 @@ use rouse_api::revision::{ACTIVE, CONDITIONS, CONTAINER_HEALTHY, RESOURCES_AVAIL
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_kit::ApplyError;
 
-use super::desired::Observed;
+use super::observed::Observed;
 use super::pods;
 
 const DEPLOYING: &str = "Deploying";
@@ -64,7 +64,7 @@ pub(super) fn not_owned(
     name: &str,
     now: Timestamp,
 ) {
-    let message = crate::children::not_owned(kind, name);
+    let message = crate::objects::children::not_owned(kind, name);
     mark(status, revision, now, |conditions| {
         conditions.mark_false(RESOURCES_AVAILABLE, NOT_OWNED, &message);
     });

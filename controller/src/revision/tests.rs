@@ -12,8 +12,9 @@ use rouse_api::{PodAutoscaler, Revision};
 use rouse_kit::plan::Action;
 use serde_json::Value;
 
-use super::desired::{Observed, Settings, desired};
-use crate::images::Pinned;
+use super::desired::desired;
+use super::observed::{Observed, Settings};
+use crate::lookups::images::{Digests, ImageLookup, Pinned};
 use crate::testing::{now, object, text};
 
 fn revision(annotations: &str, status: &str) -> Revision {
@@ -53,7 +54,7 @@ status: {status}
 fn pinned() -> Pinned {
     let image_digest = "digits@sha256:abc".to_owned();
     let image = ContainerImage { name: "user-container".to_owned(), image_digest };
-    Pinned::Done { containers: vec![image], init: vec![] }
+    Pinned::Known(Digests { containers: vec![image], init: vec![] })
 }
 
 const OWNER: &str = "ownerReferences: [{apiVersion: serving.knative.dev/v1, kind: Revision, name: hello-00002, uid: rev-2, controller: true}]";
@@ -86,9 +87,11 @@ fn pod(conditions: &str, container: &str) -> Vec<Arc<Pod>> {
 }
 
 fn plan(revision: &Revision, seen: &Observed) -> rouse_kit::Plan<rouse_api::RevisionStatus> {
-    let config = ApiConfig::default();
-    let settings = Settings { config: &config, drain: Duration::from_secs(5) };
-    desired(revision, seen, &settings, now())
+    desired(revision, seen, now()).plan
+}
+
+fn settings() -> Settings {
+    Settings { config: Arc::new(ApiConfig::default()), drain: Duration::from_secs(5) }
 }
 
 fn check(revision: &Revision, seen: &Observed, expected: &Expect) {
@@ -103,24 +106,55 @@ fn seen(replicas: i32, deployment_status: &str, scale: &str, pods: Vec<Arc<Pod>>
         autoscaler: Some(autoscaler(scale)),
         pods,
         gone_routes: vec![],
+        settings: settings(),
     }
 }
 
 fn new(images: Pinned) -> Observed {
-    Observed { images, deployment: None, autoscaler: None, pods: vec![], gone_routes: vec![] }
+    Observed {
+        images,
+        deployment: None,
+        autoscaler: None,
+        pods: vec![],
+        gone_routes: vec![],
+        settings: settings(),
+    }
 }
 
 #[test]
 fn nothing_is_made_before_the_image_is_pinned() {
-    check(
-        &revision("", "{}"),
-        &new(Pinned::Pending),
-        &expect![[r#"
-            ContainerHealthy=Unknown ResolvingDigests
-            Ready=Unknown ResolvingDigests
-            ResourcesAvailable=Unknown ResolvingDigests
-        "#]],
+    for images in [Pinned::Unknown, Pinned::Looking] {
+        check(
+            &revision("", "{}"),
+            &new(images),
+            &expect![[r#"
+                ContainerHealthy=Unknown ResolvingDigests
+                Ready=Unknown ResolvingDigests
+                ResourcesAvailable=Unknown ResolvingDigests
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn images_are_asked_for_once_and_never_again_once_they_are_pinned() {
+    let fresh = revision("", "{}");
+    let lookup = |revision: &Revision, images| desired(revision, &new(images), now()).lookup;
+    let asked = lookup(&fresh, Pinned::Unknown);
+    assert_eq!(
+        asked,
+        Some(ImageLookup::of(
+            &fresh,
+            &settings().config.deployment.registries_skipping_tag_resolving
+        ))
     );
+    for images in [Pinned::Looking, Pinned::Failed("no".to_owned()), pinned()] {
+        assert_eq!(lookup(&fresh, images), None);
+    }
+    let pinned = revision("", "{containerStatuses: [{name: user-container, imageDigest: d}]}");
+    assert_eq!(lookup(&pinned, Pinned::Unknown), None);
+    let plan = plan(&pinned, &new(Pinned::Unknown));
+    assert_eq!(plan.status.unwrap().container_statuses[0].image_digest, "d");
 }
 
 #[test]

@@ -5,48 +5,20 @@
 //!
 //! Upstream: pkg/reconciler/route/{route,reconcile_resources}.go.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Service as CoreService;
-use rouse_api::config::ApiConfig;
 use rouse_api::route::{ALL_TRAFFIC_ASSIGNED, INGRESS_READY};
-use rouse_api::{Configuration, Revision, Route, RouteStatus};
+use rouse_api::{Route, RouteStatus};
 use rouse_kit::Plan;
 
-use super::hosts::{self, Gateway, Names};
+use super::hosts::{self, Names};
+use super::observed::Observed;
 use super::traffic::{self, View};
 use super::{labeler, placeholder, routing, status};
-use crate::children::not_owned;
-use crate::served::Answer;
-use crate::stores::name;
+use crate::objects::children::not_owned;
+use crate::objects::meta::name;
+use crate::objects::routing::versioned;
 
-/// All the decision may look at.
-pub(super) struct Observed {
-    pub(super) configurations: BTreeMap<String, Arc<Configuration>>,
-    /// All of the namespace.
-    pub(super) revisions: BTreeMap<String, Arc<Revision>>,
-    /// Core Services that are ours.
-    pub(super) placeholders: Vec<Arc<CoreService>>,
-    /// Core Services that have a name we need and are not ours.
-    pub(super) strangers: Vec<String>,
-    pub(super) gateway: Gateway,
-    /// How far activators are.
-    pub(super) served: Answer,
-}
-
-/// What the platform's operator chose.
-pub(super) struct Settings<'a> {
-    pub(super) config: &'a ApiConfig,
-}
-
-pub(super) fn desired(
-    route: &Route,
-    seen: &Observed,
-    settings: &Settings<'_>,
-    now: Timestamp,
-) -> Plan<RouteStatus> {
+pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<RouteStatus> {
     let mut plan = Plan::default();
     let before = route.status.clone().unwrap_or_default();
     let mut next = before.clone();
@@ -58,7 +30,7 @@ pub(super) fn desired(
         return plan;
     }
     let placeholders = seen.placeholders.iter().map(|s| (name(&**s), &**s)).collect();
-    let names = match hosts::names(route, &placeholders, settings.config) {
+    let names = match hosts::names(route, &placeholders, &seen.config) {
         Ok(names) => names,
         Err(error) => {
             status::mark(&mut next, route, now, |conditions| {
@@ -69,7 +41,7 @@ pub(super) fn desired(
         }
     };
     placeholder::ensure(route, &names, &seen.placeholders, &mut plan);
-    let scheme = settings.config.network.default_external_scheme.as_str();
+    let scheme = seen.config.network.default_external_scheme.as_str();
     status::addresses(&mut next, &names[0], scheme, seen.gateway);
     assign(route, seen, &names, scheme, &mut next, now);
 
@@ -101,16 +73,16 @@ fn assign(
         }
     };
     let written = next.routing.clone();
-    let compiled = routing::versioned(written.as_ref(), routing::compile(names, &targets), now);
+    let compiled = versioned(written.as_ref(), routing::compile(names, &targets), now);
     let is_written = written.as_ref() == Some(&compiled);
-    let is_served = seen.served.version.is_some_and(|served| served >= compiled.version);
+    let is_served = seen.serving.serves(compiled.version);
     // After a restart nobody was asked yet; what was ready and did not change still is.
     let ready = is_written && (is_served || status::ingress_is_ready(next));
     next.traffic = status::traffic(&targets, names, scheme, seen.gateway);
     next.routing = Some(compiled);
     status::mark(next, route, now, |conditions| {
         conditions.mark_true(ALL_TRAFFIC_ASSIGNED);
-        status::ingress(conditions, ready, &seen.served);
+        status::ingress(conditions, ready, &seen.serving);
     });
 }
 

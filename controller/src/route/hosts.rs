@@ -12,39 +12,8 @@ use rouse_api::config::{ApiConfig, NetworkConfig};
 use rouse_api::template::TemplateError;
 use rouse_api::{Route, keys};
 
-use crate::stores::{Stores, get, name, namespace};
-
-/// Ports that a URL of that scheme need not name.
-const USUAL_PORTS: [i32; 2] = [80, 443];
-
-/// Where the public listener is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gateway {
-    /// Set if URLs have to name it.
-    pub(crate) port: Option<i32>,
-}
-
-impl Gateway {
-    /// As the public gateway's core Service says.
-    pub(crate) fn of(stores: &Stores) -> Self {
-        get(&stores.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
-            .map_or_else(Self::default, |service| Self::from_service(&service))
-    }
-
-    fn from_service(service: &CoreService) -> Self {
-        let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref());
-        let port = ports.and_then(|ports| ports.first()).map(|port| port.port);
-        Self { port: port.filter(|port| !USUAL_PORTS.contains(port)) }
-    }
-}
-
-/// `http://hello.shop.localhost:7080`
-pub(crate) fn url(scheme: &str, host: &str, gateway: Gateway) -> String {
-    match gateway.port {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    }
-}
+use crate::objects::gateway::{Gateway, url};
+use crate::objects::meta::{name, namespace};
 
 /// The names under which one target is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,18 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use rouse_api::{Configuration, Revision, Route, RouteStatus, keys};
 use rouse_kit::Plan;
 use serde_json::{Value, json};
 
-use super::desired::Observed;
-use crate::children::{routes_of, with_route};
-use crate::configuration::{generation, seconds};
-use crate::stores::{name, owner_name};
-
-const ACTIVE: &str = "active";
-const RESERVE: &str = "reserve";
+use super::observed::Observed;
+use crate::objects::meta::{name, owner_name};
+use crate::objects::revisions::generation;
+use crate::objects::routing_state::{
+    ACTIVE, RESERVE, routes_of, routing_state, with_route, without,
+};
 
 /// Whether the Route may have something to tell the Configuration.
 pub(super) fn concerns_configuration(route: &Route, configuration: &Configuration) -> bool {
@@ -142,51 +141,6 @@ fn label_configuration(
     plan.patch(&**configuration, json!({"metadata": {"annotations": {keys::ROUTES: next}}}));
 }
 
-/// The Routes that an object lists and that do not exist. A Service's own is not among them: it is
-/// listed before it is made, and made again if it is deleted.
-pub(crate) fn gone<K: Resource>(object: &K, exists: impl Fn(&str) -> bool) -> Vec<String> {
-    let own = object.labels().get(keys::SERVICE);
-    routes_of(object).into_iter().filter(|route| Some(route) != own && !exists(route)).collect()
-}
-
-/// Takes Routes that are gone off a Revision.
-pub(crate) fn release_revision<S>(
-    revision: &Revision,
-    gone: &[String],
-    now: Timestamp,
-    plan: &mut Plan<S>,
-) {
-    let state = revision.labels().get(keys::ROUTING_STATE).map(String::as_str);
-    let others = without(routes_of(revision), gone);
-    let next = if others.is_null() { RESERVE } else { ACTIVE };
-    plan.patch(revision, routing_state(&others, next, state, now));
-}
-
-/// Takes Routes that are gone off a Configuration.
-pub(crate) fn release_configuration<S>(
-    configuration: &Configuration,
-    gone: &[String],
-    plan: &mut Plan<S>,
-) {
-    let others = without(routes_of(configuration), gone);
-    plan.patch(configuration, json!({"metadata": {"annotations": {keys::ROUTES: others}}}));
-}
-
 fn without_route(routes: Vec<String>, route: &Route) -> Value {
     without(routes, &[name(route).to_owned()])
-}
-
-/// The annotation without `gone`; null, which removes it, if nothing is left.
-fn without(routes: Vec<String>, gone: &[String]) -> Value {
-    let others: Vec<String> = routes.into_iter().filter(|route| !gone.contains(route)).collect();
-    if others.is_empty() { Value::Null } else { json!(others.join(",")) }
-}
-
-/// `routingStateModified` moves only with the state, since garbage collection counts from it.
-fn routing_state(routes: &Value, next: &str, state: Option<&str>, now: Timestamp) -> Value {
-    let mut annotations = json!({keys::ROUTES: routes});
-    if state != Some(next) {
-        annotations[keys::ROUTING_STATE_MODIFIED] = json!(seconds(now));
-    }
-    json!({"metadata": {"labels": {keys::ROUTING_STATE: next}, "annotations": annotations}})
 }

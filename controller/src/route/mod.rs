@@ -2,7 +2,8 @@
 
 mod desired;
 mod hosts;
-pub(crate) mod labeler;
+mod labeler;
+mod observed;
 mod placeholder;
 mod routing;
 mod status;
@@ -13,30 +14,33 @@ mod traffic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
 use rouse_api::{Route, RouteStatus};
-use rouse_kit::{ApplyError, Clock, Live, Plan};
+use rouse_kit::{ApplyError, Live};
 
-use self::desired::{Observed, Settings, desired};
-pub(crate) use self::hosts::{Gateway, url};
-pub(crate) use self::routing::versioned;
-use crate::reconciler::Reconciler;
-use crate::served::Served;
-use crate::stores::{Stores, get, name, namespace};
+use self::desired::desired;
+use self::observed::Observed;
+use crate::lookups::Answered;
+use crate::lookups::served::{Served, ServedLookup};
+use crate::objects::meta::{controls, name, namespace};
+use crate::reconciler::{Planned, Reconciler};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Routes {
     pub(crate) stores: Stores,
     pub(crate) served: Served<Route>,
     pub(crate) config: Live<ApiConfig>,
-    pub(crate) clock: Clock,
 }
 
 impl Reconciler for Routes {
     type Kind = Route;
     type Status = RouteStatus;
+    type Observed = Observed;
+    type Lookup = ServedLookup;
     const NAME: &'static str = "route";
 
-    fn plan(&self, route: &Route) -> Plan<RouteStatus> {
+    fn observe(&self, route: &Route) -> Observed {
         let namespace = namespace(route);
         let config = self.config.get();
         let in_namespace = |object: &str| object == namespace;
@@ -48,25 +52,34 @@ impl Reconciler for Routes {
             .stores
             .revisions
             .state_filter(|r| in_namespace(r.metadata.namespace.as_deref().unwrap_or_default()));
-        let written = route.status.as_ref().and_then(|status| status.routing.as_ref());
-        let seen = Observed {
+        Observed {
             configurations: by_name(configurations),
             revisions: by_name(revisions),
             placeholders: self.stores.placeholders_of(route),
             strangers: hosts::service_names(route, &config.network)
                 .into_iter()
                 .filter_map(|service| get(&self.stores.core_services, namespace, &service))
-                .filter(|service| !crate::stores::controls(route, &**service))
+                .filter(|service| !controls(route, &**service))
                 .map(|service| name(&*service).to_owned())
                 .collect(),
-            gateway: Gateway::of(&self.stores),
-            served: self.served.look(route, written.map(|routing| routing.version)),
-        };
-        desired(route, &seen, &Settings { config: &config }, self.clock.now())
+            gateway: self.stores.gateway(),
+            serving: self.served.known(route),
+            config,
+        }
     }
 
-    fn refused(&self, route: &Route, error: &ApplyError) -> Option<RouteStatus> {
-        error.is_final().then(|| status::refused(route, error, self.clock.now()))
+    fn plan(route: &Route, seen: &Observed, now: Timestamp) -> Planned<RouteStatus, ServedLookup> {
+        let written = route.status.as_ref().and_then(|status| status.routing.as_ref());
+        let lookup = seen.serving.question(written.map(|routing| routing.version));
+        Planned { plan: desired(route, seen, now), lookup }
+    }
+
+    fn look_up(&self, route: &Route, lookup: ServedLookup) -> Answered {
+        self.served.look_up(route, lookup)
+    }
+
+    fn refused(route: &Route, error: &ApplyError, now: Timestamp) -> Option<RouteStatus> {
+        error.is_final().then(|| status::refused(route, error, now))
     }
 
     fn forget(&self, namespace: &str, name: &str) {

@@ -14,8 +14,8 @@ use rouse_api::{Route, RouteStatus, keys};
 use rouse_kit::Plan;
 
 use super::hosts::Names;
-use crate::children::{Map, annotations_without, labels_without, meta};
-use crate::stores::name;
+use crate::objects::children::{Map, annotations_without, labels_without, meta};
+use crate::objects::meta::name;
 
 /// Creates what is missing and completes what is there.
 pub(super) fn ensure(

@@ -1,7 +1,6 @@
 //! Compiles resolved targets to what activators serve.
 
-use jiff::Timestamp;
-use rouse_api::routing::{Host, HttpOption, Routing, Share};
+use rouse_api::routing::{Host, HttpOption, Share};
 
 use super::hosts::Names;
 use super::traffic::Target;
@@ -22,17 +21,6 @@ pub(super) fn compile(names: &[Names], targets: &[Target]) -> Vec<Host> {
             rewrite_host: None,
         })
         .collect()
-}
-
-/// The routing of `hosts` after `before`: the version grows if and only if something changed. It
-/// begins at the time in milliseconds, so that a Route that is made again under an old name is
-/// never taken for the one before it.
-pub(crate) fn versioned(before: Option<&Routing>, hosts: Vec<Host>, now: Timestamp) -> Routing {
-    match before {
-        Some(before) if before.hosts == hosts => before.clone(),
-        Some(before) => Routing { version: (before.version + 1).max(now.as_millisecond()), hosts },
-        None => Routing { version: now.as_millisecond(), hosts },
-    }
 }
 
 /// Targets of the same Revision are one share; those without traffic are none.

@@ -8,9 +8,10 @@ use rouse_api::route::{
 use rouse_api::{Route, RouteStatus, TrafficTarget};
 use rouse_kit::ApplyError;
 
-use super::hosts::{Gateway, Names};
+use super::hosts::Names;
 use super::traffic::{Problem, Target};
-use crate::served::Answer;
+use crate::lookups::served::Serving;
+use crate::objects::gateway::Gateway;
 
 const UNINITIALIZED: &str = "Uninitialized";
 const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
@@ -45,14 +46,12 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
 }
 
 /// Ready means that the very next request succeeds: activators must serve what is written.
-pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, answer: &Answer) {
+pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &Serving) {
     if served {
         conditions.mark_true(INGRESS_READY);
     } else {
-        let message = answer
-            .problem
-            .as_deref()
-            .unwrap_or("Waiting until every activator serves the new traffic.");
+        let message =
+            serving.problem().unwrap_or("Waiting until every activator serves the new traffic.");
         conditions.mark_unknown(INGRESS_READY, UNINITIALIZED, message);
     }
 }

@@ -9,9 +9,10 @@ use rouse_api::{Configuration, Revision, Route, RouteStatus};
 use rouse_kit::Plan;
 use rouse_kit::plan::Action;
 
-use super::desired::{Observed, Settings, desired};
-use super::hosts::Gateway;
-use crate::served::Answer;
+use super::desired::desired;
+use super::observed::Observed;
+use crate::lookups::served::Serving;
+use crate::objects::gateway::Gateway;
 use crate::testing::{now, object, text};
 
 fn route(traffic: &str) -> Route {
@@ -47,7 +48,8 @@ fn seen(configuration: Arc<Configuration>, revisions: Vec<Arc<Revision>>) -> Obs
         placeholders: vec![],
         strangers: vec![],
         gateway: Gateway { port: Some(7080) },
-        served: Answer::default(),
+        serving: Serving::Unknown,
+        config: Arc::new(config()),
     }
 }
 
@@ -59,7 +61,7 @@ fn config() -> ApiConfig {
 }
 
 fn plan(route: &Route, seen: &Observed) -> Plan<RouteStatus> {
-    desired(route, seen, &Settings { config: &config() }, now())
+    desired(route, seen, now())
 }
 
 /// The plan, and where traffic goes after it.
@@ -130,7 +132,7 @@ fn a_route_is_ready_when_what_is_written_is_served() {
     let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
     let written = after(&route(LATEST), &mut seen);
     let version = written.status.as_ref().unwrap().routing.as_ref().unwrap().version;
-    seen.served.version = Some(version - 1);
+    seen.serving = Serving::Known { version: version - 1 };
     check(
         &written,
         &seen,
@@ -142,7 +144,7 @@ fn a_route_is_ready_when_what_is_written_is_served() {
         hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
     "#]],
     );
-    seen.served.version = Some(version);
+    seen.serving = Serving::Known { version };
     check(
         &written,
         &seen,
@@ -160,9 +162,9 @@ fn a_route_is_ready_when_what_is_written_is_served() {
 fn after_a_restart_a_ready_route_stays_ready() {
     let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
     let written = after(&route(LATEST), &mut seen);
-    seen.served.version = Some(i64::MAX);
+    seen.serving = Serving::Known { version: i64::MAX };
     let ready = after(&written, &mut seen);
-    seen.served = Answer::default();
+    seen.serving = Serving::Unknown;
     assert_eq!(plan(&ready, &seen).status, ready.status);
 }
 
@@ -235,7 +237,7 @@ fn shares_of_one_revision_add_up_and_each_tag_has_its_host() {
 fn old_traffic_stays_while_a_target_cannot_be_routed_to() {
     let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
     let written = after(&route(LATEST), &mut seen);
-    seen.served.version = Some(i64::MAX);
+    seen.serving = Serving::Known { version: i64::MAX };
     let mut ready = after(&written, &mut seen);
     ready.spec = route("[{revisionName: greet-9, percent: 100}]").spec;
     ready.metadata.generation = Some(4);
@@ -294,7 +296,7 @@ fn labels_are_added_before_traffic_and_taken_away_once_it_is_served() {
     );
     seen.revisions.insert("greet-2".to_owned(), revision("greet-2", "active", "True"));
     let written = after(&route(LATEST), &mut seen);
-    seen.served.version = Some(i64::MAX);
+    seen.serving = Serving::Known { version: i64::MAX };
     let ready = after(&written, &mut seen);
     let last = plan(&ready, &seen);
     assert_eq!(last.to_string(), "patch Revision shop/greet-1\n");
@@ -318,7 +320,7 @@ fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
     });
     let mut seen = seen(configuration(ONE_READY), vec![ready]);
     let written = after(&route(LATEST), &mut seen);
-    seen.served.version = Some(i64::MAX);
+    seen.serving = Serving::Known { version: i64::MAX };
     let settled = after(&written, &mut seen);
     seen.revisions.insert("greet-3".to_owned(), of_generation("greet-3", 3));
     assert_eq!(plan(&settled, &seen).to_string(), "");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rouse_api::condition::{self, ConditionStatus};
 use rouse_api::{Configuration, Revision, Route, TrafficTarget};
 
-use crate::stores::owner_name;
+use crate::objects::meta::owner_name;
 
 const REVISION_MISSING: &str = "RevisionMissing";
 const CONFIGURATION_MISSING: &str = "ConfigurationMissing";

@@ -10,25 +10,28 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rouse_api::{
-    Configuration, ConfigurationSpec, Route, RouteSpec, Service, ServiceStatus, TrafficTarget, keys,
+    Configuration, ConfigurationSpec, Revision, Route, RouteSpec, Service, ServiceStatus,
+    TrafficTarget, keys,
 };
 use rouse_kit::{Notice, Plan};
 
 use super::status::{self, ChildView};
-use crate::children::{
-    ROLLOUT_DURATIONS, annotations_without, labels_without, meta, routes_of, with_route,
-};
-use crate::stores::{controls, name};
+use crate::objects::children::{ROLLOUT_DURATIONS, annotations_without, labels_without, meta};
+use crate::objects::meta::{controls, name};
+use crate::objects::revisions::is_stamp;
+use crate::objects::routing_state::{routes_of, with_route};
 
 /// All the decision may look at.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     /// Whatever holds the name, ours or a stranger's.
     pub(super) configuration: Option<Arc<Configuration>>,
     pub(super) route: Option<Arc<Route>>,
+    /// Whatever holds the Revision name that the user chose.
+    pub(super) named: Option<Arc<Revision>>,
 }
 
 pub(super) fn desired(service: &Service, seen: &Observed, now: Timestamp) -> Plan<ServiceStatus> {
-    let Observed { configuration, route } = seen;
+    let Observed { configuration, route, named } = seen;
     let mut plan = Plan::default();
     let configuration_view = match configuration.as_deref() {
         None => {
@@ -48,10 +51,10 @@ pub(super) fn desired(service: &Service, seen: &Observed, now: Timestamp) -> Pla
             }
         }
     };
-    let route_view = if waits_for_name(service, &configuration_view) {
-        ChildView::Waiting
-    } else {
-        route_plan(service, route.as_deref(), &mut plan)
+    let route_view = match chosen_name(service, &configuration_view, named.as_deref()) {
+        ChosenName::None | ChosenName::Ours => route_plan(service, route.as_deref(), &mut plan),
+        ChosenName::Open => ChildView::Waiting,
+        ChosenName::Taken => ChildView::NameTaken,
     };
     plan.status = Some(status::from_children(service, &configuration_view, &route_view, now));
     plan
@@ -78,14 +81,34 @@ fn route_plan<'a>(
     }
 }
 
-/// With a Revision name of the user's own: whether it is still open, or decided against us.
-fn waits_for_name(service: &Service, configuration: &ChildView<'_, Configuration>) -> bool {
+/// What became of a Revision name of the user's own.
+enum ChosenName {
+    /// There is none.
+    None,
+    /// The Configuration has not decided yet.
+    Open,
+    /// Another Revision has it.
+    Taken,
+    Ours,
+}
+
+fn chosen_name(
+    service: &Service,
+    configuration: &ChildView<'_, Configuration>,
+    named: Option<&Revision>,
+) -> ChosenName {
     if service.spec.template.metadata.name.is_none() {
-        return false;
+        return ChosenName::None;
     }
     match configuration {
-        ChildView::Changing | ChildView::Waiting | ChildView::NotOwned => true,
-        ChildView::Seen(found) => !status::is_observed(*found) || status::name_is_taken(found),
+        ChildView::Changing | ChildView::Waiting | ChildView::NameTaken | ChildView::NotOwned => {
+            ChosenName::Open
+        }
+        ChildView::Seen(found) if !status::is_observed(*found) => ChosenName::Open,
+        ChildView::Seen(found) => match named {
+            Some(revision) if !is_stamp(found, revision) => ChosenName::Taken,
+            Some(_) | None => ChosenName::Ours,
+        },
     }
 }
 

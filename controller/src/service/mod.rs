@@ -5,34 +5,50 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
 use rouse_api::{Service, ServiceStatus};
-use rouse_kit::{ApplyError, Clock, Plan};
+use rouse_kit::ApplyError;
 
 use self::desired::{Observed, desired};
-pub(crate) use self::status::NAME_TAKEN_SUFFIX;
-use crate::reconciler::Reconciler;
-use crate::stores::{Stores, get, name, namespace};
+use crate::lookups::Answered;
+use crate::objects::meta::{name, namespace};
+use crate::reconciler::{NoLookup, Planned, Reconciler};
+use crate::watched::stores::{Stores, get};
 
 pub(crate) struct Services {
     pub(crate) stores: Stores,
-    pub(crate) clock: Clock,
 }
 
 impl Reconciler for Services {
     type Kind = Service;
     type Status = ServiceStatus;
+    type Observed = Observed;
+    type Lookup = NoLookup;
     const NAME: &'static str = "service";
 
-    fn plan(&self, service: &Service) -> Plan<ServiceStatus> {
+    fn observe(&self, service: &Service) -> Observed {
         let (namespace, name) = (namespace(service), name(service));
-        let seen = Observed {
+        let chosen = service.spec.template.metadata.name.as_deref();
+        Observed {
             configuration: get(&self.stores.configurations, namespace, name),
             route: get(&self.stores.routes, namespace, name),
-        };
-        desired(service, &seen, self.clock.now())
+            named: chosen.and_then(|chosen| get(&self.stores.revisions, namespace, chosen)),
+        }
     }
 
-    fn refused(&self, service: &Service, error: &ApplyError) -> Option<ServiceStatus> {
-        error.is_final().then(|| status::refused(service, error, self.clock.now()))
+    fn plan(
+        service: &Service,
+        seen: &Observed,
+        now: Timestamp,
+    ) -> Planned<ServiceStatus, NoLookup> {
+        desired(service, seen, now).into()
+    }
+
+    fn look_up(&self, _: &Service, lookup: NoLookup) -> Answered {
+        lookup.start()
+    }
+
+    fn refused(service: &Service, error: &ApplyError, now: Timestamp) -> Option<ServiceStatus> {
+        error.is_final().then(|| status::refused(service, error, now))
     }
 }

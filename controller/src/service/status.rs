@@ -1,20 +1,19 @@
 //! What a Service says of its Configuration and Route.
 
 use jiff::Timestamp;
+use kube::Resource;
 use rouse_api::condition::{self, Condition, Conditions};
 use rouse_api::service::{CONDITIONS, CONFIGURATIONS_READY, ROUTES_READY};
 use rouse_api::{Configuration, Route, Service, ServiceStatus, TrafficTarget};
 use rouse_kit::ApplyError;
 
-use crate::children::not_owned;
-use crate::stores::name;
+use crate::objects::children::not_owned;
+use crate::objects::meta::name;
 
 const OUT_OF_DATE: &str = "OutOfDate";
 const NOT_OWNED: &str = "NotOwned";
 /// The Revision name that the user chose belongs to another Revision.
 const REVISION_NAME_TAKEN: &str = "RevisionNameTaken";
-/// What a Configuration's Ready says then; see the Configuration's own status.
-pub(crate) const NAME_TAKEN_SUFFIX: &str = "already exists";
 
 /// What is known of a child.
 pub(super) enum ChildView<'a, K> {
@@ -22,6 +21,8 @@ pub(super) enum ChildView<'a, K> {
     Changing,
     /// Held back until another child is further.
     Waiting,
+    /// Held back, for another Revision has the name that the user chose.
+    NameTaken,
     /// A stranger has the name.
     NotOwned,
     Seen(&'a K),
@@ -52,14 +53,6 @@ pub(super) fn is_observed<K: Observing>(object: &K) -> bool {
     observed == generation
 }
 
-/// Whether the Configuration found the Revision name taken.
-pub(super) fn name_is_taken(configuration: &Configuration) -> bool {
-    configuration.status.as_ref().is_some_and(|status| {
-        condition::find(&status.conditions, condition::READY)
-            .is_some_and(|ready| ready.is_false() && ready.message.ends_with(NAME_TAKEN_SUFFIX))
-    })
-}
-
 /// The whole status.
 pub(super) fn from_children(
     service: &Service,
@@ -73,8 +66,7 @@ pub(super) fn from_children(
     let mut list = before.conditions;
     let mut conditions = CONDITIONS.begin(&mut list, before.observed_generation, generation, now);
     from_configuration(service, configuration, &mut status, &mut conditions);
-    let taken = matches!(configuration, ChildView::Seen(found) if name_is_taken(found));
-    from_route(service, route, taken, &mut status, &mut conditions);
+    from_route(service, route, &mut status, &mut conditions);
     status.conditions = list;
     status.observed_generation = generation;
     status
@@ -97,7 +89,7 @@ fn from_configuration(
             status.latest_ready_revision_name = theirs.latest_ready_revision_name;
             conditions.mark_from(CONFIGURATIONS_READY, ready(&theirs.conditions));
         }
-        ChildView::Changing | ChildView::Waiting | ChildView::Seen(_) => {
+        ChildView::Changing | ChildView::Waiting | ChildView::NameTaken | ChildView::Seen(_) => {
             let message = "The Configuration does not reflect the latest specification yet.";
             conditions.mark_unknown(CONFIGURATIONS_READY, OUT_OF_DATE, message);
         }
@@ -107,7 +99,6 @@ fn from_configuration(
 fn from_route(
     service: &Service,
     route: &ChildView<'_, Route>,
-    name_taken: bool,
     status: &mut ServiceStatus,
     conditions: &mut Conditions<'_>,
 ) {
@@ -116,7 +107,7 @@ fn from_route(
             let message = not_owned("Route", name(service));
             conditions.mark_false(ROUTES_READY, NOT_OWNED, &message);
         }
-        ChildView::Waiting if name_taken => {
+        ChildView::NameTaken => {
             let revision = service.spec.template.metadata.name.as_deref().unwrap_or_default();
             let message = format!("The Revision name {revision:?} is taken by another Revision.");
             conditions.mark_false(ROUTES_READY, REVISION_NAME_TAKEN, &message);
@@ -163,7 +154,7 @@ pub(super) fn refused(service: &Service, error: &ApplyError, now: Timestamp) -> 
     let observed = status.observed_generation;
     let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
     let type_ = match error {
-        ApplyError::Refused { what, .. } if what.contains(" Route ") => ROUTES_READY,
+        ApplyError::Refused { kind, .. } if *kind == Route::kind(&()) => ROUTES_READY,
         ApplyError::Refused { .. } | ApplyError::Stale { .. } | ApplyError::Unavailable { .. } => {
             CONFIGURATIONS_READY
         }

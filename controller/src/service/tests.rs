@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use rouse_api::{Configuration, Route, Service};
+use rouse_api::{Configuration, Revision, Route, Service};
 use rouse_kit::plan::Action;
+use rouse_kit::{ApplyError, Plan};
 
 use super::desired::{Observed, desired};
 use crate::testing::{now, object, text};
@@ -39,8 +40,8 @@ const OWNED: &str = r#"ownerReferences: [{apiVersion: serving.knative.dev/v1, ki
 
 /// What the first pass made, as the server would give it back, with a status.
 fn made(service: &Service, configuration: &str, route: &str) -> Observed {
-    let plan = desired(service, &Observed { configuration: None, route: None }, now());
-    let mut seen = Observed { configuration: None, route: None };
+    let plan = desired(service, &Observed { configuration: None, route: None, named: None }, now());
+    let mut seen = Observed { configuration: None, route: None, named: None };
     for write in plan.writes {
         let Action::Create(body) = write.action else { panic!("{write}") };
         match write.resource.kind.as_str() {
@@ -73,7 +74,7 @@ const READY_ROUTE: &str = r#"{observedGeneration: 1, url: "http://hello.shop.loc
 fn a_new_service_makes_its_configuration_and_its_route() {
     check(
         &service(""),
-        &Observed { configuration: None, route: None },
+        &Observed { configuration: None, route: None, named: None },
         &expect![[r#"
             create Configuration shop/hello
             create Route shop/hello
@@ -174,7 +175,7 @@ fn a_strangers_configuration_is_left_alone() {
     let stranger: Configuration = object(
         "{apiVersion: serving.knative.dev/v1, kind: Configuration, metadata: {name: hello, namespace: shop, uid: other}, spec: {}}",
     );
-    let seen = Observed { configuration: Some(Arc::new(stranger)), route: None };
+    let seen = Observed { configuration: Some(Arc::new(stranger)), route: None, named: None };
     check(
         &service(""),
         &seen,
@@ -213,7 +214,12 @@ spec:
 status: {taken}
 "#
     ));
-    let seen = Observed { configuration: Some(Arc::new(configuration)), route: None };
+    let named: Revision = object(
+        "{metadata: {name: hello-mine, namespace: shop}, spec: {containers: [{name: user-container, image: other}]}}",
+    );
+    let mut seen =
+        Observed { configuration: Some(Arc::new(configuration)), route: None, named: None };
+    seen.named = Some(Arc::new(named));
     check(
         &service,
         &seen,
@@ -223,4 +229,37 @@ status: {taken}
             RoutesReady=False RevisionNameTaken The Revision name "hello-mine" is taken by another Revision.
         "#]],
     );
+    let mut ours = (*seen.named.unwrap()).clone();
+    ours.spec = service.spec.template.spec.clone();
+    ours.metadata.owner_references = Some(vec![object(
+        "{apiVersion: serving.knative.dev/v1, kind: Configuration, name: hello, uid: cfg-1, controller: true}",
+    )]);
+    seen.named = Some(Arc::new(ours));
+    assert_eq!(
+        desired(&service, &seen, now()).writes[0].to_string(),
+        "create Route shop/hello",
+        "a name that the Configuration holds is not taken"
+    );
+}
+
+#[test]
+fn a_refusal_is_told_by_the_condition_of_the_child_that_was_refused() {
+    for (kind, message) in [
+        ("Configuration", "ConfigurationsReady=False Refused no\nReady=False Refused no\n"),
+        ("Route", "Ready=False Refused no\nRoutesReady=False Refused no\n"),
+    ] {
+        let error = ApplyError::Refused {
+            what: format!("create {kind} shop/hello"),
+            kind: kind.to_owned(),
+            code: 422,
+            reason: "Invalid".to_owned(),
+            message: "no".to_owned(),
+        };
+        let status = super::status::refused(&service(""), &error, now());
+        let plan = Plan { status: Some(status), ..Plan::default() };
+        let shown = text(&plan, |status| &status.conditions);
+        let told: String =
+            shown.lines().filter(|l| l.contains("Refused")).map(|l| format!("{l}\n")).collect();
+        assert_eq!(told, message);
+    }
 }

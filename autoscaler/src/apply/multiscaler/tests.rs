@@ -1,0 +1,227 @@
+//! The task of a revision, under paused time, writing to a double.
+
+use futures::future::BoxFuture;
+use rouse_api::PodAutoscaler;
+use rouse_api::config::AutoscalerConfig;
+use rouse_api::keys;
+use rouse_api::load::RevisionLoad;
+use rouse_api::podautoscaler::PodAutoscalerStatus;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::decide::drain::{PodView, Stage};
+use crate::decide::spec::ScalingSpec;
+
+/// Tells of every write.
+struct Told(mpsc::Sender<String>);
+
+impl Told {
+    fn tell(&self, what: String) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(async move {
+            self.0.send(what).await.unwrap();
+            Ok(())
+        })
+    }
+}
+
+impl Scales for Told {
+    fn scale<'a>(
+        &'a self,
+        _: &'a RevisionKey,
+        deployment: &'a str,
+        replicas: u32,
+    ) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.tell(format!("scale {deployment} {replicas}"))
+    }
+
+    fn mark<'a>(
+        &'a self,
+        _: &'a RevisionKey,
+        pod: &'a str,
+        marked: Option<Timestamp>,
+    ) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.tell(format!("{} {pod}", if marked.is_some() { "mark" } else { "unmark" }))
+    }
+
+    fn put_first<'a>(
+        &'a self,
+        _: &'a RevisionKey,
+        pod: &'a str,
+    ) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.tell(format!("first {pod}"))
+    }
+
+    fn report<'a>(
+        &'a self,
+        _: &'a RevisionKey,
+        status: &'a PodAutoscalerStatus,
+    ) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.tell(format!("status {:?} {:?}", status.desired_scale, status.actual_scale))
+    }
+}
+
+struct Harness {
+    scaler: Multiscaler,
+    writes: mpsc::Receiver<String>,
+    key: RevisionKey,
+    clock: Clock,
+    sequence: u64,
+    seconds: f64,
+}
+
+fn harness(replicas: u32) -> Harness {
+    let (told, writes) = mpsc::channel(64);
+    let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
+    let scaler = Multiscaler::new(Arc::new(Told(told)), clock, Shutdown::new());
+    let mut pa = PodAutoscaler::new("digits-00001", Default::default());
+    pa.spec.scale_target_ref.name = "digits-00001-deployment".to_owned();
+    pa.metadata.annotations = Some([(keys::WINDOW.to_owned(), "6s".to_owned())].into());
+    let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
+    let key = RevisionKey { namespace: "models".to_owned(), name: "digits-00001".to_owned() };
+    let mut revision = Revision::new(key.clone(), &pa, spec, false, clock.now());
+    revision.set_replicas(Some(replicas));
+    scaler.add(revision);
+    Harness { scaler, writes, key, clock, sequence: 0, seconds: 0.0 }
+}
+
+impl Harness {
+    fn report(&mut self, in_flight: u32, queued: u32, draining: &[(&str, u32)]) {
+        self.report_busy(in_flight, queued, None, draining);
+    }
+
+    fn report_busy(
+        &mut self,
+        in_flight: u32,
+        queued: u32,
+        busy: Option<&[(&str, u32)]>,
+        draining: &[(&str, u32)],
+    ) {
+        let pods =
+            |pods: &[(&str, u32)]| pods.iter().map(|(pod, n)| ((*pod).to_owned(), *n)).collect();
+        self.sequence += 1;
+        self.scaler.report(LoadReport {
+            activator: "a".to_owned(),
+            epoch: 1,
+            sequence: self.sequence,
+            elapsed: 0.0,
+            revisions: vec![RevisionLoad {
+                namespace: self.key.namespace.clone(),
+                revision: self.key.name.clone(),
+                in_flight_seconds: self.seconds,
+                arrivals: 1,
+                in_flight,
+                queued,
+                busy: busy.map(pods),
+                draining: pods(draining),
+            }],
+        });
+    }
+
+    fn pod(&self, name: &str) {
+        self.pod_since(name, self.clock.now());
+    }
+
+    fn pod_since(&self, name: &str, since: Timestamp) {
+        let pod = PodView {
+            name: name.to_owned(),
+            stage: Stage::Ready,
+            since,
+            marked: None,
+            grace: Duration::from_secs(300),
+        };
+        self.scaler.get(&self.key).unwrap().update(|revision| revision.set_pod(pod));
+    }
+
+    async fn until(&mut self, what: &str) -> Vec<String> {
+        let mut before = Vec::new();
+        while let Some(write) = self.writes.recv().await {
+            if write == what {
+                return before;
+            }
+            before.push(write);
+        }
+        before
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_writes_the_scale_without_waiting_for_time() {
+    let mut all = harness(0);
+    all.until("status None Some(0)").await;
+    let before = all.clock.now();
+    all.report(0, 1, &[]);
+    assert_eq!(all.writes.recv().await.as_deref(), Some("scale digits-00001-deployment 1"));
+    assert_eq!(all.clock.now(), before);
+    assert_eq!(all.scaler.history(&all.key)[0].reason, "Woken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pod_is_marked_then_gone() {
+    let mut all = harness(1);
+    all.pod("p");
+    let begun = all.clock.now();
+    let writes = all.until("mark p").await;
+    assert!(writes.iter().all(|write| write.starts_with("status")), "{writes:?}");
+    all.report(0, 0, &[("p", 0)]);
+    all.until("scale digits-00001-deployment 0").await;
+    let lasted = all.clock.now().duration_since(begun).as_secs_f64();
+    assert!((6.0..9.0).contains(&lasted), "{lasted} s");
+    let history = all.scaler.history(&all.key);
+    assert_eq!((history[0].from, history[0].to), (1, 0));
+    assert_eq!(history[0].reason, "StableWindowEmpty");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_in_a_marked_pod_hold_the_scale() {
+    let mut all = harness(1);
+    all.pod("p");
+    all.until("mark p").await;
+    all.report(1, 0, &[("p", 1)]);
+    let marked = all.clock.now();
+    all.report(0, 1, &[("p", 1)]);
+    let between = all.until("unmark p").await;
+    assert!(!between.iter().any(|write| write.starts_with("scale")), "{between:?}");
+    assert_eq!(all.clock.now(), marked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_before_the_revision_was_known_wakes_it() {
+    let mut all = harness(0);
+    all.scaler.remove(&RevisionKey { namespace: "other".to_owned(), name: "none".to_owned() });
+    let key = RevisionKey { namespace: "models".to_owned(), name: "late-00001".to_owned() };
+    let known = std::mem::replace(&mut all.key, key.clone());
+    all.report(0, 2, &[]);
+    assert!(all.scaler.get(&key).is_none());
+    let mut pa = PodAutoscaler::new("late-00001", Default::default());
+    pa.spec.scale_target_ref.name = "late-00001-deployment".to_owned();
+    let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
+    let mut revision = Revision::new(key, &pa, spec, false, all.clock.now());
+    revision.set_replicas(Some(0));
+    all.scaler.add(revision);
+    all.until("scale late-00001-deployment 1").await;
+    assert_ne!(known, all.key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_pods_the_idle_one_is_marked_and_the_busy_one_stays() {
+    let mut all = harness(2);
+    // The younger would go if neither or both had a request.
+    all.pod_since("idle", all.clock.now() - Duration::from_secs(60));
+    all.pod_since("busy", all.clock.now());
+    let mut marked = None;
+    for _ in 0..20 {
+        all.seconds += 1.0;
+        all.report_busy(1, 0, Some(&[("busy", 1)]), &[]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        while let Ok(write) = all.writes.try_recv() {
+            marked = marked.or_else(|| write.contains("mark").then_some(write));
+        }
+        if marked.is_some() {
+            break;
+        }
+    }
+    assert_eq!(marked.as_deref(), Some("mark idle"));
+    all.report_busy(1, 0, Some(&[("busy", 1)]), &[("idle", 0)]);
+    let between = all.until("scale digits-00001-deployment 1").await;
+    assert!(!between.iter().any(|write| write.contains("busy")), "{between:?}");
+}

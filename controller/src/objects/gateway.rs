@@ -1,0 +1,30 @@
+//! Where the public listener is reached, and the URLs that follow from it.
+
+use k8s_openapi::api::core::v1::Service as CoreService;
+
+/// Ports that a URL of that scheme need not name.
+const USUAL_PORTS: [i32; 2] = [80, 443];
+
+/// Where the public listener is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    /// Set if URLs have to name it.
+    pub(crate) port: Option<i32>,
+}
+
+impl Gateway {
+    /// As the public gateway's core Service says.
+    pub(crate) fn from_service(service: &CoreService) -> Self {
+        let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref());
+        let port = ports.and_then(|ports| ports.first()).map(|port| port.port);
+        Self { port: port.filter(|port| !USUAL_PORTS.contains(port)) }
+    }
+}
+
+/// `http://hello.shop.localhost:7080`
+pub(crate) fn url(scheme: &str, host: &str, gateway: Gateway) -> String {
+    match gateway.port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    }
+}

@@ -1,0 +1,30 @@
+//! Everything that the decision on a Revision looks at.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use rouse_api::PodAutoscaler;
+use rouse_api::config::ApiConfig;
+
+use crate::lookups::images::Pinned;
+
+/// All the decision may look at.
+pub(crate) struct Observed {
+    pub(super) images: Pinned,
+    /// Whatever holds the names, ours or a stranger's.
+    pub(super) deployment: Option<Arc<Deployment>>,
+    pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+    /// Routes that it lists and that were deleted.
+    pub(super) gone_routes: Vec<String>,
+    pub(super) settings: Settings,
+}
+
+/// What the platform's operator chose.
+pub(crate) struct Settings {
+    pub(super) config: Arc<ApiConfig>,
+    /// How long a pod keeps serving after its deletion was decided.
+    pub(super) drain: Duration,
+}

@@ -1,0 +1,5 @@
+//! The cluster as it is known here: a local copy per kind, kept by a watch, and whom its changes wake.
+
+pub(crate) mod queues;
+pub(crate) mod stores;
+pub(crate) mod watch;

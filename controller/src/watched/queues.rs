@@ -1,0 +1,235 @@
+//! One queue per reconciler, and the rule which change wakes whom.
+//!
+//! A queue holds keys, not states: a key that waits already is not added twice by the scheduler
+//! behind it, and whoever is woken reads the local copies.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
+use kube::api::ObjectMeta;
+use kube::runtime::controller::ReconcileRequest;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use rouse_api::{
+    ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
+};
+use tokio::sync::mpsc;
+
+use crate::objects::meta::{name, namespace, owner_name};
+use crate::objects::routing_state::routes_of;
+use crate::watched::stores::{Stores, get};
+
+/// Keys that wait between a watch and the scheduler, which takes them out at once.
+const QUEUE: usize = 1024;
+
+/// Where a reconciler's keys are put.
+pub(crate) struct Queue<K: Resource<DynamicType = ()> + 'static> {
+    sender: mpsc::Sender<ReconcileRequest<K>>,
+}
+
+impl<K: Resource<DynamicType = ()> + 'static> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Queue<K> {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<ReconcileRequest<K>>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self { sender }, receiver)
+    }
+
+    /// Wakes the reconciler for one object, waiting while the queue is full.
+    pub(crate) async fn wake(&self, namespace: &str, name: &str) {
+        let object = ObjectRef::<K>::new(name).within(namespace);
+        // Closed only at the end, when nobody needs to be woken.
+        let _ = self.sender.send(ReconcileRequest::from(object)).await;
+    }
+
+    pub(crate) async fn wake_all(&self, store: &Store<K>) {
+        for object in store.state() {
+            self.wake(namespace(&*object), name(&*object)).await;
+        }
+    }
+}
+
+/// The queues of all reconcilers.
+#[derive(Clone)]
+pub(crate) struct Queues {
+    pub(crate) services: Queue<Service>,
+    pub(crate) configurations: Queue<Configuration>,
+    pub(crate) collections: Queue<Configuration>,
+    pub(crate) revisions: Queue<Revision>,
+    pub(crate) routes: Queue<Route>,
+    pub(crate) domain_mappings: Queue<DomainMapping>,
+}
+
+/// A kind whose changes wake reconcilers.
+pub(crate) trait Wakes: Sized {
+    fn wake(object: &Self, stores: &Stores, queues: &Queues) -> impl Future<Output = ()> + Send;
+}
+
+impl Wakes for Service {
+    async fn wake(service: &Self, stores: &Stores, queues: &Queues) {
+        queues.services.wake(namespace(service), name(service)).await;
+        wake_mappings_to(stores, queues, service).await;
+    }
+}
+
+impl Wakes for Configuration {
+    async fn wake(configuration: &Self, stores: &Stores, queues: &Queues) {
+        let namespace = namespace(configuration);
+        queues.configurations.wake(namespace, name(configuration)).await;
+        queues.collections.wake(namespace, name(configuration)).await;
+        // A Service cares for a namesake even if it is not its own.
+        queues.services.wake(namespace, name(configuration)).await;
+        let listed = routes_of(configuration);
+        wake_routes_to(stores, queues, namespace, |route| {
+            let mut targets = route.spec.traffic.iter();
+            targets.any(|t| t.configuration_name.as_deref() == Some(name(configuration)))
+                || listed.iter().any(|listed| listed == name(route))
+        })
+        .await;
+    }
+}
+
+impl Wakes for Revision {
+    async fn wake(revision: &Self, stores: &Stores, queues: &Queues) {
+        let namespace = namespace(revision);
+        queues.revisions.wake(namespace, name(revision)).await;
+        if let Some(configuration) = owner_name(revision, "Configuration") {
+            queues.configurations.wake(namespace, configuration).await;
+            queues.collections.wake(namespace, configuration).await;
+        }
+        wake_naming(stores, queues, revision).await;
+        // Also those that it lists and that do not name it: they take it off.
+        let listed = routes_of(revision);
+        wake_routes_to(stores, queues, namespace, |route| {
+            let status = route.status.iter().flat_map(|status| &status.traffic);
+            let mut targets = route.spec.traffic.iter().chain(status);
+            targets.any(|target| target.revision_name.as_deref() == Some(name(revision)))
+                || listed.iter().any(|listed| listed == name(route))
+        })
+        .await;
+    }
+}
+
+impl Wakes for Route {
+    async fn wake(route: &Self, stores: &Stores, queues: &Queues) {
+        queues.routes.wake(namespace(route), name(route)).await;
+        queues.services.wake(namespace(route), name(route)).await;
+        if get(&stores.routes, namespace(route), name(route)).is_none() {
+            wake_listing(stores, queues, route).await;
+        }
+        wake_mappings_to(stores, queues, route).await;
+    }
+}
+
+impl Wakes for DomainMapping {
+    async fn wake(mapping: &Self, stores: &Stores, queues: &Queues) {
+        queues.domain_mappings.wake(namespace(mapping), name(mapping)).await;
+        wake_mappings_named(stores, queues, name(mapping)).await;
+    }
+}
+
+impl Wakes for ClusterDomainClaim {
+    async fn wake(claim: &Self, stores: &Stores, queues: &Queues) {
+        wake_mappings_named(stores, queues, name(claim)).await;
+    }
+}
+
+impl Wakes for PodAutoscaler {
+    async fn wake(autoscaler: &Self, _: &Stores, queues: &Queues) {
+        queues.revisions.wake(namespace(autoscaler), name(autoscaler)).await;
+    }
+}
+
+impl Wakes for Deployment {
+    async fn wake(deployment: &Self, _: &Stores, queues: &Queues) {
+        if let Some(revision) = deployment.labels().get(keys::REVISION) {
+            queues.revisions.wake(namespace(deployment), revision).await;
+        }
+    }
+}
+
+impl Wakes for Pod {
+    async fn wake(pod: &Self, _: &Stores, queues: &Queues) {
+        if let Some(revision) = pod.labels().get(keys::REVISION) {
+            queues.revisions.wake(namespace(pod), revision).await;
+        }
+    }
+}
+
+impl Wakes for CoreService {
+    async fn wake(service: &Self, stores: &Stores, queues: &Queues) {
+        if namespace(service) == keys::SYSTEM_NAMESPACE {
+            // The gateway's port is part of every URL.
+            queues.routes.wake_all(&stores.routes).await;
+            queues.domain_mappings.wake_all(&stores.domain_mappings).await;
+        } else if let Some(route) = service.labels().get(keys::ROUTE) {
+            queues.routes.wake(namespace(service), route).await;
+        } else {
+            // A stranger's Service may hold the name of a Route, or have given it free.
+            queues.routes.wake(namespace(service), name(service)).await;
+        }
+    }
+}
+
+/// Configurations, and their Services, whose users chose the name of this Revision: it may be taken
+/// or free now.
+async fn wake_naming(stores: &Stores, queues: &Queues, revision: &Revision) {
+    let naming = |configuration: &Configuration| {
+        configuration.metadata.namespace == revision.metadata.namespace
+            && configuration.spec.template.metadata.name == revision.metadata.name
+    };
+    for configuration in stores.configurations.state_filter(naming) {
+        queues.configurations.wake(namespace(&*configuration), name(&*configuration)).await;
+        queues.services.wake(namespace(&*configuration), name(&*configuration)).await;
+    }
+}
+
+/// Whoever else claims the same domain may get it now.
+async fn wake_mappings_named(stores: &Stores, queues: &Queues, domain: &str) {
+    for mapping in stores.domain_mappings.state_filter(|mapping| name(mapping) == domain) {
+        queues.domain_mappings.wake(namespace(&*mapping), domain).await;
+    }
+}
+
+/// Whoever refers to a Service or Route of that name.
+async fn wake_mappings_to<K: Resource>(stores: &Stores, queues: &Queues, to: &K) {
+    let (in_namespace, to) = (namespace(to), name(to));
+    let refers = |mapping: &DomainMapping| {
+        namespace(mapping) == in_namespace && mapping.spec.reference.name == to
+    };
+    for mapping in stores.domain_mappings.state_filter(refers) {
+        queues.domain_mappings.wake(in_namespace, name(&*mapping)).await;
+    }
+}
+
+/// Whoever lists a Route that is gone takes it off.
+async fn wake_listing(stores: &Stores, queues: &Queues, route: &Route) {
+    let lists = |object: &ObjectMeta| {
+        object.namespace == route.metadata.namespace
+            && object.annotations.as_ref().is_some_and(|all| all.contains_key(keys::ROUTES))
+    };
+    for revision in stores.revisions.state_filter(|revision| lists(&revision.metadata)) {
+        queues.revisions.wake(namespace(&*revision), name(&*revision)).await;
+    }
+    for configuration in stores.configurations.state_filter(|c| lists(&c.metadata)) {
+        queues.configurations.wake(namespace(&*configuration), name(&*configuration)).await;
+    }
+}
+
+async fn wake_routes_to(
+    stores: &Stores,
+    queues: &Queues,
+    in_namespace: &str,
+    concerned: impl Fn(&Route) -> bool,
+) {
+    let routes: Vec<Arc<Route>> =
+        stores.routes.state_filter(|route| namespace(route) == in_namespace && concerned(route));
+    for route in routes {
+        queues.routes.wake(in_namespace, name(&*route)).await;
+    }
+}

@@ -1,0 +1,81 @@
+//! What the controller knows: one local copy per kind, and the questions reconcilers ask of them.
+//!
+//! Each kind is watched once. A copy is changed first and wakes reconcilers afterwards, so that a
+//! pass that a change woke sees that change.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use rouse_api::{
+    ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
+};
+
+use crate::objects::gateway::Gateway;
+use crate::objects::meta::{controls, namespace};
+use crate::objects::routing_state;
+
+/// All local copies.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) services: Store<Service>,
+    pub(crate) configurations: Store<Configuration>,
+    pub(crate) revisions: Store<Revision>,
+    pub(crate) routes: Store<Route>,
+    pub(crate) domain_mappings: Store<DomainMapping>,
+    pub(crate) claims: Store<ClusterDomainClaim>,
+    pub(crate) autoscalers: Store<PodAutoscaler>,
+    pub(crate) deployments: Store<Deployment>,
+    pub(crate) pods: Store<Pod>,
+    pub(crate) core_services: Store<CoreService>,
+}
+
+/// The object of that name, if it is there.
+pub(crate) fn get<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}
+
+impl Stores {
+    /// The Revisions that `configuration` controls, in no order.
+    pub(crate) fn revisions_of(&self, configuration: &Configuration) -> Vec<Arc<Revision>> {
+        self.revisions.state_filter(|revision| {
+            revision.metadata.namespace == configuration.metadata.namespace
+                && controls(configuration, revision)
+        })
+    }
+
+    /// The Pods that run `revision`, by name.
+    pub(crate) fn pods_of(&self, revision: &Revision) -> Vec<Arc<Pod>> {
+        let uid = revision.metadata.uid.as_ref();
+        let mut pods = self
+            .pods
+            .state_filter(|pod| uid.is_some() && pod.labels().get(keys::REVISION_UID) == uid);
+        pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        pods
+    }
+
+    /// The Routes that `object` lists and that are not there.
+    pub(crate) fn gone_routes<K: Resource>(&self, object: &K) -> Vec<String> {
+        routing_state::gone_routes(object, |route| {
+            get(&self.routes, namespace(object), route).is_some()
+        })
+    }
+
+    /// The core Services that `route` controls, by name.
+    pub(crate) fn placeholders_of(&self, route: &Route) -> Vec<Arc<CoreService>> {
+        let mut services = self.core_services.state_filter(|service| controls(route, service));
+        services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        services
+    }
+
+    /// Where the public listener is reached, as its core Service says.
+    pub(crate) fn gateway(&self) -> Gateway {
+        get(&self.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
+            .map_or_else(Gateway::default, |service| Gateway::from_service(&service))
+    }
+}

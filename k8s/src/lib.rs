@@ -1,0 +1,32 @@
+//! The vocabulary of Kubernetes objects: what their values mean, how they are named, and what their
+//! parts say.
+//!
+//! Pure: no IO, no async; the time and random bytes are the caller's to give. No kind of Knative's is
+//! known here. Whatever an object says, nothing panics: numbers saturate or are refused.
+//!
+//! Layers, top to bottom:
+//!
+//! - [`pod`], [`template`]: readers of Pods, and of the pod templates that they are made from
+//! - [`object`], [`condition`], [`labels`]: what all kinds share: key, owner, conditions, selection
+//! - [`names`], [`form`], [`hash`], [`keys`]: how objects and their parts are named
+//! - [`quantity`], [`duration`], [`int_or_percent`], [`time`], [`backoff`]: values
+
+pub mod backoff;
+pub mod condition;
+pub mod duration;
+pub mod form;
+pub mod hash;
+pub mod int_or_percent;
+pub mod keys;
+pub mod labels;
+pub mod names;
+pub mod object;
+pub mod pod;
+pub mod quantity;
+pub mod template;
+pub mod time;
+
+pub use backoff::Backoff;
+pub use duration::GoDuration;
+pub use object::ObjectKey;
+pub use quantity::Quantity;
