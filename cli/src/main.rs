@@ -15,7 +15,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == platform::GUARD) {
-        rouse_node::runtime::guard::run(&words[2..]);
+        rouse_node::runtime::run_guard(&words[2..]);
         return ExitCode::SUCCESS;
     }
     let cli = args::Cli::parse();

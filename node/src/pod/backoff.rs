@@ -36,11 +36,6 @@ impl Backoff {
         self.last = Some(wait);
         wait
     }
-
-    /// What the last failure asked for.
-    pub(crate) fn last(&self) -> Duration {
-        self.last.unwrap_or(FIRST)
-    }
 }
 
 #[cfg(test)]

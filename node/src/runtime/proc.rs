@@ -1,4 +1,4 @@
-//! What `/proc` says about processes: whose they are, what they hold, where they listen.
+//! Reads `/proc`: sessions and markers of processes, their memory, and where they listen.
 
 use std::collections::HashSet;
 use std::fs;
@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::survivors::MARKER;
+/// The variable that marks every process of a pod.
+pub(super) const MARKER: &str = "ROUSE_CONTAINER";
 
 /// The fields of `/proc/<pid>/stat` that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +145,7 @@ pub(super) fn listening(session: u32) -> Vec<u16> {
 
 /// The TCP ports on which anybody listens in the network of a container, ascending. `None` if
 /// `pid` is not, on this host, a process of the container `id`: an engine may be elsewhere.
-pub(in crate::runtime) fn listening_in_container(pid: u32, id: &str) -> Option<Vec<u16>> {
+pub(super) fn listening_in_container(pid: u32, id: &str) -> Option<Vec<u16>> {
     let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     if !cgroup.contains(id) {
         return None;

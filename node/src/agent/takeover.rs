@@ -1,4 +1,4 @@
-//! What an earlier run wrote of pods whose containers ended with it.
+//! Taking over from an earlier run, whose containers ended with it.
 //!
 //! Their addresses may be somebody else's by now, so requests must not be sent there. They are taken
 //! off the objects before anybody routes by them.
@@ -11,8 +11,8 @@ use kube::api::{ListParams, Patch, PatchParams};
 use rouse_kit::address::ADDRESS_ANNOTATION;
 use serde_json::{Value, json};
 
-use crate::agent::Shared;
-use crate::pod::time;
+use crate::pod::kubernetes_time;
+use crate::worker::Shared;
 
 /// So many pods are written at once.
 const AT_ONCE: usize = 64;
@@ -76,7 +76,7 @@ fn not_running(condition: &PodCondition, now: Timestamp) -> PodCondition {
     let mut condition = condition.clone();
     if OF_CONTAINERS.contains(&condition.type_.as_str()) && condition.status == "True" {
         "False".clone_into(&mut condition.status);
-        condition.last_transition_time = Some(time(now));
+        condition.last_transition_time = Some(kubernetes_time(now));
     }
     condition
 }

@@ -16,7 +16,7 @@ use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use rouse_kit::Shutdown;
 use serde_json::json;
 
-use crate::agent::{HOST_IP, Shared};
+use crate::worker::{HOST_IP, Shared};
 
 /// As the kubelet: the lease is good for 40 s and renewed every quarter of that.
 const LEASE_SECONDS: i32 = 40;

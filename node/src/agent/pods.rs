@@ -1,51 +1,27 @@
-//! The node agent: watches the pods bound to this node and gives each a task of its own.
+//! The pods bound to this node, by a watch; each has a worker of its own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
-use parking_lot::Mutex;
-use rouse_kit::{Clock, Events, Shutdown};
+use rouse_kit::Shutdown;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::images::Images;
-use crate::logs::Logs;
-use crate::runtime::ContainerRuntime;
-use crate::worker::{self, Seen};
-use crate::{Config, register};
+use super::known::Known;
+use super::register;
+use crate::worker::{self, Seen, Shared};
 
 /// How long the pods' ends are waited for when the platform ends; their grace is 5 s then.
 const HALT_MAX: Duration = Duration::from_secs(8);
 
 /// Old logs are looked for after so many pods have gone: it reads a directory.
 const FORGET_EVERY: usize = 25;
-
-/// What all pods' tasks share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) client: Client,
-    pub(crate) images: Arc<dyn Images>,
-    pub(crate) runtime: Arc<dyn ContainerRuntime>,
-    pub(crate) clock: Clock,
-    pub(crate) logs: Logs,
-    pub(crate) events: Events,
-    pub(crate) host_ip: IpAddr,
-    /// No statuses are written any more: the pods start again with the platform.
-    pub(crate) halting: Shutdown,
-}
-
-/// The pods that the agent knows, for `/pods`.
-pub(crate) type Known = Arc<Mutex<BTreeMap<String, Arc<Pod>>>>;
-
-/// Where this node is reached, by those who look at its object. Everything is on loopback.
-pub(crate) const HOST_IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Runs the node until `shutdown`, and then ends its pods.
 pub(crate) async fn run(shared: Arc<Shared>, known: Known, shutdown: Shutdown) {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::logs::{LogOptions, Logs};
-use crate::runtime::Exit;
+use crate::runtime::interface::Exit;
 
 /// No step of these tests takes longer, unless it hangs.
 const LONG: Duration = Duration::from_secs(20);
@@ -139,7 +139,7 @@ async fn what_cannot_be_started_says_why() {
     let error = host.runtime.start(spec).await.err().unwrap();
     assert!(error.to_string().contains("/no/such/program"), "{error}");
     let mut spec = host.spec("");
-    spec.mounts = vec![super::super::Mount {
+    spec.mounts = vec![crate::spec::Mount {
         volume: "config".to_owned(),
         host_path: "/tmp".into(),
         path: "/etc/app".to_owned(),

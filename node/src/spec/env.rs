@@ -1,33 +1,13 @@
 //! A container's environment, and `$(NAME)` in its command and arguments.
 //!
-//! Invariant: pure. ConfigMaps and Secrets were fetched before (`Sources`).
 //! Upstream: pkg/kubelet/kubelet_pods.go (`makeEnvironmentVariables`), with its wording.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, EnvVarSource, ObjectFieldSelector, Pod, ResourceFieldSelector, Secret,
-};
+use k8s_openapi::api::core::v1::{Container, EnvVarSource, Pod};
 
-use crate::quantity;
-
-/// What the variables may come from.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sources {
-    pub(crate) namespace: String,
-    pub(crate) config_maps: BTreeMap<String, ConfigMap>,
-    pub(crate) secrets: BTreeMap<String, Secret>,
-    pub(crate) pod_ip: Option<IpAddr>,
-    pub(crate) host_ip: Option<IpAddr>,
-}
-
-/// Names that a container's environment refers to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) config_maps: BTreeSet<String>,
-    pub(crate) secrets: BTreeSet<String>,
-}
+use super::downward;
+use super::sources::{Sources, Wanted};
 
 pub(crate) fn wanted(container: &Container) -> Wanted {
     let mut wanted = Wanted::default();
@@ -160,63 +140,16 @@ fn value_from(
         };
     }
     if let Some(from) = &from.field_ref {
-        return field(pod, sources, from).map(Some);
+        return downward::field(pod, sources, from).map(Some);
     }
     if let Some(from) = &from.resource_field_ref {
-        return resource(container, from).map(Some);
+        return downward::resource(container, from).map(Some);
     }
     Err("a variable's valueFrom names no source that this node knows".to_owned())
 }
 
 fn absent(optional: bool, message: impl Fn() -> String) -> Result<Option<String>, String> {
     if optional { Ok(None) } else { Err(message()) }
-}
-
-/// The downward API, as far as variables can have it.
-pub(crate) fn field(
-    pod: &Pod,
-    sources: &Sources,
-    from: &ObjectFieldSelector,
-) -> Result<String, String> {
-    let meta = &pod.metadata;
-    let spec = pod.spec.as_ref();
-    let path = from.field_path.as_str();
-    let keyed = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("']");
-    let looked_up = |map: &Option<BTreeMap<String, String>>, key: &str| {
-        map.as_ref().and_then(|map| map.get(key)).cloned().unwrap_or_default()
-    };
-    if let Some(key) = keyed("metadata.labels['") {
-        return Ok(looked_up(&meta.labels, key));
-    }
-    if let Some(key) = keyed("metadata.annotations['") {
-        return Ok(looked_up(&meta.annotations, key));
-    }
-    let ip = |ip: Option<IpAddr>| ip.map(|ip| ip.to_string());
-    let value = match path {
-        "metadata.name" => meta.name.clone(),
-        "metadata.namespace" => meta.namespace.clone(),
-        "metadata.uid" => meta.uid.clone(),
-        "spec.nodeName" => spec.and_then(|spec| spec.node_name.clone()),
-        "spec.serviceAccountName" => spec.and_then(|spec| spec.service_account_name.clone()),
-        "status.hostIP" | "status.hostIPs" => ip(sources.host_ip),
-        "status.podIP" | "status.podIPs" => ip(sources.pod_ip),
-        _ => return Err(format!("unsupported fieldPath: {path}")),
-    };
-    Ok(value.unwrap_or_default())
-}
-
-fn resource(container: &Container, from: &ResourceFieldSelector) -> Result<String, String> {
-    let resources = container.resources.clone().unwrap_or_default();
-    let unsupported = || format!("unsupported container resource: {}", from.resource);
-    let (kind, name) = from.resource.split_once('.').ok_or_else(unsupported)?;
-    let map = match kind {
-        "limits" => resources.limits,
-        "requests" => resources.requests,
-        _ => return Err(unsupported()),
-    };
-    let value = map.unwrap_or_default().get(name).and_then(quantity::millis).unwrap_or(0);
-    let divisor = from.divisor.as_ref().and_then(quantity::millis).filter(|d| *d > 0);
-    Ok(value.div_ceil(divisor.unwrap_or(1000)).to_string())
 }
 
 /// `$(NAME)` becomes the value if there is one and stays as it is if not; `$$` is a `$`.

@@ -3,17 +3,14 @@
 //! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for what is missing.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, Volume,
+    ConfigMap, Container, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, Volume as Spec,
 };
 
-use crate::env::{self, Sources, Wanted};
-use crate::runtime::Mount;
+use super::downward;
+use super::sources::{Sources, Wanted};
 
 /// As the API defaults it.
 const FILE_MODE: i32 = 0o644;
@@ -35,80 +32,98 @@ pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
     }
 }
 
-fn used<'a>(pod: &'a Pod, container: &'a Container) -> impl Iterator<Item = &'a Volume> {
+fn used<'a>(pod: &'a Pod, container: &'a Container) -> impl Iterator<Item = &'a Spec> {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     volumes.filter(|volume| {
         container.volume_mounts.iter().flatten().any(|mount| mount.name == volume.name)
     })
 }
 
-/// Writes what is to be mounted below `dir`, and says what goes where.
+/// A directory or file of the host that a container sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    pub volume: String,
+    pub host_path: PathBuf,
+    pub path: String,
+    pub read_only: bool,
+}
+
+/// A volume to be made on the host.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Whoever the container runs as may write.
+    Empty,
+    /// Files by their place, read only.
+    Files(Vec<(PathBuf, File)>),
+}
+
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
+    /// Permission bits.
+    pub(crate) mode: i32,
+}
+
+/// The volumes that a container mounts, below `dir`, and what goes where in it.
 pub(crate) fn mounts(
     dir: &Path,
     pod: &Pod,
     container: &Container,
     sources: &Sources,
-) -> Result<Vec<Mount>, String> {
-    let mut made = BTreeMap::new();
-    for volume in used(pod, container) {
-        made.insert(volume.name.as_str(), make(dir, pod, volume, sources)?);
-    }
+) -> Result<(Vec<Volume>, Vec<Mount>), String> {
+    let volumes = used(pod, container).map(|spec| volume(dir, pod, spec, sources));
+    let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
     let mounts = container.volume_mounts.iter().flatten();
-    mounts
-        .map(|mount| {
-            let name = &mount.name;
-            let at = made
-                .get(name.as_str())
-                .ok_or_else(|| format!("volume {name:?} is not among the pod's volumes"))?;
-            let path = match mount.sub_path.as_deref().filter(|path| !path.is_empty()) {
-                Some(sub) => safe_join(&at.path, sub)?,
-                None => at.path.clone(),
-            };
-            Ok(Mount {
-                volume: name.clone(),
-                host_path: path,
-                path: mount.mount_path.clone(),
-                read_only: at.read_only || mount.read_only.unwrap_or(false),
-            })
+    let mounts = mounts.map(|mount| {
+        let name = &mount.name;
+        let volume = volumes
+            .iter()
+            .find(|volume| volume.name == *name)
+            .ok_or_else(|| format!("volume {name:?} is not among the pod's volumes"))?;
+        let path = match mount.sub_path.as_deref().filter(|path| !path.is_empty()) {
+            Some(sub) => safe_join(&volume.dir, sub)?,
+            None => volume.dir.clone(),
+        };
+        let writable = matches!(volume.content, Content::Empty);
+        Ok(Mount {
+            volume: name.clone(),
+            host_path: path,
+            path: mount.mount_path.clone(),
+            read_only: !writable || mount.read_only.unwrap_or(false),
         })
-        .collect()
+    });
+    let mounts = mounts.collect::<Result<Vec<_>, String>>()?;
+    Ok((volumes, mounts))
 }
 
-struct Made {
-    path: PathBuf,
-    read_only: bool,
+fn volume(dir: &Path, pod: &Pod, spec: &Spec, sources: &Sources) -> Result<Volume, String> {
+    let name = &spec.name;
+    let dir = safe_join(dir, name)?;
+    let content = if spec.empty_dir.is_some() {
+        Content::Empty
+    } else {
+        let files = files(pod, spec, sources).map_err(|why| failed(name, &why))?;
+        let files = files.into_iter().map(|(at, file)| Ok((safe_join(&dir, &at)?, file)));
+        Content::Files(files.collect::<Result<_, String>>()?)
+    };
+    Ok(Volume { name: name.clone(), dir, content })
 }
 
-fn make(dir: &Path, pod: &Pod, volume: &Volume, sources: &Sources) -> Result<Made, String> {
-    let name = &volume.name;
-    let path = safe_join(dir, name)?;
-    fs::create_dir_all(&path).map_err(|error| failed(name, &error.to_string()))?;
-    if volume.empty_dir.is_some() {
-        // Whoever the container runs as may write.
-        let all = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(&path, all).map_err(|error| failed(name, &error.to_string()))?;
-        return Ok(Made { path, read_only: false });
-    }
-    let files = files(pod, volume, sources).map_err(|why| failed(name, &why))?;
-    for (at, file) in &files {
-        let target = safe_join(&path, at)?;
-        write(&target, file).map_err(|error| failed(name, &error.to_string()))?;
-    }
-    Ok(Made { path, read_only: true })
-}
-
-fn failed(volume: &str, why: &str) -> String {
+/// Why a volume cannot be mounted, in the kubelet's words.
+pub(crate) fn failed(volume: &str, why: &str) -> String {
     format!("MountVolume.SetUp failed for volume {volume:?} : {why}")
-}
-
-struct File {
-    content: Vec<u8>,
-    mode: i32,
 }
 
 type Files = BTreeMap<String, File>;
 
-fn files(pod: &Pod, volume: &Volume, sources: &Sources) -> Result<Files, String> {
+fn files(pod: &Pod, volume: &Spec, sources: &Sources) -> Result<Files, String> {
     let mut files = Files::new();
     if let Some(from) = &volume.config_map {
         let mode = from.default_mode.unwrap_or(FILE_MODE);
@@ -181,14 +196,14 @@ fn project(
     (mode, optional): (i32, bool),
 ) -> Result<(), String> {
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        files.extend(data.into_iter().map(|(key, content)| (key, File { content, mode })));
+        files.extend(data.into_iter().map(|(key, bytes)| (key, File { bytes, mode })));
         return Ok(());
     };
     for item in items {
         match data.remove(&item.key) {
-            Some(content) => {
+            Some(bytes) => {
                 let mode = item.mode.unwrap_or(mode);
-                files.insert(item.path.clone(), File { content, mode });
+                files.insert(item.path.clone(), File { bytes, mode });
             }
             None if optional => {}
             None => return Err(format!("references non-existent config key: {}", item.key)),
@@ -211,10 +226,10 @@ fn downward(
         let text = match from.field_path.as_str() {
             "metadata.labels" => lines(pod.metadata.labels.as_ref()),
             "metadata.annotations" => lines(pod.metadata.annotations.as_ref()),
-            _ => env::field(pod, sources, from)?,
+            _ => downward::field(pod, sources, from)?,
         };
         let mode = item.mode.unwrap_or(mode);
-        files.insert(item.path.clone(), File { content: text.into_bytes(), mode });
+        files.insert(item.path.clone(), File { bytes: text.into_bytes(), mode });
     }
     Ok(())
 }
@@ -222,17 +237,6 @@ fn downward(
 fn lines(map: Option<&BTreeMap<String, String>>) -> String {
     let lines = map.into_iter().flatten().map(|(key, value)| format!("{key}={value:?}"));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn write(path: &Path, file: &File) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
-    // Made anew: a container may be mounting the old one, which it then keeps.
-    let _ = fs::remove_file(path);
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    out.write_all(&file.content)
 }
 
 /// Paths come from objects, so none may lead out of the pod's directory.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
-use crate::agent::Known;
+use super::known::Known;
 use crate::logs::{LogError, LogOptions, Logs};
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
