@@ -1,17 +1,16 @@
 //! Starts an activator: listeners, data threads, control task, watches, load reports.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::join_all;
 use rouse_api::load::LoadReport;
-use rouse_kit::{AddressResolver, Clock, Shutdown};
-use tokio::sync::{mpsc, oneshot};
+use rouse_kit::{AddressResolver, Component, Shutdown};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::admission::report::ReportSignal;
 use crate::config::Config;
-use crate::control::change::Change;
 use crate::control::directory::Directory;
 use crate::control::registry::Registry;
 use crate::control::reporter::Reporter;
@@ -19,7 +18,7 @@ use crate::control::shared::Shared;
 use crate::control::watch;
 use crate::edge::listen::ListenError;
 use crate::edge::thread::{self, Thread};
-use crate::edge::worker::Sibling;
+use crate::edge::worker::{Accepting, Sibling};
 use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::routes::Side;
 
@@ -111,8 +110,8 @@ impl Handle {
     }
 }
 
-/// Starts an activator that learns from `client`. To be called within a tokio runtime, which runs
-/// everything but requests; those have threads of their own.
+/// Starts an activator that learns from `client`, as `component`. To be called within a tokio
+/// runtime, which runs everything but requests; those have threads of their own.
 ///
 /// # Errors
 ///
@@ -122,85 +121,102 @@ pub fn start(
     client: kube::Client,
     resolve: AddressResolver,
     load: mpsc::Sender<LoadReport>,
-    clock: Clock,
-    shutdown: Shutdown,
+    component: &Component,
 ) -> Result<Handle, ListenError> {
-    let (handle, changes) = launch(config, load, clock, shutdown)?;
-    // Watched until everything is drained: a held request may still be waiting for its pod.
-    tokio::spawn(watch::run(client, resolve, changes, handle.stopped.clone()));
-    Ok(handle)
-}
-
-/// Everything but the watches: whoever holds the sender says what there is.
-pub(crate) fn launch(
-    config: Config,
-    load: mpsc::Sender<LoadReport>,
-    clock: Clock,
-    shutdown: Shutdown,
-) -> Result<(Handle, mpsc::Sender<Change>), ListenError> {
+    let Config { name, public, local, threads, drain } = config;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let count = config.threads.unwrap_or_else(cores).max(1);
-    let (public, local) = (config.public.address(), config.local.address());
-    let (public_sockets, local_sockets) =
-        (config.public.listen(count)?, config.local.listen(count)?);
+    let count = threads.unwrap_or_else(cores).max(1);
+    let addresses = (public.address(), local.address());
+    let (public, local) = (public.listen(count)?, local.listen(count)?);
     let signal = Arc::new(ReportSignal::default());
     let registry = Arc::new(Registry::new(Arc::clone(&signal)));
     let shared = Arc::new(Shared::new());
+    // Watches, probes and reports go on until everything is drained: a held request may still be
+    // waiting for its pod.
     let stopped = Shutdown::new();
-    let (changes, feed) = mpsc::channel(CHANGES);
-    let directory = Directory::new(Arc::clone(&shared), Arc::clone(&registry), clock);
-    tokio::spawn(directory.run(feed, stopped.clone()));
+    learn(client, resolve, &shared, &registry, component, &stopped);
+    let Component { clock, tasks, .. } = component;
     let reporter = Reporter {
-        activator: config.name,
+        activator: name,
         epoch: u64::try_from(clock.now().as_millisecond()).unwrap_or_default(),
         began: clock.instant(),
         signal,
         registry: Arc::clone(&registry),
         reports: load,
-        clock,
+        clock: *clock,
     };
-    tokio::spawn(reporter.run(stopped.clone()));
-
-    let (siblings, inboxes): (Vec<_>, Vec<_>) = (0..count)
-        .map(|_| {
-            let (inbox, accepted) = mpsc::channel(ACCEPTED);
-            (Sibling::new(inbox), accepted)
-        })
-        .unzip();
-    let siblings: Arc<[Sibling]> = siblings.into();
-    let sockets = public_sockets.into_iter().zip(local_sockets).zip(inboxes);
-    let mut ended = Vec::with_capacity(count);
-    for (index, ((public, local), inbox)) in sockets.enumerate() {
-        ended.push(spawn(Thread {
-            index,
-            siblings: Arc::clone(&siblings),
-            inbox,
-            listeners: [(Side::Public, public), (Side::Local, local)],
-            shared: Arc::clone(&shared),
-            shutdown: shutdown.clone(),
-            drain: config.drain,
-        })?);
-    }
-    let end = stopped.clone();
-    tokio::spawn(async move {
-        // A thread that broke has ended as well.
-        let _ = join_all(ended).await;
-        end.cancel();
-    });
-    Ok((Handle { shared, registry, public, local, stopped }, changes))
+    tasks.vital("load-reports", reporter.run(stopped.clone()));
+    let threads = Threads { public, local, drain, shared: &shared };
+    threads.start(component, &stopped)?;
+    Ok(Handle { shared, registry, public: addresses.0, local: addresses.1, stopped })
 }
 
-/// A data thread; the receiver hears when it ended.
-fn spawn(thread: Thread) -> Result<oneshot::Receiver<()>, ListenError> {
-    let (end, ended) = oneshot::channel::<()>();
-    let refused = |source| ListenError::Thread { source };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-    let name = format!("data-{}", thread.index);
-    let body = move || {
-        LocalSet::new().block_on(&runtime, thread::run(thread));
-        drop(end);
-    };
-    std::thread::Builder::new().name(name).spawn(body).map_err(refused)?;
-    Ok(ended)
+/// Starts what keeps the tables up to date.
+fn learn(
+    client: kube::Client,
+    resolve: AddressResolver,
+    shared: &Arc<Shared>,
+    registry: &Arc<Registry>,
+    component: &Component,
+    stopped: &Shutdown,
+) {
+    let (sender, changes) = mpsc::channel(CHANGES);
+    let Component { clock, tasks, health, .. } = component;
+    let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
+    let directory = Directory::new(shared, registry, tasks.clone(), health.part("routes"), *clock);
+    tasks.vital("routing", directory.run(changes, stopped.clone()));
+    tasks.vital("watches", watch::run(client, resolve, sender, stopped.clone()));
+}
+
+/// What the data threads are made of.
+struct Threads<'a> {
+    public: Vec<TcpListener>,
+    local: Vec<TcpListener>,
+    drain: Duration,
+    shared: &'a Arc<Shared>,
+}
+
+impl Threads<'_> {
+    /// Starts one for each pair of sockets; `stopped` is cancelled when the last one has ended.
+    fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
+        let Component { tasks, health, shutdown, .. } = component;
+        let Self { public, local, drain, shared } = self;
+        let (siblings, inboxes): (Vec<_>, Vec<_>) = public
+            .iter()
+            .map(|_| {
+                let (inbox, accepted) = mpsc::channel(ACCEPTED);
+                (Sibling::new(inbox), accepted)
+            })
+            .unzip();
+        let siblings: Arc<[Sibling]> = siblings.into();
+        let listeners = public.len() + local.len();
+        let accepting = Arc::new(Accepting::new(health.part("gateway"), listeners));
+        let ended = Arc::new(stopped.clone().drop_guard());
+        let sockets = public.into_iter().zip(local).zip(inboxes);
+        for (index, ((public, local), inbox)) in sockets.enumerate() {
+            let refused = |source| ListenError::Thread { source };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(refused)?;
+            let thread = Thread {
+                index,
+                siblings: Arc::clone(&siblings),
+                inbox,
+                listeners: [(Side::Public, public), (Side::Local, local)],
+                accepting: Arc::clone(&accepting),
+                shared: Arc::clone(shared),
+                tasks: tasks.clone(),
+                shutdown: shutdown.clone(),
+                drain,
+            };
+            let ended = Arc::clone(&ended);
+            let body = move || {
+                LocalSet::new().block_on(&runtime, thread::run(thread));
+                drop(ended);
+            };
+            tasks.thread("data", format!("data-{index}"), body).map_err(refused)?;
+        }
+        Ok(())
+    }
 }

@@ -3,9 +3,11 @@
 mod args;
 mod datadir;
 mod http;
+mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod shell;
 mod target;
 
 use std::process::ExitCode;
@@ -15,7 +17,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == platform::GUARD) {
-        rouse_node::runtime::guard::run(&words[2..]);
+        rouse_node::runtime::run_guard(&words[2..]);
         return ExitCode::SUCCESS;
     }
     let cli = args::Cli::parse();

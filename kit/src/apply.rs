@@ -9,6 +9,7 @@ use std::time::Duration;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::{Client, Resource, ResourceExt};
+use rouse_k8s::Backoff;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -33,10 +34,10 @@ pub enum ApplyError {
     },
 }
 
-/// The longest pause between two attempts that fail.
-const RETRY_MAX: Duration = Duration::from_secs(30);
-/// The first pause; doubled with each failure.
-const RETRY_FIRST: Duration = Duration::from_millis(5);
+/// The pauses between attempts that fail.
+const RETRY: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_secs(30));
+/// The longest pause after a conflict.
+const RETRY_STALE_MAX: Duration = Duration::from_millis(100);
 
 impl ApplyError {
     /// Whether the user has to change something before it can succeed.
@@ -63,10 +64,8 @@ impl ApplyError {
     pub fn retry_after(&self, failures: u32) -> Duration {
         match self {
             // The watch brings the new state in about a millisecond and wakes us anyway.
-            Self::Stale { .. } => RETRY_FIRST * (failures + 1).min(20),
-            Self::Refused { .. } | Self::Unavailable { .. } => {
-                RETRY_FIRST.saturating_mul(1 << failures.min(13)).min(RETRY_MAX)
-            }
+            Self::Stale { .. } => RETRY.after(failures).min(RETRY_STALE_MAX),
+            Self::Refused { .. } | Self::Unavailable { .. } => RETRY.after(failures),
         }
     }
 
@@ -244,7 +243,8 @@ mod tests {
     fn pauses_double_up_to_half_a_minute_but_stay_short_after_a_conflict() {
         assert_eq!(error(500).retry_after(0), Duration::from_millis(5));
         assert_eq!(error(500).retry_after(3), Duration::from_millis(40));
-        assert_eq!(error(500).retry_after(60), RETRY_MAX);
+        assert_eq!(error(500).retry_after(60), Duration::from_secs(30));
+        assert_eq!(error(500).retry_after(u32::MAX), Duration::from_secs(30));
         assert_eq!(error(409).retry_after(60), Duration::from_millis(100));
     }
 }

@@ -1,4 +1,4 @@
-//! How a component lives. Generic over kinds: nothing of Knative's or ours is known here.
+//! The life of a component. Generic over kinds: nothing of Knative's or ours is known here.
 //!
 //! ```text
 //! component   what a component is given: tasks, health, metrics, clock, shutdown
@@ -6,7 +6,8 @@
 //! life        clock, shutdown, tasks, panics, health
 //! ```
 //!
-//! Beside them, for reconcilers: plans and how they are applied, Events, live configuration.
+//! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
+//! kinds.
 
 mod component;
 mod life;
@@ -16,8 +17,8 @@ pub mod address;
 pub mod apply;
 pub mod events;
 pub mod live;
+pub mod mirror;
 pub mod plan;
-pub mod quantity;
 
 pub use address::AddressResolver;
 pub use apply::{Applier, ApplyError};
@@ -28,6 +29,7 @@ pub use life::{
     TaskReport, Tasks, panics,
 };
 pub use live::Live;
+pub use mirror::Mirror;
 pub use observe::{Admin, Debug, Metrics, Traces, admin, telemetry, traces};
 pub use plan::Plan;
-pub use quantity::Quantity;
+pub use rouse_k8s::{Quantity, quantity};

@@ -13,14 +13,14 @@ use rouse_kit::Clock;
 use rouse_node::LocalImage;
 use rouse_node::logs::{LogOptions, Logs};
 use rouse_node::runtime::process::ProcessRuntime;
-use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef, guard};
+use rouse_node::runtime::{ContainerRuntime as _, ContainerSpec, PodRef, run_guard};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     if args[0] == "guard" {
         // Blocks, and there is nothing else to run.
-        guard::run(&args[1..]);
+        run_guard(&args[1..]);
         return;
     }
     let dir = Path::new(&args[0]);

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rouse_image::{Digest, Reference, Store, silent};
-
-use crate::runtime::BoxFuture;
 
 /// An image that is on this machine, unpacked.
 #[derive(Clone, Debug)]

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rouse_api::routing::Routing;
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Part, Shutdown, Task, Tasks};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::admission::home::Place;
@@ -27,6 +26,8 @@ use crate::state::routes::RouteTable;
 
 /// Changes taken at once, so that a burst is published once.
 const BATCH: usize = 256;
+/// Passes that may wait to be taken; a probe whose pass waits has nothing else to do.
+const PASSED: usize = 1024;
 /// Longest attempt of a probe whose pod says nothing else.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -42,8 +43,12 @@ struct Tracked {
     /// Made when there is an address.
     pod: Option<Arc<Pod>>,
     place: Place,
-    probing: Option<AbortHandle>,
+    /// Its probe, while one runs. Dropped, it stops.
+    probing: Option<Task<()>>,
 }
+
+/// A pod whose probe passed, and the pod's id.
+type Pass = (PodKey, u64);
 
 /// Keeps and publishes.
 #[derive(Debug)]
@@ -52,7 +57,10 @@ pub(crate) struct Directory {
     registry: Arc<Registry>,
     routes: BTreeMap<RouteKey, Routing>,
     pods: HashMap<PodKey, Tracked>,
-    probes: JoinSet<(PodKey, u64)>,
+    passes: mpsc::Sender<Pass>,
+    passed: mpsc::Receiver<Pass>,
+    tasks: Tasks,
+    part: Part,
     clock: Clock,
     complete: bool,
     /// The table has to be built anew; the progress has to be told anew.
@@ -61,13 +69,24 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) fn new(shared: Arc<Shared>, registry: Arc<Registry>, clock: Clock) -> Self {
+    /// `part` is ready once all that existed at the start is published.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        registry: Arc<Registry>,
+        tasks: Tasks,
+        part: Part,
+        clock: Clock,
+    ) -> Self {
+        let (passes, passed) = mpsc::channel(PASSED);
         Self {
             shared,
             registry,
             routes: BTreeMap::new(),
             pods: HashMap::new(),
-            probes: JoinSet::new(),
+            passes,
+            passed,
+            tasks,
+            part,
             clock,
             complete: false,
             stale: false,
@@ -91,11 +110,7 @@ impl Directory {
                     }
                     self.publish();
                 }
-                Some(passed) = self.probes.join_next() => {
-                    if let Ok((key, id)) = passed {
-                        self.passed(&key, id);
-                    }
-                }
+                Some((key, id)) = self.passed.recv() => self.passed(&key, id),
                 () = shared.suspicion() => self.suspected(),
             }
         }
@@ -152,6 +167,9 @@ impl Directory {
             .map(|(key, routing)| (key.clone(), routing.version))
             .collect();
         self.shared.progress.send_replace(Progress { complete: self.complete, versions });
+        if self.complete {
+            self.part.ready();
+        }
         (self.stale, self.news) = (false, false);
     }
 
@@ -206,7 +224,7 @@ impl Directory {
     /// Takes the pod of an address away for good.
     fn retire(&mut self, key: &PodKey) {
         let Some(tracked) = self.pods.get_mut(key) else { return };
-        stop(&mut tracked.probing);
+        tracked.probing = None;
         tracked.place = Place::Out;
         if let Some(pod) = tracked.pod.take() {
             pod.retire();
@@ -225,7 +243,7 @@ impl Directory {
         let stage = stage(&tracked.facts, tracked.memory);
         let Some(pod) = tracked.pod.clone() else { return };
         if stage != Stage::Probe {
-            stop(&mut tracked.probing);
+            tracked.probing = None;
         }
         let place = match stage {
             Stage::Usable => Place::Usable,
@@ -240,11 +258,13 @@ impl Directory {
             tracked.place = place;
             revision.place(&pod, place);
         }
-        if stage == Stage::Probe && tracked.probing.is_none() {
+        if stage == Stage::Probe && tracked.probing.as_ref().is_none_or(Task::is_finished) {
             let (key, check) = (key.clone(), tracked.facts.check.clone());
-            tracked.probing = Some(self.probes.spawn(async move {
+            let passes = self.passes.clone();
+            tracked.probing = Some(self.tasks.attached("probe", async move {
                 probe::until_pass(check, pod.address, PROBE_LIMIT).await;
-                (key, pod.id)
+                // An error means that the directory is gone.
+                let _ = passes.send((key, pod.id)).await;
             }));
         }
     }
@@ -277,11 +297,5 @@ impl Directory {
             }
             self.settle(&key);
         }
-    }
-}
-
-fn stop(probing: &mut Option<AbortHandle>) {
-    if let Some(probing) = probing.take() {
-        probing.abort();
     }
 }

@@ -18,7 +18,7 @@ use crate::control::registry::Registry;
 /// How often load is reported that woke nobody; Knative's period.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Sends reports until shutdown or until nobody reads them.
+/// Sends reports until shutdown.
 pub(crate) struct Reporter {
     pub(crate) activator: String,
     pub(crate) epoch: u64,
@@ -58,13 +58,17 @@ impl Reporter {
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                sent = self.reports.send(report) => if sent.is_err() { return },
+                sent = self.reports.send(report) => if sent.is_err() {
+                    // Whoever read them ended, and is not ours to report.
+                    return shutdown.cancelled().await;
+                },
             }
         }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "doubles end with the runtime of their test")]
 mod tests {
     use super::*;
     use crate::admission::home::{Attempt, Place};

@@ -30,11 +30,12 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let shutdown = peer.worker.shutdown.clone();
     let first = timeout(HEAD_TIMEOUT, speaks_h2(&stream));
     let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
+    let exec = LocalExec::new(Rc::clone(&peer.worker.kinds.stream));
     let service = service_fn(move |request| handle(Rc::clone(&peer), request));
     let io = TokioIo::new(stream);
     // Errors here are the client's: it went away or did not speak HTTP.
     if h2 {
-        let serving = http2::Builder::new(LocalExec)
+        let serving = http2::Builder::new(exec)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

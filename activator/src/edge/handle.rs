@@ -209,7 +209,10 @@ impl Exchange {
                 let cause = "it switched protocols, which nobody asked for".to_owned();
                 return Err(Error::Upstream { revision, pod, cause });
             };
-            peer.worker.tasks.spawn_local(tunnel(client, pod, self.timer, self.slot));
+            let worker = Rc::clone(&peer.worker);
+            peer.worker.tasks.spawn_local(async move {
+                worker.kinds.tunnel.watch(tunnel(client, pod, self.timer, self.slot)).await;
+            });
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         let growing = may_grow(&parts);

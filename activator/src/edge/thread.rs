@@ -3,20 +3,20 @@
 //! Everything of a connection stays on its thread. A new one goes to the thread that has the
 //! fewest, since the kernel's choice is uneven for few clients.
 
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rouse_kit::Shutdown;
-use tokio::net::TcpStream;
+use rouse_kit::{Shutdown, Tasks};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::control::shared::Shared;
 use crate::edge::connection;
-use crate::edge::worker::{Accepted, ConnectionCount, Peer, Sibling, Worker};
+use crate::edge::worker::{Accepted, Accepting, ConnectionCount, Kinds, Peer, Sibling, Worker};
 use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
@@ -29,66 +29,73 @@ pub(crate) struct Thread {
     pub(crate) index: usize,
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) inbox: mpsc::Receiver<Accepted>,
-    pub(crate) listeners: [(Side, TcpListener); 2],
+    pub(crate) listeners: [(Side, std::net::TcpListener); 2],
+    pub(crate) accepting: Arc<Accepting>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) tasks: Tasks,
     pub(crate) shutdown: Shutdown,
     pub(crate) drain: Duration,
 }
 
 /// Serves until shutdown, then lets what is in flight finish within the bound.
 pub(crate) async fn run(thread: Thread) {
-    let Thread { index, siblings, mut inbox, listeners, shared, shutdown, drain } = thread;
+    let Thread { index, siblings, inbox, listeners, accepting, shared, tasks, shutdown, drain } =
+        thread;
     let worker = Rc::new(Worker {
-        pool: Rc::new(Pool::default()),
+        pool: Rc::new(Pool::new(&tasks)),
         tasks: TaskTracker::new(),
         shared,
         index,
         siblings,
+        kinds: Kinds::new(&tasks),
+        accepting,
         shutdown: shutdown.clone(),
     });
-    let sweeper =
-        tokio::task::spawn_local(pool::keep_swept(Rc::clone(&worker.pool), worker.shared.left()));
-    let accepting = listeners.map(|(side, listener)| {
-        let (worker, shutdown) = (Rc::clone(&worker), shutdown.clone());
-        tokio::task::spawn_local(async move {
-            shutdown.run_until_cancelled(accept(worker, side, listener)).await;
-        })
-    });
-    shutdown
-        .run_until_cancelled(async {
-            while let Some(accepted) = inbox.recv().await {
-                take_over(&worker, accepted);
-            }
-        })
-        .await;
-    for accepting in accepting {
-        let _ = accepting.await;
-    }
-    worker.tasks.close();
-    if timeout(drain, worker.tasks.wait()).await.is_err() {
-        tracing::warn!(connections = worker.tasks.len(), "closed what did not finish in time");
-    }
-    sweeper.abort();
-}
-
-async fn accept(worker: Rc<Worker>, side: Side, listener: TcpListener) {
-    // Until the tables are complete, connections wait in the kernel's backlog.
-    worker.shared.ready().await;
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "cannot use a listener");
-            return;
+    let [public, local] = listeners.map(|(side, listener)| accept(&worker, side, listener));
+    let serving = async {
+        let accept = async { tokio::join!(public, local, take_over_all(&worker, inbox)) };
+        shutdown.run_until_cancelled(accept).await;
+        worker.tasks.close();
+        if timeout(drain, worker.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = worker.tasks.len(), "closed what did not finish in time");
         }
     };
+    // A panic in any of these is the end of the thread, and so of the platform.
+    tokio::select! {
+        () = serving => {}
+        () = pool::keep_swept(&worker.pool, worker.shared.left()) => {}
+    }
+}
+
+async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener) {
+    // Until the tables are complete, connections wait in the kernel's backlog.
+    worker.shared.ready().await;
+    let listener = TcpListener::from_std(listener).expect("it is open and does not block");
+    worker.accepting.started();
+    let mut failing = false;
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => assign(&worker, stream, from.ip(), side),
+            Ok((stream, from)) => {
+                if std::mem::take(&mut failing) {
+                    worker.accepting.recovered();
+                }
+                assign(worker, stream, from.ip(), side);
+            }
+            // A client that is gone again is its own affair; without file descriptors all wait.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                failing = true;
+                worker.accepting.failed(&error);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Serves what other threads accepted for this one.
+async fn take_over_all(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>) {
+    while let Some(accepted) = inbox.recv().await {
+        take_over(worker, accepted);
     }
 }
 
@@ -119,8 +126,9 @@ fn take_over(worker: &Rc<Worker>, accepted: Accepted) {
 
 fn begin(worker: &Rc<Worker>, stream: TcpStream, ip: IpAddr, side: Side, counted: ConnectionCount) {
     let peer = Rc::new(Peer { worker: Rc::clone(worker), side, client: Client::new(ip) });
+    let owner = Rc::clone(worker);
     worker.tasks.spawn_local(async move {
-        connection::serve(peer, stream).await;
+        owner.kinds.connection.watch(connection::serve(peer, stream)).await;
         drop(counted);
     });
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rouse_kit::Shutdown;
+use rouse_kit::{Part, Shutdown, TaskKind, Tasks};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +66,56 @@ pub(crate) struct Worker {
     pub(crate) tasks: TaskTracker,
     pub(crate) index: usize,
     pub(crate) siblings: Arc<[Sibling]>,
+    pub(crate) kinds: Kinds,
+    pub(crate) accepting: Arc<Accepting>,
     pub(crate) shutdown: Shutdown,
+}
+
+/// The kinds of tasks of a data thread; a panic in one is counted and let go.
+pub(crate) struct Kinds {
+    pub(crate) connection: TaskKind,
+    /// A request of an HTTP/2 connection.
+    pub(crate) stream: Rc<TaskKind>,
+    pub(crate) tunnel: TaskKind,
+}
+
+impl Kinds {
+    pub(crate) fn new(tasks: &Tasks) -> Self {
+        Self {
+            connection: tasks.kind("connection"),
+            stream: Rc::new(tasks.kind("stream")),
+            tunnel: tasks.kind("tunnel"),
+        }
+    }
+}
+
+/// Whether all listeners accept, as the health of the gateway.
+#[derive(Debug)]
+pub(crate) struct Accepting {
+    part: Part,
+    /// Listeners that do not accept yet.
+    starting: AtomicUsize,
+}
+
+impl Accepting {
+    pub(crate) fn new(part: Part, listeners: usize) -> Self {
+        Self { part, starting: AtomicUsize::new(listeners) }
+    }
+
+    /// One more listener accepts.
+    pub(crate) fn started(&self) {
+        if self.starting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.part.ready();
+        }
+    }
+
+    pub(crate) fn failed(&self, error: &std::io::Error) {
+        self.part.not_ready(format!("connections cannot be accepted: {error}"));
+    }
+
+    pub(crate) fn recovered(&self) {
+        self.part.ready();
+    }
 }
 
 /// One client connection.

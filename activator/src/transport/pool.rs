@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use rouse_kit::{TaskKind, Tasks};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -58,10 +60,12 @@ impl Conn {
 }
 
 /// One thread's connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
     idle: RefCell<HashMap<u64, Idle>>,
     shared: RefCell<HashMap<u64, Shared>>,
+    /// The tasks that drive connections.
+    driver: Rc<TaskKind>,
 }
 
 /// A pod's h2c connection; clones of the sender share it.
@@ -74,6 +78,21 @@ struct Idle {
 }
 
 impl Pool {
+    pub(crate) fn new(tasks: &Tasks) -> Self {
+        let driver = Rc::new(tasks.kind("pod-connection"));
+        Self { idle: RefCell::default(), shared: RefCell::default(), driver }
+    }
+
+    /// Drives a connection on this thread until it ends. Whoever waits for an answer hears of an
+    /// error; an idle connection just ends.
+    fn drive<E>(&self, connection: impl Future<Output = Result<(), E>> + 'static) {
+        let driver = Rc::clone(&self.driver);
+        #[allow(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
+        tokio::task::spawn_local(async move {
+            driver.watch(async { drop(connection.await) }).await;
+        });
+    }
+
     /// The warmest idle connection. For a request that cannot be repeated, only a young one.
     pub(crate) fn take(&self, pod: &Pod, repeatable: bool) -> Option<Conn> {
         let mut idle = self.idle.borrow_mut();
@@ -115,10 +134,7 @@ impl Pool {
         let io = TokioIo::new(Heard { stream, answered: Arc::clone(&answered) });
         let (sender, connection) =
             http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
-        tokio::task::spawn_local(async move {
-            // Whoever waits for an answer hears of the error; an idle connection just ends.
-            let _ = connection.with_upgrades().await;
-        });
+        self.drive(connection.with_upgrades());
         Ok(Conn { sender, answered, idle_since: Instant::now() })
     }
 
@@ -130,15 +146,13 @@ impl Pool {
             return Ok(sender.clone());
         }
         let stream = dial(pod).await?;
-        let (sender, connection) = http2::Builder::new(LocalExec)
+        let (sender, connection) = http2::Builder::new(LocalExec::new(Rc::clone(&self.driver)))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        tokio::task::spawn_local(async move {
-            let _ = connection.await;
-        });
+        self.drive(connection);
         self.shared.borrow_mut().insert(pod.id, (Arc::clone(pod), sender.clone()));
         Ok(sender)
     }
@@ -158,7 +172,7 @@ impl Pool {
 }
 
 /// Sweeps now and then, and at once when told that a pod went.
-pub(crate) async fn keep_swept(pool: Rc<Pool>, mut left: tokio::sync::watch::Receiver<u64>) {
+pub(crate) async fn keep_swept(pool: &Pool, mut left: tokio::sync::watch::Receiver<u64>) {
     let mut tick = tokio::time::interval(IDLE_TIMEOUT / 6);
     loop {
         tokio::select! {

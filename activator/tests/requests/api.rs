@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -26,9 +26,12 @@ const RESOURCES: [&str; 4] = ["routes", "domainmappings", "revisions", "pods"];
 #[derive(Debug)]
 pub(crate) struct Api {
     senders: BTreeMap<&'static str, mpsc::Sender<Value>>,
+    /// Requests are answered while this is true.
+    answers: watch::Sender<bool>,
 }
 
 struct Served {
+    answers: watch::Receiver<bool>,
     listed: BTreeMap<&'static str, Vec<Value>>,
     events: Mutex<BTreeMap<&'static str, mpsc::Receiver<Value>>>,
 }
@@ -45,12 +48,22 @@ impl Api {
             events.insert(resource, receiver);
         }
         let listed = objects.into_iter().collect();
-        let served = Arc::new(Served { listed, events: Mutex::new(events) });
+        let (answers, open) = watch::channel(true);
+        let served = Arc::new(Served { answers: open, listed, events: Mutex::new(events) });
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let answer = served.answer(&request);
-            async move { Ok::<_, Infallible>(answer) }
+            let served = Arc::clone(&served);
+            async move {
+                // An error means that the test is over.
+                let _ = served.answers.clone().wait_for(|open| *open).await;
+                Ok::<_, Infallible>(served.answer(&request))
+            }
         });
-        (Self { senders }, kube::Client::new(service, "default"))
+        (Self { senders, answers }, kube::Client::new(service, "default"))
+    }
+
+    /// Whether requests are answered from now on.
+    pub(crate) fn answers(&self, answers: bool) {
+        self.answers.send_replace(answers);
     }
 
     /// Says that `object` was created or changed.

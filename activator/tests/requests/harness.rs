@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto;
 use rouse_activator::{Config, Handle, Reserved, Stats, start};
 use rouse_api::load::LoadReport;
 use rouse_api::routing::{self, Routing};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Component, Shutdown};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -159,6 +159,7 @@ pub(crate) struct Stage {
     pub(crate) api: Api,
     pub(crate) handle: Handle,
     pub(crate) load: mpsc::Receiver<LoadReport>,
+    pub(crate) component: Component,
     pub(crate) shutdown: Shutdown,
     version: i64,
 }
@@ -180,14 +181,20 @@ impl Stage {
     /// An activator whose API holds these objects.
     pub(crate) fn with(objects: impl IntoIterator<Item = (&'static str, Vec<Value>)>) -> Self {
         let (api, client) = Api::holding(objects);
+        Self::learning(api, client)
+    }
+
+    pub(crate) fn learning(api: Api, client: kube::Client) -> Self {
         let (reports, load) = mpsc::channel(64);
-        let shutdown = Shutdown::new();
+        let component = Component::alone("activator");
         let reserve = || Reserved::new(([127, 0, 0, 1], 0).into()).expect("a free port");
         let config = Config::new(reserve(), reserve());
         let config = Config { threads: Some(2), drain: Duration::from_secs(5), ..config };
         let resolve = rouse_kit::address::by_pod_ip();
-        let handle = start(config, client, resolve, reports, Clock::system(), shutdown.clone());
-        Self { api, handle: handle.expect("free ports"), load, shutdown, version: 0 }
+        let handle = start(config, client, resolve, reports, &component);
+        let handle = handle.expect("free ports");
+        let shutdown = component.shutdown.clone();
+        Self { api, handle, load, component, shutdown, version: 0 }
     }
 
     pub(crate) async fn revision(&self, name: &str, spec: Spec) {
@@ -209,6 +216,21 @@ impl Stage {
 
     pub(crate) async fn no_pod(&self, name: &str, pod: Pod) {
         self.api.delete("pods", pod.object(name)).await;
+    }
+
+    /// Waits until the parts that the activator reports are ready or not, by name.
+    pub(crate) async fn until_parts(&self, wanted: &[(&str, bool)]) {
+        let report = || {
+            let parts = self.component.health.report();
+            parts.iter().map(|part| (part.name, part.ready)).collect::<Vec<_>>()
+        };
+        let looking = async {
+            while report() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = tokio::time::timeout(SOON, looking).await;
+        found.unwrap_or_else(|_| panic!("it came to {:?}", report()));
     }
 
     /// Waits until what the activator has to do is as `wanted`.

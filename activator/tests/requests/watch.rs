@@ -4,6 +4,7 @@ use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::api::Api;
 use crate::harness::{Pod, REVISION, SOON, Spec, Stage, pod_at, routed, says, split_host};
 
 fn route(name: &str, version: i64, revision: &str) -> Value {
@@ -28,6 +29,17 @@ async fn what_is_there_at_the_start_is_served_from_the_first_request_on() {
     // Nobody waited for anything: the connection does, in the backlog.
     assert_eq!(stage.get().await.1, "hello");
     timeout(SOON, stage.handle.served("default", "hello", 4)).await.expect("served");
+}
+
+#[tokio::test]
+async fn the_gateway_is_ready_once_all_that_exists_is_served() {
+    let (api, client) = Api::holding([]);
+    api.answers(false);
+    let stage = Stage::learning(api, client);
+    stage.until_parts(&[("gateway", false), ("routes", false)]).await;
+    assert_eq!(stage.handle.ready().now_or_never(), None);
+    stage.api.answers(true);
+    stage.until_parts(&[("gateway", true), ("routes", true)]).await;
 }
 
 #[tokio::test]

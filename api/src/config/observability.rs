@@ -17,6 +17,8 @@ pub struct ObservabilityConfig {
     pub metrics_protocol: String,
     pub request_metrics_protocol: String,
     pub tracing_protocol: String,
+    /// URL of the collector, for the protocols that have one: `http://collector:4318/v1/traces`.
+    pub tracing_endpoint: String,
     /// Share of requests that are traced, 0 to 1.
     pub tracing_sampling_rate: f64,
 }
@@ -43,6 +45,7 @@ impl Default for ObservabilityConfig {
             metrics_protocol: "none".to_owned(),
             request_metrics_protocol: "none".to_owned(),
             tracing_protocol: "none".to_owned(),
+            tracing_endpoint: String::new(),
             tracing_sampling_rate: 0.0,
         }
     }
@@ -89,6 +92,12 @@ impl Settings for ObservabilityConfig {
                     format!("{key}: unsupported protocol {into:?}, should be one of {known:?}");
                 return Err(ConfigError::new(key, problem));
             }
+        }
+        read.text("tracing-endpoint", &mut config.tracing_endpoint);
+        let tracing = config.tracing_protocol.as_str();
+        if matches!(tracing, "grpc" | "http/protobuf") && config.tracing_endpoint.is_empty() {
+            let problem = format!("tracing-protocol is {tracing:?}, and no endpoint is given");
+            return Err(ConfigError::new("tracing-endpoint", problem));
         }
         let key = "tracing-sampling-rate";
         read.float(key, &mut config.tracing_sampling_rate)?;

@@ -14,7 +14,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{OneActivator, ReadyImages, hooks};
-use super::{cannot_open, gateway, kubeconfig, pki, ports};
+use super::{cannot_open, gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -126,6 +126,7 @@ impl Platform {
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_admin(&process, admin_listener, &components.admin)?;
         run_builtin(&cluster, &components.controllers);
+        traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images).await?;
         run_node(&cluster, dir, &images, &chosen, &components.node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
@@ -346,8 +347,7 @@ fn start_activator(
         cluster.client("system:serviceaccount:knative-serving:activator"),
         rouse_kit::address::by_annotation(),
         reports,
-        component.clock,
-        component.shutdown.clone(),
+        component,
     );
     handle.map(Arc::new).or_fail(cannot)
 }

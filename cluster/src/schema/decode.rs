@@ -1,7 +1,7 @@
 //! What a typed decoder says of a value of the wrong type, for built-in kinds.
 
 use rouse_kit::Quantity;
-use rouse_kit::quantity::ParseError;
+use rouse_kit::quantity::ParseError::Format;
 use serde_json::Value;
 
 use super::node::{Node, Type};
@@ -96,7 +96,7 @@ fn quantity(value: &Value) -> Option<String> {
         Value::Number(_) => None,
         Value::String(text) => Quantity::parse(text).err().map(|error| error.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-            Some(ParseError.to_string())
+            Some(Format.to_string())
         }
     }
 }

@@ -1,10 +1,16 @@
 //! Log files: what is written, what is read back, and following.
 
+use std::fs;
+
 use bytes::Bytes;
 use jiff::Timestamp;
+use rouse_kit::Clock;
 use tokio::sync::mpsc;
 
+use super::line::LINE_MAX_BYTES;
+use super::write::GONE_KEPT_MAX;
 use super::*;
+use crate::spec::PodRef;
 
 fn pod() -> PodRef {
     PodRef { namespace: "demo".into(), name: "hello-1".into(), uid: "u-77".into() }

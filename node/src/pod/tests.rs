@@ -1,9 +1,16 @@
-//! What a pod does, event by event, and what its status says meanwhile.
+//! A pod event by event, and its status meanwhile.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use serde_json::{Value, json};
 
 use super::*;
-use crate::probe::{ProbeKind, Verdict};
-use k8s_openapi::api::core::v1::PodStatus;
-use serde_json::{Value, json};
+use crate::runtime::Exit;
 
 /// A pod under test: events in, effects out as text, time by hand.
 struct Harness {
@@ -86,7 +93,7 @@ impl Harness {
     }
 
     fn status(&self) -> PodStatus {
-        self.state.status(IpAddr::from([127, 0, 0, 1]))
+        status(&self.state, IpAddr::from([127, 0, 0, 1]))
     }
 
     /// Phase, readiness, and the first container's state in one line.

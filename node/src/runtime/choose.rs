@@ -1,4 +1,4 @@
-//! Which runtime a machine gets, and why.
+//! The choice of a runtime for this machine, with its reason.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::docker::DockerRuntime;
 use super::fake::{FakeRuntime, Script};
+use super::interface::{ContainerRuntime, Error};
 use super::process::ProcessRuntime;
-use super::{ContainerRuntime, Error};
 
 /// As the user asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -27,7 +27,7 @@ pub struct Chosen {
     pub why: String,
 }
 
-/// Chooses and opens a runtime. `guard` is the command line that runs `guard::run`.
+/// Chooses and opens a runtime. `guard` is the command line that runs `run_guard`.
 ///
 /// # Errors
 /// If the one that was asked for cannot be had; with `Auto`, if no directory for processes can.

@@ -1,6 +1,6 @@
 //! Pods without processes: scripted latencies and failures, for thousands of pods.
 //!
-//! What a container does is in its variables, so that a manifest is a script: `FAKE_START_MS`,
+//! A container's behaviour is in its variables, so that a manifest is a script: `FAKE_START_MS`,
 //! `FAKE_READY_MS`, `FAKE_STOP_MS`, `FAKE_EXIT_MS` with `FAKE_EXIT_CODE`, `FAKE_OOM`,
 //! `FAKE_START_ERROR`. Images are not needed: any name will do.
 //!
@@ -12,14 +12,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{
-    BoxFuture, Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, PodRef, Signal, Started,
+use super::interface::{
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started,
 };
 use crate::images::LocalImage;
 use crate::logs::LogStream;
+use crate::spec::PodRef;
 
 /// As many as the address space below holds, nearly.
 const PODS_MAX: u32 = 60_000;

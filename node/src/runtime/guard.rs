@@ -1,14 +1,15 @@
-//! A small process that outlives the platform by a moment, to end what its pods left.
+//! The platform's handle on its guard: a small process that outlives it by a moment, to end what its
+//! pods left.
 //!
 //! The parent-death signal reaches a pod's first process and no other, and containers are no
 //! children at all. The guard's standard input is a socket or pipe whose other end only the platform
 //! has; when that closes, however it came to be, the guard ends everything of that one run of the
-//! platform, and itself. Over the socket it also starts the processes of pods: see `starter`.
+//! platform, and itself (`guard_main`).
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _};
+use std::ffi::OsString;
+use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -16,9 +17,6 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{docker, process};
 
 /// The running guard; it ends by itself when this is dropped.
 pub(super) struct Guard {
@@ -35,12 +33,12 @@ enum Line {
 /// Ending containers asks an engine, which takes its time.
 const ENDING_MAX: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-const PROCESSES: &str = "processes";
-const CONTAINERS: &str = "containers";
+pub(super) const PROCESSES: &str = "processes";
+pub(super) const CONTAINERS: &str = "containers";
 
 impl Guard {
     /// The guard of the containers of the engine at `host`. `command` is a command line that calls
-    /// [`run`] with the arguments that follow it. A platform without a guard runs as well; what it
+    /// `run_guard` with the arguments that follow it. A platform without a guard runs as well; what it
     /// leaves is ended by its next start.
     pub(super) fn of_containers(
         command: Option<&[OsString]>,
@@ -107,52 +105,6 @@ fn ends_within(child: &Child, limit: Timespec) -> bool {
     let Some(Ok(ended)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return true };
     let mut ends = [PollFd::new(&ended, PollFlags::IN)];
     !matches!(poll(&mut ends, Some(&limit)), Ok(0))
-}
-
-/// The guard itself: does its work until the end of its standard input, then ends what its
-/// arguments say.
-pub fn run(args: &[OsString]) {
-    let [what, place, instance] = args else { return };
-    let Some(instance) = instance.to_str() else { return };
-    let _deaf = stay();
-    match what.to_str() {
-        Some(PROCESSES) => {
-            if let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() {
-                process::serve(&UnixStream::from(socket));
-            }
-            process::end_instance(Path::new(place), instance);
-        }
-        Some(CONTAINERS) => {
-            let mut nothing = [0; 64];
-            while io::stdin().read(&mut nothing).is_ok_and(|read| read > 0) {}
-            end_containers(place, instance);
-        }
-        Some(_) | None => {}
-    }
-}
-
-/// Keeps the signals that end the platform from ending the guard before it: who sends them to all
-/// processes of a service at once means that requests in flight are to finish. Handlers that do
-/// nothing, unlike ignored signals, are not passed on to the programs that are started.
-fn stay() -> Option<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let entered = runtime.enter();
-    let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-    // Where its starter ignored that, no end of a program could be waited for.
-    for kind in ends.into_iter().chain([SignalKind::child()]) {
-        // Without a handler the signal ends it, which the platform notices.
-        let _handled = signal(kind);
-    }
-    drop(entered);
-    Some(runtime)
-}
-
-fn end_containers(host: &OsStr, instance: &str) {
-    let Some(host) = host.to_str() else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
-    // Nobody is left to tell if it fails; the next start tries again.
-    let _ = runtime.block_on(docker::end_instance(host, instance));
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A container in Docker's words: what is asked for, and what is read from the answer.
+//! A container in the engine's terms: the request that creates it, and what is read from answers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -8,9 +8,30 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBuilder};
 
-use super::{LABEL_DATA_DIR, LABEL_INSTANCE, Labels};
-use crate::runtime::ContainerSpec;
-use crate::security::Security;
+use crate::runtime::interface::ContainerSpec;
+use crate::spec::{Mount, Security};
+
+/// Tells whose containers these are, when several platforms use one engine.
+const LABEL_DATA_DIR: &str = "dev.rouse.data-dir";
+/// Tells one run of a platform from the next one.
+const LABEL_INSTANCE: &str = "dev.rouse.instance";
+/// Labels by which a later start, or the guard, finds the containers of this platform.
+pub(super) struct Labels {
+    pub(super) data_dir: String,
+    pub(super) instance: String,
+}
+
+impl Labels {
+    /// The label of everything of this data directory.
+    pub(super) fn of_data_dir(&self) -> String {
+        format!("{LABEL_DATA_DIR}={}", self.data_dir)
+    }
+}
+
+/// The label of everything of one run of a platform.
+pub(super) fn label_of_instance(instance: &str) -> String {
+    format!("{LABEL_INSTANCE}={instance}")
+}
 
 /// As the kubelet named its containers: readable, and unique per start.
 pub(super) fn name(spec: &ContainerSpec) -> CreateContainerOptions {
@@ -78,7 +99,7 @@ fn user(security: &Security, of_image: &str) -> Option<String> {
     }
 }
 
-fn bind(mount: &crate::runtime::Mount) -> String {
+fn bind(mount: &Mount) -> String {
     let mode = if mount.read_only { "ro" } else { "rw" };
     format!("{}:{}:{mode}", mount.host_path.display(), mount.path)
 }

@@ -10,11 +10,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::running::Running;
 use super::spawn::Spawned;
 use super::survivors::Record;
-use super::{Running, proc, watchdog};
+use super::watchdog;
 use crate::logs::{LogStream, LogWriter};
-use crate::runtime::{ContainerSpec, Exit};
+use crate::runtime::interface::{ContainerSpec, Exit};
+use crate::runtime::proc;
 
 /// Output that is still in the pipe is read this long after all who could write have ended.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 //! A request and the pipes for the program's output go out over a socket, in the order in which
 //! they were asked for; starts and ends come back. If the starter ends by itself, what it had
 //! started dies with it. The next one begins only when the last is gone: it too is of this run of
-//! the platform, and ends all that is. What was asked and not answered is then asked once more.
+//! the platform, and ends all that is. Requests without an answer are then sent once more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -20,9 +20,12 @@ use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use super::spawn::{Begin, Owned};
+use super::session::Owned;
 use super::wire::{self, Born, PIPES_MAX, Reply, Request};
 use crate::runtime::guard::Guard;
+
+/// How to get a starter: begins one and gives the socket to it.
+pub(super) type Begin = Arc<dyn Fn() -> io::Result<(Option<Guard>, StdStream)> + Send + Sync>;
 
 /// A program to start, and who waits for it.
 pub(super) struct Job {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use parking_lot::Mutex;
 
-use crate::runtime::PodRef;
+use crate::spec::PodRef;
 
 /// Below it are ports that people give to their services by hand.
 const LOWEST: u16 = 20_000;

@@ -1,4 +1,4 @@
-//! Asking for processes: the platform's side of the starter. What becomes of a request is in `line`.
+//! Asking for processes: the platform's side of the starter. Requests go over the `line`.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line::{self, Job, Line, Running};
+use super::line::{self, Begin, Job, Line, Running};
+use super::session::Owned;
+use super::starter;
 use super::wire::Request;
-use super::{proc, starter};
 use crate::runtime::guard::Guard;
 
 /// Requests that wait to be sent.
@@ -20,38 +21,12 @@ const WAITING_MAX: usize = 64;
 /// No program takes this long to be read from a disk; a disk that does not answer does.
 const START_MAX: Duration = Duration::from_secs(60);
 
-/// How to get a starter: begins one and gives the socket to it.
-pub(super) type Begin = Arc<dyn Fn() -> io::Result<(Option<Guard>, StdStream)> + Send + Sync>;
-
 /// What is to be done with a program's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
     Both,
     /// Its errors go nowhere.
     Stdout,
-}
-
-/// A session that ends with its owner.
-#[derive(Debug)]
-pub(super) struct Owned(Option<u32>);
-
-impl Owned {
-    pub(super) fn new(leader: u32) -> Self {
-        Self(Some(leader))
-    }
-
-    /// Ends what is left of it, and what left it with this marker.
-    fn end(&mut self, marker: Option<&str>) {
-        if let Some(leader) = self.0.take() {
-            proc::kill_session(leader, marker);
-        }
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.end(None);
-    }
 }
 
 /// A program that runs, until this is dropped.

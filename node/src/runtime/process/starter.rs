@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::proc;
 use super::wire::{self, Born, Reply, Request};
+use crate::runtime::proc;
 
 /// A thread that waits for one process needs next to nothing.
 const STACK: usize = 64 << 10;

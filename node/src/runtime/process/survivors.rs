@@ -1,4 +1,5 @@
-//! Who belongs to whom: so that a later start, or the guard, can end what a dead platform left.
+//! Records of the processes of pods, by which a later start, or the guard, ends what a dead platform
+//! left.
 //!
 //! Each run of a platform (an *instance*) has a directory with one file per container, named by the
 //! process id and holding its start time; and each process inherits a marker in its environment.
@@ -8,13 +9,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::proc;
-use crate::runtime::PodRef;
+use crate::runtime::instance::{boot, instance};
+use crate::runtime::proc;
+use crate::spec::PodRef;
 
-/// The variable that marks every process of a pod.
-pub(super) const MARKER: &str = "ROUSE_CONTAINER";
 const PREFIX: &str = "run-";
 
 pub(super) struct Survivors {
@@ -115,15 +114,6 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
     ended.len()
 }
 
-/// This very run of a platform: no other, on this host, is named so.
-pub(in crate::runtime) fn instance() -> String {
-    static RUNS: AtomicU32 = AtomicU32::new(0);
-    let run = RUNS.fetch_add(1, Ordering::Relaxed);
-    let pid = std::process::id();
-    let started = proc::stat(pid).map_or(0, |stat| stat.started);
-    format!("{}-{pid}-{started}-{run}", boot())
-}
-
 /// A short name for a directory: FNV-1a of its path.
 fn place(home: &Path) -> String {
     let bytes = home.as_os_str().as_encoded_bytes();
@@ -131,10 +121,4 @@ fn place(home: &Path) -> String {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{hash:016x}")
-}
-
-/// Process ids and start times mean nothing after a reboot.
-fn boot() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.split('-').next().unwrap_or_default().trim().to_owned()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::proc;
+use crate::runtime::proc;
 
 /// Far from the limit it is looked at rarely, near it often.
 const FAR: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! What the platform and the starter say to one another over their socket.
+//! The messages between the platform and the starter, over their socket.
 //!
 //! A frame is four bytes of length and then JSON. The ends of pipes that a program is to write to
 //! travel with the length of its request.

@@ -1,0 +1,173 @@
+//! One mirror of a kind: a list, a watch that follows it, and what changed in between.
+//!
+//! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is begun
+//! again with a list; what that shows is compared with what was known, so that an object which
+//! vanished or was replaced meanwhile is told like any other, and one that stayed the same is not told
+//! again. The [`Store`] is its read handle: it has a change before the change is yielded.
+//!
+//! A mirror keeps whole objects, or what a function makes of them: components that need little of many
+//! objects keep little. It never ends by itself, and `Mirror::next` may be cancelled at any time.
+
+mod change;
+mod store;
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream, Stream};
+use kube::runtime::watcher::{self, Config, watcher};
+use kube::{Api, Resource};
+use rouse_k8s::{Backoff, ObjectKey};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, Sleep};
+
+pub use change::Change;
+pub use store::Store;
+
+/// The pause after a watch or a list failed. Shorter than that of kube: a component is blind meanwhile.
+const PAUSE_INITIAL: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Follows the objects of one kind. Does nothing unless it is polled.
+pub struct Mirror<T> {
+    kind: String,
+    events: BoxStream<'static, Result<Event<T>, watcher::Error>>,
+    store: Store<T>,
+    untold: VecDeque<Change<T>>,
+    backoff: Backoff,
+    /// Set while nothing may be asked of the server.
+    pause: Option<Pin<Box<Sleep>>>,
+    failed_at: Option<Instant>,
+    /// Whether the failure was logged: once, not at every attempt.
+    is_broken: bool,
+}
+
+/// An event of the watch, reduced to what the mirror keeps of objects.
+#[derive(Debug)]
+enum Event<T> {
+    ListBegins,
+    Seen(store::Seen<T>),
+    Deleted(ObjectKey),
+    ListEnds,
+}
+
+impl<K> Mirror<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    /// Mirrors the objects of `api` that `config` selects.
+    #[must_use]
+    pub fn new(api: Api<K>, config: Config) -> Self {
+        Self::of(api, config, Some)
+    }
+}
+
+impl<T: Send + Sync + 'static> Mirror<T> {
+    /// Mirrors what `read` makes of the objects of `api` that `config` selects. An object of which it
+    /// makes nothing is not there.
+    #[must_use]
+    pub fn of<K>(
+        api: Api<K>,
+        config: Config,
+        read: impl Fn(K) -> Option<T> + Send + 'static,
+    ) -> Self
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let seen = move |object: K| {
+            let meta = object.meta();
+            let key = ObjectKey::of(meta);
+            let version = store::Version::of(meta);
+            Event::Seen(store::Seen { key, version, value: read(object).map(Arc::new) })
+        };
+        let events = watcher(api, config).map(move |event| {
+            Ok(match event? {
+                watcher::Event::Init => Event::ListBegins,
+                watcher::Event::InitApply(object) | watcher::Event::Apply(object) => seen(object),
+                watcher::Event::InitDone => Event::ListEnds,
+                watcher::Event::Delete(object) => Event::Deleted(ObjectKey::of(object.meta())),
+            })
+        });
+        Self {
+            kind: K::kind(&()).into_owned(),
+            events: events.boxed(),
+            store: Store::default(),
+            untold: VecDeque::new(),
+            backoff: Backoff::doubling(PAUSE_INITIAL, PAUSE_MAX),
+            pause: None,
+            failed_at: None,
+            is_broken: false,
+        }
+    }
+
+    /// The read handle.
+    #[must_use]
+    pub fn store(&self) -> Store<T> {
+        self.store.clone()
+    }
+
+    /// The next change, whenever it comes.
+    pub async fn next(&mut self) -> Change<T> {
+        loop {
+            if let Some(change) = self.untold.pop_front() {
+                return change;
+            }
+            if let Some(pause) = &mut self.pause {
+                pause.await;
+                self.pause = None;
+            }
+            match self.events.next().await {
+                Some(Ok(event)) => self.on(event),
+                Some(Err(error)) => self.on_failure(&error),
+                // kube's watches go on for ever.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The changes as a stream, which never ends.
+    pub fn into_stream(self) -> impl Stream<Item = Change<T>> + Send + 'static {
+        stream::unfold(self, |mut mirror| async move {
+            let change = mirror.next().await;
+            Some((change, mirror))
+        })
+    }
+
+    fn on(&mut self, event: Event<T>) {
+        match event {
+            Event::ListBegins => self.store.begin_list(),
+            Event::Seen(seen) => self.untold.extend(self.store.see(seen)),
+            Event::Deleted(key) => self.untold.extend(self.store.remove(&key)),
+            Event::ListEnds => {
+                self.untold.extend(self.store.end_list());
+                if self.store.set_in_sync() {
+                    self.untold.push_back(Change::InSync);
+                }
+                if std::mem::take(&mut self.is_broken) {
+                    tracing::info!(kind = self.kind, "the watch works again");
+                }
+            }
+        }
+    }
+
+    fn on_failure(&mut self, error: &watcher::Error) {
+        // A list alone is no recovery: where only the watch fails, lists must not come ever faster.
+        if self.failed_at.is_some_and(|at| at.elapsed() > PAUSE_MAX * 2) {
+            self.backoff.reset();
+        }
+        self.failed_at = Some(Instant::now());
+        self.pause = Some(Box::pin(tokio::time::sleep(self.backoff.next_pause())));
+        if std::mem::replace(&mut self.is_broken, true) {
+            tracing::debug!(kind = self.kind, %error, "the watch fails again");
+        } else {
+            tracing::warn!(kind = self.kind, %error, "the watch failed; trying again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

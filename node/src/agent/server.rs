@@ -1,0 +1,157 @@
+//! The kubelet's HTTP API, as the API server calls it: logs and pods.
+//!
+//! `exec`, `attach` and `portForward` are refused by name.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Frame;
+use jiff::{SignedDuration, Timestamp};
+use rouse_kit::Clock;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+use super::known::Known;
+use crate::logs::{LogError, LogOptions, Logs};
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type Body = BoxBody<Bytes, BoxError>;
+/// Answers the kubelet's paths.
+pub type KubeletService = BoxCloneSyncService<Request<Bytes>, Response<Body>, BoxError>;
+
+pub(crate) fn service(logs: Logs, known: Known, clock: Clock) -> KubeletService {
+    let server = Arc::new(Server { logs, known, clock });
+    let service = tower::service_fn(move |request: Request<Bytes>| {
+        let server = Arc::clone(&server);
+        async move { Ok::<_, Infallible>(server.answer(&request)) }
+    });
+    BoxCloneSyncService::new(service.map_err(BoxError::from))
+}
+
+/// A body that is sent as it is read.
+struct Chunks(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+}
+
+struct Server {
+    logs: Logs,
+    known: Known,
+    clock: Clock,
+}
+
+impl Server {
+    fn answer(&self, request: &Request<Bytes>) -> Response<Body> {
+        let parts: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
+        match (request.method(), parts.as_slice()) {
+            (&Method::GET, ["healthz"]) => text(StatusCode::OK, "ok"),
+            (&Method::GET, ["pods"]) => self.pods(),
+            (&Method::GET, ["containerLogs", namespace, pod, container]) => {
+                let query = request.uri().query().unwrap_or_default();
+                self.container_logs((namespace, pod, container), query)
+            }
+            (_, [verb @ ("exec" | "attach" | "portForward" | "run"), ..]) => text(
+                StatusCode::NOT_IMPLEMENTED,
+                &format!("{verb} is not supported by this node agent yet"),
+            ),
+            (_, _) => text(StatusCode::NOT_FOUND, "404 page not found"),
+        }
+    }
+
+    fn pods(&self) -> Response<Body> {
+        let items: Vec<_> = self.known.lock().values().cloned().collect();
+        let items: Vec<_> = items.iter().map(AsRef::as_ref).collect();
+        let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items});
+        respond(StatusCode::OK, "application/json", full(list.to_string()))
+    }
+
+    fn container_logs(
+        &self,
+        (namespace, pod, container): (&str, &str, &str),
+        query: &str,
+    ) -> Response<Body> {
+        let options = match options(query, self.clock.now()) {
+            Ok(options) => options,
+            Err(why) => return text(StatusCode::BAD_REQUEST, &why),
+        };
+        match self.logs.read(namespace, pod, container, options) {
+            Ok(chunks) => {
+                let body = BoxBody::new(Chunks(chunks));
+                respond(StatusCode::OK, "text/plain", body)
+            }
+            Err(error @ LogError::NoRun { .. }) => {
+                text(StatusCode::BAD_REQUEST, &error.to_string())
+            }
+            Err(error @ LogError::NoPrevious { .. }) => {
+                text(StatusCode::BAD_REQUEST, &error.to_string())
+            }
+        }
+    }
+}
+
+/// As the API server passes them on. What it does not know is ignored, as by the kubelet.
+fn options(query: &str, now: Timestamp) -> Result<LogOptions, String> {
+    let mut options = LogOptions::default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let wrong = || format!("invalid value {value:?} for {name}");
+        let flag = || match value {
+            "true" | "1" | "" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(wrong()),
+        };
+        match name {
+            "follow" => options.follow = flag()?,
+            "previous" => options.previous = flag()?,
+            "timestamps" => options.timestamps = flag()?,
+            "tailLines" => options.tail_lines = Some(value.parse().map_err(|_| wrong())?),
+            "limitBytes" => options.limit_bytes = Some(value.parse().map_err(|_| wrong())?),
+            "sinceSeconds" => {
+                let seconds: i64 = value.parse().map_err(|_| wrong())?;
+                let since = now.checked_sub(SignedDuration::from_secs(seconds));
+                options.since = Some(since.map_err(|_| wrong())?);
+            }
+            "sinceTime" => {
+                let value = value.replace("%3A", ":").replace("%3a", ":").replace("%2B", "+");
+                options.since = Some(value.parse().map_err(|_| wrong())?);
+            }
+            _ => {}
+        }
+    }
+    Ok(options)
+}
+
+fn full(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).map_err(|never| match never {}).boxed()
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Body> {
+    respond(status, "text/plain; charset=utf-8", full(text.to_owned()))
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The end of a container: a restart now, a restart later, or none.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ContainerStateTerminated;
+
+use super::state::{Container, Run, restarts_after};
+use crate::pod::context::{Context, restart_policy};
+use crate::pod::event::Effect;
+use crate::pod::time::{after, between, kubernetes_time};
+use crate::runtime::Exit;
+use crate::spec::PodRef;
+
+impl Container {
+    pub(in crate::pod) fn exited(
+        &mut self,
+        exit: Exit,
+        context: Context<'_>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Context { at, now, .. } = context;
+        let Run::Running { id, since, .. } = &self.run else { return };
+        let ran = between(*since, now);
+        let reason = match (exit.oom_killed, exit.code) {
+            (true, _) => "OOMKilled",
+            (false, 0) => "Completed",
+            (false, _) => "Error",
+        };
+        let ended = ContainerStateTerminated {
+            container_id: Some(id.clone()),
+            exit_code: exit.code,
+            reason: Some(reason.to_owned()),
+            message: exit.message,
+            started_at: Some(kubernetes_time(*since)),
+            finished_at: Some(kubernetes_time(now)),
+            ..ContainerStateTerminated::default()
+        };
+        out.push(Effect::StopProbes(at));
+        out.push(Effect::Remove(id.clone()));
+        self.ended(ended, ran, context, out);
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        ended: ContainerStateTerminated,
+        ran: Duration,
+        context: Context<'_>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Context { at, now, pod, .. } = context;
+        let restarts = restarts_after(restart_policy(pod), self.init, ended.exit_code);
+        self.started = false;
+        self.ready = false;
+        self.fresh = false;
+        self.complaint = None;
+        if context.ending.is_some() || !restarts {
+            self.run = Run::Ended(Box::new(ended));
+            return;
+        }
+        self.last = Some(Box::new(ended));
+        self.restart_due = true;
+        let wait = self.crash.after_exit(ran);
+        if wait.is_zero() {
+            self.launch(at, out);
+            return;
+        }
+        let (name, pod, seconds) = (&self.name, PodRef::of(pod), go_duration(wait));
+        let message = format!("back-off {seconds} restarting failed container={name} pod={pod}");
+        out.push(Effect::warning(
+            "BackOff",
+            format!("Back-off restarting failed container {name} in pod {pod}"),
+            at,
+        ));
+        self.wait("CrashLoopBackOff", Some(message), after(now, wait));
+    }
+}
+
+/// `10s`, `1m20s`, `5m0s`: as Go prints it, and so as the kubelet's messages have it.
+fn go_duration(duration: Duration) -> String {
+    match (duration.as_secs() / 60, duration.as_secs() % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
+}

@@ -1,0 +1,178 @@
+//! A container's state, at first and as an earlier agent left it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container as Spec, ContainerStateTerminated, Pod};
+
+use crate::pod::backoff::Backoff;
+use crate::pod::context::restart_policy;
+use crate::pod::event::{Effect, Index};
+use crate::pod::time::kubernetes_time;
+
+/// Exit code of a container whose end nobody saw, as the kubelet says it.
+const UNSEEN_EXIT_CODE: i32 = 137;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Run {
+    /// Not running. Started at `until`, or as soon as the pod may.
+    Waiting {
+        reason: &'static str,
+        message: Option<String>,
+        until: Option<Timestamp>,
+    },
+    Launching,
+    Pulling,
+    Running {
+        id: String,
+        since: Timestamp,
+        kill_at: Option<Timestamp>,
+    },
+    Ended(Box<ContainerStateTerminated>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) image: String,
+    pub(crate) init: bool,
+    pub(crate) run: Run,
+    pub(crate) restarts: i32,
+    pub(crate) last: Option<Box<ContainerStateTerminated>>,
+    pub(crate) id: Option<String>,
+    pub(crate) image_id: String,
+    /// The startup probe passed, or there is none.
+    pub(crate) started: bool,
+    pub(crate) ready: bool,
+    /// It runs, and no probe has said yet whether it is ready.
+    pub(crate) fresh: bool,
+    /// Why it cannot be used though it runs.
+    pub(crate) complaint: Option<String>,
+    /// An image was pulled for this start, so `Pulled` was already said.
+    pub(super) pulled: bool,
+    /// It ended, so its next launch counts as a restart.
+    pub(super) restart_due: bool,
+    pub(super) probes: Probes,
+    /// There is nothing to probe: it says itself when it is ready.
+    pub(super) scripted: bool,
+    pub(super) crash: Backoff,
+    pub(super) pull: Backoff,
+}
+
+/// Which probes the spec has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Probes {
+    pub(super) startup: bool,
+    pub(super) readiness: bool,
+    pub(super) liveness: bool,
+}
+
+/// All containers of a pod. One that ran under an earlier agent ended with it.
+pub(in crate::pod) fn of_pod(pod: &Pod, now: Timestamp) -> Vec<Container> {
+    let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
+    // One that goes on beside the others (a sidecar) is one of them.
+    let is_first = |spec: &Spec| spec.restart_policy.as_deref() != Some("Always");
+    let init = spec.init_containers.iter().flatten().map(|spec| (spec, is_first(spec)));
+    let apps = spec.containers.iter().map(|spec| (spec, false));
+    init.chain(apps).map(|(spec, init)| taken_over(pod, spec, init, now)).collect()
+}
+
+fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
+    let mut container = Container::new(spec, init);
+    let status = pod.status.as_ref();
+    let statuses = status.and_then(|status| match init {
+        true => status.init_container_statuses.as_ref(),
+        false => status.container_statuses.as_ref(),
+    });
+    let Some(before) = statuses.into_iter().flatten().find(|s| s.name == spec.name) else {
+        return container;
+    };
+    container.restarts = before.restart_count;
+    container.last = before.last_state.as_ref().and_then(|s| s.terminated.clone()).map(Box::new);
+    let Some(state) = &before.state else { return container };
+    let unseen = state.running.as_ref().map(|running| ContainerStateTerminated {
+        exit_code: UNSEEN_EXIT_CODE,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("the container ended with the node agent that had started it".to_owned()),
+        started_at: running.started_at.clone(),
+        finished_at: Some(kubernetes_time(now)),
+        container_id: before.container_id.clone(),
+        ..ContainerStateTerminated::default()
+    });
+    if let Some(ended) = unseen.as_ref().or(state.terminated.as_ref()) {
+        if restarts_after(restart_policy(pod), init, ended.exit_code) {
+            container.last = Some(Box::new(ended.clone()));
+            container.restarts = container.restarts.saturating_add(1);
+        } else {
+            container.run = Run::Ended(Box::new(ended.clone()));
+        }
+    }
+    container
+}
+
+pub(super) fn restarts_after(policy: &str, init: bool, exit_code: i32) -> bool {
+    match policy {
+        "Never" => false,
+        "OnFailure" => exit_code != 0,
+        // Always; an init container that did its work is not done again.
+        _ => !init || exit_code != 0,
+    }
+}
+
+impl Container {
+    fn new(spec: &Spec, init: bool) -> Self {
+        Self {
+            name: spec.name.clone(),
+            image: spec.image.clone().unwrap_or_default(),
+            init,
+            run: Run::Waiting { reason: waiting_word(init), message: None, until: None },
+            restarts: 0,
+            last: None,
+            id: None,
+            image_id: String::new(),
+            started: false,
+            ready: false,
+            fresh: false,
+            complaint: None,
+            pulled: false,
+            restart_due: false,
+            probes: Probes {
+                startup: spec.startup_probe.is_some() && !init,
+                readiness: spec.readiness_probe.is_some() && !init,
+                liveness: spec.liveness_probe.is_some() && !init,
+            },
+            scripted: false,
+            crash: Backoff::default(),
+            pull: Backoff::default(),
+        }
+    }
+
+    pub(in crate::pod) fn has_succeeded(&self) -> bool {
+        matches!(&self.run, Run::Ended(ended) if ended.exit_code == 0)
+    }
+
+    pub(in crate::pod) fn is_up(&self) -> bool {
+        matches!(self.run, Run::Launching | Run::Running { .. })
+    }
+
+    pub(in crate::pod) fn launch(&mut self, at: Index, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.restart_due) {
+            self.restarts = self.restarts.saturating_add(1);
+        }
+        self.run = Run::Launching;
+        effects.push(Effect::Launch(at));
+    }
+
+    pub(in crate::pod) fn forget_kill(&mut self) {
+        if let Run::Running { kill_at, .. } = &mut self.run {
+            *kill_at = None;
+        }
+    }
+
+    pub(super) fn wait(&mut self, reason: &'static str, message: Option<String>, until: Timestamp) {
+        self.run = Run::Waiting { reason, message, until: Some(until) };
+    }
+}
+
+/// The word for a container that has not been tried yet.
+fn waiting_word(init: bool) -> &'static str {
+    if init { "PodInitializing" } else { "ContainerCreating" }
+}

@@ -1,0 +1,129 @@
+//! The state of a pod: its containers, its addresses, its end.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::container::{Container, Run, of_pod};
+use super::context::{Context, restart_policy};
+use super::ending::Ending;
+use super::event::Index;
+
+pub(crate) struct PodState {
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) containers: Vec<Container>,
+    pub(super) started_at: Timestamp,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) addresses: BTreeMap<u16, SocketAddr>,
+    pub(super) ending: Option<Ending>,
+    /// A pod whose work was over before this agent saw it; it is left alone.
+    pub(crate) done: bool,
+    /// When each condition last changed, by type.
+    pub(super) conditions: BTreeMap<String, (bool, Timestamp)>,
+}
+
+impl PodState {
+    /// Takes over a pod, with the status that an earlier agent wrote.
+    pub(crate) fn new(pod: Arc<Pod>, now: Timestamp) -> Self {
+        let status = pod.status.as_ref();
+        let started = status.and_then(|status| status.start_time.as_ref());
+        let phase = status.and_then(|status| status.phase.as_deref());
+        let conditions = status.and_then(|status| status.conditions.as_ref());
+        let conditions = conditions.into_iter().flatten().filter_map(|condition| {
+            let since = condition.last_transition_time.as_ref()?.0;
+            Some((condition.type_.clone(), (condition.status == "True", since)))
+        });
+        Self {
+            containers: of_pod(&pod, now),
+            started_at: started.map_or(now, |time| time.0),
+            ip: None,
+            addresses: BTreeMap::new(),
+            ending: None,
+            done: matches!(phase, Some("Succeeded" | "Failed")),
+            conditions: conditions.collect(),
+            pod,
+        }
+    }
+
+    pub(super) fn context<'a>(&self, pod: &'a Pod, at: Index, now: Timestamp) -> Context<'a> {
+        Context { at, now, pod, ending: self.ending.map(|ending| ending.stage) }
+    }
+
+    /// Containers that may run now: the first unfinished init container, else all others.
+    pub(super) fn due(&self) -> Vec<Index> {
+        let unfinished = self.containers.iter().position(|c| c.init && !c.has_succeeded());
+        match unfinished {
+            Some(at) => vec![at],
+            None => (0..self.containers.len()).filter(|at| !self.containers[*at].init).collect(),
+        }
+    }
+
+    pub(super) fn initialized(&self) -> bool {
+        self.containers.iter().all(|container| !container.init || container.has_succeeded())
+    }
+
+    /// Whether a container is on its way from its launch to its first passed probe, and nobody has
+    /// to hear of what is between: a pod whose address is its IP is found by its status only.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.ending.is_none()
+            && self.containers.iter().any(|container| match container.run {
+                Run::Launching => true,
+                Run::Running { .. } => container.fresh && !self.addresses.is_empty(),
+                Run::Waiting { .. } | Run::Pulling | Run::Ended(_) => false,
+            })
+    }
+
+    /// When the next `Tick` is due, if nothing else happens.
+    pub(crate) fn wake_at(&self) -> Option<Timestamp> {
+        if let Some(ending) = self.ending {
+            return ending.due();
+        }
+        let due = self.due().into_iter();
+        due.filter_map(|at| match &self.containers[at].run {
+            Run::Waiting { until, .. } => *until,
+            Run::Running { kill_at, .. } => *kill_at,
+            Run::Launching | Run::Pulling | Run::Ended(_) => None,
+        })
+        .min()
+    }
+
+    pub(crate) fn phase(&self) -> &'static str {
+        let restarts = restart_policy(&self.pod);
+        let inits = self.containers.iter().filter(|container| container.init);
+        for init in inits {
+            match &init.run {
+                Run::Ended(ended) if ended.exit_code != 0 => return "Failed",
+                Run::Ended(_) => {}
+                Run::Waiting { .. } | Run::Launching | Run::Pulling | Run::Running { .. } => {
+                    return "Pending";
+                }
+            }
+        }
+        let apps: Vec<&Container> = self.containers.iter().filter(|c| !c.init).collect();
+        let never_ran = |c: &Container| {
+            !matches!(c.run, Run::Running { .. } | Run::Ended(_)) && c.last.is_none()
+        };
+        if apps.iter().any(|container| never_ran(container)) {
+            return "Pending";
+        }
+        let ended: Vec<i32> = apps
+            .iter()
+            .filter_map(|container| match &container.run {
+                Run::Ended(ended) => Some(ended.exit_code),
+                Run::Waiting { .. } | Run::Launching | Run::Pulling | Run::Running { .. } => None,
+            })
+            .collect();
+        if ended.len() < apps.len() {
+            return "Running";
+        }
+        // All ended. With `Always` that is only so while the pod is being taken away.
+        match (restarts, ended.iter().all(|code| *code == 0)) {
+            ("Always", _) if self.ending.is_none() => "Running",
+            (_, true) => "Succeeded",
+            (_, false) => "Failed",
+        }
+    }
+}

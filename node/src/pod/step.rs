@@ -1,0 +1,157 @@
+//! The steps of a pod: each event changes its state, and asks for effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::container::Run;
+use super::context::grace;
+use super::context::spec_of;
+use super::ending::{Ending, HALT_GRACE, Stage, Why, has_other_hook, pre_stop_sleep};
+use super::event::{Effect, Event, Index};
+use super::state::PodState;
+use super::time::seconds;
+use crate::runtime::Signal;
+
+/// As in the API, where a deletion says nothing.
+const DEFAULT_DELETION_GRACE_SECONDS: i64 = 30;
+
+impl PodState {
+    /// The one way in which a pod changes.
+    pub(crate) fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.take(event, now, &mut effects);
+        self.advance(now, &mut effects);
+        self.follow_conditions(now);
+        effects
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp, out: &mut Vec<Effect>) {
+        let pod = Arc::clone(&self.pod);
+        match event {
+            Event::Observed(pod) => self.observed(pod, now, out),
+            Event::Gone => self.end(Why::Gone, Duration::ZERO, now, out),
+            Event::Halt => self.end(Why::Halt, HALT_GRACE.min(grace(&pod)), now, out),
+            Event::Tick => {}
+            Event::ImageMissing(at) => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].image_missing(context, out);
+            }
+            Event::Pulled { container: at, took, size } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].pulled((took, size), context, out);
+            }
+            Event::PullFailed { container: at, message } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].pull_failed(&message, context, out);
+            }
+            Event::Refused { container: at, reason, message } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].refused(reason, message, context, out);
+            }
+            Event::Started { container: at, mut run } => {
+                self.ip = run.ip.or(self.ip);
+                self.addresses.append(&mut run.addresses);
+                let context = self.context(&pod, at, now);
+                self.containers[at].started(run, context, out);
+            }
+            Event::StartFailed { container: at, message } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].start_failed(message, context, out);
+            }
+            Event::Exited { container: at, exit } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].exited(exit, context, out);
+            }
+            Event::Probed { container: at, kind, verdict, message } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].probed((kind, verdict), &message, context, out);
+            }
+            Event::PortIgnored { container: at, message } => {
+                let context = self.context(&pod, at, now);
+                self.containers[at].port_ignored(message, context, out);
+            }
+        }
+    }
+
+    fn observed(&mut self, pod: Arc<Pod>, now: Timestamp, out: &mut Vec<Effect>) {
+        self.pod = pod;
+        let meta = &self.pod.metadata;
+        if meta.deletion_timestamp.is_some() {
+            let asked = meta.deletion_grace_period_seconds;
+            let grace = seconds(asked.unwrap_or(DEFAULT_DELETION_GRACE_SECONDS));
+            self.end(Why::Deleted, grace.unwrap_or_default(), now, out);
+        }
+    }
+
+    /// Begins to end, or ends sooner than was begun; never later.
+    fn end(&mut self, why: Why, grace: Duration, now: Timestamp, out: &mut Vec<Effect>) {
+        if let Some(ending) = &mut self.ending {
+            ending.hurry(why, grace, now);
+            return;
+        }
+        // The longest sleep of the containers that run.
+        let up = (0..self.containers.len()).filter(|at| self.containers[*at].is_up());
+        let sleep = up.filter_map(|at| spec_of(&self.pod, at)).map(pre_stop_sleep).max();
+        self.ending = Some(Ending::new(why, sleep.unwrap_or_default(), grace, now));
+        for at in self.running() {
+            let name = &self.containers[at].name;
+            out.push(Effect::note("Killing", format!("Stopping container {name}"), at));
+            if why == Why::Deleted && spec_of(&self.pod, at).is_some_and(has_other_hook) {
+                let message = "the preStop hook is not run: this node agent only sleeps".to_owned();
+                out.push(Effect::warning("FailedPreStopHook", message, at));
+            }
+        }
+    }
+
+    /// Whatever is due by now, in any state.
+    fn advance(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.ending.is_some() {
+            self.advance_ending(now, out);
+            return;
+        }
+        if self.done {
+            return;
+        }
+        let pod = Arc::clone(&self.pod);
+        for at in self.due() {
+            let context = self.context(&pod, at, now);
+            self.containers[at].advance(context, out);
+        }
+    }
+
+    fn advance_ending(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(mut ending) = self.ending else { return };
+        let launching = self.containers.iter().any(|container| container.run == Run::Launching);
+        let running = self.running();
+        if ending.stage == Stage::Over {
+            return;
+        }
+        if running.is_empty() && !launching {
+            ending.stage = Stage::Over;
+            self.ending = Some(ending);
+            out.push(match ending.why {
+                Why::Deleted => Effect::Finish,
+                Why::Gone | Why::Halt => Effect::Forget,
+            });
+            return;
+        }
+        if ending.stage == Stage::PreStop && ending.term_at <= now {
+            ending.stage = Stage::Terminating;
+            // Readiness is asked on, as upstream; a failed liveness probe changes nothing any more.
+            out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Term)));
+        }
+        if ending.stage == Stage::Terminating && ending.kill_at <= now {
+            ending.stage = Stage::Killed;
+            out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Kill)));
+        }
+        self.ending = Some(ending);
+    }
+
+    fn running(&self) -> Vec<Index> {
+        let all = 0..self.containers.len();
+        all.filter(|at| matches!(self.containers[*at].run, Run::Running { .. })).collect()
+    }
+}

@@ -1,0 +1,71 @@
+//! The connection to a Docker Engine, and its errors.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error as DockerError;
+
+use crate::runtime::interface::Error;
+
+/// Where engines listen unless somebody says otherwise.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// An engine that does not answer for so long is not there.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+pub(super) const NO_ENGINE: &str =
+    "cannot use the Docker Engine (is it running, and may this user use it?)";
+
+/// An engine that answers.
+pub(super) async fn connect(host: &str) -> Result<Docker, Error> {
+    let asked = tokio::time::timeout(CONNECT_MAX, async {
+        Docker::connect_with_host(host)?.negotiate_version().await
+    });
+    match asked.await {
+        Ok(docker) => docker.map_err(engine(NO_ENGINE)),
+        Err(_) => {
+            let why = format!("{host} does not answer within {CONNECT_MAX:?}");
+            Err(Error::Engine { what: NO_ENGINE, why })
+        }
+    }
+}
+
+/// What was tried becomes part of the error.
+pub(super) fn engine(what: &'static str) -> impl Fn(DockerError) -> Error {
+    move |error| Error::Engine { what, why: why(&error) }
+}
+
+/// The engine's own sentence, without the wrapping.
+pub(super) fn why(error: &DockerError) -> String {
+    match error {
+        DockerError::DockerResponseServerError { message, .. } => message.clone(),
+        error => error.to_string(),
+    }
+}
+
+pub(super) fn is_code(error: &DockerError, code: u16) -> bool {
+    matches!(error, DockerError::DockerResponseServerError { status_code, .. } if *status_code == code)
+}
+
+/// Of `DOCKER_HOST`, else the default socket.
+pub(super) fn default_host() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned())
+}
+
+/// Whether the gateway of the default bridge is an address of this very host. Connecting a UDP
+/// socket sends nothing; it only asks the kernel which address it would send from.
+pub(super) async fn is_bridge_here(docker: &Docker) -> bool {
+    let Ok(network) = docker.inspect_network("bridge", None).await else { return false };
+    let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let gateways = configs.into_iter().filter_map(|config| config.gateway?.parse::<IpAddr>().ok());
+    gateways.into_iter().any(|gateway| {
+        let any: SocketAddr = match gateway {
+            IpAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+            IpAddr::V6(_) => ([0_u16; 8], 0).into(),
+        };
+        let from = UdpSocket::bind(any).and_then(|socket| {
+            socket.connect((gateway, 9))?;
+            socket.local_addr()
+        });
+        from.is_ok_and(|from| from.ip() == gateway)
+    })
+}

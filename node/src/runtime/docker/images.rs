@@ -1,0 +1,56 @@
+//! Images of the store in the engine's own store.
+
+use bollard::Docker;
+use bollard::query_parameters::{ImportImageOptions, RemoveImageOptionsBuilder};
+use futures::StreamExt as _;
+use rouse_image::Store;
+
+use super::engine::{connect, default_host, engine, is_code};
+use crate::images::LocalImage;
+use crate::runtime::interface::Error;
+
+/// Gives an image to the engine, unless it has it.
+pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> Result<(), Error> {
+    if let Some(program) = image.image.needs_host() {
+        return Err(Error::Unsupported(format!(
+            "image {} uses {program} of the machine that built it and cannot run in a \
+             container; build it with --base IMAGE, or use --runtime process",
+            image.reference
+        )));
+    }
+    let tag = image.image.docker_tag();
+    match docker.inspect_image(&tag).await {
+        Ok(_) => return Ok(()),
+        Err(error) if is_code(&error, 404) => {}
+        Err(error) => return Err(engine("cannot ask Docker for an image")(error)),
+    }
+    let archive = store
+        .docker_archive(&image.image.digest)
+        .map_err(|error| Error::Engine { what: "cannot read the image", why: error.to_string() })?;
+    let chunks = futures::stream::unfold(archive, |mut archive| async {
+        Some((archive.recv().await?, archive))
+    });
+    let load = docker.import_image_stream(ImportImageOptions::default(), chunks, None);
+    let mut load = std::pin::pin!(load);
+    while let Some(step) = load.next().await {
+        step.map_err(engine("cannot load the image into Docker"))?;
+    }
+    Ok(())
+}
+
+/// Takes images that were loaded for pods away from the engine, those that some container still has
+/// left out; gives how many went. An engine that does not answer has none to take away.
+pub async fn forget_images(tags: &[String]) -> usize {
+    let Ok(docker) = connect(&default_host()).await else { return 0 };
+    let mut count = 0;
+    for tag in tags {
+        let options = RemoveImageOptionsBuilder::default().build();
+        match docker.remove_image(tag, Some(options), None).await {
+            Ok(_) => count += 1,
+            // It never was there, or is in use.
+            Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
+            Err(error) => tracing::warn!(%error, tag, "cannot remove an image from Docker"),
+        }
+    }
+    count
+}

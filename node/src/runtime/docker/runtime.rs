@@ -1,0 +1,238 @@
+//! The Docker runtime: creates, starts, signals and asks the containers of an engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::ExecConfig;
+use bollard::query_parameters::{
+    InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
+};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+
+use super::container::{self, Labels};
+use super::end::{end_labelled, remove_container};
+use super::engine::{self, NO_ENGINE, engine, is_code, why};
+use super::{images, wait};
+use crate::images::LocalImage;
+use crate::runtime::guard::Guard;
+use crate::runtime::instance::instance;
+use crate::runtime::interface::{
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started,
+};
+use crate::runtime::{detached, proc};
+use crate::spec::PodRef;
+
+/// The output of a probe's command is kept this far.
+const EXEC_OUTPUT_MAX: usize = 10 * 1024;
+const PODS_MAX: u32 = 250;
+const SCHEME: &str = "docker://";
+
+/// The engine's own id.
+fn bare(id: &str) -> &str {
+    id.strip_prefix(SCHEME).unwrap_or(id)
+}
+
+pub struct DockerRuntime {
+    docker: Docker,
+    store: rouse_image::Store,
+    version: String,
+    labels: Labels,
+    /// Containers are reached at their own addresses.
+    direct: bool,
+    /// First processes of running containers, as the engine's host numbers them.
+    pids: Mutex<HashMap<String, u32>>,
+    _guard: Option<Guard>,
+}
+
+impl DockerRuntime {
+    /// Connects to the engine at `host`, else of `DOCKER_HOST`, else at the default socket.
+    /// `guard` is the command line that runs `run_guard`.
+    ///
+    /// # Errors
+    /// If no engine answers there.
+    pub async fn connect(
+        host: Option<&str>,
+        data_dir: &Path,
+        store: rouse_image::Store,
+        guard: Option<&[OsString]>,
+    ) -> Result<Self, Error> {
+        let host = match host {
+            Some(host) => host.to_owned(),
+            None => engine::default_host(),
+        };
+        let docker = engine::connect(&host).await?;
+        let version = docker.version().await.map_err(engine(NO_ENGINE))?;
+        let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
+        let labels = Labels { data_dir: data_dir.display().to_string(), instance: instance() };
+        Ok(Self {
+            _guard: Guard::of_containers(guard, &host, &labels.instance),
+            direct: engine::is_bridge_here(&docker).await,
+            version: version.version.unwrap_or_default(),
+            docker,
+            store,
+            labels,
+            pids: Mutex::default(),
+        })
+    }
+
+    /// Why this runtime, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("Docker Engine {} answers", self.version)
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<String, Error> {
+        let body = || container::body(spec, &self.labels, self.direct);
+        let options = container::name(spec);
+        let created = match self.docker.create_container(Some(options.clone()), body()).await {
+            // The name is only for readers; somebody else may have it.
+            Err(error) if is_code(&error, 409) => self.docker.create_container(None, body()).await,
+            Err(error) if is_code(&error, 404) => {
+                // Built or pulled here, and not yet started under this engine.
+                images::load(&self.docker, &self.store, &spec.image).await?;
+                self.docker.create_container(Some(options), body()).await
+            }
+            created => created,
+        };
+        created.map(|created| created.id).map_err(|error| Error::Start(why(&error)))
+    }
+
+    async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
+        if let Some(why) = spec.security.refusal(&spec.image.image.user) {
+            return Err(Error::Unsupported(why));
+        }
+        let id = self.create(&spec).await?;
+        let started = self.docker.start_container(&id, None::<StartContainerOptions>).await;
+        if let Err(error) = started {
+            remove_container(&self.docker, &id).await;
+            return Err(Error::Start(why(&error)));
+        }
+        let inspected = self
+            .docker
+            .inspect_container(&id, None::<InspectContainerOptions>)
+            .await
+            .map_err(engine("cannot inspect a container"))?;
+        let pid = inspected.state.as_ref().and_then(|state| state.pid?.try_into().ok());
+        if let Some(pid) = pid {
+            self.pids.lock().insert(id.clone(), pid);
+        }
+        let exit = wait::wait(self.docker.clone(), id.clone(), spec.log, spec.memory_limit);
+        Ok(Started {
+            id: format!("{SCHEME}{id}"),
+            ip: container::ip(&inspected),
+            addresses: if self.direct { BTreeMap::new() } else { container::published(&inspected) },
+            not_enforced: Vec::new(),
+            ready_after: None,
+            exit: detached::detached(exit),
+        })
+    }
+
+    async fn exec_in(&self, id: &str, command: &[String]) -> Result<(i32, String), Error> {
+        let failed = engine("cannot run a command in a container");
+        let config = ExecConfig {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..ExecConfig::default()
+        };
+        let exec = self.docker.create_exec(bare(id), config).await.map_err(&failed)?;
+        let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await;
+        let mut output = Vec::new();
+        if let StartExecResults::Attached { output: mut chunks, .. } = started.map_err(&failed)? {
+            while let Some(Ok(chunk)) = chunks.next().await {
+                let room = EXEC_OUTPUT_MAX - output.len();
+                let chunk = chunk.into_bytes();
+                output.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+        }
+        let ended = self.docker.inspect_exec(&exec.id).await.map_err(&failed)?;
+        let code = ended.exit_code.and_then(|code| code.try_into().ok()).unwrap_or(255);
+        Ok((code, String::from_utf8_lossy(&output).into_owned()))
+    }
+}
+
+impl ContainerRuntime for DockerRuntime {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            remaps_port: false,
+            memory_limit: true,
+            cpu_limit: true,
+            volumes: true,
+            pods_max: PODS_MAX,
+        }
+    }
+
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(async move { end_labelled(&self.docker, self.labels.of_data_dir()).await })
+    }
+
+    fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(images::load(&self.docker, &self.store, image))
+    }
+
+    fn reserve(&self, _: &PodRef, _: &str, _: &[u16]) -> BTreeMap<u16, SocketAddr> {
+        BTreeMap::new()
+    }
+
+    fn release(&self, _: &PodRef) {}
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>> {
+        Box::pin(self.start_container(spec))
+    }
+
+    fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let word = match signal {
+                Signal::Term => "SIGTERM",
+                Signal::Kill => "SIGKILL",
+            };
+            let options = KillContainerOptionsBuilder::default().signal(word).build();
+            match self.docker.kill_container(bare(id), Some(options)).await {
+                Ok(()) => Ok(()),
+                // Gone, or not running any more.
+                Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(()),
+                Err(error) => Err(engine("cannot signal a container")(error)),
+            }
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
+        self.pids.lock().remove(bare(id));
+        Box::pin(remove_container(&self.docker, bare(id)))
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>> {
+        Box::pin(async move {
+            let asked = tokio::time::timeout(limit, self.exec_in(id, command));
+            asked.await.unwrap_or_else(|_| {
+                let command = command.join(" ");
+                Err(Error::Start(format!("command {command:?} timed out after {limit:?}")))
+            })
+        })
+    }
+
+    fn listening(&self, id: &str) -> Option<Vec<u16>> {
+        let pid = *self.pids.lock().get(bare(id))?;
+        proc::listening_in_container(pid, bare(id))
+    }
+}

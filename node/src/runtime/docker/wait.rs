@@ -1,0 +1,71 @@
+//! Waiting for a container's end, and copying its output to its log.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::errors::Error as DockerError;
+use bollard::query_parameters::{
+    InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions,
+};
+use futures::StreamExt as _;
+
+use crate::logs::{Lines, LogStream, LogWriter};
+use crate::runtime::interface::Exit;
+
+const OUTPUT_MAX: Duration = Duration::from_secs(2);
+
+/// Writes the container's output to its log and says how it ended.
+pub(super) async fn wait(
+    docker: Docker,
+    id: String,
+    log: LogWriter,
+    memory_limit: Option<u64>,
+) -> Exit {
+    let mut output = tokio::spawn(pump(docker.clone(), id.clone(), log));
+    let mut waiting = std::pin::pin!(docker.wait_container(&id, None::<WaitContainerOptions>));
+    let code = match waiting.next().await {
+        Some(Ok(ended)) => ended.status_code,
+        Some(Err(DockerError::DockerContainerWaitError { code, .. })) => code,
+        Some(Err(error)) => {
+            tracing::warn!(%error, id, "the wait for a container's end failed");
+            255
+        }
+        None => 255,
+    };
+    if tokio::time::timeout(OUTPUT_MAX, &mut output).await.is_err() {
+        output.abort();
+    }
+    let state = docker.inspect_container(&id, None::<InspectContainerOptions>).await;
+    let state = state.ok().and_then(|inspected| inspected.state).unwrap_or_default();
+    // Engines before 24 say so only when the first process itself was killed; 137 under a limit
+    // that nobody asked for is the same thing.
+    let oom_killed = state.oom_killed.unwrap_or(false);
+    let limit = memory_limit.filter(|_| oom_killed);
+    let message = limit.map(|limit| format!("it used more memory than its limit of {limit} bytes"));
+    Exit {
+        code: code.try_into().unwrap_or(255),
+        oom_killed,
+        message: message.or(state.error.filter(|error| !error.is_empty())),
+    }
+}
+
+async fn pump(docker: Docker, id: String, log: LogWriter) {
+    log.open();
+    let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
+    let mut chunks = std::pin::pin!(docker.logs(&id, Some(options)));
+    let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+    while let Some(Ok(chunk)) = chunks.next().await {
+        match chunk {
+            LogOutput::StdErr { message } => {
+                stderr.feed(&message, |whole, text| log.line(LogStream::Stderr, whole, text));
+            }
+            LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                stdout.feed(&message, |whole, text| log.line(LogStream::Stdout, whole, text));
+            }
+            LogOutput::StdIn { .. } => {}
+        }
+    }
+    stdout.finish(|whole, text| log.line(LogStream::Stdout, whole, text));
+    stderr.finish(|whole, text| log.line(LogStream::Stderr, whole, text));
+}

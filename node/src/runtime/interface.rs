@@ -1,0 +1,168 @@
+//! The interface between the agent and the container runtimes.
+//!
+//! A runtime starts one container at a time and says how it is reached and how it ended. Restarts,
+//! probes, statuses and Events are the agent's, so that they are the same for every runtime.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::images::LocalImage;
+use crate::logs::LogWriter;
+use crate::spec::{Mount, PodRef, Security};
+
+/// One container to start, with everything decided: expanded, looked up, and defaulted.
+#[derive(Clone)]
+pub struct ContainerSpec {
+    pub pod: PodRef,
+    pub container: String,
+    /// How often this container was started before.
+    pub restarts: i32,
+    pub image: Arc<LocalImage>,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    /// The pod's variables; the image's own come before them.
+    pub env: Vec<(String, String)>,
+    pub working_dir: Option<String>,
+    pub ports: Vec<u16>,
+    /// What `reserve` answered.
+    pub reserved: BTreeMap<u16, SocketAddr>,
+    pub mounts: Vec<Mount>,
+    pub memory_limit: Option<u64>,
+    pub cpu_limit_millis: Option<u64>,
+    pub security: Security,
+    pub grace: Duration,
+    pub log: LogWriter,
+}
+
+impl ContainerSpec {
+    /// A container of `pod` that runs `command` and asks for nothing else.
+    #[must_use]
+    pub fn new(pod: PodRef, image: Arc<LocalImage>, command: &[&str], log: LogWriter) -> Self {
+        Self {
+            pod,
+            container: "user".to_owned(),
+            restarts: 0,
+            image,
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            args: Vec::new(),
+            env: Vec::new(),
+            working_dir: None,
+            ports: Vec::new(),
+            reserved: BTreeMap::new(),
+            mounts: Vec::new(),
+            memory_limit: None,
+            cpu_limit_millis: None,
+            security: Security::default(),
+            grace: Duration::from_secs(1),
+            log,
+        }
+    }
+}
+
+/// A container that runs.
+pub struct Started {
+    /// With the runtime's scheme, as in `containerStatuses`: `process://…`.
+    pub id: String,
+    pub ip: Option<IpAddr>,
+    /// Ports that are not reached at `ip:port`.
+    pub addresses: BTreeMap<u16, SocketAddr>,
+    /// What was asked for and is not enforced, in a sentence each.
+    pub not_enforced: Vec<String>,
+    /// A scripted container serves nothing: its probes count as passed after this long.
+    pub ready_after: Option<Duration>,
+    /// Resolves once, when the container has ended and its output was read.
+    pub exit: BoxFuture<'static, Exit>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// 128 + the signal's number where a signal ended it, as container engines say it.
+    pub code: i32,
+    pub oom_killed: bool,
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Term,
+    Kill,
+}
+
+/// Why a container was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pod asks for something that this runtime does not have: nothing changes by trying again.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The container's own command, directory or user cannot be had.
+    #[error("{0}")]
+    Start(String),
+    /// The engine behind the runtime did not do its part.
+    #[error("{what}: {why}")]
+    Engine { what: &'static str, why: String },
+}
+
+/// What holds for pods of this runtime; users read it in the node's status and in `doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `PORT` is given by the runtime and differs from the container port.
+    pub remaps_port: bool,
+    pub memory_limit: bool,
+    pub cpu_limit: bool,
+    pub volumes: bool,
+    /// How many pods the node says it takes.
+    pub pods_max: u32,
+}
+
+/// Starts, signals and forgets containers.
+pub trait ContainerRuntime: Send + Sync + 'static {
+    /// `process`, `docker`, `fake`.
+    fn name(&self) -> &'static str;
+
+    /// As in the node's `containerRuntimeVersion`, without the scheme.
+    fn version(&self) -> String;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// A runtime that runs nothing needs no image.
+    fn needs_images(&self) -> bool {
+        true
+    }
+
+    /// Ends and forgets what an earlier run with the same data directory left. Says how many.
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>>;
+
+    /// Does what an image needs before it can be started, at pull time and never on a wake.
+    fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Where `ports` of this container will be reached, if that can be said before it is started.
+    /// The same container gets the same answer until `release`.
+    fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr>;
+
+    /// Gives back what was reserved for a pod.
+    fn release(&self, pod: &PodRef);
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>>;
+
+    /// A container that has ended already is no error.
+    fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Forgets an ended container.
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()>;
+
+    /// Runs a command in the container and gives its exit code and the head of its output.
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>>;
+
+    /// The TCP ports on which the container listens, where the host can tell.
+    fn listening(&self, id: &str) -> Option<Vec<u16>>;
+}

@@ -1,0 +1,80 @@
+//! From a container to the command line that this host runs, and what of the spec it cannot do.
+
+use std::io;
+use std::path::PathBuf;
+
+use rouse_image::{InPlace, Overrides, command_in_place};
+
+use super::wire;
+use crate::runtime::interface::{ContainerSpec, Error};
+
+/// The command line for this host, or why there is none.
+pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
+    if let Some(mount) = spec.mounts.first() {
+        return Err(Error::Unsupported(format!(
+            "the process runtime cannot mount volume {:?} at {}: its pods have no file system of \
+             their own; use --runtime docker, or environment variables",
+            mount.volume, mount.path
+        )));
+    }
+    let overrides = Overrides {
+        command: &spec.command,
+        args: &spec.args,
+        env: &spec.env,
+        working_dir: spec.working_dir.as_deref(),
+    };
+    command_in_place(&spec.image.image, &spec.image.rootfs, &overrides)
+        .map_err(|error| Error::Start(error.to_string()))
+}
+
+/// Names what the user wrote: the first word of the command line may be a loader, and a missing
+/// working directory looks like a missing program.
+pub(super) fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Error) -> Error {
+    let argv = spec.image.image.argv(&spec.command, &spec.args);
+    let program = argv.first().map_or("", String::as_str);
+    if plan.working_dir.is_dir() {
+        return Error::Start(format!("failed to start {program:?}: {error}"));
+    }
+    let wanted = spec.working_dir.as_deref().filter(|dir| !dir.is_empty());
+    let wanted = wanted.unwrap_or(&spec.image.image.working_dir);
+    Error::Start(format!(
+        "failed to start {program:?}: the working directory {wanted:?} is not in the image; make it \
+         when the image is built, or name another as workingDir"
+    ))
+}
+
+pub(super) fn request(
+    plan: &InPlace,
+    env: Vec<(String, String)>,
+    working_dir: PathBuf,
+    no_new_privileges: bool,
+) -> wire::Request {
+    wire::Request {
+        id: 0,
+        program: plan.program.clone().into(),
+        args: plan.args.clone(),
+        env,
+        working_dir: working_dir.into(),
+        no_new_privileges,
+    }
+}
+
+pub(super) fn not_enforced(spec: &ContainerSpec) -> Vec<String> {
+    let container = &spec.container;
+    let mut all = Vec::new();
+    if let Some(millis) = spec.cpu_limit_millis {
+        all.push(format!(
+            "Container {container}: the CPU limit of {millis}m is not enforced by the process \
+             runtime"
+        ));
+    }
+    let security = spec.security.named();
+    if !security.is_empty() {
+        all.push(format!(
+            "Container {container}: securityContext ({}) is not enforced by the process runtime; \
+             the program runs as the user who runs the node, with that user's rights",
+            security.join(", ")
+        ));
+    }
+    all
+}

@@ -1,0 +1,18 @@
+//! A container that runs, as the runtime remembers it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::images::LocalImage;
+
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) leader: u32,
+    pub(super) marker: String,
+    pub(super) image: Arc<LocalImage>,
+    /// Complete, with the platform's own.
+    pub(super) env: Vec<(String, String)>,
+    pub(super) working_dir: PathBuf,
+    pub(super) terminating: Arc<AtomicBool>,
+}

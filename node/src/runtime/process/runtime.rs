@@ -1,0 +1,252 @@
+//! The process runtime: starts, signals and asks the processes that are containers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use rouse_image::{InPlace, Overrides, command_in_place};
+use tokio::io::AsyncReadExt as _;
+
+use super::command::{not_enforced, not_started, plan, request};
+use super::line::Begin;
+use super::running::Running;
+use super::spawn::{self, Output};
+use super::{exit, ports, survivors};
+use crate::images::LocalImage;
+use crate::runtime::guard::Guard;
+use crate::runtime::interface::{
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started,
+};
+use crate::runtime::{detached, proc};
+use crate::spec::PodRef;
+
+/// The output of a probe's command is kept this far.
+const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
+/// Pods that a laptop can be expected to run as processes.
+const PODS_MAX: u32 = 250;
+
+pub struct ProcessRuntime {
+    home: PathBuf,
+    spawner: spawn::Spawner,
+    survivors: Arc<survivors::Survivors>,
+    ports: ports::Ports,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+}
+
+impl ProcessRuntime {
+    /// `data_dir` tells platforms on one host apart. `guard` is a command that runs
+    /// `run_guard`; without one, what a program starts in turn outlives a `kill -9` of the
+    /// platform until the next start.
+    ///
+    /// # Errors
+    /// If the directory for its records cannot be made, or the guard cannot be started.
+    pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> Result<Self, Error> {
+        let home = data_dir.join("pods");
+        let failed = |what| move |error: io::Error| Error::Engine { what, why: error.to_string() };
+        let survivors = survivors::Survivors::open(&home);
+        let survivors =
+            Arc::new(survivors.map_err(failed("cannot keep records of pod processes"))?);
+        let begin: Begin = match guard.map(<[_]>::to_vec) {
+            None => Arc::new(spawn::on_a_thread),
+            Some(command) => {
+                let (home, instance) = (home.clone(), survivors.instance().to_owned());
+                Arc::new(move || {
+                    let (guard, socket) = Guard::of_processes(&command, &home, &instance)?;
+                    Ok((Some(guard), socket))
+                })
+            }
+        };
+        let spawner = spawn::Spawner::start(begin);
+        Ok(Self {
+            home,
+            spawner: spawner.map_err(failed("cannot start the process that starts pods"))?,
+            survivors,
+            ports: ports::Ports::new(),
+            running: Arc::default(),
+        })
+    }
+
+    fn find(&self, id: &str) -> Option<Running> {
+        self.running.lock().get(id).cloned()
+    }
+
+    async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
+        let plan = plan(&spec)?;
+        let marker = self.survivors.marker(&spec.pod, &spec.container);
+        let env = self.complete_env(&plan, &marker);
+        let no_new = spec.security.no_new_privileges;
+        let request = request(&plan, env.clone(), plan.working_dir.clone(), no_new);
+        let child = self.spawner.spawn(request, Output::Both).await;
+        let child = child.map_err(|error| not_started(&spec, &plan, &error))?;
+        // Only now: a start does not wait for directories.
+        spec.log.open();
+        let leader = child.pid;
+        let record = self.survivors.record(leader, child.started);
+        let id = format!("process://{leader}-{}", child.started);
+        let running = Running {
+            leader,
+            marker,
+            image: Arc::clone(&spec.image),
+            env,
+            working_dir: plan.working_dir,
+            terminating: Arc::default(),
+        };
+        self.running.lock().insert(id.clone(), running.clone());
+        let not_enforced = not_enforced(&spec);
+        let addresses = spec.reserved.clone();
+        let waiting = exit::Waiting::new(child, record, running, spec);
+        let (all, key) = (Arc::clone(&self.running), id.clone());
+        let exit = async move {
+            let exit = waiting.wait().await;
+            all.lock().remove(&key);
+            exit
+        };
+        Ok(Started {
+            id,
+            ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            addresses,
+            not_enforced,
+            ready_after: None,
+            // Its own task, so that it is waited for whoever holds the future.
+            exit: detached::detached(exit),
+        })
+    }
+
+    fn complete_env(&self, plan: &InPlace, marker: &str) -> Vec<(String, String)> {
+        let mut env = plan.env.clone();
+        if !env.iter().any(|(name, _)| name == "HOME") {
+            env.push(("HOME".to_owned(), self.home.display().to_string()));
+        }
+        env.push((proc::MARKER.to_owned(), marker.to_owned()));
+        env
+    }
+
+    async fn exec_in(
+        &self,
+        id: &str,
+        argv: &[String],
+        limit: Duration,
+    ) -> Result<(i32, String), Error> {
+        let running = self.find(id).ok_or_else(|| Error::Start("it has ended".to_owned()))?;
+        let overrides =
+            Overrides { command: argv, args: &[], env: &running.env, working_dir: None };
+        let failed =
+            |why: &str| Error::Start(format!("command {:?} cannot be run: {why}", argv.join(" ")));
+        let plan = command_in_place(&running.image.image, &running.image.rootfs, &overrides)
+            .map_err(|error| match error {
+                // It is about this command, not about the image.
+                rouse_image::Error::NotInPlace { reason, .. } => failed(&reason),
+                other => failed(&other.to_string()),
+            })?;
+        let request = request(&plan, running.env.clone(), running.working_dir.clone(), false);
+        let child = self.spawner.spawn(request, Output::Stdout).await;
+        let mut child = child.map_err(|error| failed(&error.to_string()))?;
+        let mut output = Vec::new();
+        let asked = tokio::time::timeout(limit, async {
+            if let Some(stdout) = child.stdout.take() {
+                // What cannot be read is only missing from the message.
+                let _ = stdout.take(EXEC_OUTPUT_MAX).read_to_end(&mut output).await;
+            }
+            child.wait().await
+        })
+        .await;
+        // With all that it started.
+        drop(child);
+        let status = asked.map_err(|_| {
+            Error::Start(format!("command {:?} timed out after {limit:?}", argv.join(" ")))
+        })?;
+        let status = status.ok_or_else(|| failed("the process that started it has ended"))?;
+        Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
+    }
+}
+
+impl ContainerRuntime for ProcessRuntime {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            remaps_port: true,
+            memory_limit: true,
+            cpu_limit: false,
+            volumes: false,
+            pods_max: PODS_MAX,
+        }
+    }
+
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(async move { Ok(self.survivors.end_all()) })
+    }
+
+    fn prepare<'a>(&'a self, _image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {
+        // One port is told to the program, as `PORT`. Others are the host's ports of that number.
+        let serving = ports.first().map(|port| (*port, self.ports.reserve(pod, container)));
+        let others = ports.iter().skip(1).map(|port| (*port, *port));
+        serving
+            .into_iter()
+            .filter_map(|(port, free)| Some((port, free?)))
+            .chain(others)
+            .map(|(port, free)| (port, SocketAddr::from((Ipv4Addr::LOCALHOST, free))))
+            .collect()
+    }
+
+    fn release(&self, pod: &PodRef) {
+        self.ports.release(pod);
+    }
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>> {
+        Box::pin(self.start_container(spec))
+    }
+
+    fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let Some(running) = self.find(id) else { return Ok(()) };
+            running.terminating.store(true, Ordering::Relaxed);
+            match signal {
+                Signal::Term => proc::terminate_group(running.leader),
+                Signal::Kill => {
+                    proc::kill_session(running.leader, Some(&running.marker));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.running.lock().remove(id);
+        })
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>> {
+        Box::pin(self.exec_in(id, command, limit))
+    }
+
+    fn listening(&self, id: &str) -> Option<Vec<u16>> {
+        let running = self.find(id)?;
+        Some(proc::listening(running.leader))
+    }
+}
+
+#[cfg(test)]
+mod tests;

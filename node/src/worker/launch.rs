@@ -1,0 +1,208 @@
+//! From a pod's container to a running one: image, environment, address, start.
+//!
+//! This is the path of a wake: local lookups, no write before the start, and nothing that waits for
+//! the network. Something that is missing makes an event that says so; the pod decides what follows.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{Container, Pod};
+
+use super::shared::Shared;
+use super::{address, sources, volumes as disk};
+use crate::images::LocalImage;
+use crate::logs::LogTail;
+use crate::pod::{Event, Index, Launched};
+use crate::runtime::{ContainerSpec, Error, Exit};
+use crate::spec::ports::{ports, serving_port};
+use crate::spec::sources::Sources;
+use crate::spec::{Mount, PodRef, Security, env, quantity, volumes};
+
+/// As upstream: so much of the log is a termination message.
+const LAST_WORDS_LINES: usize = 80;
+const LAST_WORDS_BYTES: usize = 2048;
+
+/// How a launch ended.
+pub(super) enum Outcome {
+    Running { run: Launched, exit: BoxFuture<'static, Exit>, ready_after: Option<Duration> },
+    Not(Event),
+}
+
+/// Why it was not started.
+enum Failure {
+    /// Something in the spec cannot be resolved now: the kubelet's word, and a sentence.
+    Refused(&'static str, String),
+    NotStarted(String),
+}
+
+impl Failure {
+    fn event(self, container: Index) -> Event {
+        match self {
+            Self::Refused(reason, message) => Event::Refused { container, reason, message },
+            Self::NotStarted(message) => Event::StartFailed { container, message },
+        }
+    }
+}
+
+/// One container to launch.
+pub(super) struct Launch {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pod: Arc<Pod>,
+    pub(super) reference: PodRef,
+    pub(super) spec: Arc<Container>,
+    pub(super) at: Index,
+    pub(super) restarts: i32,
+    pub(super) grace: Duration,
+}
+
+impl Launch {
+    pub(super) async fn run(self) -> Outcome {
+        let image = match self.image() {
+            Ok(Some(image)) => image,
+            Ok(None) => return Outcome::Not(Event::ImageMissing(self.at)),
+            Err(error) => {
+                return Outcome::Not(Failure::Refused("InvalidImageName", error).event(self.at));
+            }
+        };
+        match self.start(image).await {
+            Ok(outcome) => outcome,
+            Err(failure) => Outcome::Not(failure.event(self.at)),
+        }
+    }
+
+    fn image(&self) -> Result<Option<Arc<LocalImage>>, String> {
+        let reference = self.spec.image.as_deref().unwrap_or_default();
+        if !self.shared.runtime.needs_images() {
+            return Ok(Some(Arc::new(LocalImage::empty(reference, Path::new("/")))));
+        }
+        self.shared.images.find(reference).map_err(|error| error.to_string())
+    }
+
+    async fn start(&self, image: Arc<LocalImage>) -> Result<Outcome, Failure> {
+        let runtime = &self.shared.runtime;
+        let own_ports = ports(&self.spec);
+        // Of all containers, for the annotation is written whole.
+        let mut addresses = BTreeMap::new();
+        for spec in self.pod.spec.iter().flat_map(|spec| &spec.containers) {
+            addresses.extend(runtime.reserve(&self.reference, &spec.name, &ports(spec)));
+        }
+        let reserved = runtime.reserve(&self.reference, &self.spec.name, &own_ports);
+        let sources = self.sources().await?;
+        let mut overrides = BTreeMap::new();
+        if let Some(address) = serving_port(&self.spec).and_then(|port| reserved.get(&port)) {
+            overrides.insert("PORT".to_owned(), address.port().to_string());
+        }
+        let vars = env::resolve(&self.pod, &self.spec, &sources, &overrides)
+            .map_err(|message| Failure::Refused("CreateContainerConfigError", message))?;
+        let mounts = self.mounts(&sources).await?;
+        let image_id = image.id();
+        let spec = self.container_spec(image, vars, own_ports, reserved, mounts);
+        let log = spec.log.later();
+        let (started, ()) = tokio::join!(
+            biased; // the process first: the annotation's write overlaps with its start
+            runtime.start(spec),
+            address::annotate(&self.shared, &self.pod, &addresses),
+        );
+        let started = started.map_err(|error| match error {
+            Error::Unsupported(message) => Failure::Refused("CreateContainerConfigError", message),
+            Error::Start(message) => Failure::NotStarted(message),
+            Error::Engine { .. } => Failure::Refused("CreateContainerError", error.to_string()),
+        })?;
+        if started.addresses.iter().any(|(port, address)| addresses.get(port) != Some(address)) {
+            addresses.extend(started.addresses.clone());
+            address::annotate(&self.shared, &self.pod, &addresses).await;
+        }
+        let exit = self.with_last_words(started.exit, log);
+        let run = Launched {
+            id: started.id,
+            image_id,
+            ip: started.ip,
+            addresses: started.addresses,
+            not_enforced: started.not_enforced,
+            scripted: started.ready_after.is_some(),
+        };
+        Ok(Outcome::Running { run, exit, ready_after: started.ready_after })
+    }
+
+    /// `terminationMessagePolicy: FallbackToLogsOnError`: the end of the log is the message.
+    fn with_last_words(
+        &self,
+        exit: BoxFuture<'static, Exit>,
+        log: LogTail,
+    ) -> BoxFuture<'static, Exit> {
+        let policy = self.spec.termination_message_policy.as_deref();
+        if policy != Some("FallbackToLogsOnError") {
+            return exit;
+        }
+        Box::pin(async move {
+            let mut exit = exit.await;
+            if exit.code != 0 && exit.message.is_none() {
+                let words = log.text(LAST_WORDS_LINES, LAST_WORDS_BYTES);
+                exit.message = Some(words).filter(|words| !words.is_empty());
+            }
+            exit
+        })
+    }
+
+    fn container_spec(
+        &self,
+        image: Arc<LocalImage>,
+        vars: Vec<(String, String)>,
+        ports: Vec<u16>,
+        reserved: BTreeMap<u16, SocketAddr>,
+        mounts: Vec<Mount>,
+    ) -> ContainerSpec {
+        let log = self.shared.logs.writer(&self.reference, &self.spec.name, self.restarts);
+        let limits = self.spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        let limit = |name: &str| limits.and_then(|limits| limits.get(name));
+        let millis = limit("cpu").and_then(quantity::millis);
+        ContainerSpec {
+            pod: self.reference.clone(),
+            container: self.spec.name.clone(),
+            restarts: self.restarts,
+            image,
+            command: env::expand_all(self.spec.command.as_ref(), &vars),
+            args: env::expand_all(self.spec.args.as_ref(), &vars),
+            env: vars,
+            working_dir: self.spec.working_dir.clone(),
+            ports,
+            reserved,
+            mounts,
+            memory_limit: limit("memory").and_then(quantity::units),
+            cpu_limit_millis: millis.and_then(|millis| millis.try_into().ok()),
+            security: Security::of(&self.pod, &self.spec),
+            grace: self.grace,
+            log,
+        }
+    }
+
+    /// Fetches the objects that the environment and the volumes refer to.
+    async fn sources(&self) -> Result<Sources, Failure> {
+        let mut wanted = env::wanted(&self.spec);
+        volumes::wanted(&self.pod, &self.spec, &mut wanted);
+        let host_network = self.shared.runtime.capabilities().remaps_port;
+        let pod_ip = host_network.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        sources::fetch(&self.shared, &self.reference.namespace, wanted, pod_ip)
+            .await
+            .map_err(|error| Failure::Refused("CreateContainerConfigError", error.to_string()))
+    }
+
+    async fn mounts(&self, sources: &Sources) -> Result<Vec<Mount>, Failure> {
+        if self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let dir = self.shared.config.data_dir.join("volumes").join(&self.reference.uid);
+        let failed = |message| Failure::Refused("FailedMount", message);
+        let made = volumes::mounts(&dir, &self.pod, &self.spec, sources);
+        let (volumes, mounts) = made.map_err(failed)?;
+        tokio::task::spawn_blocking(move || disk::write_all(&volumes))
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(failed)?;
+        Ok(mounts)
+    }
+}

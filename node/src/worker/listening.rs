@@ -1,0 +1,71 @@
+//! Looking for a program that listens, but not where `PORT` says.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Container;
+use tokio::sync::mpsc;
+
+use super::shared::Shared;
+use crate::pod::{Event, Index, Launched};
+use crate::spec::ports::serving_port;
+
+/// When a program is asked where it listens, if it is not where it should be.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOKS_MAX: u32 = 60;
+
+/// The port as the program is to see it: given by the runtime, or as declared.
+fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAddr>) -> Option<u16> {
+    let serving = serving_port(spec)?;
+    if !shared.runtime.capabilities().remaps_port {
+        return Some(serving);
+    }
+    addresses.get(&serving).filter(|address| is_local(address)).map(SocketAddr::port)
+}
+
+/// Tells the pod when a program does not listen where it should, and when it does after all.
+pub(super) fn look(
+    shared: &Arc<Shared>,
+    run: &Launched,
+    spec: &Arc<Container>,
+    at: Index,
+    inbox: mpsc::Sender<Event>,
+) -> impl Future<Output = ()> + use<> {
+    let wanted = wanted(shared, spec, &run.addresses).map(|port| (run.id.clone(), port));
+    let (shared, name) = (Arc::clone(shared), spec.name.clone());
+    async move {
+        let Some((id, want)) = wanted else { return };
+        for _ in 0..LOOKS_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let (runtime, id) = (Arc::clone(&shared.runtime), id.clone());
+            let found = tokio::task::spawn_blocking(move || runtime.listening(&id)).await;
+            let Ok(Some(found)) = found else { return };
+            let elsewhere: Vec<String> = found.iter().map(u16::to_string).collect();
+            let message = if found.is_empty() {
+                continue;
+            } else if found.contains(&want) {
+                None
+            } else {
+                Some(format!(
+                    "container {name:?} listens on {}, not on PORT={want}: a program must listen \
+                     on the port that the environment variable PORT names",
+                    elsewhere.join(", ")
+                ))
+            };
+            let right = message.is_none();
+            let _ = inbox.send(Event::PortIgnored { container: at, message }).await;
+            if right {
+                return;
+            }
+        }
+    }
+}
+
+fn is_local(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    }
+}

@@ -1,0 +1,36 @@
+//! The parts of the node that every pod's worker uses.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::Client;
+use rouse_kit::{Clock, Events, Shutdown};
+
+use crate::images::Images;
+use crate::logs::Logs;
+use crate::runtime::ContainerRuntime;
+
+/// The settings of a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node_name: String,
+    /// Logs are kept in `logs`, records of processes in `pods`, volumes in `volumes`.
+    pub data_dir: PathBuf,
+}
+
+/// Where this node is reached, by those who look at its object. Everything is on loopback.
+pub(crate) const HOST_IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) client: Client,
+    pub(crate) images: Arc<dyn Images>,
+    pub(crate) runtime: Arc<dyn ContainerRuntime>,
+    pub(crate) clock: Clock,
+    pub(crate) logs: Logs,
+    pub(crate) events: Events,
+    pub(crate) host_ip: IpAddr,
+    /// No statuses are written any more: the pods start again with the platform.
+    pub(crate) halting: Shutdown,
+}

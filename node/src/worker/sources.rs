@@ -1,0 +1,37 @@
+//! Fetches the objects that a container's variables and volumes refer to.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+
+use super::shared::Shared;
+use crate::spec::sources::{Sources, Wanted};
+
+/// The objects that are there; those that are not stay out.
+pub(super) async fn fetch(
+    shared: &Shared,
+    namespace: &str,
+    wanted: Wanted,
+    pod_ip: Option<IpAddr>,
+) -> Result<Sources, kube::Error> {
+    let mut sources = Sources {
+        namespace: namespace.to_owned(),
+        host_ip: Some(shared.host_ip),
+        pod_ip,
+        ..Sources::default()
+    };
+    let config_maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), namespace);
+    for name in wanted.config_maps {
+        if let Some(map) = config_maps.get_opt(&name).await? {
+            sources.config_maps.insert(name, map);
+        }
+    }
+    let secrets: Api<Secret> = Api::namespaced(shared.client.clone(), namespace);
+    for name in wanted.secrets {
+        if let Some(secret) = secrets.get_opt(&name).await? {
+            sources.secrets.insert(name, secret);
+        }
+    }
+    Ok(sources)
+}
