@@ -12,8 +12,8 @@ use rouse_api::config::autoscaler::{
     PANIC_THRESHOLD_PERCENTAGE_MAX, PANIC_THRESHOLD_PERCENTAGE_MIN, PANIC_WINDOW_PERCENTAGE_MAX,
     PANIC_WINDOW_PERCENTAGE_MIN, TARGET_MIN, WINDOW_MAX, WINDOW_MIN,
 };
-use rouse_api::duration::GoDuration;
 use rouse_api::podautoscaler::Reachability;
+use rouse_k8s::GoDuration;
 
 use crate::decide::kpa::DeciderSpec;
 
