@@ -13,5 +13,6 @@ mod kubectl_read;
 mod kubectl_serving;
 mod kubectl_write;
 mod lifecycle;
+mod operators;
 mod scaling;
 mod trouble;
