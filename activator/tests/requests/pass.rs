@@ -1,4 +1,4 @@
-//! What passes through: bodies both ways, trailers, h2c, upgrades, headers.
+//! Bodies both ways, trailers, h2c, upgrades, headers.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
