@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::Digest;
-use crate::error::Error;
+use super::digest::Digest;
+use super::error::Error;
 
 /// A parsed image name. What the user wrote is kept beside its full form.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::build::detect::is_executable;
-use crate::build::executable::libraries;
-use crate::build::layer::{LayerFiles, Source};
-use crate::build::{APP_DIR, Content, Context, Recipe, elf, python};
-use crate::config::LABEL_HOST_PROGRAM;
-use crate::error::Error;
+use super::executable::libraries;
+use super::layer::{LayerFiles, Source};
+use super::python;
+use super::recipe::{APP_DIR, Content, Context, Recipe};
+use crate::files::elf;
+
+use crate::files::program::is_executable;
+use crate::formats::config::LABEL_HOST_PROGRAM;
+use crate::formats::error::Error;
 
 /// What only a shell understands.
 const SHELL: &[char] = &[

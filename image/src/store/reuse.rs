@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
-use crate::error::Error;
-use crate::index;
-use crate::store::Store;
+use super::index;
+use super::layout::Store;
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
 
 /// A layer made earlier; the content of `reuse/KEY`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,11 +39,6 @@ impl Store {
     pub(crate) fn is_reusable(&self, layer: &Digest) -> bool {
         let entries = fs::read_dir(self.dir().join("reuse")).into_iter().flatten().flatten();
         entries.filter_map(|entry| read(&entry.path())).any(|made| made.digest == *layer)
-    }
-
-    /// Where a layer that is used again is unpacked.
-    pub(crate) fn shared_path(&self, layer: &Digest) -> PathBuf {
-        self.dir().join("layers").join(layer.hex())
     }
 
     fn reuse_path(&self, key: &Digest) -> PathBuf {

@@ -9,12 +9,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::build::layer::LayerFiles;
-use crate::build::{APP_DIR, Content, Context, Recipe};
-use crate::config::LABEL_HOST_PYTHON;
-use crate::digest::Digest;
-use crate::error::Error;
-use crate::reuse::Made;
+use super::layer::LayerFiles;
+use super::recipe::{APP_DIR, Content, Context, Recipe};
+
+use crate::formats::config::LABEL_HOST_PYTHON;
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
+use crate::store::Made;
 
 /// Where dependencies are in the image.
 const DEPENDENCIES_DIR: &str = "/python";

@@ -16,32 +16,28 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use crate::config::{Image, Layer};
-use crate::error::Error;
-use crate::reuse::link_tree;
-use crate::rootfs::resolve_in_rootfs;
-use crate::store::Store;
+use super::layout::Store;
+use super::reuse::link_tree;
+use super::settings::Limits;
+use crate::files::paths::resolve_in_rootfs;
+use crate::formats::config::{Image, Layer};
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
-/// How much an image may become, so that a small download cannot fill a disk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) bytes: u64,
-    pub(crate) entries: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        // Above the largest images that people serve models from (CUDA with weights).
-        Self { bytes: 64 << 30, entries: 4_000_000 }
+impl Store {
+    /// Unpacks an image of the store if it is not unpacked yet. Blocks; for images of any size.
+    pub fn unpack(&self, digest: &Digest) -> Result<PathBuf, Error> {
+        let image = self.image(digest)?;
+        unpack_image(self, &image)
     }
 }
 
 /// Unpacks an image of the store unless that was done before. Concurrent callers are harmless: the
 /// first to finish wins.
-pub(crate) fn image(store: &Store, image: &Image) -> Result<PathBuf, Error> {
+pub(crate) fn unpack_image(store: &Store, image: &Image) -> Result<PathBuf, Error> {
     let target = store.rootfs_path(&image.digest);
     if target.is_dir() {
         return Ok(target);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
-use crate::config::{Descriptor, LAYER};
-use crate::error::Error;
+use crate::formats::config::{Descriptor, LAYER};
+use crate::formats::error::Error;
 use crate::store::Store;
 
 /// Never part of an image: history, caches, and environments made for another path.

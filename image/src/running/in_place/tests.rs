@@ -1,10 +1,12 @@
 //! Command lines for images laid out by hand.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::*;
-use crate::digest::Digest;
+use crate::formats::digest::Digest;
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -80,7 +82,7 @@ fn a_dynamic_program_runs_through_the_loader_of_its_image() {
         0o755,
     );
     let mut loader = String::new();
-    for linked in elf::linked_files(&program).unwrap() {
+    for linked in libraries::linked_files(&program).unwrap() {
         let inside = linked.strip_prefix("/").unwrap();
         fixture = fixture.file(inside.to_str().unwrap(), fs::read(&linked).unwrap(), 0o755);
         if text(inside).contains("/ld-") {

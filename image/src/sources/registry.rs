@@ -1,10 +1,8 @@
 //! Registries: what a name means there, and bringing it here.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use base64::Engine as _;
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -13,39 +11,14 @@ use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use tokio::io::AsyncWrite;
 
-use crate::config::{
+use crate::formats::config::{
     DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, Image, Index, MANIFEST, Manifest,
 };
-use crate::digest::Digest;
-use crate::error::Error;
-use crate::reference::Reference;
-use crate::store::{BlobWriter, Origin, Store, select_platform};
-use crate::{Progress, ProgressFn, unpack};
-
-/// How patient to be with registries.
-#[derive(Clone, Debug)]
-pub struct RegistryOptions {
-    /// For asking what a name means, all attempts together. Knative's default for tag resolution.
-    pub resolve_timeout: Duration,
-    /// For opening a connection.
-    pub connect_timeout: Duration,
-    /// Without a byte of an answer, while pulling.
-    pub read_timeout: Duration,
-    /// The folder of Docker's `config.json`, whose logins are used.
-    pub docker_config: Option<PathBuf>,
-}
-
-impl Default for RegistryOptions {
-    fn default() -> Self {
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-        Self {
-            resolve_timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-            docker_config: std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
-        }
-    }
-}
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
+use crate::formats::reference::Reference;
+use crate::progress::{Progress, ProgressFn};
+use crate::store::{BlobWriter, Origin, Store, select_platform, unpack_image};
 
 /// What a reference means now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +69,7 @@ impl Store {
         let timeout = self.registry.resolve_timeout;
         let asking = client.fetch_manifest_digest(reference.oci(), &auth);
         match tokio::time::timeout(timeout, asking).await {
-            Ok(Ok(digest)) => digest.parse(),
+            Ok(Ok(digest)) => Ok(digest.parse()?),
             Ok(Err(error)) => Err(explain(reference, error)),
             Err(_elapsed) => Err(Error::Unreachable {
                 reference: reference.written().to_owned(),
@@ -149,7 +122,7 @@ impl Store {
             }
             let image = store.image(&top)?;
             step(Progress::Step(format!("unpacking {reference}")));
-            unpack::image(&store, &image)?;
+            unpack_image(&store, &image)?;
             store.name(&reference, &top, Origin::Pulled)?;
             Ok(image)
         })
@@ -320,7 +293,7 @@ impl AsyncWrite for BlobSink {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        if self.writer.written() + bytes.len() as u64 > self.blob.size {
+        if self.writer.written().saturating_add(bytes.len() as u64) > self.blob.size {
             return Poll::Ready(Err(std::io::Error::other(
                 "the registry sent more than the manifest announced",
             )));

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::config::Image;
-use crate::digest::Digest;
-use crate::error::Error;
+use crate::formats::config::Image;
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
 use crate::store::Store;
 
 /// Chunks on their way to the engine: 16 of 256 KiB.

@@ -3,15 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use super::digest::{Digest, NotADigest};
 
 /// Every failure of this crate. `Display` is a whole sentence fit for a condition or a terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{reference:?} is not an image reference: {reason}")]
     InvalidReference { reference: String, reason: String },
-    #[error("{text:?} is not a digest: expected \"sha256:\" and 64 lowercase hexadecimal digits")]
-    InvalidDigest { text: String },
+    #[error(transparent)]
+    InvalidDigest(#[from] NotADigest),
     #[error(
         "image {reference:?} was not found: it is not in the local store, and registry {registry} has no such repository or tag; check the name, or build it with `rouse build`"
     )]
@@ -58,7 +58,7 @@ impl Error {
     /// A stable word for logs, conditions and `-o json`.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::InvalidReference { .. } | Self::InvalidDigest { .. } => "InvalidImageName",
+            Self::InvalidReference { .. } | Self::InvalidDigest(_) => "InvalidImageName",
             Self::NotFound { .. } | Self::NotInStore { .. } => "ImageNotFound",
             Self::Unauthorized { .. } => "Unauthorized",
             Self::Unreachable { .. } => "RegistryUnavailable",
@@ -71,24 +71,6 @@ impl Error {
             Self::Io { .. } => "ImageStoreError",
             Self::Build { .. } => "BuildFailed",
             Self::NotInPlace { .. } => "NeedsContainerRuntime",
-        }
-    }
-
-    /// Whether the same call may succeed later without anybody changing anything here.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Registry { .. } | Self::Io { .. } => true,
-            Self::NotFound { .. } | Self::Unauthorized { .. } => true,
-            Self::InvalidReference { .. }
-            | Self::InvalidDigest { .. }
-            | Self::NotInStore { .. }
-            | Self::NoPlatform { .. }
-            | Self::BadLayer { .. }
-            | Self::TooLarge { .. }
-            | Self::NotUnpacked { .. }
-            | Self::Damaged { .. }
-            | Self::Build { .. }
-            | Self::NotInPlace { .. } => false,
         }
     }
 

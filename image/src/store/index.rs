@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::config::{Descriptor, INDEX, Index, MANIFEST};
-use crate::digest::Digest;
-use crate::error::Error;
+use crate::formats::config::{Descriptor, INDEX, Index, MANIFEST};
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
 
 /// The image specification's own annotation for a name.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use super::digest::Digest;
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -219,7 +219,8 @@ impl Image {
 
     /// Bytes of all layers in the store.
     pub fn size(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.size).sum()
+        // A manifest may announce anything.
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 }
 

@@ -7,7 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Error;
+/// Text that is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a digest: expected \"sha256:\" and 64 lowercase hexadecimal digits")]
+pub struct NotADigest(String);
 
 /// The name of some bytes: their SHA-256. Other algorithms are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,22 +50,22 @@ impl Digest {
 }
 
 impl FromStr for Digest {
-    type Err = Error;
+    type Err = NotADigest;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
         let hex = text.strip_prefix("sha256:").unwrap_or_default();
         let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if hex.len() == 64 && hex.bytes().all(lower_hex) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::InvalidDigest { text: text.to_owned() })
+        Err(NotADigest(text.to_owned()))
     }
 }
 
 impl TryFrom<String> for Digest {
-    type Error = Error;
+    type Error = NotADigest;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self, NotADigest> {
         text.parse()
     }
 }

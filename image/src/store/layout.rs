@@ -12,19 +12,17 @@
 //! Invariant: files appear by rename, complete; a manifest after all that it names.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
-use crate::digest::{Digest, HashingWriter};
-use crate::error::Error;
-use crate::index::{self, Entry};
-use crate::reference::Reference;
-use crate::registry::RegistryOptions;
-use crate::unpack;
+use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
 
-pub use crate::index::Origin;
+use super::index::{self, Entry, Origin};
+use super::settings::{Limits, RegistryOptions};
+use crate::formats::reference::Reference;
 
 /// Manifests and configurations are small; a larger one is an attack or a mistake.
 const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
@@ -34,7 +32,7 @@ const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 pub struct Store {
     dir: Arc<Path>,
     pub(crate) registry: Arc<RegistryOptions>,
-    pub(crate) limits: unpack::Limits,
+    pub(crate) limits: Limits,
 }
 
 /// One named image, as `rouse images` lists it.
@@ -77,11 +75,7 @@ impl Store {
         if !layout.exists() {
             index::replace(&dir, &layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
-        Ok(Self {
-            dir: dir.into(),
-            registry: Arc::new(registry),
-            limits: unpack::Limits::default(),
-        })
+        Ok(Self { dir: dir.into(), registry: Arc::new(registry), limits: Limits::default() })
     }
 
     /// The folder of the store.
@@ -147,10 +141,9 @@ impl Store {
         self.dir.join("rootfs").join(manifest.hex())
     }
 
-    /// Unpacks an image of the store if it is not unpacked yet. Blocks; for images of any size.
-    pub fn unpack(&self, digest: &Digest) -> Result<PathBuf, Error> {
-        let image = self.image(digest)?;
-        unpack::image(self, &image)
+    /// Where a layer that is used again is unpacked.
+    pub(crate) fn shared_path(&self, layer: &Digest) -> PathBuf {
+        self.dir.join("layers").join(layer.hex())
     }
 
     /// Every named image, by name.
@@ -282,14 +275,6 @@ impl Store {
         })
     }
 
-    /// Begins a blob of unknown digest.
-    pub(crate) fn blob_writer(&self) -> Result<BlobWriter, Error> {
-        let tmp = self.dir.join("tmp");
-        let file =
-            tempfile::NamedTempFile::new_in(&tmp).map_err(Error::io("create a file in", &tmp))?;
-        Ok(BlobWriter { store: self.clone(), inner: HashingWriter::new(file) })
-    }
-
     /// A folder under `tmp` that goes when dropped.
     pub(crate) fn temp_dir(&self) -> Result<tempfile::TempDir, Error> {
         let tmp = self.dir.join("tmp");
@@ -321,48 +306,4 @@ pub(crate) fn select_platform<'a>(
             offered: if offered.is_empty() { "none".to_owned() } else { offered.join(", ") },
         }
     })
-}
-
-/// A blob on its way into the store; dropped before [`BlobWriter::finish`] it leaves nothing.
-pub(crate) struct BlobWriter {
-    store: Store,
-    inner: HashingWriter<tempfile::NamedTempFile>,
-}
-
-impl BlobWriter {
-    pub(crate) fn written(&self) -> u64 {
-        self.inner.written()
-    }
-
-    /// Names the blob by its digest, which must be `expected`.
-    pub(crate) fn finish(self, expected: &Digest) -> Result<(), Error> {
-        let (file, digest, _) = self.inner.finish();
-        let path = self.store.blob_path(expected);
-        if digest != *expected {
-            return Err(Error::damaged(path, format!("what arrived has digest {digest}")));
-        }
-        file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
-        Ok(())
-    }
-
-    /// Names the blob by its digest; also gives its size and whether it was there before.
-    pub(crate) fn finish_noting(self) -> Result<(Digest, u64, bool), Error> {
-        let (file, digest, size) = self.inner.finish();
-        let path = self.store.blob_path(&digest);
-        let existed = path.exists();
-        if !existed {
-            file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
-        }
-        Ok((digest, size, existed))
-    }
-}
-
-impl Write for BlobWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.inner.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
 }

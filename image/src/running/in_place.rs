@@ -10,15 +10,13 @@
 //! the host programs that it may start. Its price: `/proc/self/exe` is the loader.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::build::elf;
-use crate::config::{Image, host_architecture};
-use crate::error::Error;
-use crate::rootfs::resolve_in_rootfs;
+use crate::files::paths::resolve_in_rootfs;
+use crate::files::program::{is_executable, shebang};
+use crate::files::{elf, libraries};
+use crate::formats::config::{Image, host_architecture};
+use crate::formats::error::Error;
 
 /// Where programs are looked up when neither image nor pod says.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -169,10 +167,6 @@ fn find_program(rootfs: &Path, program: &str, working_dir: &Path, path: &str) ->
     path.split(':').map(|dir| Path::new(dir).join(program)).find(|file| is_executable(file))
 }
 
-fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
 /// Puts before a program of the image what the kernel would have found at absolute paths: its `#!`
 /// interpreter or its loader. Programs of the host are started as they are.
 fn runnable(
@@ -222,7 +216,7 @@ fn through_loader(rootfs: &Path, program: PathBuf, args: Vec<String>) -> (PathBu
     let own = elf.library_paths.iter().filter(|dir| !dir.contains("$ORIGIN"));
     let own =
         own.filter_map(|dir| resolve_in_rootfs(rootfs, Path::new(dir)).filter(|dir| dir.is_dir()));
-    let dirs = own.chain(elf::library_dirs(rootfs));
+    let dirs = own.chain(libraries::library_dirs(rootfs));
     let libraries = dirs.map(|dir| text(&dir)).collect::<Vec<_>>().join(":");
     if is_glibc {
         // Without its cache, which on the host lists the host's libraries.
@@ -231,19 +225,6 @@ fn through_loader(rootfs: &Path, program: PathBuf, args: Vec<String>) -> (PathBu
     all.extend(["--library-path".to_owned(), libraries, text(&program)]);
     all.extend(args);
     (loader, all)
-}
-
-/// The interpreter and its one argument from a script's first line.
-pub(crate) fn shebang(path: &Path) -> Option<(String, Option<String>)> {
-    let mut start = [0; 256];
-    let n = fs::File::open(path).and_then(|mut file| file.read(&mut start)).ok()?;
-    let line = start[..n].strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?.trim();
-    let (interpreter, argument) = match line.split_once([' ', '\t']) {
-        Some((interpreter, argument)) => (interpreter, Some(argument.trim().to_owned())),
-        None => (line, None),
-    };
-    Some((interpreter.to_owned(), argument.filter(|argument| !argument.is_empty())))
 }
 
 fn text(path: &Path) -> String {

@@ -1,10 +1,10 @@
 //! What a source is: decided by what lies in it, said when that is not clear.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::files::program::is_executable;
+use crate::formats::error::Error;
 
 /// How a source is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +91,10 @@ pub(crate) fn executables(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-pub(crate) fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn folder(files: &[(&str, u32)]) -> tempfile::TempDir {

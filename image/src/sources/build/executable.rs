@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::build::detect::executables;
-use crate::build::layer::{LayerFiles, Source};
-use crate::build::{APP_DIR, Content, Context, Recipe, elf};
-use crate::config::LABEL_HOST_PROGRAM;
-use crate::error::Error;
+use super::detect::executables;
+use super::layer::{LayerFiles, Source};
+use super::recipe::{APP_DIR, Content, Context, Recipe};
+
+use crate::files::libraries::linked_files;
+use crate::files::program::shebang;
+use crate::formats::config::LABEL_HOST_PROGRAM;
+use crate::formats::error::Error;
 
 /// For an executable file, or a folder with exactly one and the files beside it.
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Error> {
@@ -51,7 +54,7 @@ fn in_app(program: &Path) -> String {
 
 /// A script runs a program that it does not bring along.
 fn note_interpreter(recipe: &mut Recipe, program: &Path) {
-    if let Some((interpreter, argument)) = crate::in_place::shebang(program) {
+    if let Some((interpreter, argument)) = shebang(program) {
         let name = if interpreter.ends_with("/env") {
             argument.unwrap_or(interpreter)
         } else {
@@ -68,7 +71,7 @@ fn note_interpreter(recipe: &mut Recipe, program: &Path) {
 pub(crate) fn libraries(programs: &[PathBuf]) -> Result<Option<(String, Content)>, Error> {
     let mut linked = Vec::new();
     for program in programs {
-        linked.extend(elf::linked_files(program)?);
+        linked.extend(linked_files(program)?);
     }
     let is_libc = |path: &&PathBuf| {
         path.file_name().is_some_and(|name| {

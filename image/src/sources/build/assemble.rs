@@ -1,55 +1,18 @@
-//! From a folder or an executable to an image in the store.
-//!
-//! What the source is decides how it is built (`detect`); that yields a [`Recipe`]: layers by their
-//! files, and a configuration. [`Store::assemble`] turns a recipe into an image, unpacked and named.
-
-mod detect;
-pub(crate) mod elf;
-mod executable;
-mod layer;
-mod procfile;
-mod python;
+//! From a recipe to an image in the store, unpacked and named.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use crate::config::{
-    CONFIG, Descriptor, Image, ImageConfig, MANIFEST, Manifest, RootFs, RunConfig,
+use super::detect::Kind;
+use super::recipe::{APP_DIR, Content, Recipe};
+use crate::formats::config::{
+    CONFIG, Descriptor, Image, ImageConfig, LAYER, MANIFEST, Manifest, RootFs, RunConfig,
     host_architecture,
 };
-use crate::digest::Digest;
-use crate::error::Error;
-use crate::reference::Reference;
-use crate::store::{Origin, Store};
-use crate::{Progress, ProgressFn, unpack};
-
-pub use detect::Kind;
-pub use layer::{LayerFiles, Source};
-
-/// What to build and what to call it.
-#[derive(Clone, Debug)]
-pub struct BuildOptions {
-    pub reference: Reference,
-    /// The image to build upon; its entrypoint is replaced.
-    pub base: Option<Reference>,
-    /// The Python function to serve, as gcloud's `--entry-point` and `GOOGLE_FUNCTION_TARGET`.
-    pub function: Option<String>,
-}
-
-impl BuildOptions {
-    /// For `image` (with or without a tag of its own) and an extra `tag`, which wins.
-    pub fn new(image: &str, tag: Option<&str>) -> Result<Self, Error> {
-        let mut reference: Reference = image.parse()?;
-        if reference.digest().is_some() {
-            let reason = "an image that is built has no digest yet; give a tag".to_owned();
-            return Err(Error::InvalidReference { reference: image.to_owned(), reason });
-        }
-        if let Some(tag) = tag {
-            reference = format!("{}:{tag}", reference.name()).parse()?;
-        }
-        Ok(Self { reference, base: None, function: None })
-    }
-}
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
+use crate::formats::reference::Reference;
+use crate::progress::{Progress, ProgressFn};
+use crate::store::{Origin, Store, unpack_image};
 
 /// What came of a build.
 #[derive(Clone, Debug)]
@@ -74,75 +37,7 @@ pub struct BuiltLayer {
     pub reused: bool,
 }
 
-/// An image to be: what is in it and how it starts.
-#[derive(Clone, Debug, Default)]
-pub struct Recipe {
-    /// From the bottom up: what is in it, and its files.
-    pub layers: Vec<(String, Content)>,
-    pub entrypoint: Vec<String>,
-    pub env: Vec<(String, String)>,
-    pub labels: BTreeMap<String, String>,
-    /// `/app` unless given.
-    pub working_dir: Option<String>,
-}
-
-/// A layer's content: files to pack, or a layer that the store has.
-#[derive(Clone, Debug)]
-pub enum Content {
-    Files(LayerFiles),
-    Stored { digest: Digest, size: u64, reused: bool },
-}
-
-/// Where a source's files are in its image.
-pub const APP_DIR: &str = "/app";
-
 impl Store {
-    /// Builds an image from a folder or an executable and gives it the name in `options`.
-    pub async fn build(
-        &self,
-        source: &Path,
-        options: BuildOptions,
-        progress: &ProgressFn,
-    ) -> Result<Built, Error> {
-        let base = match &options.base {
-            Some(reference) => Some(self.ensure(reference, progress).await?),
-            None => None,
-        };
-        let (store, source, progress) = (self.clone(), source.to_owned(), progress.clone());
-        let work = move || {
-            let source = std::fs::canonicalize(&source).map_err(Error::io("open", &source))?;
-            let kind = detect::kind(&source)?;
-            let context = Context {
-                store: &store,
-                base: base.as_ref(),
-                options: &options,
-                progress: &progress,
-            };
-            let recipe = match kind {
-                Kind::Procfile => procfile::recipe(&context, &source)?,
-                Kind::Executable => executable::recipe(&context, &source)?,
-                Kind::PythonFunction => python::recipe(&context, &source)?,
-            };
-            store.assemble(&options.reference, base.as_ref(), kind, recipe, &progress)
-        };
-        tokio::task::spawn_blocking(work).await.expect("a build neither panics nor is cancelled")
-    }
-
-    /// Makes an image of a program of this machine and its libraries, with `files` in a layer of
-    /// their own above it under `/app`; `args` follow the program. Blocks.
-    pub fn pack_program(
-        &self,
-        reference: &Reference,
-        program: &Path,
-        args: &[String],
-        files: LayerFiles,
-    ) -> Result<Built, Error> {
-        let mut recipe = executable::single(program)?;
-        recipe.entrypoint.extend_from_slice(args);
-        recipe.layers.push(("files".to_owned(), Content::Files(files)));
-        self.assemble(reference, None, Kind::Executable, recipe, &crate::silent())
-    }
-
     /// Packs, stores, unpacks and names what a recipe says. Blocks.
     pub fn assemble(
         &self,
@@ -180,7 +75,7 @@ impl Store {
             run_config(base, recipe.entrypoint, recipe.env, recipe.labels, recipe.working_dir);
         let digest = self.write_manifest(base, &built, run)?;
         progress(Progress::Step("unpacking".to_owned()));
-        unpack::image(self, &self.image(&digest)?)?;
+        unpack_image(self, &self.image(&digest)?)?;
         self.name(reference, &digest, Origin::Built)?;
         Ok(Built { reference: reference.clone(), digest, kind, layers: built, needs_host })
     }
@@ -201,7 +96,7 @@ impl Store {
         };
         for layer in built {
             layers.push(Descriptor {
-                media_type: crate::config::LAYER.to_owned(),
+                media_type: LAYER.to_owned(),
                 digest: layer.digest.clone(),
                 size: layer.size,
                 platform: None,
@@ -250,19 +145,5 @@ fn run_config(
         working_dir: Some(working_dir.unwrap_or_else(|| APP_DIR.to_owned())),
         labels: Some(all_labels).filter(|labels| !labels.is_empty()),
         stop_signal: base.and_then(|base| base.stop_signal.clone()),
-    }
-}
-
-/// What every kind of build may look at.
-pub(crate) struct Context<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) base: Option<&'a Image>,
-    pub(crate) options: &'a BuildOptions,
-    pub(crate) progress: &'a ProgressFn,
-}
-
-impl Context<'_> {
-    pub(crate) fn step(&self, text: impl Into<String>) {
-        (self.progress)(Progress::Step(text.into()));
     }
 }
