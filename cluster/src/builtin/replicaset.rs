@@ -20,6 +20,8 @@ use crate::store::{Key, Object};
 const FAILURE: &str = "ReplicaFailure";
 const COMPONENT: &str = "replicaset-controller";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// The most pods that one sync of a ReplicaSet creates or deletes. Upstream: `BurstReplicas`.
+const BURST: usize = 500;
 
 /// What to do about the pods of a ReplicaSet.
 #[derive(Debug, Default, PartialEq)]
@@ -27,6 +29,8 @@ pub(super) struct Plan {
     pub(super) create: usize,
     /// Names.
     pub(super) delete: Vec<String>,
+    /// There is more to do than one sync does.
+    pub(super) more: bool,
 }
 
 /// Compares what is asked for with the pods that are there.
@@ -37,11 +41,15 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or(0);
     let mut active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
-    let create = wanted.saturating_sub(active.len());
+    let missing = wanted.saturating_sub(active.len());
     active.sort_by(|a, b| departure(a, b));
     let surplus = active.len().saturating_sub(wanted);
-    let delete = active.into_iter().take(surplus).filter_map(|pod| pod.metadata.name.clone());
-    Plan { create, delete: delete.collect() }
+    let leave = active.into_iter().take(surplus.min(BURST));
+    Plan {
+        create: missing.min(BURST),
+        delete: leave.filter_map(|pod| pod.metadata.name.clone()).collect(),
+        more: missing.max(surplus) > BURST,
+    }
 }
 
 /// Neither ended nor being deleted.
@@ -163,10 +171,19 @@ pub(super) fn pod(set: &Value) -> Value {
     json!({ "metadata": meta, "spec": template["spec"] })
 }
 
-/// Brings the number of pods to what is asked for. Gives the new pods, and what to tell.
-pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
-    let Some(object) = objects.store.get(key) else { return Default::default() };
-    let Ok(set) = object.decode::<ReplicaSet>() else { return Default::default() };
+/// What came of a sync of a ReplicaSet.
+#[derive(Default)]
+pub(super) struct Scaled {
+    pub(super) created: Vec<Key>,
+    pub(super) notices: Vec<Notice>,
+    /// It is to be looked at again, after everything else that waits.
+    pub(super) again: bool,
+}
+
+/// Brings the number of pods closer to what is asked for.
+pub(super) fn scale(objects: &Objects, key: &Key) -> Scaled {
+    let Some(object) = objects.store.get(key) else { return Scaled::default() };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Scaled::default() };
     if let Some(spec) = &set.spec {
         adopt(objects, &object, PODS, &spec.selector);
     }
@@ -192,7 +209,9 @@ pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
         objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background);
         notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
     }
-    (created, notices)
+    // Where none could be made, another try at once would make none either.
+    let again = plan.more && (plan.create == 0 || !created.is_empty());
+    Scaled { created, notices, again }
 }
 
 /// Why pods of the template would not be admitted.
@@ -276,7 +295,7 @@ mod tests {
     #[test]
     fn missing_pods_are_created_and_those_that_ended_replaced() {
         let pods = [a("p", "n", "Running", Some(1), "0"), a("q", "n", "Failed", None, "0")];
-        assert_eq!(desired(&set(3), &pods), Plan { create: 2, delete: vec![] });
+        assert_eq!(desired(&set(3), &pods), Plan { create: 2, ..Plan::default() });
     }
 
     #[test]

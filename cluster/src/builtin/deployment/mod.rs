@@ -88,6 +88,16 @@ impl Observed {
     }
 }
 
+/// The revision after `highest`. There is none after the last.
+fn after(highest: i64) -> i64 {
+    highest.max(0).saturating_add(1)
+}
+
+/// How often the name of a ReplicaSet was taken, after one more time: an int32 field.
+fn collided(before: i64) -> i64 {
+    before.saturating_add(1).clamp(1, i64::from(i32::MAX))
+}
+
 fn revision(set: &Value) -> i64 {
     let written = set["metadata"]["annotations"][template::REVISION].as_str();
     written.and_then(|revision| revision.parse().ok()).unwrap_or(0)
@@ -189,7 +199,7 @@ fn number(objects: &Objects, seen: &Observed, key: &Key) {
     let Some((set, _, value)) = seen.sets.get(new) else { return };
     let mut own = revision(value);
     if own <= highest {
-        own = highest + 1;
+        own = after(highest);
         objects.change(set, |set| {
             set["metadata"]["annotations"][template::REVISION] = own.to_string().into();
         });
@@ -203,7 +213,7 @@ fn number(objects: &Objects, seen: &Observed, key: &Key) {
 }
 
 fn create(objects: &Objects, seen: &Observed, replicas: i32) -> Option<Key> {
-    let revision = seen.revision(0..seen.sets.len()) + 1;
+    let revision = after(seen.revision(0..seen.sets.len()));
     let most = rollout::most(seen.replicas(), seen.strategy());
     let collisions = seen.value["status"]["collisionCount"].as_i64().unwrap_or(0);
     let set = template::replica_set(&seen.value, revision, replicas, most, collisions);
@@ -213,7 +223,7 @@ fn create(objects: &Objects, seen: &Observed, replicas: i32) -> Option<Key> {
             deployment["metadata"]["annotations"][template::REVISION] = revision.to_string().into();
         } else {
             // Somebody else's ReplicaSet has the name: another hash is tried.
-            deployment["status"]["collisionCount"] = (collisions + 1).into();
+            deployment["status"]["collisionCount"] = collided(collisions).into();
         }
     });
     created.map(|set| set.key.clone())
