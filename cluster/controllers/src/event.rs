@@ -91,3 +91,39 @@ fn fnv(text: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_counted_within_its_field() {
+        let most = i64::from(i32::MAX);
+        for (before, now) in [
+            (None, 2),
+            (Some(1), 2),
+            (Some(most - 1), most),
+            (Some(most), most),
+            (Some(i64::MAX), most),
+            (Some(i64::MIN), 1),
+        ] {
+            assert_eq!(counted_up(before), now, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_over_an_hour_after_its_last_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (last, now, over) in [
+            (at(0), at(3600), false),
+            (at(0), at(3601), true),
+            (Timestamp::MAX, at(0), false),
+            (Timestamp::MAX, Timestamp::MAX, false),
+            (Timestamp::MIN, at(0), true),
+        ] {
+            assert_eq!(is_over(last, now), over, "{last} {now}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
@@ -114,7 +115,7 @@ pub(super) fn status(
 ) -> (ReplicaSetStatus, Option<Timestamp>) {
     let spec = set.spec.as_ref();
     let min_ready = spec.and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-    let min_ready = jiff::SignedDuration::from_secs(i64::from(min_ready));
+    let min_ready = time::seconds(min_ready);
     let labels = spec.and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone());
     let labels = labels.unwrap_or_default();
     let active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
@@ -124,9 +125,7 @@ pub(super) fn status(
         labels.iter().all(|(k, v)| found.and_then(|found| found.get(k)) == Some(v))
     });
     let ready: Vec<Timestamp> = active.iter().filter_map(|pod| ready_since(pod)).collect();
-    let matures = |since: &Timestamp| {
-        if min_ready.is_zero() { *since } else { since.saturating_add(min_ready).unwrap_or(*since) }
-    };
+    let matures = |since: &Timestamp| time::later(*since, min_ready);
     let available = ready.iter().filter(|since| matures(since) <= now).count();
     let next = ready.iter().map(matures).filter(|at| *at > now).min();
     let status = ReplicaSetStatus {
@@ -316,6 +315,27 @@ mod tests {
     }
 
     #[test]
+    fn one_sync_creates_or_deletes_a_burst_of_pods() {
+        let there = |many: usize| -> Vec<Pod> {
+            (0..many).map(|n| a(&format!("p{n:04}"), "n", "Running", Some(1), "0")).collect()
+        };
+        for (wanted, pods, create, delete, more) in [
+            (500, 0, 500, 0, false),
+            (501, 0, 500, 0, true),
+            (501, 1, 500, 0, false),
+            (i32::MAX, 2, 500, 0, true),
+            (0, 500, 0, 500, false),
+            (1, 502, 0, 500, true),
+            (i32::MIN, 501, 0, 500, true),
+            (-1, 0, 0, 0, false),
+        ] {
+            let plan = desired(&set(wanted), &there(pods));
+            let found = (plan.create, plan.delete.len(), plan.more);
+            assert_eq!(found, (create, delete, more), "{wanted} of {pods}");
+        }
+    }
+
+    #[test]
     fn a_set_that_is_deleted_makes_no_pods() {
         let mut set = set(3);
         set.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
@@ -334,6 +354,26 @@ mod tests {
         let (late, next) = status(&set, &pods, at(110));
         assert_eq!((late.available_replicas, next), (Some(1), None));
         assert_eq!(late.observed_generation, Some(4));
+    }
+
+    #[test]
+    fn a_pod_matures_at_the_end_of_time_at_the_latest() {
+        let now = Timestamp::from_second(100).unwrap();
+        let mut pods = [a("p", "n", "Running", Some(100), "0")];
+        for (since, seconds, available, next) in [
+            (now, i32::MIN, Some(1), None),
+            (Timestamp::MIN, i32::MIN, Some(1), None),
+            (Timestamp::MAX, i32::MAX, None, Some(Timestamp::MAX)),
+            (Timestamp::MIN, i32::MAX, Some(1), None),
+        ] {
+            let mut set = set(1);
+            set.spec.as_mut().unwrap().min_ready_seconds = Some(seconds);
+            let conditions = pods[0].status.as_mut().unwrap().conditions.as_mut().unwrap();
+            conditions[0].last_transition_time = Some(Time(since));
+            let (status, again) = status(&set, &pods, now);
+            let found = (status.available_replicas, again);
+            assert_eq!(found, (available, next), "{seconds} after {since}");
+        }
     }
 
     #[test]

@@ -263,3 +263,31 @@ pub(super) fn of(set: &Object) -> Option<Key> {
     let owner = set.controller().filter(|owner| owner.kind == "Deployment")?;
     Some(Key::new(DEPLOYMENTS, &set.key.namespace, &owner.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_revision_has_none_after_it() {
+        for (highest, next) in [(0, 1), (41, 42), (-3, 1), (i64::MIN, 1), (i64::MAX, i64::MAX)] {
+            assert_eq!(after(highest), next);
+        }
+    }
+
+    #[test]
+    fn collisions_are_counted_within_their_field() {
+        let most = i64::from(i32::MAX);
+        for (before, now) in [(0, 1), (1, 2), (most, most), (i64::MAX, most), (i64::MIN, 1)] {
+            assert_eq!(collided(before), now);
+        }
+    }
+
+    #[test]
+    fn a_revision_that_is_no_number_is_none() {
+        for (written, read) in [("7", 7), ("x", 0), ("9223372036854775808", 0), ("-1", -1)] {
+            let set = serde_json::json!({ "metadata": { "annotations": { template::REVISION: written } } });
+            assert_eq!(revision(&set), read);
+        }
+    }
+}

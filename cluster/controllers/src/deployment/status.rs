@@ -44,7 +44,10 @@ fn counters(
     before: &DeploymentStatus,
 ) -> DeploymentStatus {
     let sum = |count: fn(&ReplicaSetStatus) -> i32| -> i64 {
-        all.iter().filter_map(|set| set.status.as_ref()).map(|status| i64::from(count(status))).sum()
+        all.iter()
+            .filter_map(|set| set.status.as_ref())
+            .map(|status| i64::from(count(status)))
+            .sum()
     };
     let some = |count: i64| (count > 0).then(|| i32::try_from(count).unwrap_or(i32::MAX));
     let available = sum(|status| status.available_replicas.unwrap_or(0));
@@ -317,5 +320,58 @@ mod tests {
             .unwrap();
         assert!(step(&mut web, &failing, 0).contains("ReplicaFailure=True(FailedCreate)"));
         assert!(!step(&mut web, &set(1, 1, 1), 1).contains("ReplicaFailure"));
+    }
+
+    #[test]
+    fn counts_of_any_size_end_within_their_field() {
+        let (low, high) = (set(0, i32::MIN, i32::MIN), set(i32::MAX, i32::MAX, i32::MAX));
+        for (all, replicas, unavailable) in [
+            (vec![high.clone(), high.clone()], Some(i32::MAX), None),
+            (vec![low.clone(), low.clone()], None, Some(i32::MAX)),
+            (vec![low, high.clone()], None, Some(i32::MAX)),
+            (vec![high, set(1, 1, 1)], Some(i32::MAX), None),
+        ] {
+            let (status, _) = compute(&deployment(i32::MAX), all.first(), &all, at(0));
+            assert_eq!((status.replicas, status.unavailable_replicas), (replicas, unavailable));
+        }
+    }
+
+    #[test]
+    fn progress_is_seen_between_counts_of_any_size() {
+        let status = |replicas, updated| DeploymentStatus {
+            replicas: Some(replicas),
+            updated_replicas: Some(updated),
+            ..Default::default()
+        };
+        let (few, many) = (status(i32::MIN, i32::MAX), status(i32::MAX, i32::MIN));
+        assert!(has_progressed(&many, &few));
+        assert!(!has_progressed(&few, &many));
+        assert!(!has_progressed(&many, &many));
+    }
+
+    #[test]
+    fn a_deadline_beyond_time_is_the_end_of_time() {
+        let mut web = deployment(1);
+        let progressing = |since: Timestamp| DeploymentCondition {
+            type_: PROGRESSING.to_owned(),
+            status: "True".to_owned(),
+            reason: Some("ReplicaSetUpdated".to_owned()),
+            last_update_time: Some(Time(since)),
+            ..Default::default()
+        };
+        let all = [set(1, 1, 0)];
+        for (since, limit, deadline) in [
+            (Timestamp::MAX, i32::MAX - 1, Some(Timestamp::MAX)),
+            (Timestamp::MAX, 1, Some(Timestamp::MAX)),
+            (Timestamp::MIN, i32::MAX - 1, None),
+            (at(0), i32::MIN, None),
+        ] {
+            web.spec.as_mut().unwrap().progress_deadline_seconds = Some(limit);
+            let (before, _) = compute(&web, all.first(), &all, at(1));
+            let conditions = Some(vec![progressing(since)]);
+            web.status = Some(DeploymentStatus { conditions, ..before });
+            let (_, found) = compute(&web, all.first(), &all, at(1));
+            assert_eq!(found, deadline, "{limit} after {since}");
+        }
     }
 }
