@@ -1,11 +1,12 @@
 //! What the activator is told by whoever composes it.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::control::request_log::{Sink, stdout};
 use crate::edge::listen::Reserved;
 
 /// Settings of one activator.
-#[derive(Debug)]
 pub struct Config {
     /// Name in load reports: the pod's on a cluster.
     pub name: String,
@@ -17,6 +18,21 @@ pub struct Config {
     pub threads: Option<usize>,
     /// How long requests in flight may take to finish after shutdown began.
     pub drain: Duration,
+    /// Where lines of the request log go; stdout unless said otherwise.
+    pub request_log: Sink,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, public, local, threads, drain, request_log: _ } = self;
+        f.debug_struct("Config")
+            .field("name", name)
+            .field("public", public)
+            .field("local", local)
+            .field("threads", threads)
+            .field("drain", drain)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -24,6 +40,6 @@ impl Config {
     #[must_use]
     pub fn new(public: Reserved, local: Reserved) -> Self {
         let (name, drain) = ("activator".to_owned(), Duration::from_secs(10));
-        Self { name, public, local, threads: None, drain }
+        Self { name, public, local, threads: None, drain, request_log: stdout() }
     }
 }

@@ -15,6 +15,7 @@
 //! | `transport/` | carrying a request to a pod and its answer back: headers, bodies, timeouts  |
 //! | `control/`   | keeping what is known up to date: watches, probes, tables, load reports     |
 //! | `admission/` | which request goes to which pod and which one waits                         |
+//! | `observe/`   | what is recorded of requests: counters, lines of the request log, spans     |
 //! | `state/`     | what is known: settings of revisions, pods, which host leads where          |
 //!
 //! Requests run on data threads of their own, one current-thread runtime each. What they look at is
@@ -29,9 +30,11 @@ mod start;
 mod admission;
 mod control;
 mod edge;
+mod observe;
 mod state;
 mod transport;
 
 pub use config::Config;
+pub use control::request_log::Sink;
 pub use edge::listen::{ListenError, Reserved};
 pub use start::{Handle, Stats, start};

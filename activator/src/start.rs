@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rouse_api::keys;
 use rouse_api::load::LoadReport;
 use rouse_kit::{AddressResolver, Component, Shutdown};
 use tokio::sync::mpsc;
@@ -12,13 +13,17 @@ use tokio::task::LocalSet;
 use crate::admission::report::ReportSignal;
 use crate::config::Config;
 use crate::control::directory::Directory;
+use crate::control::metrics::RevisionMetrics;
 use crate::control::registry::Registry;
 use crate::control::reporter::Reporter;
 use crate::control::shared::Shared;
-use crate::control::watch;
+use crate::control::{pages, request_log, watch};
 use crate::edge::listen::ListenError;
+use crate::edge::metrics::GatewayMetrics;
 use crate::edge::thread::{self, Thread};
 use crate::edge::worker::{Accepting, Sibling};
+use crate::observe::record::Observers;
+use crate::observe::request_log::RequestLog;
 use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::routes::Side;
 
@@ -95,11 +100,11 @@ impl Handle {
         let hosts = self.shared.table.load().len();
         let mut stats = Stats { hosts, ..Stats::default() };
         for revision in self.registry.all() {
-            let (in_flight, queued, pods) = revision.numbers();
+            let status = revision.status();
             stats.revisions += 1;
-            stats.pods += pods;
-            stats.in_flight += in_flight;
-            stats.queued += queued;
+            stats.pods += status.pods;
+            stats.in_flight += status.in_flight;
+            stats.queued += status.queued;
         }
         stats
     }
@@ -123,19 +128,25 @@ pub fn start(
     load: mpsc::Sender<LoadReport>,
     component: &Component,
 ) -> Result<Handle, ListenError> {
-    let Config { name, public, local, threads, drain } = config;
+    let Config { name, public, local, threads, drain, request_log: sink } = config;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let count = threads.unwrap_or_else(cores).max(1);
     let addresses = (public.address(), local.address());
     let (public, local) = (public.listen(count)?, local.listen(count)?);
     let signal = Arc::new(ReportSignal::default());
-    let registry = Arc::new(Registry::new(Arc::clone(&signal)));
+    let registry = Arc::new(Registry::new(Arc::clone(&signal), count));
     let shared = Arc::new(Shared::new());
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
     let stopped = Shutdown::new();
-    learn(client, resolve, &shared, &registry, component, &stopped);
-    let Component { clock, tasks, .. } = component;
+    learn(client.clone(), resolve, &shared, &registry, component, &stopped);
+    let (log, lines) = RequestLog::new();
+    let log = Arc::new(log);
+    request_log::follow(client, keys::SYSTEM_NAMESPACE, Arc::clone(&log), component);
+    request_log::write(lines, sink, component, &stopped);
+    let Component { clock, tasks, metrics, debug, .. } = component;
+    metrics.collector(Box::new(RevisionMetrics { registry: Arc::clone(&registry) }));
+    pages::add(debug, &shared, &registry);
     let reporter = Reporter {
         activator: name,
         epoch: u64::try_from(clock.now().as_millisecond()).unwrap_or_default(),
@@ -146,7 +157,7 @@ pub fn start(
         clock: *clock,
     };
     tasks.vital("load-reports", reporter.run(stopped.clone()));
-    let threads = Threads { public, local, drain, shared: &shared };
+    let threads = Threads { public, local, drain, shared: &shared, log };
     threads.start(component, &stopped)?;
     Ok(Handle { shared, registry, public: addresses.0, local: addresses.1, stopped })
 }
@@ -174,13 +185,14 @@ struct Threads<'a> {
     local: Vec<TcpListener>,
     drain: Duration,
     shared: &'a Arc<Shared>,
+    log: Arc<RequestLog>,
 }
 
 impl Threads<'_> {
     /// Starts one for each pair of sockets; `stopped` is cancelled when the last one has ended.
     fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
         let Component { tasks, health, shutdown, .. } = component;
-        let Self { public, local, drain, shared } = self;
+        let Self { public, local, drain, shared, log } = self;
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
             .map(|_| {
@@ -191,6 +203,8 @@ impl Threads<'_> {
         let siblings: Arc<[Sibling]> = siblings.into();
         let listeners = public.len() + local.len();
         let accepting = Arc::new(Accepting::new(health.part("gateway"), listeners));
+        let gateway = GatewayMetrics { siblings: Arc::clone(&siblings), log: Arc::clone(&log) };
+        component.metrics.collector(Box::new(gateway));
         let ended = Arc::new(stopped.clone().drop_guard());
         let sockets = public.into_iter().zip(local).zip(inboxes);
         for (index, ((public, local), inbox)) in sockets.enumerate() {
@@ -205,6 +219,12 @@ impl Threads<'_> {
                 inbox,
                 listeners: [(Side::Public, public), (Side::Local, local)],
                 accepting: Arc::clone(&accepting),
+                observers: Observers {
+                    thread: index,
+                    log: Arc::clone(&log),
+                    traces: component.traces.clone(),
+                    clock: component.clock,
+                },
                 shared: Arc::clone(shared),
                 tasks: tasks.clone(),
                 shutdown: shutdown.clone(),

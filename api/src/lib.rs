@@ -2,28 +2,26 @@
 //!
 //! Pure data and functions: no IO, no clock, no async. Kinds and their JSON are Knative Serving's,
 //! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.
+//!
+//! Layers, top to bottom:
+//!
+//! - `admission`: what a document means where it says nothing, and whether it may be stored
+//! - `config`: the settings that an operator makes, and the annotations that override them
+//! - `kinds`: the kinds, their conditions, `status.routing`, load reports
+//! - `terms`: keys, names, templates, problems of fields
 
-pub mod annotations;
-pub mod clusterdomainclaim;
-pub mod condition;
+mod admission;
 pub mod config;
-pub mod configuration;
-pub mod defaults;
-pub mod domainmapping;
-pub mod duration;
-pub mod field_error;
-mod json;
-pub mod keys;
-pub mod load;
-pub mod meta;
-pub mod podautoscaler;
-pub mod quantity;
-pub mod revision;
-pub mod route;
-pub mod routing;
-pub mod service;
-pub mod template;
-pub mod validation;
+mod kinds;
+mod terms;
+
+pub use admission::{defaults, validation};
+pub use config::annotations;
+pub use kinds::{
+    clusterdomainclaim, condition, configuration, domainmapping, load, podautoscaler, revision,
+    route, routing, service,
+};
+pub use terms::{field_error, keys, names, template};
 
 pub use clusterdomainclaim::{ClusterDomainClaim, ClusterDomainClaimSpec};
 pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};

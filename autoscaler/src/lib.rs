@@ -21,4 +21,4 @@ mod observe;
 pub mod revision;
 mod run;
 
-pub use run::{Config, History, run};
+pub use run::start;

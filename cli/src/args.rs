@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Down(Down),
     /// Say whether the platform runs, where, and with what
     Status,
+    /// Show what each revision does now: requests, latency, pods, CPU, memory
+    Top(Top),
     /// Print shell lines that point kubectl here: eval "$(rouse env)"
     Env,
     /// Create a service, or change what the flags name
@@ -300,6 +302,19 @@ pub(crate) struct List {
     /// Of all namespaces
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Print once and end, as where stdout is no terminal
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Seconds between two pictures
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) interval: u64,
 }
 
 #[derive(Debug, Args)]

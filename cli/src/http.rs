@@ -47,6 +47,10 @@ impl Connection {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .or_fail(|| format!("cannot speak HTTP with {at}:{port}"))?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "of one command: it ends with the connection, or with the process"
+        )]
         tokio::spawn(connection);
         Ok(Self { sender, authority })
     }

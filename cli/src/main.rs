@@ -3,9 +3,11 @@
 mod args;
 mod datadir;
 mod http;
+mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod shell;
 mod target;
 
 use std::process::ExitCode;

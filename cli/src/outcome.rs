@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and errors that say what happened, why, and what to run next.
+//! Outcomes of commands: exit codes, and errors that say what happened, why, and what to run next.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What people see: results on stdout, progress on stderr, tables, and the live line.
+//! Output: results on stdout, progress on stderr, tables, and the live line.
 //!
 //! The one place that prints. Control codes go only to a terminal, and not when `NO_COLOR` is set.
 
@@ -78,6 +78,13 @@ impl Printer {
     pub(crate) fn live_done(&self) {
         if self.stdout_is_terminal {
             self.line("");
+        }
+    }
+
+    /// Goes back to the line that is `lines` above, and clears from there, on a terminal.
+    pub(crate) fn up(&self, lines: usize) {
+        if self.stdout_is_terminal {
+            write_to(&mut std::io::stdout().lock(), &format!("\x1b[{lines}A\x1b[J"), "");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which cluster a command talks to.
+//! Choosing the cluster that a command talks to.
 //!
 //! `--kubeconfig`/`--context`; else `KUBECONFIG`; else the kubeconfig of the data directory, if one
 //! was ever made there; else `~/.kube/config`. A cluster that was named or is local and does not

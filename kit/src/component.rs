@@ -1,4 +1,4 @@
-//! What a component is given to live with, and what all components of a process share.
+//! A component's share of its process: tasks, health, metrics, debug pages, traces, clock.
 
 use crate::life::{Clock, Health, Ledger, Shutdown, Tasks};
 use crate::observe::{Admin, Debug, Metrics, Traces};

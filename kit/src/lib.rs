@@ -1,4 +1,4 @@
-//! How a component lives. Generic over kinds: nothing of Knative's or ours is known here.
+//! The life of a component. Generic over kinds: nothing of Knative's or ours is known here.
 //!
 //! ```text
 //! component   what a component is given: tasks, health, metrics, clock, shutdown

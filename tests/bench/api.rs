@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rouse_tests::Platform;
 use serde_json::Value;
 
-use crate::Wanted;
+use crate::setup::Wanted;
 use crate::stats::Samples;
 
 const CONNECTIONS: usize = 16;

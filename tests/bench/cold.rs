@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use rouse_tests::http::{self, Answer};
 use rouse_tests::{Platform, wait};
 
-use crate::Wanted;
 use crate::programs::{self, Program};
+use crate::setup::Wanted;
 use crate::stats::Samples;
 
 const PHASES: [&str; 5] = ["wake", "writes", "spawn", "first probe", "app"];

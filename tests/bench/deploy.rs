@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rouse_tests::{Platform, wait};
 
+use crate::setup::{Wanted, platform, service};
 use crate::stats::Samples;
-use crate::{Wanted, platform, service};
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     let platform = platform()?;

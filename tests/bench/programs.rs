@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use rouse_tests::Platform;
 
-use crate::server;
+use crate::setup::server;
 
 const DIGITS: &str = "/v1/models/digits";
 const PREDICT: &str = "/v1/models/digits:predict";

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rouse_tests::Platform;
 
+use crate::setup::{Wanted, platform, service};
 use crate::stats::Samples;
-use crate::{Wanted, platform, service};
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     let mut empty = Samples::default();

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use rouse_tests::{Platform, wait};
 
+use crate::load;
+use crate::setup::{Wanted, platform, service};
 use crate::stats::Samples;
-use crate::{Wanted, load, platform, service};
 
 const CONNECTIONS: usize = 32;
 const TIME: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of the product: it reads the workspace and writes committed files, or says what is wrong.
 
+pub mod circles;
 pub mod crds;
 pub mod edges;
 pub mod kinds;

@@ -8,7 +8,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   kinds DIR    write cluster/schema/kinds/types.json from the Kubernetes API sources under DIR
   manifests    write manifests/crds/ and manifests/initial.json
   tidy         check file headers, file lengths and forbidden words
-  edges        check the crates' dependencies against the design";
+  edges        check the crates' dependencies against the design
+  circles      show the layers of each crate, and the modules that use one another in a circle";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +19,10 @@ fn main() -> Result<()> {
         ["manifests"] => xtask::manifests::generate(),
         ["tidy"] => report("tidy", &xtask::tidy::check(&xtask::root())?),
         ["edges"] => report("edges", &xtask::edges::check()?),
+        ["circles"] => {
+            print!("{}", xtask::circles::table()?);
+            report("circles", &xtask::circles::check()?)
+        }
         _ => bail!("{USAGE}"),
     }
 }

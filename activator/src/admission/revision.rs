@@ -18,6 +18,7 @@ use crate::admission::error::Refused;
 use crate::admission::home::{Admission, Attempt, Home, Place};
 use crate::admission::queue::Ticket;
 use crate::admission::report::{self, Occasion, ReportSignal};
+use crate::observe::recorder::Recorder;
 use crate::state::keys::RevisionKey;
 use crate::state::pod::Pod;
 use crate::state::settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct Revision {
     pub(crate) settings: ArcSwapOption<Settings>,
     /// What its pods say of why they do not run.
     pub(crate) trouble: ArcSwapOption<String>,
+    /// What its requests are counted with.
+    pub(crate) recorder: Recorder,
     home: Mutex<Home<Waiter>>,
     signal: Arc<ReportSignal>,
 }
@@ -44,6 +47,13 @@ pub(crate) struct Revision {
 pub(crate) struct Slot {
     pub(crate) revision: Arc<Revision>,
     pub(crate) pod: Arc<Pod>,
+}
+
+impl Slot {
+    /// Which revision and which pod, for errors.
+    pub(crate) fn names(&self) -> (RevisionKey, String) {
+        (self.revision.key.clone(), self.pod.name.clone())
+    }
 }
 
 impl Drop for Slot {
@@ -83,7 +93,8 @@ impl Drop for Queued<'_> {
 }
 
 impl Revision {
-    pub(crate) fn new(key: RevisionKey, signal: Arc<ReportSignal>) -> Self {
+    /// `threads` is how many data threads there are.
+    pub(crate) fn new(key: RevisionKey, signal: Arc<ReportSignal>, threads: usize) -> Self {
         let header = HeaderValue::from_str(&key.name)
             .unwrap_or_else(|_| HeaderValue::from_static("unprintable"));
         Self {
@@ -91,6 +102,7 @@ impl Revision {
             header,
             settings: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
+            recorder: Recorder::new(threads),
             home: Mutex::new(Home::new(Instant::now())),
             signal,
         }
@@ -199,11 +211,28 @@ impl Revision {
         report::measure(&self.key, &mut self.home.lock(), occasion, now)
     }
 
-    /// Requests in pods, requests waiting, pods in the rotation.
-    pub(crate) fn numbers(&self) -> (u32, u32, usize) {
+    pub(crate) fn status(&self) -> RevisionStatus {
         let home = self.home.lock();
-        (home.counts.in_flight, home.counts.queued, home.usable())
+        RevisionStatus {
+            in_flight: home.counts.in_flight,
+            queued: home.counts.queued,
+            arrivals: home.counts.arrivals,
+            pods: home.usable(),
+        }
     }
+}
+
+/// A revision's counts at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RevisionStatus {
+    /// Requests in pods.
+    pub(crate) in_flight: u32,
+    /// Requests waiting for one.
+    pub(crate) queued: u32,
+    /// Requests that came so far.
+    pub(crate) arrivals: u64,
+    /// Pods in the rotation.
+    pub(crate) pods: usize,
 }
 
 type Grants = SmallVec<[(Waiter, Slot); 2]>;

@@ -18,7 +18,7 @@ use crate::admission::revision::Revision;
 use crate::control::change::Change;
 use crate::control::probe;
 use crate::control::registry::Registry;
-use crate::control::shared::{Progress, Shared};
+use crate::control::shared::{PodState, Progress, Shared};
 use crate::state::keys::{PodKey, RevisionKey, RouteKey};
 use crate::state::pod::{Born, Pod};
 use crate::state::readiness::{Memory, PodFacts, Stage, stage};
@@ -195,6 +195,7 @@ impl Directory {
         }
         if tracked.facts.leaving {
             self.retire(&key);
+            self.show(&key);
             return;
         }
         tracked.memory.was_ready |= tracked.facts.ready;
@@ -218,6 +219,7 @@ impl Directory {
     fn pod_gone(&mut self, key: &PodKey) {
         self.retire(key);
         self.pods.remove(key);
+        self.shared.pods.lock().remove(key);
         self.registry.prune();
     }
 
@@ -233,8 +235,17 @@ impl Directory {
         }
     }
 
+    /// Tells people how a pod stands.
+    fn show(&self, key: &PodKey) {
+        let Some(tracked) = self.pods.get(key) else { return };
+        let stage = stage(&tracked.facts, tracked.memory);
+        let (revision, pod) = (tracked.facts.revision.clone(), tracked.pod.clone());
+        self.shared.pods.lock().insert(key.clone(), PodState { revision, stage, pod });
+    }
+
     /// Puts a pod where what is known of it says.
     fn settle(&mut self, key: &PodKey) {
+        self.show(key);
         let Some(tracked) = self.pods.get_mut(key) else { return };
         let revision = Arc::clone(&tracked.revision);
         if tracked.facts.trouble.is_some() {

@@ -14,16 +14,18 @@ use crate::state::keys::RevisionKey;
 pub(crate) struct Registry {
     revisions: Mutex<HashMap<RevisionKey, Arc<Revision>>>,
     signal: Arc<ReportSignal>,
+    threads: usize,
 }
 
 impl Registry {
-    pub(crate) fn new(signal: Arc<ReportSignal>) -> Self {
-        Self { revisions: Mutex::default(), signal }
+    /// `threads` is how many data threads there are.
+    pub(crate) fn new(signal: Arc<ReportSignal>, threads: usize) -> Self {
+        Self { revisions: Mutex::default(), signal, threads }
     }
 
     pub(crate) fn get(&self, key: RevisionKey) -> Arc<Revision> {
         let mut revisions = self.revisions.lock();
-        let made = || Arc::new(Revision::new(key.clone(), Arc::clone(&self.signal)));
+        let made = || Arc::new(Revision::new(key.clone(), Arc::clone(&self.signal), self.threads));
         Arc::clone(revisions.entry(key.clone()).or_insert_with(made))
     }
 

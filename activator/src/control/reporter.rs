@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_finds_no_pod_is_reported_at_once_and_others_once_a_second() {
         let signal = Arc::new(ReportSignal::default());
-        let registry = Arc::new(Registry::new(Arc::clone(&signal)));
+        let registry = Arc::new(Registry::new(Arc::clone(&signal), 1));
         let (reports, mut received) = mpsc::channel(1);
         let clock = Clock::system();
         let reporter = Reporter {

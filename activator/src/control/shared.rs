@@ -1,7 +1,7 @@
 //! What the directory publishes and the data threads read, and the way back: pods that a request
 //! could not reach.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::admission::revision::{Revision, Slot};
-use crate::state::keys::RouteKey;
+use crate::state::keys::{PodKey, RevisionKey, RouteKey};
 use crate::state::pod::Pod;
+use crate::state::readiness::Stage;
 use crate::state::routes::RouteTable;
 
 /// How far the published tables go.
@@ -20,11 +21,22 @@ pub(crate) struct Progress {
     pub(crate) versions: HashMap<RouteKey, i64>,
 }
 
+/// A pod as the directory sees it.
+#[derive(Debug)]
+pub(crate) struct PodState {
+    pub(crate) revision: RevisionKey,
+    pub(crate) stage: Stage,
+    /// Once it has an address.
+    pub(crate) pod: Option<Arc<Pod>>,
+}
+
 /// What control and data threads share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<RouteTable<Arc<Revision>>>,
     pub(crate) progress: watch::Sender<Progress>,
+    /// Every pod that is known, for people to look at.
+    pub(crate) pods: Mutex<BTreeMap<PodKey, PodState>>,
     /// Pods that a request could not reach; each is here once, since it left the rotation.
     suspects: Mutex<Vec<Arc<Pod>>>,
     suspicion: Notify,
@@ -37,6 +49,7 @@ impl Shared {
         Self {
             table: ArcSwap::default(),
             progress: watch::Sender::new(Progress::default()),
+            pods: Mutex::default(),
             suspects: Mutex::default(),
             suspicion: Notify::new(),
             left: watch::Sender::new(0),

@@ -79,6 +79,11 @@ impl Error {
         }
     }
 
+    /// Whether it is of no revision's doing, for none was found.
+    pub(crate) fn is_unrouted(&self) -> bool {
+        matches!(self, Self::NoHost | Self::UnknownHost { .. })
+    }
+
     fn revision(&self) -> Option<&RevisionKey> {
         match self {
             Self::NoHost | Self::UnknownHost { .. } => None,

@@ -8,21 +8,26 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use rouse_kit::traces::TRACEPARENT;
 use tokio::time::Instant;
 
 use crate::admission::error::Refused;
 use crate::admission::home::Attempt;
 use crate::admission::revision::{Admitted, Queued, Revision, Slot};
 use crate::edge::error::{self, Error};
+use crate::edge::wait::Wait;
 use crate::edge::worker::Peer;
+use crate::observe::record::{Arrival, Record};
+use crate::observe::recorder::{PHASES, Retry};
 use crate::state::routes::{self, Side};
+use crate::state::settings::Settings;
 use crate::transport::forward::{self, Carrier, Failed};
 use crate::transport::headers;
+use crate::transport::held::Held;
 use crate::transport::request_body::Outgoing;
 use crate::transport::response_body::Body;
 use crate::transport::timeout::Timer;
@@ -38,7 +43,12 @@ pub(crate) async fn handle(
     peer: Rc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(respond(&peer, request).await.unwrap_or_else(Error::into_response))
+    Ok(respond(&peer, request).await.unwrap_or_else(|error| {
+        if error.is_unrouted() {
+            peer.worker.totals().unrouted(error.status());
+        }
+        error.into_response()
+    }))
 }
 
 async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Error> {
@@ -52,46 +62,116 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     let Some(settings) = revision.settings.load_full() else {
         return Err(Refused::RevisionMissing { revision: revision.key.clone() }.into());
     };
+    let arrival = Arrival { at: arrived, parts: &parts, host: &name, remote: peer.remote };
+    let mut pending = Pending::begin(peer, revision, &arrival, &settings);
     let mut timer = Timer::new(settings.limits, arrived);
     let version = parts.version;
-    let upgrade = prepare(peer, &mut parts, name, &host, revision)?;
+    let upgrade = prepare(peer, &mut parts, name, &host, &mut pending)?;
     let mut request = Request::from_parts(parts, Outgoing::new(body));
     let mut attempt = Attempt::First;
     let mut hold = None;
     let mut tries = 0;
     loop {
-        let (slot, waited) = reserve(revision, &mut timer, attempt).await?;
+        let (slot, waited) = reserve(revision, &mut timer, attempt, &mut pending).await?;
         if waited {
             hold = Some(Instant::now());
         }
+        pending.sent_to(&slot);
+        let mut resent = false;
         let answered = {
-            let pool = &peer.worker.pool;
-            let sent = pin!(forward::send(pool, &slot.pod, settings.protocol, request));
+            let (pool, protocol) = (&peer.worker.pool, settings.protocol);
+            let sent = pin!(forward::send(pool, &slot.pod, protocol, request, &mut resent));
             timer.run(sent).await
         };
+        if resent {
+            pending.retried(Retry::Closed);
+        }
         match answered {
             Ok(Ok((response, carrier))) => {
                 let exchange = Exchange { arrived, hold, version, timer, carrier, slot, upgrade };
-                return exchange.answer(peer, response);
+                return exchange.answer(peer, response, &mut pending);
             }
             Ok(Err(Failed::Unreachable { request: unsent, cause })) => {
                 peer.worker.shared.suspect(&slot);
                 tries += 1;
                 if tries == CONNECT_TRIES {
-                    let (revision, pod) = (revision.key.clone(), slot.pod.name.clone());
-                    return Err(Error::Connect { revision, pod, cause });
+                    let (revision, pod) = slot.names();
+                    return Err(pending.failed(Error::Connect { revision, pod, cause }));
                 }
+                pending.retried(Retry::Unreachable);
                 request = *unsent;
                 attempt = Attempt::Again;
             }
             Ok(Err(Failed::Broken { cause })) => {
-                let (revision, pod) = (revision.key.clone(), slot.pod.name.clone());
-                return Err(Error::Upstream { revision, pod, cause });
+                let (revision, pod) = slot.names();
+                return Err(pending.failed(Error::Upstream { revision, pod, cause }));
             }
             Err(which) => {
-                let (revision, pod) = (revision.key.clone(), slot.pod.name.clone());
-                return Err(Error::TimedOut { revision, pod, which });
+                let (revision, pod) = slot.names();
+                return Err(pending.failed(Error::TimedOut { revision, pod, which }));
             }
+        }
+    }
+}
+
+/// A request that no pod has begun to answer. Recorded if that never happens, be it for an error
+/// or because the client went away.
+struct Pending<'a> {
+    revision: &'a Revision,
+    record: Option<Record>,
+}
+
+impl<'a> Pending<'a> {
+    fn begin(
+        peer: &Peer,
+        revision: &'a Revision,
+        arrival: &Arrival<'_>,
+        settings: &Arc<Settings>,
+    ) -> Self {
+        let record = Record::begin(&peer.worker.observers, arrival, &revision.key, settings);
+        Self { revision, record: Some(record) }
+    }
+
+    fn sent_to(&mut self, slot: &Slot) {
+        if let Some(record) = &mut self.record {
+            record.sent_to(&slot.pod);
+        }
+    }
+
+    fn retried(&self, retry: Retry) {
+        if let Some(record) = &self.record {
+            record.retried(&self.revision.recorder, retry);
+        }
+    }
+
+    /// A pod begins to answer; gives the record for the rest of the way.
+    fn answered(&mut self, status: StatusCode, wait: Option<&Wait>) -> Option<Record> {
+        let mut record = self.record.take()?;
+        record.answered(status);
+        let Some(wait) = wait else { return Some(record) };
+        record.phase("queue", wait.arrived, wait.granted);
+        for (name, (from, to)) in PHASES.into_iter().zip(wait.phases()) {
+            record.phase(name, from, to);
+        }
+        if let Some(moments) = wait.start.filter(|_| wait.first) {
+            record.cold_start(&self.revision.recorder, moments);
+        }
+        Some(record)
+    }
+
+    /// It ends with this error.
+    fn failed(&mut self, error: Error) -> Error {
+        if let Some(record) = &mut self.record {
+            record.answered(error.status());
+        }
+        error
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.finish(&self.revision.recorder);
         }
     }
 }
@@ -101,25 +181,26 @@ async fn reserve(
     revision: &Arc<Revision>,
     timer: &mut Timer,
     attempt: Attempt,
+    pending: &mut Pending<'_>,
 ) -> Result<(Slot, bool), Error> {
-    match revision.admit(attempt)? {
-        Admitted::Slot(slot) => Ok((slot, false)),
+    let reserved = match revision.admit(attempt) {
+        Ok(Admitted::Slot(slot)) => return Ok((slot, false)),
         // Boxed: nearly all requests go straight on and need not carry the room for waiting.
-        Admitted::Queued(queued) => {
-            Box::pin(wait(revision, timer, queued)).await.map(|slot| (slot, true))
-        }
-    }
+        Ok(Admitted::Queued(queued)) => Box::pin(wait(revision, timer, queued)).await,
+        Err(refused) => Err(refused),
+    };
+    reserved.map(|slot| (slot, true)).map_err(|refused| pending.failed(refused.into()))
 }
 
-async fn wait(revision: &Revision, timer: &mut Timer, queued: Queued<'_>) -> Result<Slot, Error> {
+async fn wait(revision: &Revision, timer: &mut Timer, queued: Queued<'_>) -> Result<Slot, Refused> {
     match timer.run(pin!(queued)).await {
-        Ok(granted) => Ok(granted?),
-        Err(_) => Err(revision.not_in_time(timer.arrived().elapsed()).into()),
+        Ok(granted) => granted,
+        Err(_) => Err(revision.not_in_time(timer.arrived().elapsed())),
     }
 }
 
 /// The host that was asked for, and who answers for it.
-fn route(peer: &Peer, parts: &http::request::Parts) -> Result<(HeaderValue, Arc<Host>), Error> {
+fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>), Error> {
     let name = headers::host(parts).ok_or(Error::NoHost)?;
     let table = peer.worker.shared.table.load();
     let Some(host) = table.find(name, peer.side) else {
@@ -138,7 +219,7 @@ fn redirect(
     peer: &Peer,
     host: &Host,
     name: &HeaderValue,
-    parts: &http::request::Parts,
+    parts: &request::Parts,
 ) -> Option<HeaderValue> {
     let secure =
         || parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
@@ -154,14 +235,15 @@ fn redirect(
 /// upgrade that it asks for.
 fn prepare(
     peer: &Peer,
-    parts: &mut http::request::Parts,
+    parts: &mut request::Parts,
     name: HeaderValue,
     host: &Host,
-    revision: &Revision,
+    pending: &mut Pending<'_>,
 ) -> Result<Option<OnUpgrade>, Error> {
     if parts.method == Method::CONNECT {
         let cause = "CONNECT is for forward proxies".to_owned();
-        return Err(Error::Malformed { revision: revision.key.clone(), cause });
+        let revision = pending.revision.key.clone();
+        return Err(pending.failed(Error::Malformed { revision, cause }));
     }
     let upgrade = headers::outgoing(parts, &peer.client, &name)
         .then(|| parts.extensions.remove::<OnUpgrade>())
@@ -171,10 +253,13 @@ fn prepare(
     }
     parts.version = Version::HTTP_11;
     parts.headers.insert(header::HOST, host.rewrite.clone().unwrap_or(name));
+    if let Some(traceparent) = pending.record.as_ref().and_then(Record::traceparent) {
+        parts.headers.insert(TRACEPARENT, traceparent);
+    }
     Ok(upgrade)
 }
 
-/// A request that a pod began to answer.
+/// A request that a pod begins to answer.
 struct Exchange {
     arrived: Instant,
     /// When it got its slot, if it had to wait.
@@ -188,36 +273,37 @@ struct Exchange {
 
 impl Exchange {
     fn answer(
-        mut self,
+        self,
         peer: &Peer,
         response: Response<Incoming>,
+        pending: &mut Pending<'_>,
     ) -> Result<Response<Body>, Error> {
+        let Self { arrived, hold, version, mut timer, carrier, slot, upgrade } = self;
         let (mut parts, body) = response.into_parts();
         headers::incoming(&mut parts);
-        parts.version = self.version;
-        parts.headers.insert(headers::REVISION, self.slot.revision.header.clone());
-        if let Some(timing) =
-            self.hold.and_then(|granted| timing(self.arrived, granted, &self.slot))
-        {
+        parts.version = version;
+        parts.headers.insert(headers::REVISION, slot.revision.header.clone());
+        let wait = hold.map(|granted| Wait::of(arrived, granted, &slot.pod));
+        if let Some(timing) = wait.as_ref().and_then(Wait::header) {
             parts.headers.append(headers::SERVER_TIMING, timing);
         }
-        self.timer.started();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let pod = parts.extensions.remove::<OnUpgrade>();
-            let Some((client, pod)) = self.upgrade.take().zip(pod) else {
-                let (revision, pod) = (self.slot.revision.key.clone(), self.slot.pod.name.clone());
-                let cause = "it switched protocols, which nobody asked for".to_owned();
-                return Err(Error::Upstream { revision, pod, cause });
-            };
-            let worker = Rc::clone(&peer.worker);
-            peer.worker.tasks.spawn_local(async move {
-                worker.kinds.tunnel.watch(tunnel(client, pod, self.timer, self.slot)).await;
-            });
-            return Ok(Response::from_parts(parts, Body::empty()));
+        timer.started();
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            let growing = may_grow(&parts);
+            let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
+            return Ok(Response::from_parts(parts, Body::passing(body, timer, held, growing)));
         }
-        let growing = may_grow(&parts);
-        let body = Body::passing(body, self.timer, self.carrier, self.slot, growing);
-        Ok(Response::from_parts(parts, body))
+        let Some((client, pod)) = upgrade.zip(parts.extensions.remove::<OnUpgrade>()) else {
+            let (revision, pod) = slot.names();
+            let cause = "it switched protocols, which nobody asked for".to_owned();
+            return Err(pending.failed(Error::Upstream { revision, pod, cause }));
+        };
+        let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
+        let worker = Rc::clone(&peer.worker);
+        peer.worker.tasks.spawn_local(async move {
+            worker.kinds.tunnel.watch(tunnel(client, pod, timer, held)).await;
+        });
+        Ok(Response::from_parts(parts, Body::empty()))
     }
 }
 
@@ -229,28 +315,4 @@ fn may_grow(parts: &http::response::Parts) -> bool {
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     !grpc && !parts.headers.contains_key(header::CONTENT_LENGTH)
-}
-
-/// `hold` is the whole wait and `app` the pod's own time; a pod that came to be during the wait
-/// splits it: `wake` until the Pod existed, `bind` until it had a node, `start` until it had an
-/// address, `ready` until it passed its probe.
-fn timing(arrived: Instant, granted: Instant, slot: &Slot) -> Option<HeaderValue> {
-    let millis = |span: Duration| span.as_secs_f64() * 1000.0;
-    let mut text = format!("hold;dur={:.2}", millis(granted - arrived));
-    let born = slot.pod.born;
-    if let Some(usable) = slot.pod.usable_since.get()
-        && born.seen >= arrived
-    {
-        let phases = [
-            ("wake", born.seen - arrived),
-            ("bind", born.bound - born.seen),
-            ("start", born.addressed - born.bound),
-            ("ready", *usable - born.addressed),
-        ];
-        for (name, span) in phases {
-            text.push_str(&format!(", {name};dur={:.2}", millis(span)));
-        }
-    }
-    text.push_str(&format!(", app;dur={:.2}", millis(granted.elapsed())));
-    HeaderValue::from_str(&text).ok()
 }

@@ -4,5 +4,7 @@ pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod listen;
+pub(crate) mod metrics;
 pub(crate) mod thread;
+pub(crate) mod wait;
 pub(crate) mod worker;

@@ -3,7 +3,7 @@
 //! Everything of a connection stays on its thread. A new one goes to the thread that has the
 //! fewest, since the kernel's choice is uneven for few clients.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::control::shared::Shared;
 use crate::edge::connection;
 use crate::edge::worker::{Accepted, Accepting, ConnectionCount, Kinds, Peer, Sibling, Worker};
+use crate::observe::record::Observers;
 use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
@@ -31,6 +32,7 @@ pub(crate) struct Thread {
     pub(crate) inbox: mpsc::Receiver<Accepted>,
     pub(crate) listeners: [(Side, std::net::TcpListener); 2],
     pub(crate) accepting: Arc<Accepting>,
+    pub(crate) observers: Observers,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tasks: Tasks,
     pub(crate) shutdown: Shutdown,
@@ -39,8 +41,8 @@ pub(crate) struct Thread {
 
 /// Serves until shutdown, then lets what is in flight finish within the bound.
 pub(crate) async fn run(thread: Thread) {
-    let Thread { index, siblings, inbox, listeners, accepting, shared, tasks, shutdown, drain } =
-        thread;
+    let Thread { index, siblings, inbox, listeners, accepting, observers, .. } = thread;
+    let Thread { shared, tasks, shutdown, drain, .. } = thread;
     let worker = Rc::new(Worker {
         pool: Rc::new(Pool::new(&tasks)),
         tasks: TaskTracker::new(),
@@ -49,6 +51,7 @@ pub(crate) async fn run(thread: Thread) {
         siblings,
         kinds: Kinds::new(&tasks),
         accepting,
+        observers,
         shutdown: shutdown.clone(),
     });
     let [public, local] = listeners.map(|(side, listener)| accept(&worker, side, listener));
@@ -79,7 +82,8 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
                 if std::mem::take(&mut failing) {
                     worker.accepting.recovered();
                 }
-                assign(worker, stream, from.ip(), side);
+                worker.totals().accepted(side);
+                assign(worker, stream, from, side);
             }
             // A client that is gone again is its own affair; without file descriptors all wait.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -100,17 +104,17 @@ async fn take_over_all(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>)
 }
 
 /// Gives a connection to the thread with the fewest.
-fn assign(worker: &Rc<Worker>, stream: TcpStream, ip: IpAddr, side: Side) {
+fn assign(worker: &Rc<Worker>, stream: TcpStream, from: SocketAddr, side: Side) {
     let own = worker.siblings[worker.index].connections();
     let emptiest = worker.siblings.iter().enumerate().min_by_key(|(_, other)| other.connections());
     let Some((index, other)) = emptiest.filter(|(_, other)| other.connections() < own) else {
         let counted = ConnectionCount::new(&worker.siblings, worker.index);
-        begin(worker, stream, ip, side, counted);
+        begin(worker, stream, from, side, counted);
         return;
     };
     let Ok(stream) = stream.into_std() else { return };
     let counted = ConnectionCount::new(&worker.siblings, index);
-    if let Err(full) = other.inbox.try_send(Accepted { stream, ip, side, counted }) {
+    if let Err(full) = other.inbox.try_send(Accepted { stream, from, side, counted }) {
         let counted = ConnectionCount::new(&worker.siblings, worker.index);
         take_over(worker, Accepted { counted, ..full.into_inner() });
     }
@@ -118,14 +122,25 @@ fn assign(worker: &Rc<Worker>, stream: TcpStream, ip: IpAddr, side: Side) {
 
 /// Serves a connection that another thread accepted.
 fn take_over(worker: &Rc<Worker>, accepted: Accepted) {
-    let Accepted { stream, ip, side, counted } = accepted;
+    let Accepted { stream, from, side, counted } = accepted;
     if let Ok(stream) = TcpStream::from_std(stream) {
-        begin(worker, stream, ip, side, counted);
+        begin(worker, stream, from, side, counted);
     }
 }
 
-fn begin(worker: &Rc<Worker>, stream: TcpStream, ip: IpAddr, side: Side, counted: ConnectionCount) {
-    let peer = Rc::new(Peer { worker: Rc::clone(worker), side, client: Client::new(ip) });
+fn begin(
+    worker: &Rc<Worker>,
+    stream: TcpStream,
+    from: SocketAddr,
+    side: Side,
+    counted: ConnectionCount,
+) {
+    let peer = Rc::new(Peer {
+        worker: Rc::clone(worker),
+        side,
+        remote: from,
+        client: Client::new(from.ip()),
+    });
     let owner = Rc::clone(worker);
     worker.tasks.spawn_local(async move {
         owner.kinds.connection.watch(connection::serve(peer, stream)).await;

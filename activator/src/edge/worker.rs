@@ -1,15 +1,17 @@
 //! A data thread as its connections and its siblings see it.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use http::StatusCode;
 use rouse_kit::{Part, Shutdown, TaskKind, Tasks};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::control::shared::Shared;
+use crate::observe::record::Observers;
 use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::Pool;
@@ -17,7 +19,7 @@ use crate::transport::pool::Pool;
 /// A connection that was accepted, and counted for the thread that is to serve it.
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
-    pub(crate) ip: IpAddr,
+    pub(crate) from: SocketAddr,
     pub(crate) side: Side,
     pub(crate) counted: ConnectionCount,
 }
@@ -27,11 +29,45 @@ pub(crate) struct Accepted {
 pub(crate) struct Sibling {
     connections: AtomicUsize,
     pub(crate) inbox: mpsc::Sender<Accepted>,
+    pub(crate) totals: ThreadTotals,
+}
+
+/// What a thread counts that belongs to no revision. Only the thread itself writes it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct ThreadTotals {
+    accepted: [AtomicU64; 2],
+    unrouted: [AtomicU64; UNROUTED.len()],
+}
+
+/// The codes of answers to requests for which no revision was found.
+pub(crate) const UNROUTED: [StatusCode; 2] = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND];
+
+impl ThreadTotals {
+    pub(crate) fn accepted(&self, side: Side) {
+        self.accepted[side as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unrouted(&self, status: StatusCode) {
+        if let Some(index) = UNROUTED.iter().position(|code| *code == status) {
+            self.unrouted[index].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Connections accepted on this side.
+    pub(crate) fn accepted_on(&self, side: Side) -> u64 {
+        self.accepted[side as usize].load(Ordering::Relaxed)
+    }
+
+    /// Requests that were answered so.
+    pub(crate) fn unrouted_with(&self, index: usize) -> u64 {
+        self.unrouted[index].load(Ordering::Relaxed)
+    }
 }
 
 impl Sibling {
     pub(crate) fn new(inbox: mpsc::Sender<Accepted>) -> Self {
-        Self { connections: AtomicUsize::new(0), inbox }
+        Self { connections: AtomicUsize::new(0), inbox, totals: ThreadTotals::default() }
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -68,7 +104,14 @@ pub(crate) struct Worker {
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) kinds: Kinds,
     pub(crate) accepting: Arc<Accepting>,
+    pub(crate) observers: Observers,
     pub(crate) shutdown: Shutdown,
+}
+
+impl Worker {
+    pub(crate) fn totals(&self) -> &ThreadTotals {
+        &self.siblings[self.index].totals
+    }
 }
 
 /// The kinds of tasks of a data thread; a panic in one is counted and let go.
@@ -122,5 +165,6 @@ impl Accepting {
 pub(crate) struct Peer {
     pub(crate) worker: Rc<Worker>,
     pub(crate) side: Side,
+    pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
 }

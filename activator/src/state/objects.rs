@@ -1,6 +1,7 @@
 //! From Kubernetes' objects to what the activator needs of them. Pure.
 
 use std::num::IntErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -25,6 +26,11 @@ pub(crate) fn settings(revision: &Revision) -> Settings {
     let spec = &revision.spec;
     let annotations = revision.metadata.annotations.as_ref();
     let queue_limit = annotations.and_then(|all| all.get(keys::QUEUE_LIMIT));
+    let labels = revision.metadata.labels.as_ref();
+    let label = |key| {
+        let value = labels.and_then(|all| all.get(key)).map(String::as_str);
+        Arc::from(value.unwrap_or_default())
+    };
     let concurrency = spec.container_concurrency.unwrap_or(0).clamp(0, i64::from(u32::MAX));
     Settings {
         concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
@@ -35,6 +41,8 @@ pub(crate) fn settings(revision: &Revision) -> Settings {
             idle: timeout(spec.idle_timeout_seconds),
         },
         protocol: protocol(&spec.pod),
+        service: label(keys::SERVICE),
+        configuration: label(keys::CONFIGURATION),
         trouble: not_ready(revision),
     }
 }

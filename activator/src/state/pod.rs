@@ -18,6 +18,8 @@ pub(crate) struct Pod {
     pub(crate) born: Born,
     /// When it first could be used.
     pub(crate) usable_since: OnceLock<Instant>,
+    /// A request that waited for it from before it was there has been served.
+    awaited: AtomicBool,
     /// Changed under the home's lock only; read anywhere.
     in_flight: AtomicU32,
     /// Its idle connections are to be closed.
@@ -43,9 +45,15 @@ impl Pod {
             address,
             born,
             usable_since: OnceLock::new(),
+            awaited: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// Whether this is the first request that waited for the pod from before it was there.
+    pub(crate) fn first_awaited(&self) -> bool {
+        !self.awaited.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn in_flight(&self) -> u32 {

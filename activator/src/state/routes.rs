@@ -58,6 +58,16 @@ impl<R> Host<R> {
         })
     }
 
+    /// What it was built from.
+    pub(crate) fn source(&self) -> &routing::Host {
+        &self.source
+    }
+
+    /// Of its revisions.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Whose turn it is.
     pub(crate) fn next(&self) -> &R {
         if let [only] = self.revisions.as_slice() {
@@ -133,6 +143,11 @@ impl<R> RouteTable<R> {
             self.hosts.get(name)
         }?;
         (entry.public || side == Side::Local).then_some(&entry.host)
+    }
+
+    /// Every name, whether the public listener answers to it, and its host.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&str, bool, &Host<R>)> {
+        self.hosts.iter().map(|(name, entry)| (&**name, entry.public, &*entry.host))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,5 +1,6 @@
 //! What a Revision asks of the activator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many may wait for one revision unless it says otherwise; Knative's nominal depth.
@@ -13,6 +14,9 @@ pub(crate) struct Settings {
     pub(crate) queue_limit: usize,
     pub(crate) limits: Limits,
     pub(crate) protocol: Protocol,
+    /// The Service and the Configuration that it belongs to; empty if it belongs to none.
+    pub(crate) service: Arc<str>,
+    pub(crate) configuration: Arc<str>,
     /// Why the revision is not ready, if it says so.
     pub(crate) trouble: Option<String>,
 }
@@ -25,6 +29,8 @@ impl Default for Settings {
             queue_limit: QUEUE_LIMIT,
             limits: Limits { total, response_start: None, idle: None },
             protocol: Protocol::Http1,
+            service: Arc::default(),
+            configuration: Arc::default(),
             trouble: None,
         }
     }

@@ -45,19 +45,21 @@ pub(crate) enum Failed {
     Broken { cause: String },
 }
 
-/// Sends `request`, whose address is in origin form, and waits for the head of the answer.
+/// Sends `request`, whose address is in origin form, and waits for the head of the answer. Sets
+/// `resent` if it had to be sent a second time, because a kept connection had closed.
 pub(crate) async fn send(
     pool: &Rc<Pool>,
     pod: &Arc<Pod>,
     protocol: Protocol,
     request: Request<Outgoing>,
+    resent: &mut bool,
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
     match protocol {
         // An upgrade is HTTP/1.1's alone.
         Protocol::H2c if !headers::is_upgrade(request.headers()) => {
-            Box::pin(h2c(pool, pod, request)).await
+            Box::pin(h2c(pool, pod, request, resent)).await
         }
-        Protocol::H2c | Protocol::Http1 => http1(pool, pod, request).await,
+        Protocol::H2c | Protocol::Http1 => http1(pool, pod, request, resent).await,
     }
 }
 
@@ -65,6 +67,7 @@ async fn http1(
     pool: &Rc<Pool>,
     pod: &Arc<Pod>,
     mut request: Request<Outgoing>,
+    resent: &mut bool,
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
     let repeatable = is_repeatable(request.method(), request.body());
     if let Some(conn) = pool.take(pod, repeatable) {
@@ -74,7 +77,10 @@ async fn http1(
             Err(lost) => {
                 let unsent = lost.unsent.map(|request| *request);
                 match unsent.or_else(|| spare.filter(|_| !lost.answered)) {
-                    Some(again) => request = again,
+                    Some(again) => {
+                        *resent = true;
+                        request = again;
+                    }
                     None => return Err(Failed::Broken { cause: lost.cause }),
                 }
             }
@@ -120,10 +126,12 @@ async fn h2c(
     pool: &Rc<Pool>,
     pod: &Arc<Pod>,
     request: Request<Outgoing>,
+    resent: &mut bool,
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
     let mut request = with_authority(request);
     // The shared connection may close between two requests; then one new one is made.
     for last in [false, true] {
+        *resent |= last;
         let mut sender = match pool.share(pod).await {
             Ok(sender) => sender,
             Err(error) => return Err(unreachable(request, &error)),

@@ -3,6 +3,7 @@
 pub(crate) mod exec;
 pub(crate) mod forward;
 pub(crate) mod headers;
+pub(crate) mod held;
 pub(crate) mod pool;
 pub(crate) mod request_body;
 pub(crate) mod response_body;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::admission::revision::Slot;
-use crate::transport::forward::Carrier;
+use crate::transport::held::Held;
 use crate::transport::timeout::Timer;
 
 /// What Knative appends to an answer that had begun when its time ran out.
@@ -26,8 +25,8 @@ pub(crate) enum Body {
 pub(crate) struct Passing {
     incoming: Incoming,
     timer: Timer,
-    /// Held until the last byte: the connection, then the slot.
-    held: Option<(Carrier, Slot)>,
+    /// Until the last byte.
+    held: Option<Held>,
     /// Appended if the time runs out; only to answers that may grow.
     timeout_text: Option<Bytes>,
     ended: bool,
@@ -43,16 +42,10 @@ impl Body {
     }
 
     /// `growing` answers have no length of their own, and so may be told that time ran out.
-    pub(crate) fn passing(
-        incoming: Incoming,
-        timer: Timer,
-        carrier: Carrier,
-        slot: Slot,
-        growing: bool,
-    ) -> Self {
+    pub(crate) fn passing(incoming: Incoming, timer: Timer, held: Held, growing: bool) -> Self {
         let timeout_text = growing.then_some(TIMEOUT_TEXT);
-        let mut passing =
-            Passing { incoming, timer, held: Some((carrier, slot)), timeout_text, ended: false };
+        let held = Some(held);
+        let mut passing = Passing { incoming, timer, held, timeout_text, ended: false };
         if passing.incoming.is_end_stream() {
             passing.end(true);
         }
@@ -78,6 +71,9 @@ impl Passing {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer.wrote();
+                if let (Some(held), Some(data)) = (&mut self.held, frame.data_ref()) {
+                    held.wrote(data.len());
+                }
                 if self.incoming.is_end_stream() {
                     self.end(true);
                 }
@@ -101,11 +97,10 @@ impl Passing {
     /// Gives back the connection, if it can be used again, and then the slot.
     fn end(&mut self, whole: bool) {
         self.ended = true;
-        if let Some((carrier, slot)) = self.held.take() {
-            if whole {
-                carrier.give_back(&slot.pod);
-            }
-            drop(slot);
+        if let Some(mut held) = self.held.take()
+            && whole
+        {
+            held.give_back();
         }
     }
 }

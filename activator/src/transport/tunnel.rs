@@ -11,13 +11,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::Instant;
 
-use crate::admission::revision::Slot;
+use crate::transport::held::Held;
 use crate::transport::timeout::{Timer, Which};
 
 const BUFFER: usize = 16 * 1024;
 
-/// Joins both sides. The slot is held until the connection closes.
-pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, mut timer: Timer, slot: Slot) {
+/// Joins both sides. What is held is held until the connection closes.
+pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, mut timer: Timer, held: Held) {
     let Ok((client, pod)) = tokio::try_join!(client, pod) else {
         return;
     };
@@ -34,7 +34,7 @@ pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, mut timer: Timer, 
             Err(Which::Total | Which::ResponseStart | Which::Idle) | Ok(_) => break,
         }
     }
-    drop(slot);
+    drop(held);
 }
 
 /// Notes when bytes last passed.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use tokio::time::timeout;
 
 use crate::harness::{
-    Gate, Pod, REVISION, SOON, Spec, Stage, get, pod_at, read, says, server, stage, text,
+    Gate, Pod, REVISION, SOON, Spec, Stage, get, pod_at, read, says, server, spawn, stage, text,
 };
 
 async fn count(stage: &Stage, clients: usize, each: usize) -> BTreeMap<String, usize> {
     let mut running = Vec::new();
     for _ in 0..clients {
         let mut client = stage.client().await;
-        running.push(tokio::spawn(async move {
+        running.push(spawn(async move {
             let mut words = Vec::new();
             for _ in 0..each {
                 let response = client.send(get("/")).await.expect("an answer");
@@ -71,8 +71,7 @@ async fn the_pod_with_less_to_do_gets_the_next_request() {
     stage.pod("slow", pod_at(slow)).await;
     stage.until(|stats| stats.pods == 1).await;
     let mut busy = stage.client().await;
-    let busy =
-        tokio::spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
+    let busy = spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
     stage.until(|stats| stats.in_flight == 1).await;
     stage.pod("quick", pod_at(says("quick").await)).await;
     stage.until(|stats| stats.pods == 2).await;
@@ -97,8 +96,7 @@ async fn a_draining_pod_gets_nothing_new_and_is_reported_until_it_is_empty() {
     let old = pod_at(address);
     stage.pod("old", old.clone()).await;
     let mut busy = stage.client().await;
-    let busy =
-        tokio::spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
+    let busy = spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
     stage.until(|stats| stats.in_flight == 1).await;
     stage.pod("new", pod_at(says("new").await)).await;
     stage.pod("old", Pod { draining: true, ..old }).await;

@@ -5,7 +5,9 @@ use http_body_util::Full;
 use rouse_api::routing::{Host, Share};
 use serde_json::Value;
 
-use crate::harness::{Gate, REVISION, Spec, Stage, get, pod_at, read, routed, server, stage, text};
+use crate::harness::{
+    Gate, REVISION, Spec, Stage, get, pod_at, read, routed, server, spawn, stage, text,
+};
 
 const DOMAIN: &str = "digits.example.org";
 const OWN: &str = "hello.default.svc.cluster.local";
@@ -63,7 +65,7 @@ async fn a_domain_that_is_taken_away_finishes_what_it_began() {
     stage.pod("a", pod_at(address)).await;
     mapped(&stage).await;
     let mut client = stage.client().await;
-    let begun = tokio::spawn(async move { client.send(get_domain()).await });
+    let begun = spawn(async move { client.send(get_domain()).await });
     stage.until(|stats| stats.in_flight == 1).await;
     stage.api.delete("domainmappings", mapping()).await;
     stage.until(|stats| stats.hosts == 2).await;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
     Gate, HOST, REVISION, SOON, Spec, get, one_pod, pod_at, post, read, routed, says, serve,
-    server, split_host, stage, text,
+    server, spawn, split_host, stage, text,
 };
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -28,10 +28,10 @@ async fn closing_with(answers: u32, last: &'static str) -> (SocketAddr, Arc<Atom
     let address = listener.local_addr().expect("bound");
     let seen = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&seen);
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let counted = Arc::clone(&counted);
-            tokio::spawn(async move {
+            spawn(async move {
                 for turn in 0.. {
                     if !head(&mut stream).await {
                         return;
@@ -140,7 +140,7 @@ async fn an_unreachable_pod_comes_back_when_it_passes_again() {
     let back = async {
         stage.until(|stats| stats.pods == 0 && stats.queued == 1).await;
         let listener = TcpListener::bind(address).await.expect("free again");
-        tokio::spawn(serve(listener, |_| async { text("back") }));
+        spawn(serve(listener, |_| async { text("back") }));
     };
     let ((status, body), ()) = tokio::join!(stage.get(), back);
     assert_eq!((status.as_u16(), body.as_str()), (200, "back"));
@@ -175,9 +175,9 @@ async fn a_silent_pod_ends_in_504_and_says_which_timeout_it_was() {
 async fn an_answer_that_stalls_ends_cleanly_with_the_reason_appended() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
+            spawn(async move {
                 if head(&mut stream).await {
                     let begun =
                         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n";
@@ -209,7 +209,7 @@ async fn shutdown_lets_requests_finish_and_then_closes_everything() {
     .await;
     let stage = one_pod(Spec::default(), address).await;
     let mut client = stage.client().await;
-    let busy = tokio::spawn(async move { client.send(get("/")).await.expect("an answer") });
+    let busy = spawn(async move { client.send(get("/")).await.expect("an answer") });
     stage.until(|stats| stats.in_flight == 1).await;
     stage.shutdown.cancel();
     gate.let_through(1);

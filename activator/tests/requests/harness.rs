@@ -49,9 +49,11 @@ impl Default for Spec {
 impl Spec {
     pub(crate) fn revision(&self, name: &str) -> Value {
         let [total, start, idle] = self.timeouts.map(|seconds| (seconds > 0).then_some(seconds));
+        let mut meta = meta(name, &[("rouse.dev/queue-limit", &self.queue_limit.to_string())]);
+        meta["labels"] = json!({ "serving.knative.dev/service": "hello",
+            "serving.knative.dev/configuration": "config" });
         json!({
-            "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
-            "metadata": meta(name, &[("rouse.dev/queue-limit", &self.queue_limit.to_string())]),
+            "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "metadata": meta,
             "spec": {
                 "containerConcurrency": self.concurrency, "timeoutSeconds": total,
                 "responseStartTimeoutSeconds": start, "idleTimeoutSeconds": idle,
@@ -159,6 +161,8 @@ pub(crate) struct Stage {
     pub(crate) api: Api,
     pub(crate) handle: Handle,
     pub(crate) load: mpsc::Receiver<LoadReport>,
+    /// Lines of the request log, several at a time.
+    pub(crate) log: mpsc::UnboundedReceiver<String>,
     pub(crate) component: Component,
     pub(crate) shutdown: Shutdown,
     version: i64,
@@ -189,12 +193,18 @@ impl Stage {
         let component = Component::alone("activator");
         let reserve = || Reserved::new(([127, 0, 0, 1], 0).into()).expect("a free port");
         let config = Config::new(reserve(), reserve());
-        let config = Config { threads: Some(2), drain: Duration::from_secs(5), ..config };
+        let (lines, log) = mpsc::unbounded_channel();
+        let request_log: rouse_activator::Sink = Arc::new(move |text| {
+            // An error means that the test is over.
+            let _ = lines.send(text.to_owned());
+        });
+        let drain = Duration::from_secs(5);
+        let config = Config { threads: Some(2), drain, request_log, ..config };
         let resolve = rouse_kit::address::by_pod_ip();
         let handle = start(config, client, resolve, reports, &component);
         let handle = handle.expect("free ports");
         let shutdown = component.shutdown.clone();
-        Self { api, handle, load, component, shutdown, version: 0 }
+        Self { api, handle, load, log, component, shutdown, version: 0 }
     }
 
     pub(crate) async fn revision(&self, name: &str, spec: Spec) {
@@ -274,7 +284,7 @@ impl Client {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .expect("a connection");
-        tokio::spawn(connection.with_upgrades());
+        spawn(connection.with_upgrades());
         Self(sender)
     }
 
@@ -285,6 +295,14 @@ impl Client {
         self.0.ready().await?;
         tokio::time::timeout(SOON, self.0.send_request(request)).await.expect("an answer in time")
     }
+}
+
+/// Runs a double or a client, which ends with the runtime of its test.
+#[allow(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
+pub(crate) fn spawn<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(task)
 }
 
 pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
@@ -309,7 +327,7 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
-    tokio::spawn(serve(listener, answer));
+    spawn(serve(listener, answer));
     address
 }
 
@@ -320,7 +338,7 @@ where
 {
     while let Ok((stream, _)) = listener.accept().await {
         let answer = answer.clone();
-        tokio::spawn(async move {
+        spawn(async move {
             let service = service_fn(move |request| {
                 let answered = answer(request);
                 async move { Ok::<_, std::convert::Infallible>(answered.await) }

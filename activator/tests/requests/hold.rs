@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use serde_json::json;
 
 use crate::harness::{
-    Gate, HOST, Pod, REVISION, SOON, Spec, get, pod_at, read, says, server, stage, text,
+    Gate, HOST, Pod, REVISION, SOON, Spec, get, pod_at, read, says, server, spawn, stage, text,
 };
 
 fn limited(concurrency: u32) -> Spec {
@@ -19,7 +19,7 @@ fn limited(concurrency: u32) -> Spec {
 async fn a_request_at_zero_is_held_until_a_pod_appears() {
     let mut stage = stage(Spec::default()).await;
     let mut client = stage.client().await;
-    let waiting = tokio::spawn(async move { client.send(get("/")).await.expect("an answer") });
+    let waiting = spawn(async move { client.send(get("/")).await.expect("an answer") });
     let report = timeout(SOON, stage.load.recv()).await;
     let report = report.expect("in time").expect("a report");
     assert_eq!(report.revisions[0].revision, REVISION);
@@ -130,7 +130,7 @@ async fn beyond_the_queue_limit_the_answer_is_503_at_once() {
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = stage.client().await;
-        clients.push(tokio::spawn(async move { client.send(get("/")).await }));
+        clients.push(spawn(async move { client.send(get("/")).await }));
     }
     stage.until(|stats| stats.queued == 2).await;
     let (status, body) = stage.get().await;
@@ -168,7 +168,7 @@ async fn concurrency_is_exact_across_threads_under_fifty_clients() {
     let mut clients = Vec::new();
     for _ in 0..50 {
         let mut client = stage.client().await;
-        clients.push(tokio::spawn(async move {
+        clients.push(spawn(async move {
             for _ in 0..20 {
                 let response = client.send(get("/")).await.expect("an answer");
                 assert_eq!(read(response).await.0, 200);
@@ -200,7 +200,7 @@ async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
     let mut clients = Vec::new();
     for in_line in 0..3_u32 {
         let mut client = stage.client().await;
-        clients.push(tokio::spawn(async move { client.send(get("/")).await }));
+        clients.push(spawn(async move { client.send(get("/")).await }));
         stage.until(|stats| stats.in_flight + stats.queued == in_line + 1).await;
     }
     // The second gives up its place, the first its slot, which goes to the third.

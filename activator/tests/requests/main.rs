@@ -3,13 +3,12 @@
 //! The activator is started as its callers start it, with a client of a small API that holds
 //! Routes, Revisions and Pods; tests write objects there and send requests.
 
-#![allow(clippy::disallowed_methods, reason = "doubles end with the runtime of their test")]
-
 mod api;
 mod balance;
 mod domain;
 mod failure;
 mod harness;
 mod hold;
+mod observe;
 mod pass;
 mod watch;

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::harness::{
-    Client, HOST, LOCAL, Reply, Spec, Stage, get, one_pod, pod_at, post, read, says, server, stage,
-    text,
+    Client, HOST, LOCAL, Reply, Spec, Stage, get, one_pod, pod_at, post, read, says, server, spawn,
+    stage, text,
 };
 
 type Frames = mpsc::Receiver<Result<Frame<Bytes>, hyper::Error>>;
@@ -101,7 +101,7 @@ async fn a_request_body_reaches_the_pod_while_it_is_still_being_sent() {
     let address = server(|request| async move {
         let mut body = request.into_body();
         let (frames, received) = mpsc::channel(4);
-        tokio::spawn(async move {
+        spawn(async move {
             while let Some(Ok(frame)) = body.frame().await {
                 let Ok(data) = frame.into_data() else { continue };
                 let upper = Bytes::from(data.to_ascii_uppercase());
@@ -175,7 +175,7 @@ async fn over_h2c(stage: &Stage) -> String {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .expect("h2c");
-    tokio::spawn(connection);
+    spawn(connection);
     let request = Request::get(format!("http://{HOST}/x")).body(Full::<Bytes>::default());
     let response = sender.send_request(request.expect("a request")).await.expect("an answer");
     assert_eq!(response.version(), Version::HTTP_2);
@@ -188,7 +188,7 @@ async fn over_h2c(stage: &Stage) -> String {
 async fn an_upgraded_connection_passes_bytes_and_holds_its_slot() {
     let address = server(|request| async move {
         let upgrade = hyper::upgrade::on(request);
-        tokio::spawn(async move {
+        spawn(async move {
             let mut io = TokioIo::new(upgrade.await.expect("upgraded"));
             let mut bytes = [0; 4];
             while io.read_exact(&mut bytes).await.is_ok() {

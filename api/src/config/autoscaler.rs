@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
-use crate::duration::GoDuration;
-use crate::keys;
+use super::settings::{ConfigError, Data, Settings};
+use crate::terms::keys;
+use rouse_k8s::GoDuration;
 
 /// The least load that can be the target of a pod.
 pub const TARGET_MIN: f64 = 0.01;

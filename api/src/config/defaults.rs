@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
-use crate::keys;
-use crate::template::{Template, Values};
+use super::settings::{ConfigError, Data, Settings};
+use crate::terms::keys;
+use crate::terms::template::{Template, Values};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct DefaultsConfig {
@@ -172,7 +172,10 @@ impl NameValues<'_> {
         self.try_execute(template).unwrap_or_default()
     }
 
-    fn try_execute(&self, template: &Template) -> Result<String, crate::template::TemplateError> {
+    fn try_execute(
+        &self,
+        template: &Template,
+    ) -> Result<String, crate::terms::template::TemplateError> {
         template.execute(Values {
             fields: &[
                 ("Name", self.name),

@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rouse_k8s::{GoDuration, form};
 use serde::Deserialize;
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
-use crate::duration::GoDuration;
-use crate::meta;
+use super::selector::{Selector, most_specific};
+use super::settings::{ConfigError, Data, Settings};
+use crate::terms::field_error::go_list;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentConfig {
@@ -23,7 +24,7 @@ pub struct DeploymentConfig {
     pub progress_deadline: Duration,
     pub default_affinity_type: AffinityType,
     /// Runtime class to the labels that choose it.
-    pub runtime_class_names: BTreeMap<String, BTreeMap<String, String>>,
+    pub runtime_class_names: BTreeMap<String, Selector>,
     pub pod_is_always_schedulable: bool,
 }
 
@@ -125,19 +126,15 @@ impl DeploymentConfig {
     /// ones the first by name.
     #[must_use]
     pub fn runtime_class(&self, labels: &BTreeMap<String, String>) -> Option<&str> {
-        self.runtime_class_names
-            .iter()
-            .filter(|(_, selector)| super::domain::matches(selector, labels))
-            .max_by(|(a, x), (b, y)| x.len().cmp(&y.len()).then(b.cmp(a)))
-            .map(|(class, _)| class.as_str())
+        most_specific(&self.runtime_class_names, labels)
     }
 }
 
-fn runtime_classes(data: &Data) -> Result<BTreeMap<String, BTreeMap<String, String>>, ConfigError> {
+fn runtime_classes(data: &Data) -> Result<BTreeMap<String, Selector>, ConfigError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Entry {
-        selector: BTreeMap<String, String>,
+        selector: Selector,
     }
 
     let key = "runtime-class-name";
@@ -150,12 +147,10 @@ fn runtime_classes(data: &Data) -> Result<BTreeMap<String, BTreeMap<String, Stri
     })?;
     let mut classes = BTreeMap::new();
     for (class, entry) in entries {
-        let problems = meta::dns_1123_subdomain(&class);
+        let problems = form::dns_1123_subdomain(&class);
         if !problems.is_empty() {
-            let problem = format!(
-                "{key} {class} selector not valid DNSSubdomain: {}",
-                meta::as_list(&problems)
-            );
+            let problem =
+                format!("{key} {class} selector not valid DNSSubdomain: {}", go_list(&problems));
             return Err(ConfigError::new(key, problem));
         }
         classes.insert(class, entry.unwrap_or_default().selector);

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ConfigError, Data, EXAMPLE_KEY, Settings};
-use crate::keys;
+use super::selector::{Selector, most_specific};
+use super::settings::{ConfigError, Data, EXAMPLE_KEY, Settings};
+use crate::terms::keys;
 
 /// What a Route's hosts end in where no key matches, and for whoever is reached locally only.
 pub const CLUSTER_LOCAL_DOMAIN: &str = "svc.cluster.local";
@@ -17,7 +18,7 @@ pub const CLUSTER_DOMAIN: &str = "cluster.local";
 /// Domain to the labels that choose it; no labels make it the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainConfig {
-    domains: BTreeMap<String, BTreeMap<String, String>>,
+    domains: BTreeMap<String, Selector>,
 }
 
 impl Default for DomainConfig {
@@ -29,7 +30,7 @@ impl Default for DomainConfig {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
-    selector: Option<BTreeMap<String, String>>,
+    selector: Option<Selector>,
 }
 
 impl Settings for DomainConfig {
@@ -55,23 +56,11 @@ impl DomainConfig {
         if labels.get(keys::VISIBILITY).is_some_and(|v| v == keys::VISIBILITY_CLUSTER_LOCAL) {
             return CLUSTER_LOCAL_DOMAIN;
         }
-        self.domains
-            .iter()
-            .filter(|(_, selector)| matches(selector, labels))
-            .max_by(|(a, x), (b, y)| x.len().cmp(&y.len()).then(b.cmp(a)))
-            .map_or(CLUSTER_LOCAL_DOMAIN, |(domain, _)| domain.as_str())
+        most_specific(&self.domains, labels).unwrap_or(CLUSTER_LOCAL_DOMAIN)
     }
 }
 
-/// Whether `labels` have all that `selector` asks for.
-pub(super) fn matches(
-    selector: &BTreeMap<String, String>,
-    labels: &BTreeMap<String, String>,
-) -> bool {
-    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-}
-
-fn selector(domain: &str, raw: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+fn selector(domain: &str, raw: &str) -> Result<Selector, ConfigError> {
     if raw.trim().is_empty() {
         return Ok(BTreeMap::new());
     }

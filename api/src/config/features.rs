@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ConfigError, Data, Settings};
+use super::settings::{ConfigError, Data, Settings};
 
 /// The state of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

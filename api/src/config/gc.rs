@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
-use crate::duration::GoDuration;
+use super::settings::{ConfigError, Data, Settings};
+use rouse_k8s::GoDuration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GcConfig {

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
-use crate::field_error::NOT_HANDLED;
-use crate::template::{Template, TemplateError, Values};
+use super::settings::{ConfigError, Data, Settings};
+use crate::terms::field_error::NOT_HANDLED;
+use crate::terms::template::{Template, TemplateError, Values};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkConfig {

@@ -4,7 +4,7 @@
 //! mistake is not found only on the cluster where it has.
 
 use super::read::Reader;
-use super::{ConfigError, Data, Settings};
+use super::settings::{ConfigError, Data, Settings};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservabilityConfig {

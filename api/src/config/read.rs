@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{ConfigError, Data};
-use crate::duration::GoDuration;
-use crate::quantity::Quantity;
+use super::settings::{ConfigError, Data};
+use rouse_k8s::GoDuration;
+use rouse_k8s::Quantity;
 
 /// Reads keys of one ConfigMap into what already holds their defaults.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! One task for each revision: it ticks, and news poke it.
+//! All revisions that are scaled, each with a task of its own.
 //!
 //! ```text
 //! report -> collector -> revision -> poke -> task: step, marks, scale, status
@@ -7,214 +7,179 @@
 //! A wake is this path and nothing else: no timer and no queue lie between the report and the write
 //! of the scale.
 //!
-//! Invariant: a revision's lock is held while it is looked at, never while something is written.
+//! A revision whose scaling panics is set aside for a while and then asked for again by its key
+//! ([`Multiscaler::to_restart`]); whoever observes the cluster makes it anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use rouse_api::load::LoadReport;
-use rouse_api::podautoscaler::ScaleChange;
-use rouse_kit::{Clock, Shutdown};
+use rouse_k8s::{Backoff, ObjectKey};
+use rouse_kit::panics::Panicked;
+use rouse_kit::{Component, Notice};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::apply::write::{Scales, WriteError};
-use crate::decide::drain::DrainPlan;
-use crate::load::{Collector, RevisionKey};
+use crate::apply::about::About;
+use crate::apply::counters::{Counters, ReportResult};
+use crate::apply::unit::Unit;
+use crate::apply::write::Scales;
+use crate::load::Collector;
 use crate::revision::{News, Revision};
 
-/// How long after a write that failed the next attempt comes.
-const RETRY: Duration = Duration::from_millis(100);
-/// A missing object does not come back in a moment.
-const RETRY_MISSING: Duration = Duration::from_secs(2);
-
-/// A revision with its task.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    revision: Mutex<Revision>,
-    poke: Notify,
-    shutdown: Shutdown,
-}
-
-impl Unit {
-    /// Changes what is known, and has it looked at.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Revision)) {
-        change(&mut self.revision.lock());
-        self.poke.notify_one();
-    }
-
-    fn read<T>(&self, look: impl FnOnce(&Revision) -> T) -> T {
-        look(&self.revision.lock())
-    }
-}
+/// How long a revision whose scaling panicked is set aside, doubling to the longest.
+const RESTART: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(30));
+/// After so long without a panic the first pause counts again.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// All revisions.
 pub(crate) struct Multiscaler {
-    units: Mutex<BTreeMap<RevisionKey, Arc<Unit>>>,
+    units: Mutex<BTreeMap<ObjectKey, Arc<Unit>>>,
     collector: Mutex<Collector>,
-    tasks: Mutex<JoinSet<()>>,
+    panics: Mutex<BTreeMap<ObjectKey, Panics>>,
+    /// Set aside long enough.
+    restart: Mutex<BTreeSet<ObjectKey>>,
+    restarted: Notify,
     scales: Arc<dyn Scales>,
-    clock: Clock,
-    shutdown: Shutdown,
+    counters: Counters,
+    component: Component,
+}
+
+/// The panics of one revision's scaling.
+struct Panics {
+    backoff: Backoff,
+    last: Instant,
 }
 
 impl Multiscaler {
-    pub(crate) fn new(scales: Arc<dyn Scales>, clock: Clock, shutdown: Shutdown) -> Self {
-        Self {
+    pub(crate) fn new(scales: Arc<dyn Scales>, component: Component) -> Arc<Self> {
+        Arc::new(Self {
             units: Mutex::default(),
             collector: Mutex::default(),
-            tasks: Mutex::default(),
+            panics: Mutex::default(),
+            restart: Mutex::default(),
+            restarted: Notify::new(),
             scales,
-            clock,
-            shutdown,
-        }
+            counters: Counters::registered(&component.metrics),
+            component,
+        })
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.component.clock.now()
     }
 
-    pub(crate) fn get(&self, key: &RevisionKey) -> Option<Arc<Unit>> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Unit>> {
         self.units.lock().get(key).cloned()
     }
 
-    pub(crate) fn keys(&self) -> Vec<RevisionKey> {
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
         self.units.lock().keys().cloned().collect()
     }
 
+    /// Reads every revision.
+    pub(crate) fn read<T>(&self, read: impl Fn(&About, &Revision) -> T) -> BTreeMap<ObjectKey, T> {
+        let units = self.units.lock().clone();
+        let read = |unit: &Unit| unit.read(|revision| read(&unit.about, revision));
+        units.into_iter().map(|(key, unit)| (key, read(&unit))).collect()
+    }
+
     /// Starts to scale a revision.
-    pub(crate) fn add(&self, revision: Revision) {
+    pub(crate) fn add(self: &Arc<Self>, revision: Revision, about: About) {
         let key = revision.key.clone();
-        let shutdown = self.shutdown.child_token();
-        let unit = Arc::new(Unit { revision: Mutex::new(revision), poke: Notify::new(), shutdown });
-        if let Some(before) = self.units.lock().insert(key, Arc::clone(&unit)) {
+        let unit = Unit::new(revision, about, self.component.shutdown.child_token());
+        let unit = Arc::new(unit);
+        if let Some(before) = self.units.lock().insert(key.clone(), Arc::clone(&unit)) {
             before.shutdown.cancel();
         }
         // After it can be found: a report between the two must not be missed by both.
-        let present = self.collector.lock().present(&unit.read(|revision| revision.key.clone()));
+        let present = self.collector.lock().present(&key);
         unit.update(|revision| {
             for (activator, present) in present {
                 revision.set_present(activator, present);
             }
         });
-        let mut tasks = self.tasks.lock();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(run(unit, Arc::clone(&self.scales), self.clock));
+        let all = Arc::clone(self);
+        self.component.tasks.detached("revision", async move {
+            let clock = all.component.clock;
+            if let Err(panicked) = unit.run(all.scales.as_ref(), &all.counters, clock).await {
+                all.set_aside(key, unit.about.clone(), &panicked);
+            }
+        });
     }
 
     /// Stops to scale a revision.
-    pub(crate) fn remove(&self, key: &RevisionKey) {
+    pub(crate) fn remove(&self, key: &ObjectKey) {
         if let Some(unit) = self.units.lock().remove(key) {
             unit.shutdown.cancel();
             self.collector.lock().forget(key);
         }
+        self.panics.lock().remove(key);
+        self.restart.lock().remove(key);
     }
 
     /// Takes a report of an activator.
     pub(crate) fn report(&self, report: LoadReport) {
-        let now = self.clock.now();
+        let now = self.now();
         let activator = report.activator.clone();
-        let samples = self.collector.lock().take(report);
+        let Some(samples) = self.collector.lock().take(report) else {
+            self.counters.reported(ReportResult::Stale);
+            return;
+        };
+        self.counters.reported(ReportResult::Received);
         for (key, sample) in samples {
             let Some(unit) = self.get(&key) else { continue };
-            let news = unit.revision.lock().feed(&activator, sample, now);
-            match news {
-                News::Nothing => {}
-                News::Look | News::Decide => unit.poke.notify_one(),
-            }
+            unit.update_if(|revision| match revision.feed(&activator, sample, now) {
+                News::Nothing => false,
+                News::Look | News::Decide => true,
+            });
         }
     }
 
-    /// All changes of scale still known of a revision, newest first.
-    pub(crate) fn history(&self, key: &RevisionKey) -> Vec<ScaleChange> {
-        self.get(key).map(|unit| unit.read(Revision::history)).unwrap_or_default()
-    }
-}
-
-async fn run(unit: Arc<Unit>, scales: Arc<dyn Scales>, clock: Clock) {
-    loop {
-        let pause = match act(&unit, scales.as_ref(), clock).await {
-            Ok(again) => again.map(|at| until(at, clock.now())),
-            Err(error) => {
-                tracing::debug!(%error, "a scale was not written");
-                Some(if error.is_missing() { RETRY_MISSING } else { RETRY })
-            }
-        };
-        let pause = pause.unwrap_or(crate::revision::TICK);
-        tokio::select! {
-            biased; // the end, then news, then time
-            () = unit.shutdown.cancelled() => return,
-            () = unit.poke.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-fn until(at: Timestamp, now: Timestamp) -> Duration {
-    at.duration_since(now).try_into().unwrap_or_default()
-}
-
-/// One step, written down. The scale comes before the status: somebody may wait for it.
-async fn act(
-    unit: &Unit,
-    scales: &dyn Scales,
-    clock: Clock,
-) -> Result<Option<Timestamp>, WriteError> {
-    let (step, key, deployment) = {
-        let mut revision = unit.revision.lock();
-        let step = revision.step(clock.now());
-        (step, revision.key.clone(), revision.deployment.clone())
-    };
-    mark(unit, scales, &key, &step.drain, clock.now()).await?;
-    if let (Some(to), Some(change)) = (step.drain.scale, step.change) {
-        scales.scale(&key, &deployment, to).await?;
-        tracing::info!(
-            revision = %key, from = change.from, to, decided = %change.time.0,
-            reason = change.reason, why = change.message, "scaled"
-        );
-        unit.revision.lock().scaled(to, change);
-    }
-    let status = unit.revision.lock().status(clock.now());
-    if let Some(status) = status {
-        scales.report(&key, &status).await?;
-        unit.revision.lock().reported(status);
-    }
-    Ok(step.again)
-}
-
-async fn mark(
-    unit: &Unit,
-    scales: &dyn Scales,
-    key: &RevisionKey,
-    plan: &DrainPlan,
-    now: Timestamp,
-) -> Result<(), WriteError> {
-    let DrainPlan { mark, unmark, first, scale: _, recheck: _ } = plan;
-    let writes =
-        mark.iter().map(|pod| (pod, Some(now))).chain(unmark.iter().map(|pod| (pod, None))).map(
-            |(pod, marked)| async move {
-                match scales.mark(key, pod, marked).await {
-                    Ok(()) => {}
-                    // Gone by itself: the watch says so.
-                    Err(error) if error.is_missing() => {}
-                    Err(error) => return Err(error),
+    /// The scaling of a revision panicked: its users are told, and it is to be made anew after a
+    /// pause.
+    pub(crate) fn set_aside(self: &Arc<Self>, key: ObjectKey, about: About, panicked: &Panicked) {
+        let pause = self.pause(&key);
+        let why = panicked.message();
+        tracing::error!(revision = %key, why, ?pause, "the scaling of a revision panicked");
+        let message =
+            format!("scaling this revision failed by an internal error, and starts over: {why}");
+        self.scales.tell(about.reference, Notice::warning("InternalError", message));
+        let (all, shutdown) = (Arc::clone(self), self.component.shutdown.clone());
+        self.component.tasks.detached("restart", async move {
+            tokio::select! {
+                biased; // the end comes first
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pause) => {
+                    all.restart.lock().insert(key);
+                    all.restarted.notify_one();
                 }
-                unit.revision.lock().marked(pod, marked);
-                Ok(())
-            },
-        );
-    join_all(writes).await.into_iter().collect::<Result<(), WriteError>>()?;
-    for pod in first {
-        scales
-            .put_first(key, pod)
-            .await
-            .or_else(|error| if error.is_missing() { Ok(()) } else { Err(error) })?;
+            }
+        });
     }
-    Ok(())
+
+    fn pause(&self, key: &ObjectKey) -> Duration {
+        let now = Instant::now();
+        let mut panics = self.panics.lock();
+        let panics = panics.entry(key.clone()).or_insert(Panics { backoff: RESTART, last: now });
+        if now.duration_since(panics.last) >= STEADY {
+            panics.backoff.reset();
+        }
+        panics.last = now;
+        panics.backoff.next_pause()
+    }
+
+    /// The next revision to be made anew.
+    pub(crate) async fn to_restart(&self) -> ObjectKey {
+        loop {
+            if let Some(key) = self.restart.lock().pop_first() {
+                return key;
+            }
+            self.restarted.notified().await;
+        }
+    }
 }
 
 #[cfg(test)]

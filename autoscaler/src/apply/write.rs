@@ -3,13 +3,13 @@
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::{Api, Patch, PatchParams};
 use rouse_api::podautoscaler::PodAutoscalerStatus;
 use rouse_api::{PodAutoscaler, keys};
+use rouse_k8s::ObjectKey;
+use rouse_kit::{Events, Notice};
 use serde_json::{Value, json};
-
-use crate::load::RevisionKey;
 
 /// Deletion cost of a pod that is draining.
 const COST_DRAINING: &str = "-1000";
@@ -30,6 +30,11 @@ impl WriteError {
         Self { what, source: Box::new(source) }
     }
 
+    /// What failed and why, in one line.
+    pub(crate) fn described(&self) -> String {
+        format!("{self}: {}", self.source)
+    }
+
     /// The object is not there.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self.source.as_ref(), kube::Error::Api(status) if status.code == 404)
@@ -40,7 +45,7 @@ impl WriteError {
 pub(crate) trait Scales: Send + Sync {
     fn scale<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         deployment: &'a str,
         replicas: u32,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
@@ -48,7 +53,7 @@ pub(crate) trait Scales: Send + Sync {
     /// Marks a pod as draining, or takes the mark away.
     fn mark<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         pod: &'a str,
         marked: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
@@ -56,33 +61,32 @@ pub(crate) trait Scales: Send + Sync {
     /// Has a marked pod deleted before other marked ones.
     fn put_first<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         pod: &'a str,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
 
     fn report<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         status: &'a PodAutoscalerStatus,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
+
+    /// Tells users something, in the background.
+    fn tell(&self, about: ObjectReference, notice: Notice);
 }
 
 /// The Kubernetes API.
 pub(crate) struct Cluster {
     client: kube::Client,
+    events: Events,
 }
 
 impl Cluster {
-    pub(crate) fn new(client: kube::Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: kube::Client, events: Events) -> Self {
+        Self { client, events }
     }
 
-    async fn annotate(
-        &self,
-        key: &RevisionKey,
-        pod: &str,
-        values: Value,
-    ) -> Result<(), WriteError> {
+    async fn annotate(&self, key: &ObjectKey, pod: &str, values: Value) -> Result<(), WriteError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
         let patch = json!({ "metadata": { "annotations": values } });
         api.patch(pod, &PatchParams::default(), &Patch::Merge(patch))
@@ -95,7 +99,7 @@ impl Cluster {
 impl Scales for Cluster {
     fn scale<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         deployment: &'a str,
         replicas: u32,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
@@ -114,7 +118,7 @@ impl Scales for Cluster {
 
     fn mark<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         pod: &'a str,
         marked: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
@@ -126,7 +130,7 @@ impl Scales for Cluster {
 
     fn put_first<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         pod: &'a str,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(self.annotate(key, pod, json!({ keys::POD_DELETION_COST: COST_DRAINED })))
@@ -134,7 +138,7 @@ impl Scales for Cluster {
 
     fn report<'a>(
         &'a self,
-        key: &'a RevisionKey,
+        key: &'a ObjectKey,
         status: &'a PodAutoscalerStatus,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
@@ -147,5 +151,9 @@ impl Scales for Cluster {
                 })?;
             Ok(())
         })
+    }
+
+    fn tell(&self, about: ObjectReference, notice: Notice) {
+        self.events.publish(about, notice);
     }
 }

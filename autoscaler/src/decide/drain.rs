@@ -11,6 +11,7 @@ use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rouse_k8s::time::later;
 
 /// A pod that neither ended nor is being deleted.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +103,7 @@ pub fn plan(
 
 /// When a marked pod is given up on.
 fn deadline(pod: &PodView) -> Option<Timestamp> {
-    pod.marked.map(|marked| marked + pod.grace)
+    pod.marked.map(|marked| later(marked, pod.grace))
 }
 
 /// The `many` unmarked pods that cost least to lose.

@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rouse_api::config::autoscaler::BurstCapacity;
+use rouse_k8s::time::later;
 
 /// What a decision goes by, from annotations and `config-autoscaler`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,6 @@ pub struct DeciderSpec {
     pub target: f64,
     /// Load that one pod can carry.
     pub total: f64,
-    pub burst: BurstCapacity,
     /// Panic begins when the panic average asks for this many times the ready pods.
     pub panic_threshold: f64,
     /// Most growth in one decision, as a factor of the ready pods.
@@ -75,8 +74,6 @@ impl Mode {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
     pub want: u32,
-    /// Requests that would still fit beyond the burst to be ready for; None when unlimited.
-    pub spare: Option<f64>,
     pub mode: Mode,
     pub why: Why,
 }
@@ -139,7 +136,7 @@ pub fn decide(spec: &DeciderSpec, mode: Mode, seen: &Observation, now: Timestamp
             (floor, why, Mode::Panic { last_over, floor })
         }
     };
-    Decision { want, spare: spare(spec, seen), mode, why }
+    Decision { want, mode, why }
 }
 
 fn plain(stable: f64) -> Why {
@@ -168,13 +165,14 @@ fn bounded(spec: &DeciderSpec, pods: f64, ready: f64) -> (u32, Option<Why>) {
     }
 }
 
+/// A number of pods that `spec.replicas` can hold.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a number of pods; beyond the range the cast saturates, which is what is meant"
+    reason = "beyond the range the cast saturates, which is what is meant"
 )]
 fn to_count(value: f64) -> u32 {
-    value as u32
+    (value as u32).min(i32::MAX.unsigned_abs())
 }
 
 fn next_mode(spec: &DeciderSpec, mode: Mode, ratio: f64, now: Timestamp) -> Mode {
@@ -184,18 +182,8 @@ fn next_mode(spec: &DeciderSpec, mode: Mode, ratio: f64, now: Timestamp) -> Mode
         Mode::Stable => Mode::Stable,
         Mode::Panic { floor, .. } if over => Mode::Panic { last_over: now, floor },
         // The surge has made its way into the stable average.
-        Mode::Panic { last_over, .. } if last_over + spec.stable_window < now => Mode::Stable,
+        Mode::Panic { last_over, .. } if later(last_over, spec.stable_window) < now => Mode::Stable,
         Mode::Panic { .. } => mode,
-    }
-}
-
-fn spare(spec: &DeciderSpec, seen: &Observation) -> Option<f64> {
-    match spec.burst {
-        BurstCapacity::Unlimited => None,
-        BurstCapacity::Requests(0.0) => Some(0.0),
-        BurstCapacity::Requests(burst) => {
-            Some((f64::from(seen.ready) * spec.total - burst - seen.panic).floor())
-        }
     }
 }
 

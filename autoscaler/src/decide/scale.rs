@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rouse_k8s::time::{self, later};
 
 use crate::decide::spec::ScalingSpec;
 
@@ -55,7 +56,7 @@ impl Activity {
     }
 
     fn lasted(self, now: Timestamp) -> Duration {
-        now.duration_since(self.since).try_into().unwrap_or_default()
+        time::since(self.since, now)
     }
 }
 
@@ -142,17 +143,17 @@ fn to_zero(spec: &ScalingSpec, activity: Activity, now: Timestamp) -> Target {
             Target::write(0, Some(Rule::ActivationTimedOut))
         }
         Active::Activating => {
-            Target::leave(None, Some(activity.since + spec.activation_timeout + TICK))
+            Target::leave(None, Some(later(later(activity.since, spec.activation_timeout), TICK)))
         }
         // The caller makes it inactive and asks again.
         Active::Active if lasted >= spec.stable_window() => Target::leave(Some(0), None),
         Active::Active => Target {
-            recheck: Some(activity.since + spec.stable_window()),
+            recheck: Some(later(activity.since, spec.stable_window())),
             ..Target::write(1, Some(Rule::ActiveTooShort))
         },
         Active::TimedOut => Target::write(0, Some(Rule::ActivationTimedOut)),
         Active::NoTraffic if lasted >= spec.retention => Target::write(0, None),
-        Active::NoTraffic => Target::leave(Some(0), Some(activity.since + spec.retention)),
+        Active::NoTraffic => Target::leave(Some(0), Some(later(activity.since, spec.retention))),
     }
 }
 

@@ -8,8 +8,12 @@ use std::time::Duration;
 use rouse_api::PodAutoscaler;
 use rouse_api::annotations::{self, Aggregation, Autoscaling, Metric};
 use rouse_api::config::AutoscalerConfig;
-use rouse_api::config::autoscaler::TARGET_MIN;
+use rouse_api::config::autoscaler::{
+    PANIC_THRESHOLD_PERCENTAGE_MAX, PANIC_THRESHOLD_PERCENTAGE_MIN, PANIC_WINDOW_PERCENTAGE_MAX,
+    PANIC_WINDOW_PERCENTAGE_MIN, TARGET_MIN, WINDOW_MAX, WINDOW_MIN,
+};
 use rouse_api::podautoscaler::Reachability;
+use rouse_k8s::GoDuration;
 
 use crate::decide::kpa::DeciderSpec;
 
@@ -45,13 +49,12 @@ impl ScalingSpec {
         let read = Autoscaling::new(written, config);
         let reachable = pa.spec.reachability != Reachability::Unreachable;
         let (target, total) = target(read, config, pa.spec.container_concurrency);
-        let window = read.window();
+        let window = bounded(read.window(), WINDOW_MIN, WINDOW_MAX);
         Self {
             decider: DeciderSpec {
                 target,
                 total,
-                burst: read.target_burst_capacity(),
-                panic_threshold: read.panic_threshold_percentage() / 100.0,
+                panic_threshold: panic_threshold(read.panic_threshold_percentage()),
                 rate_up: config.max_scale_up_rate,
                 rate_down: config.max_scale_down_rate,
                 stable_window: window,
@@ -61,15 +64,19 @@ impl ScalingSpec {
             metric: read.metric(),
             aggregation: read.aggregation(),
             panic_window: panic_window(window, read.panic_window_percentage()),
-            scale_down_delay: read.scale_down_delay(),
+            scale_down_delay: read.scale_down_delay().min(WINDOW_MAX.to_std()),
             min: if reachable { read.min_scale() } else { 0 },
             max: read.max_scale(),
             initial: read.initial_scale(),
             scale_to_zero: config.enable_scale_to_zero,
-            retention: if reachable { read.scale_to_zero_retention() } else { Duration::ZERO },
+            retention: if reachable {
+                read.scale_to_zero_retention().min(WINDOW_MAX.to_std())
+            } else {
+                Duration::ZERO
+            },
             activation_timeout: annotations::progress_deadline(written)
                 .unwrap_or(progress_deadline)
-                + ACTIVATION_BUFFER,
+                .saturating_add(ACTIVATION_BUFFER),
         }
     }
 
@@ -96,8 +103,19 @@ fn limit_of(limit: i64) -> f64 {
     limit as f64
 }
 
+/// Validation keeps to these bounds; a value that got past it is brought back into them.
+fn bounded(value: Duration, least: GoDuration, most: GoDuration) -> Duration {
+    value.clamp(least.to_std(), most.to_std())
+}
+
+/// As a factor of the ready pods.
+fn panic_threshold(percentage: f64) -> f64 {
+    percentage.clamp(PANIC_THRESHOLD_PERCENTAGE_MIN, PANIC_THRESHOLD_PERCENTAGE_MAX) / 100.0
+}
+
 /// Whole seconds, at least one.
 fn panic_window(stable: Duration, percentage: f64) -> Duration {
+    let percentage = percentage.clamp(PANIC_WINDOW_PERCENTAGE_MIN, PANIC_WINDOW_PERCENTAGE_MAX);
     let seconds = (stable.as_secs_f64() * percentage / 100.0).round().max(1.0);
     Duration::from_secs_f64(seconds)
 }

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use rouse_api::load::{LoadReport, RevisionLoad};
-
-use crate::load::key::RevisionKey;
+use rouse_k8s::ObjectKey;
 
 /// What one report adds for one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +45,7 @@ struct Activator {
     elapsed: f64,
     /// Heard since its counting began, so that a revision not known yet started from zero.
     from_start: bool,
-    revisions: HashMap<RevisionKey, Last>,
+    revisions: HashMap<ObjectKey, Last>,
 }
 
 #[derive(Debug)]
@@ -59,31 +58,30 @@ struct Last {
 const FIRST_SEQUENCE: u64 = 1;
 
 impl Collector {
-    /// Takes a report; gives what it adds, by revision.
-    pub fn take(&mut self, report: LoadReport) -> Vec<(RevisionKey, Sample)> {
+    /// Takes a report; gives what it adds, by revision. None if it is not newer than the last one.
+    pub fn take(&mut self, report: LoadReport) -> Option<Vec<(ObjectKey, Sample)>> {
         let LoadReport { activator, epoch, sequence, elapsed, revisions } = report;
         let known = self.activators.get(&activator);
         if known.is_some_and(|a| (epoch, sequence) <= (a.epoch, a.sequence)) {
-            return Vec::new();
+            return None;
         }
         if known.is_none_or(|a| a.epoch != epoch) {
             let fresh = Activator::new(epoch, sequence);
             self.activators.insert(activator.clone(), fresh);
         }
-        let Some(activator) = self.activators.get_mut(&activator) else { return Vec::new() };
-        let contiguous = sequence == activator.sequence + 1;
+        let activator = self.activators.get_mut(&activator)?;
+        let contiguous = activator.sequence.checked_add(1) == Some(sequence);
         let before = activator.elapsed;
         activator.sequence = sequence;
         activator.elapsed = elapsed;
-        revisions
-            .into_iter()
-            .map(|load| activator.take(load, elapsed, contiguous.then_some(before)))
-            .collect()
+        let before = contiguous.then_some(before);
+        let samples = revisions.into_iter().map(|load| activator.take(load, elapsed, before));
+        Some(samples.collect())
     }
 
     /// What is known to be present of a revision, by activator.
     #[must_use]
-    pub fn present(&self, key: &RevisionKey) -> Vec<(String, Present)> {
+    pub fn present(&self, key: &ObjectKey) -> Vec<(String, Present)> {
         let present = |(name, activator): (&String, &Activator)| {
             activator.revisions.get(key).map(|last| (name.clone(), Present::of(&last.load)))
         };
@@ -96,7 +94,7 @@ impl Collector {
     }
 
     /// Forgets a revision that is gone.
-    pub fn forget(&mut self, key: &RevisionKey) {
+    pub fn forget(&mut self, key: &ObjectKey) {
         for activator in self.activators.values_mut() {
             activator.revisions.remove(key);
         }
@@ -120,8 +118,8 @@ impl Activator {
         load: RevisionLoad,
         elapsed: f64,
         before: Option<f64>,
-    ) -> (RevisionKey, Sample) {
-        let key = RevisionKey { namespace: load.namespace.clone(), name: load.revision.clone() };
+    ) -> (ObjectKey, Sample) {
+        let key = ObjectKey::new(load.namespace.clone(), load.revision.clone());
         let present = Present::of(&load);
         let sample = match self.revisions.get(&key) {
             Some(last) => {
@@ -187,7 +185,7 @@ mod tests {
 
     /// Request-seconds, arrivals and span of the only revision of a report.
     fn taken(collector: &mut Collector, report: LoadReport) -> Option<(f64, u64, f64)> {
-        let samples = collector.take(report);
+        let samples = collector.take(report)?;
         let (_, sample) = samples.first()?;
         Some((sample.request_seconds, sample.arrivals, sample.span.as_secs_f64()))
     }
@@ -226,7 +224,7 @@ mod tests {
     #[test]
     fn the_past_of_an_activator_met_late_is_not_counted() {
         let mut all = Collector::default();
-        let samples = all.take(report(1, 77, 1000.0, &[(5000.0, 100, 4)]));
+        let samples = all.take(report(1, 77, 1000.0, &[(5000.0, 100, 4)])).unwrap();
         assert_eq!(samples[0].1.request_seconds, 0.0);
         assert_eq!(samples[0].1.present.in_flight, 4);
         let next = taken(&mut all, report(1, 78, 1001.0, &[(5004.0, 100, 4)]));

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rouse_api::annotations::Aggregation;
+use rouse_k8s::time::later;
 
 /// No window is longer (`WINDOW_MAX`), and one second more for the oldest part.
 const KEPT_S: usize = 3601;
+const KEPT: Duration = Duration::from_secs(3601);
 /// Averages are rounded to this: sums of fractions must not ask for a pod more.
 const PRECISION: f64 = 1e6;
 /// The weights of a window's buckets make up this much of 1.
@@ -52,7 +54,8 @@ impl Window {
             return;
         }
         let rate = amount / (until - from);
-        let mut at = from;
+        // What is older than any window is not kept.
+        let mut at = from.max(until - KEPT.as_secs_f64());
         while at < until {
             let next = (at.floor() + 1.0).min(until);
             self.add(whole(at), rate * (next - at));
@@ -61,10 +64,10 @@ impl Window {
     }
 
     fn restart_after_silence(&mut self, now: Timestamp, span: Duration, forget: Duration) {
-        let silent = self.last.is_none_or(|last| last + forget <= now);
+        let silent = self.last.is_none_or(|last| later(last, forget) <= now);
         if silent {
             *self = Self {
-                first: Some(now - span.min(forget)),
+                first: Some(now.checked_sub(span.min(forget)).unwrap_or(Timestamp::MIN)),
                 newest: now.as_second(),
                 ..Self::default()
             };
@@ -73,7 +76,9 @@ impl Window {
 
     /// Makes buckets up to `second`.
     fn advance(&mut self, second: i64) {
-        if self.buckets.is_empty() {
+        let missing = usize::try_from(second.saturating_sub(self.newest));
+        if self.buckets.is_empty() || missing.is_ok_and(|missing| missing > KEPT_S) {
+            self.buckets.clear();
             self.newest = second;
             self.buckets.push_back(0.0);
         }
@@ -115,7 +120,7 @@ impl Window {
     #[must_use]
     pub fn average(&self, now: Timestamp, window: Duration, how: Aggregation) -> Option<f64> {
         let (first, last) = (self.first?, self.last?);
-        if last + window <= now {
+        if later(last, window) <= now {
             return None;
         }
         let average = match how {
@@ -129,18 +134,18 @@ impl Window {
 
     fn linear(&self, now: Timestamp, window: Duration, first: Timestamp) -> f64 {
         let passed = seconds(now) - seconds(now).floor();
-        let count = window.as_secs().cast_signed();
+        let count = whole_seconds(window);
         let newest = now.as_second();
         let whole: f64 = (newest - count + 1..=newest).map(|second| self.amount(second)).sum();
         let sum = whole + self.amount(newest - count) * (1.0 - passed);
         // A second at least: a burst of milliseconds is not taken for the load of a second.
-        let covered = (seconds(now) - seconds(first)).clamp(1.0, window.as_secs_f64());
+        let covered = (seconds(now) - seconds(first)).clamp(1.0, window.as_secs_f64().max(1.0));
         sum / covered
     }
 
     /// The newest whole second weighs most, each older one a constant part less.
     fn weighted(&self, now: Timestamp, window: Duration) -> f64 {
-        let count = window.as_secs().cast_signed();
+        let count = whole_seconds(window);
         let newest = now.as_second();
         let oldest = self.first.map_or(newest, Timestamp::as_second);
         if oldest == newest {
@@ -158,6 +163,11 @@ impl Window {
         // The running second may hold the only load there is.
         if sum > 0.0 { sum } else { self.amount(newest) * decay }
     }
+}
+
+/// Of a window, as far as it is kept.
+fn whole_seconds(window: Duration) -> i64 {
+    window.min(KEPT).as_secs().cast_signed()
 }
 
 fn seconds(time: Timestamp) -> f64 {

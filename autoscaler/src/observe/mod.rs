@@ -14,13 +14,14 @@ use kube::{Client, Resource, ResourceExt};
 use rouse_api::annotations::Autoscaling;
 use rouse_api::config::{AutoscalerConfig, DeploymentConfig};
 use rouse_api::{PodAutoscaler, keys};
-use rouse_kit::{Live, Shutdown};
+use rouse_k8s::ObjectKey;
+use rouse_kit::{Live, Part, Shutdown, panics};
 
 use self::pod::{revision_of, view};
+use crate::apply::about::About;
 use crate::apply::multiscaler::Multiscaler;
 use crate::decide::drain::PodView;
 use crate::decide::spec::ScalingSpec;
-use crate::load::RevisionKey;
 use crate::revision::Revision;
 
 /// The settings that scaling follows.
@@ -41,9 +42,9 @@ pub(crate) struct Reconciler {
     pub(crate) scaler: Arc<Multiscaler>,
     pub(crate) settings: LiveSettings,
     /// All PodAutoscalers of our class.
-    autoscalers: BTreeMap<RevisionKey, PodAutoscaler>,
-    pods: BTreeMap<RevisionKey, BTreeMap<String, PodView>>,
-    replicas: BTreeMap<RevisionKey, u32>,
+    autoscalers: BTreeMap<ObjectKey, PodAutoscaler>,
+    pods: BTreeMap<ObjectKey, BTreeMap<String, PodView>>,
+    replicas: BTreeMap<ObjectKey, u32>,
     /// Whether the first list of PodAutoscalers is through: what it held was there before us.
     started: bool,
     /// Seen in the list that is running.
@@ -52,9 +53,9 @@ pub(crate) struct Reconciler {
 
 #[derive(Default)]
 struct Listed {
-    autoscalers: HashSet<RevisionKey>,
-    pods: HashSet<(RevisionKey, String)>,
-    deployments: HashSet<RevisionKey>,
+    autoscalers: HashSet<ObjectKey>,
+    pods: HashSet<(ObjectKey, String)>,
+    deployments: HashSet<ObjectKey>,
 }
 
 impl Reconciler {
@@ -71,7 +72,7 @@ impl Reconciler {
     }
 
     /// Follows the cluster until `shutdown`.
-    pub(crate) async fn run(mut self, client: Client, shutdown: Shutdown) {
+    pub(crate) async fn run(mut self, client: Client, health: Part, shutdown: Shutdown) {
         let of_revisions = watcher::Config::default().labels(keys::REVISION);
         let mut autoscalers = watch::<PodAutoscaler>(&client, watcher::Config::default());
         let mut pods = watch::<Pod>(&client, of_revisions.clone());
@@ -86,7 +87,13 @@ impl Reconciler {
                 Ok(()) = deployment_config.changed() => self.settings_changed(),
                 Some(event) = deployments.next() => self.deployment(event),
                 Some(event) = pods.next() => self.pod(event),
-                Some(event) = autoscalers.next() => self.autoscaler(event),
+                Some(event) = autoscalers.next() => {
+                    self.autoscaler(event);
+                    if self.started {
+                        health.ready();
+                    }
+                }
+                key = self.scaler.to_restart() => self.restart(&key),
                 else => return,
             }
         }
@@ -95,8 +102,7 @@ impl Reconciler {
     fn settings_changed(&self) {
         for (key, pa) in &self.autoscalers {
             if let Some(unit) = self.scaler.get(key) {
-                let spec = self.settings.spec(pa);
-                unit.update(|revision| revision.set_spec(pa, spec));
+                unit.update(|revision| revision.set_spec(pa, self.settings.spec(pa)));
             }
         }
     }
@@ -134,23 +140,41 @@ impl Reconciler {
             return;
         }
         let before = self.autoscalers.insert(key.clone(), pa.clone());
-        let spec = self.settings.spec(&pa);
         let same_object = before.as_ref().is_some_and(|b| b.metadata.uid == pa.metadata.uid);
         match self.scaler.get(&key) {
             Some(unit) if same_object => {
                 // Our own status comes back as an event too; it changes nothing.
                 if before.is_some_and(|b| differs(&b, &pa)) {
-                    unit.update(|revision| revision.set_spec(&pa, spec));
+                    unit.update(|revision| revision.set_spec(&pa, self.settings.spec(&pa)));
                 }
             }
-            Some(_) | None => {
-                let now = self.scaler.now();
-                let mut revision = Revision::new(key.clone(), &pa, spec, !self.started, now);
-                revision.set_replicas(self.replicas.get(&key).copied());
-                let pods = self.pods.get(&key).map(|pods| pods.values().cloned().collect());
-                revision.set_pods(pods.unwrap_or_default());
-                self.scaler.add(revision);
-            }
+            Some(_) | None => self.take_over(&key, &pa, !self.started),
+        }
+    }
+
+    /// Scales a revision by all that is known of it. `recovered` if it was scaled before, whose load
+    /// is not known any more.
+    fn take_over(&self, key: &ObjectKey, pa: &PodAutoscaler, recovered: bool) {
+        let about = About::of(pa);
+        let made = panics::catch(|| {
+            let spec = self.settings.spec(pa);
+            let now = self.scaler.now();
+            let mut revision = Revision::new(key.clone(), pa, spec, recovered, now);
+            revision.set_replicas(self.replicas.get(key).copied());
+            let pods = self.pods.get(key).map(|pods| pods.values().cloned().collect());
+            revision.set_pods(pods.unwrap_or_default());
+            revision
+        });
+        match made {
+            Ok(revision) => self.scaler.add(revision, about),
+            Err(panicked) => self.scaler.set_aside(key.clone(), about, &panicked),
+        }
+    }
+
+    /// Makes a revision anew whose scaling panicked.
+    fn restart(&self, key: &ObjectKey) {
+        if let Some(pa) = self.autoscalers.get(key) {
+            self.take_over(key, pa, true);
         }
     }
 
@@ -160,7 +184,7 @@ impl Reconciler {
         Autoscaling::new(annotations, &self.settings.autoscaler.get()).class() == keys::CLASS_KPA
     }
 
-    fn remove_autoscaler(&mut self, key: &RevisionKey) {
+    fn remove_autoscaler(&mut self, key: &ObjectKey) {
         self.autoscalers.remove(key);
         self.scaler.remove(key);
     }
@@ -176,7 +200,7 @@ impl Reconciler {
             }
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed.pods);
-                let gone: Vec<(RevisionKey, String)> = self
+                let gone: Vec<(ObjectKey, String)> = self
                     .pods
                     .iter()
                     .flat_map(|(key, pods)| pods.keys().map(|pod| (key.clone(), pod.clone())))
@@ -210,7 +234,7 @@ impl Reconciler {
         }
     }
 
-    fn remove_pod(&mut self, key: &RevisionKey, name: &str) {
+    fn remove_pod(&mut self, key: &ObjectKey, name: &str) {
         if let Some(pods) = self.pods.get_mut(key) {
             pods.remove(name);
             if pods.is_empty() {
@@ -232,7 +256,7 @@ impl Reconciler {
                 self.set_deployment(&deployment);
             }
             watcher::Event::InitDone => {
-                let gone: Vec<RevisionKey> = self
+                let gone: Vec<ObjectKey> = self
                     .replicas
                     .keys()
                     .filter(|key| !self.listed.deployments.contains(*key))
@@ -258,7 +282,7 @@ impl Reconciler {
         self.set_replicas(key, (!going).then(|| u32::try_from(replicas).unwrap_or(0)));
     }
 
-    fn set_replicas(&mut self, key: RevisionKey, replicas: Option<u32>) {
+    fn set_replicas(&mut self, key: ObjectKey, replicas: Option<u32>) {
         let before = match replicas {
             Some(replicas) => self.replicas.insert(key.clone(), replicas),
             None => self.replicas.remove(&key),
@@ -301,6 +325,6 @@ fn differs(before: &PodAutoscaler, after: &PodAutoscaler) -> bool {
         || before.spec != after.spec
 }
 
-fn key_of(pa: &PodAutoscaler) -> Option<RevisionKey> {
-    Some(RevisionKey { namespace: pa.namespace()?, name: pa.name_any() })
+fn key_of(pa: &PodAutoscaler) -> Option<ObjectKey> {
+    Some(ObjectKey::new(pa.namespace()?, pa.name_any()))
 }

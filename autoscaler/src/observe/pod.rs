@@ -4,67 +4,53 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use rouse_api::keys;
+use rouse_k8s::{ObjectKey, object, pod, time};
 
 use crate::decide::drain::{PodView, Stage};
-use crate::load::RevisionKey;
 
 /// How long a request may take where a pod does not say. Upstream: `revision-timeout-seconds`.
-const GRACE_DEFAULT_S: u64 = 300;
+const GRACE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// The revision that an object belongs to.
-pub(super) fn revision_of<K: Resource>(object: &K) -> Option<RevisionKey> {
+pub(super) fn revision_of<K: Resource>(object: &K) -> Option<ObjectKey> {
     let meta = object.meta();
-    let name = meta.labels.as_ref()?.get(keys::REVISION)?.clone();
-    Some(RevisionKey { namespace: meta.namespace.clone()?, name })
+    let name = object::label(meta, keys::REVISION)?;
+    Some(ObjectKey::new(meta.namespace.clone()?, name))
 }
 
 /// The view of a pod; None if it ended or is being deleted.
 pub(super) fn view(pod: &Pod, now: Timestamp) -> Option<PodView> {
-    let status = pod.status.as_ref();
-    let ended = status
-        .and_then(|status| status.phase.as_deref())
-        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded");
-    if ended || pod.metadata.deletion_timestamp.is_some() {
+    if !pod::is_active(pod) {
         return None;
     }
-    let ready = status
-        .and_then(|status| status.conditions.as_ref())
-        .into_iter()
-        .flatten()
-        .find(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let created = pod.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
-    let since =
-        ready.and_then(|ready| ready.last_transition_time.as_ref()).map_or(created, |t| t.0);
-    let spec = pod.spec.as_ref();
-    let scheduled = spec.is_some_and(|spec| spec.node_name.is_some());
-    let pending = status.and_then(|status| status.phase.as_deref()).is_none_or(|p| p == "Pending");
-    let stage = match (scheduled, pending, ready.is_some()) {
-        (false, _, _) => Stage::Unscheduled,
-        (true, true, _) => Stage::Pending,
-        (true, false, false) => Stage::Running,
-        (true, false, true) => Stage::Ready,
+    let stage = match (pod::node(pod), pod::phase(pod), pod::is_ready(pod)) {
+        (None, _, _) => Stage::Unscheduled,
+        (Some(_), "" | "Pending", _) => Stage::Pending,
+        (Some(_), _, false) => Stage::Running,
+        (Some(_), _, true) => Stage::Ready,
     };
+    let marked = object::annotation(&pod.metadata, keys::DRAINING);
     Some(PodView {
-        name: pod.name_any(),
+        name: object::name(&pod.metadata).to_owned(),
         stage,
-        since,
-        marked: pod.annotations().get(keys::DRAINING).map(|at| at.parse().unwrap_or(now)),
+        since: pod::ready_since(pod).or_else(|| pod::created(pod)).unwrap_or(now),
+        marked: marked.map(|at| at.parse().unwrap_or(now)),
         grace: longest_request(pod),
     })
 }
 
 /// How long a request may take: the grace period is that and the sleep before the end begins.
 fn longest_request(pod: &Pod) -> Duration {
-    let Some(spec) = &pod.spec else { return Duration::from_secs(GRACE_DEFAULT_S) };
+    let grace = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    let Some(grace) = grace else { return GRACE_DEFAULT };
     let sleep = |container: &Container| {
         container.lifecycle.as_ref()?.pre_stop.as_ref()?.sleep.as_ref().map(|sleep| sleep.seconds)
     };
-    let sleep = spec.containers.iter().filter_map(sleep).max().unwrap_or(0);
-    let seconds = spec.termination_grace_period_seconds.map(|grace| grace - sleep);
-    let seconds = seconds.map_or(GRACE_DEFAULT_S, |seconds| u64::try_from(seconds).unwrap_or(0));
-    Duration::from_secs(seconds)
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let sleep = containers.filter_map(sleep).max().unwrap_or(0);
+    time::seconds(grace.saturating_sub(sleep))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 //! What was written is told back (`scaled`, `marked`), since the watch that would say so comes
 //! later, and a decision must not be carried out twice.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use jiff::Timestamp;
 use rouse_api::PodAutoscaler;
 use rouse_api::annotations::Metric;
 use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
+use rouse_k8s::ObjectKey;
+use rouse_k8s::time::later;
 
 use crate::decide::delay::DelayWindow;
 use crate::decide::drain::{self, DrainPlan, Load, PodView, Stage};
@@ -22,7 +26,9 @@ use crate::decide::kpa::{self, Mode, Observation};
 use crate::decide::scale::{self, Activity, Target};
 use crate::decide::spec::ScalingSpec;
 use crate::decide::status;
-use crate::load::{Present, RevisionKey, Sample, Window};
+use crate::load::{Present, Sample, Window};
+
+pub use self::snapshot::Snapshot;
 
 /// How often a revision is decided on. Upstream: `tickInterval`.
 pub const TICK: Duration = Duration::from_secs(2);
@@ -35,7 +41,7 @@ const HISTORY_KEPT: usize = 200;
 /// One revision.
 #[derive(Debug)]
 pub struct Revision {
-    pub(crate) key: RevisionKey,
+    pub(crate) key: ObjectKey,
     pub(crate) deployment: String,
     generation: Option<i64>,
     spec: ScalingSpec,
@@ -84,14 +90,14 @@ impl Revision {
     /// Takes over a PodAutoscaler. `recovered` if it was there before this autoscaler was.
     #[must_use]
     pub fn new(
-        key: RevisionKey,
+        key: ObjectKey,
         pa: &PodAutoscaler,
         spec: ScalingSpec,
         recovered: bool,
         now: Timestamp,
     ) -> Self {
         let status = pa.status.clone().unwrap_or_default();
-        let keep_until = recovered.then(|| now + spec.stable_window());
+        let keep_until = recovered.then(|| later(now, spec.stable_window()));
         Self {
             key,
             deployment: pa.spec.scale_target_ref.name.clone(),
@@ -172,12 +178,12 @@ impl Revision {
     }
 
     fn queued(&self) -> u32 {
-        self.present.values().map(|present| present.queued).sum()
+        total(self.present.values().map(|present| present.queued))
     }
 
     /// Requests here now, waiting or served.
     fn load(&self) -> u32 {
-        self.present.values().map(|present| present.in_flight + present.queued).sum()
+        total(self.present.values().flat_map(|present| [present.in_flight, present.queued]))
     }
 
     fn ready(&self) -> u32 {
@@ -189,7 +195,7 @@ impl Revision {
     pub fn step(&mut self, now: Timestamp) -> Step {
         if now >= self.next_tick || self.decide_now {
             if now >= self.next_tick {
-                self.next_tick = now + TICK;
+                self.next_tick = later(now, TICK);
             }
             self.decide_now = false;
             self.decide(now);
@@ -280,14 +286,14 @@ impl Revision {
             explain::change((replicas, to), &target, self.decided.as_ref(), &self.spec, now)
         });
         // Until activators have had time to see a mark, their silence means nothing.
-        let marks = pods.iter().filter_map(|pod| pod.marked).map(|at| at + MARK_SEEN_WITHIN);
+        let marks = pods.iter().filter_map(|pod| pod.marked).map(|at| later(at, MARK_SEEN_WITHIN));
         let again = marks.filter(|at| *at > now).chain(drain.recheck).min();
         Step { drain, change, again }
     }
 
     fn load_of(&self, pod: &PodView, now: Timestamp) -> Load {
         let Some(marked) = pod.marked else { return self.load_before_mark(pod) };
-        let silent_is_empty = marked + MARK_SEEN_WITHIN <= now;
+        let silent_is_empty = later(marked, MARK_SEEN_WITHIN) <= now;
         let empty = |present: &Present| match present.draining.get(&pod.name) {
             Some(count) => *count == 0,
             None => silent_is_empty,
@@ -344,12 +350,10 @@ impl Revision {
     pub fn reported(&mut self, status: PodAutoscalerStatus) {
         self.status = status;
     }
+}
 
-    /// All changes of scale still known, newest first.
-    #[must_use]
-    pub fn history(&self) -> Vec<ScaleChange> {
-        self.history.iter().cloned().collect()
-    }
+fn total(counts: impl Iterator<Item = u32>) -> u32 {
+    counts.fold(0, u32::saturating_add)
 }
 
 #[cfg(test)]

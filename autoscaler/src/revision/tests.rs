@@ -23,7 +23,7 @@ fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
     pa.metadata.annotations =
         Some(annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
     let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
-    let key = RevisionKey { namespace: "models".to_owned(), name: "digits-00001".to_owned() };
+    let key = ObjectKey::new("models", "digits-00001");
     let mut revision = Revision::new(key, &pa, spec, false, at(0));
     revision.set_replicas(Some(replicas));
     let mut life = Life { revision, now: 0, replicas, seconds: 0.0, changes: Vec::new() };

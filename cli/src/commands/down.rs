@@ -11,7 +11,7 @@ use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 
 /// Longer than pods get to end in.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
 const OURS: [&str; 12] = [
     "state.redb",
@@ -57,7 +57,7 @@ pub(crate) async fn stop(dir: &DataDir, printer: &Printer) -> Result<bool> {
 async fn wait_gone(up: &UpInfo) -> Result {
     let started = Instant::now();
     while process_started(up.pid) == Some(up.started) {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > STOP_TIMEOUT {
             return Err(Failure::not_ready(format!("process {} is still ending its pods", up.pid))
                 .next(format!("rouse down again, or kill -9 {}: no pod survives it", up.pid)));
         }

@@ -10,7 +10,7 @@ mod describe;
 mod digits;
 mod doctor;
 mod down;
-pub(crate) mod env;
+mod env;
 mod explain;
 mod images;
 mod list;
@@ -19,6 +19,7 @@ mod revisions;
 mod rollback;
 mod serving;
 mod status;
+mod top;
 mod traffic;
 mod wait;
 
@@ -43,6 +44,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Traffic(args) => traffic::run(args, global, printer).await,
         Command::Rollback(args) => rollback::run(&args, global, printer).await,
         Command::Status => status::run(global, printer).await,
+        Command::Top(args) => top::run(&args, global, printer).await,
         Command::Down(args) => down::run(&args, global, printer).await,
         Command::Call(args) => call::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
@@ -54,7 +56,11 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
-        Command::Demo(args) => Box::pin(demo::run(&args, global, printer)).await,
+        Command::Demo(args) => {
+            let runner: demo::Runner =
+                |command, global, printer| Box::pin(remote(command, global, printer));
+            Box::pin(demo::run(&args, global, printer, runner)).await
+        }
         Command::Digits(args) => digits::run(&args, printer).await,
         // These need no runtime, and never come here.
         Command::Up(_) | Command::Env | Command::Completions { .. } => Ok(()),

@@ -1,4 +1,4 @@
-//! What several commands read of a service: itself, its revisions, its pods, its conditions.
+//! Readers shared by commands: a service, its revisions, its pods, its conditions.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};

@@ -287,16 +287,8 @@ fn run_builtin(cluster: &Cluster, component: &Component) {
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {
-    component.tasks.vital(
-        "autoscaler",
-        rouse_autoscaler::run(
-            rouse_autoscaler::Config::default(),
-            cluster.client("system:serviceaccount:knative-serving:autoscaler"),
-            load,
-            component.clock,
-            component.shutdown.clone(),
-        ),
-    );
+    let client = cluster.client("system:serviceaccount:knative-serving:autoscaler");
+    rouse_autoscaler::start(client, load, component.clone());
 }
 
 async fn choose(

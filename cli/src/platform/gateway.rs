@@ -31,7 +31,7 @@ pub(super) fn initial() -> Result<Vec<Value>> {
 }
 
 /// How long Routes may take to hear of another port.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RENAME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The two gateway Services, with the ports of this run. Whether the public port is another than
 /// in the run before.
@@ -98,7 +98,7 @@ pub(super) async fn urls_name(port: u16, client: kube::Client) {
             }
         }
     };
-    if tokio::time::timeout(PATIENCE, all_named).await.is_err() {
+    if tokio::time::timeout(RENAME_TIMEOUT, all_named).await.is_err() {
         // A Route that nothing can be done for must not keep the platform from starting.
         tracing::warn!(port, "the URLs of some Routes do not name the gateway's port yet");
     }

@@ -18,10 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::compose::Platform;
 use crate::args::{Global, LogFormat, Up};
-use crate::commands::env::export;
 use crate::datadir::{DataDir, UpInfo, json, process_started, write_whole};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
+use crate::shell::export;
 
 pub(crate) use self::compose::GUARD;
 pub(crate) use self::detach::start as start_detached;

@@ -1,4 +1,4 @@
-//! What is plugged into the components when all of them run in one process.
+//! Adapters between the components when all of them run in one process.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

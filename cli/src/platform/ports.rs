@@ -1,4 +1,4 @@
-//! Which ports to listen on: the one that was asked for, or the default, or the next free one.
+//! Choosing a port: the one that was asked for, else the default, else the next free one.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use rouse_api::{Configuration, Revision, keys, meta::revision_name};
+use rouse_api::{Configuration, Revision, keys, names::revision_name};
 
 use crate::objects::children::meta;
 use crate::objects::meta::name;

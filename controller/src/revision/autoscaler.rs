@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Resource, ResourceExt};
 use rouse_api::condition::{self, Condition};
 use rouse_api::config::ApiConfig;
-use rouse_api::meta::deployment_name;
+use rouse_api::names::deployment_name;
 use rouse_api::podautoscaler::{Reachability, ScaleTarget};
 use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
 use rouse_api::{PodAutoscaler, PodAutoscalerSpec, Revision, keys};

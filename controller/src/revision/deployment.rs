@@ -18,7 +18,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use rouse_api::annotations::{Autoscaling, progress_deadline};
 use rouse_api::config::deployment::AffinityType;
-use rouse_api::meta::deployment_name;
+use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{Revision, RevisionStatus, keys};
 

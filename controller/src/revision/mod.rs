@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
-use rouse_api::meta::deployment_name;
+use rouse_api::names::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{ApplyError, Live};
 

@@ -2,6 +2,8 @@
 //! fixed split between what models learn from and what they are judged by.
 
 use smartcore::dataset::digits;
+use smartcore::error::Failed;
+use smartcore::linalg::basic::matrix::DenseMatrix;
 
 /// Pixels of one image, row by row.
 pub(crate) const PIXELS: usize = 64;
@@ -38,6 +40,13 @@ fn split(want_held_out: bool) -> Vec<Digit> {
             label: *label as u32,
         })
         .collect()
+}
+
+/// Images and their labels as what smartcore learns from.
+pub(crate) fn table(digits: &[Digit]) -> Result<(DenseMatrix<f64>, Vec<u32>), Failed> {
+    let pixels = digits.iter().flat_map(|digit| digit.pixels.iter().copied()).collect();
+    let images = DenseMatrix::new(digits.len(), PIXELS, pixels, false)?;
+    Ok((images, digits.iter().map(|digit| digit.label).collect()))
 }
 
 /// The image as text, two characters to a pixel so that it is square in a terminal.

@@ -10,7 +10,7 @@ use smartcore::tree::decision_tree_classifier::{
     DecisionTreeClassifier, DecisionTreeClassifierParameters,
 };
 
-use crate::dataset::{Digit, PIXELS, held_out, training};
+use crate::dataset::{Digit, PIXELS, held_out, table, training};
 use crate::neighbours::Neighbours;
 
 /// Deep enough to be of use, shallow enough to be seen to be worse.
@@ -65,12 +65,6 @@ pub fn train() -> Result<Vec<Model>, Error> {
             Ok(model)
         })
         .collect()
-}
-
-pub(crate) fn table(digits: &[Digit]) -> Result<(DenseMatrix<f64>, Vec<u32>), Failed> {
-    let pixels = digits.iter().flat_map(|digit| digit.pixels.iter().copied()).collect();
-    let images = DenseMatrix::new(digits.len(), PIXELS, pixels, false)?;
-    Ok((images, digits.iter().map(|digit| digit.label).collect()))
 }
 
 impl Model {

@@ -8,8 +8,7 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::metrics::distance::euclidian::Euclidian;
 use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
 
-use crate::dataset::{Digit, PIXELS};
-use crate::model::table;
+use crate::dataset::{Digit, PIXELS, table};
 
 /// How many neighbours vote.
 const NEIGHBOURS: usize = 3;

@@ -1,4 +1,4 @@
-//! How a component lives and ends: time, shutdown, tasks, health.
+//! Life and end of a component: time, shutdown, tasks, health.
 
 mod clock;
 mod health;

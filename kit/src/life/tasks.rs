@@ -6,8 +6,8 @@
 //! | restarting | `restarting` | it is started again, after a backoff |
 //! | detached, attached | `detached`, `attached`, `blocking` | a panic is logged and counted |
 //!
-//! What has ended, how often and why stands in a ledger that `/readyz`, `/metrics` and the debug
-//! page `tasks` read. Elsewhere in the workspace clippy refuses a bare spawn.
+//! A ledger holds how often each kind ended and why; `/readyz`, `/metrics` and the debug page
+//! `tasks` read it. Elsewhere in the workspace clippy refuses a bare spawn.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

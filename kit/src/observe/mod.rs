@@ -1,4 +1,4 @@
-//! What operators see: metrics, debug pages, the admin port, logs and traces.
+//! Observability: metrics, debug pages, the admin port, logs and traces.
 
 pub mod admin;
 mod debug;

@@ -118,6 +118,12 @@ impl Traces {
         }
     }
 
+    /// Whether any request is traced.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     /// A server's span for a request that began at `start`, a child of the `traceparent` that it
     /// brought; None if it is not to be traced.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::packages::PACKAGES;
+
 /// The declarations of all packages, by qualified name (`core.v1.PodSpec`).
 #[derive(Debug, Default)]
 pub(super) struct Sources {
@@ -125,7 +127,7 @@ fn constant(line: &str) -> Option<(String, String)> {
 /// Short names of the imported packages whose types the table knows.
 fn imports(text: &str) -> HashMap<String, String> {
     let known = |path: &str| {
-        super::PACKAGES.iter().find(|(p, _, _)| *p == path).map(|(_, name, _)| (*name).to_owned())
+        PACKAGES.iter().find(|(p, _, _)| *p == path).map(|(_, name, _)| (*name).to_owned())
     };
     let mut found = HashMap::new();
     for line in text.lines() {

@@ -5,6 +5,7 @@
 
 mod build;
 mod golang;
+mod packages;
 mod table;
 
 use std::fs;
@@ -13,25 +14,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-pub use table::{Field, Table, TypeRow};
-
-/// Where each package's sources stand under the folder, its name in the table, and its name in OpenAPI.
-const PACKAGES: [(&str, &str, &str); 10] = [
-    ("k8s.io/api/core/v1", "core.v1", "io.k8s.api.core.v1"),
-    ("k8s.io/api/apps/v1", "apps.v1", "io.k8s.api.apps.v1"),
-    ("k8s.io/api/autoscaling/v1", "autoscaling.v1", "io.k8s.api.autoscaling.v1"),
-    ("k8s.io/api/authentication/v1", "authentication.v1", "io.k8s.api.authentication.v1"),
-    ("k8s.io/api/authorization/v1", "authorization.v1", "io.k8s.api.authorization.v1"),
-    ("k8s.io/api/coordination/v1", "coordination.v1", "io.k8s.api.coordination.v1"),
-    ("k8s.io/api/discovery/v1", "discovery.v1", "io.k8s.api.discovery.v1"),
-    ("k8s.io/api/events/v1", "events.v1", "io.k8s.api.events.v1"),
-    (
-        "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
-        "apiextensions.v1",
-        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
-    ),
-    ("k8s.io/apimachinery/pkg/apis/meta/v1", "meta.v1", "io.k8s.apimachinery.pkg.apis.meta.v1"),
-];
+use self::packages::PACKAGES;
+pub use self::table::{Field, Table, TypeRow};
 
 /// Types that are served without being a resource of their own.
 const MORE_ROOTS: [&str; 3] = ["autoscaling.v1.Scale", "meta.v1.Status", "meta.v1.DeleteOptions"];

@@ -1,14 +1,18 @@
 //! The task of a revision, under paused time, writing to a double.
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::AutoscalerConfig;
 use rouse_api::keys;
 use rouse_api::load::RevisionLoad;
-use rouse_api::podautoscaler::PodAutoscalerStatus;
+use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
+use rouse_kit::{Clock, Process, Shutdown};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::apply::write::WriteError;
 use crate::decide::drain::{PodView, Stage};
 use crate::decide::spec::ScalingSpec;
 
@@ -16,7 +20,7 @@ use crate::decide::spec::ScalingSpec;
 struct Told(mpsc::Sender<String>);
 
 impl Told {
-    fn tell(&self, what: String) -> BoxFuture<'_, Result<(), WriteError>> {
+    fn wrote(&self, what: String) -> BoxFuture<'_, Result<(), WriteError>> {
         Box::pin(async move {
             self.0.send(what).await.unwrap();
             Ok(())
@@ -27,43 +31,48 @@ impl Told {
 impl Scales for Told {
     fn scale<'a>(
         &'a self,
-        _: &'a RevisionKey,
+        _: &'a ObjectKey,
         deployment: &'a str,
         replicas: u32,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
-        self.tell(format!("scale {deployment} {replicas}"))
+        self.wrote(format!("scale {deployment} {replicas}"))
     }
 
     fn mark<'a>(
         &'a self,
-        _: &'a RevisionKey,
+        _: &'a ObjectKey,
         pod: &'a str,
         marked: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
-        self.tell(format!("{} {pod}", if marked.is_some() { "mark" } else { "unmark" }))
+        self.wrote(format!("{} {pod}", if marked.is_some() { "mark" } else { "unmark" }))
     }
 
     fn put_first<'a>(
         &'a self,
-        _: &'a RevisionKey,
+        _: &'a ObjectKey,
         pod: &'a str,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
-        self.tell(format!("first {pod}"))
+        self.wrote(format!("first {pod}"))
     }
 
     fn report<'a>(
         &'a self,
-        _: &'a RevisionKey,
+        _: &'a ObjectKey,
         status: &'a PodAutoscalerStatus,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
-        self.tell(format!("status {:?} {:?}", status.desired_scale, status.actual_scale))
+        self.wrote(format!("status {:?} {:?}", status.desired_scale, status.actual_scale))
+    }
+
+    fn tell(&self, about: ObjectReference, notice: Notice) {
+        let name = about.name.unwrap_or_default();
+        self.0.try_send(format!("event {name} {}", notice.reason)).unwrap();
     }
 }
 
 struct Harness {
-    scaler: Multiscaler,
+    scaler: Arc<Multiscaler>,
     writes: mpsc::Receiver<String>,
-    key: RevisionKey,
+    key: ObjectKey,
     clock: Clock,
     sequence: u64,
     seconds: f64,
@@ -72,19 +81,33 @@ struct Harness {
 fn harness(replicas: u32) -> Harness {
     let (told, writes) = mpsc::channel(64);
     let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
-    let scaler = Multiscaler::new(Arc::new(Told(told)), clock, Shutdown::new());
-    let mut pa = PodAutoscaler::new("digits-00001", Default::default());
-    pa.spec.scale_target_ref.name = "digits-00001-deployment".to_owned();
-    pa.metadata.annotations = Some([(keys::WINDOW.to_owned(), "6s".to_owned())].into());
-    let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
-    let key = RevisionKey { namespace: "models".to_owned(), name: "digits-00001".to_owned() };
-    let mut revision = Revision::new(key.clone(), &pa, spec, false, clock.now());
-    revision.set_replicas(Some(replicas));
-    scaler.add(revision);
-    Harness { scaler, writes, key, clock, sequence: 0, seconds: 0.0 }
+    let component = Process::new(clock).component("autoscaler", Shutdown::new());
+    let scaler = Multiscaler::new(Arc::new(Told(told)), component);
+    let key = ObjectKey::new("models", "digits-00001");
+    let all = Harness { scaler, writes, key: key.clone(), clock, sequence: 0, seconds: 0.0 };
+    all.add(&key, replicas);
+    all
 }
 
 impl Harness {
+    /// Takes a revision over, as whoever observes it does.
+    fn add(&self, key: &ObjectKey, replicas: u32) {
+        let mut pa = PodAutoscaler::new(&key.name, Default::default());
+        pa.metadata.namespace = Some(key.namespace.clone());
+        pa.spec.scale_target_ref.name = format!("{}-deployment", key.name);
+        pa.metadata.annotations = Some([(keys::WINDOW.to_owned(), "6s".to_owned())].into());
+        let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
+        let mut revision = Revision::new(key.clone(), &pa, spec, false, self.clock.now());
+        revision.set_replicas(Some(replicas));
+        self.scaler.add(revision, About::of(&pa));
+    }
+
+    /// The newest change of scale.
+    fn last_change(&self) -> ScaleChange {
+        let last = |revision: &Revision| revision.changes().next().cloned();
+        self.scaler.get(&self.key).unwrap().read(last).unwrap()
+    }
+
     fn report(&mut self, in_flight: u32, queued: u32, draining: &[(&str, u32)]) {
         self.report_busy(in_flight, queued, None, draining);
     }
@@ -132,15 +155,17 @@ impl Harness {
         self.scaler.get(&self.key).unwrap().update(|revision| revision.set_pod(pod));
     }
 
+    /// What is written before `what`, which must come within minutes.
     async fn until(&mut self, what: &str) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(300);
         let mut before = Vec::new();
-        while let Some(write) = self.writes.recv().await {
-            if write == what {
-                return before;
+        loop {
+            match tokio::time::timeout_at(deadline, self.writes.recv()).await {
+                Ok(Some(write)) if write == what => return before,
+                Ok(Some(write)) => before.push(write),
+                Ok(None) | Err(_) => panic!("{what:?} was not written, but {before:?}"),
             }
-            before.push(write);
         }
-        before
     }
 }
 
@@ -152,7 +177,7 @@ async fn a_wake_writes_the_scale_without_waiting_for_time() {
     all.report(0, 1, &[]);
     assert_eq!(all.writes.recv().await.as_deref(), Some("scale digits-00001-deployment 1"));
     assert_eq!(all.clock.now(), before);
-    assert_eq!(all.scaler.history(&all.key)[0].reason, "Woken");
+    assert_eq!(all.last_change().reason, "Woken");
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,9 +191,9 @@ async fn an_idle_pod_is_marked_then_gone() {
     all.until("scale digits-00001-deployment 0").await;
     let lasted = all.clock.now().duration_since(begun).as_secs_f64();
     assert!((6.0..9.0).contains(&lasted), "{lasted} s");
-    let history = all.scaler.history(&all.key);
-    assert_eq!((history[0].from, history[0].to), (1, 0));
-    assert_eq!(history[0].reason, "StableWindowEmpty");
+    let change = all.last_change();
+    assert_eq!((change.from, change.to), (1, 0));
+    assert_eq!(change.reason, "StableWindowEmpty");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,19 +212,41 @@ async fn requests_in_a_marked_pod_hold_the_scale() {
 #[tokio::test(start_paused = true)]
 async fn what_waited_before_the_revision_was_known_wakes_it() {
     let mut all = harness(0);
-    all.scaler.remove(&RevisionKey { namespace: "other".to_owned(), name: "none".to_owned() });
-    let key = RevisionKey { namespace: "models".to_owned(), name: "late-00001".to_owned() };
-    let known = std::mem::replace(&mut all.key, key.clone());
+    all.key = ObjectKey::new("models", "late-00001");
     all.report(0, 2, &[]);
-    assert!(all.scaler.get(&key).is_none());
-    let mut pa = PodAutoscaler::new("late-00001", Default::default());
-    pa.spec.scale_target_ref.name = "late-00001-deployment".to_owned();
-    let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
-    let mut revision = Revision::new(key, &pa, spec, false, all.clock.now());
-    revision.set_replicas(Some(0));
-    all.scaler.add(revision);
+    assert!(all.scaler.get(&all.key).is_none());
+    all.add(&all.key, 0);
     all.until("scale late-00001-deployment 1").await;
-    assert_ne!(known, all.key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_whose_scaling_panics_starts_over_and_the_others_go_on() {
+    let mut all = harness(0);
+    let other = ObjectKey::new("models", "other-00001");
+    all.add(&other, 0);
+    let broken = all.key.clone();
+    let spoil = |all: &Harness| {
+        all.scaler.get(&all.key).unwrap().update(|_| panic!("an invariant is broken"));
+    };
+    spoil(&all);
+    all.until("event digits-00001 InternalError").await;
+    all.key = other;
+    all.report(0, 1, &[]);
+    all.until("scale other-00001-deployment 1").await;
+
+    let begun = all.clock.now();
+    assert_eq!(all.scaler.to_restart().await, broken);
+    all.key = broken;
+    all.add(&all.key, 0);
+    spoil(&all);
+    all.until("event digits-00001 InternalError").await;
+    all.scaler.to_restart().await;
+    let lasted = all.clock.now().duration_since(begun).as_millis();
+    assert!((250..400).contains(&lasted), "the second pause is twice as long: {lasted} ms");
+
+    all.add(&all.key, 0);
+    all.report(0, 1, &[]);
+    all.until("scale digits-00001-deployment 1").await;
 }
 
 #[tokio::test(start_paused = true)]

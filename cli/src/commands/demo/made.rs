@@ -1,4 +1,4 @@
-//! What the demo made itself, kept beside its files, so that its end removes that and no more.
+//! A record of what the demo made, kept beside its files, so that `--stop` removes that and no more.
 
 use std::fs;
 

@@ -23,15 +23,13 @@ use kube::runtime::wait::await_condition;
 use rouse_api::Service;
 
 use self::models::Models;
-use self::stage::Stage;
+pub(crate) use self::stage::Runner;
+use self::stage::{NAMESPACE, SERVICE, Stage};
 use crate::args::{Demo, Global};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 
-const NAMESPACE: &str = "demo";
-const SERVICE: &str = "digits";
-
-pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Result {
+pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer, runner: Runner) -> Result {
     if printer.json() {
         return Err(Failure::usage("the demo is for people: it has no JSON form"));
     }
@@ -46,7 +44,7 @@ pub(crate) async fn run(args: &Demo, global: &Global, printer: &Printer) -> Resu
         return stop::run(global, printer).await;
     }
     let started = Instant::now();
-    let stage = Stage::set(args, global, printer).await?;
+    let stage = Stage::set(args, global, printer, runner).await?;
     let models = models::train(&stage).await?;
     models::build(&stage).await?;
     let url = first_revision(&stage, &models).await?;

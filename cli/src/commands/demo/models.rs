@@ -7,8 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use rouse_digits::{Digit, Model, draw, held_out};
 use serde_json::{Value, json};
 
-use super::stage::{Stage, shown};
-use super::{NAMESPACE, SERVICE};
+use super::stage::{NAMESPACE, SERVICE, Stage, shown};
 use crate::commands::digits;
 use crate::http::{Answer, Connection};
 use crate::outcome::{Context, Failure, Result};

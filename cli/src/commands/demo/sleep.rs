@@ -10,14 +10,13 @@ use rouse_api::podautoscaler::ScaleChange;
 use rouse_api::{PodAutoscaler, keys};
 
 use super::models::{Models, PREDICT, predict};
-use super::stage::Stage;
-use super::{NAMESPACE, SERVICE};
+use super::stage::{NAMESPACE, SERVICE, Stage};
 use crate::commands::call::REVISION_HEADER;
 use crate::commands::serving::{name_of, pods};
 use crate::outcome::{Context, Failure, Result, refused};
 
 /// Longest until the last pod is gone.
-const PATIENCE: Duration = Duration::from_secs(40);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
 /// How often the pods are looked at for the live line.
 const LOOK: Duration = Duration::from_millis(100);
 /// Longest until the autoscaler has written why it woke a revision.
@@ -43,11 +42,11 @@ pub(super) async fn to_zero(stage: &Stage) -> Result {
         if left.is_empty() {
             break;
         }
-        if idle.elapsed() > PATIENCE {
+        if idle.elapsed() > IDLE_TIMEOUT {
             stage.printer.live_done();
             return Err(Failure::not_ready(format!(
                 "its pods are still there after {} s",
-                PATIENCE.as_secs()
+                IDLE_TIMEOUT.as_secs()
             ))
             .next(format!("rouse explain {SERVICE} -n {NAMESPACE}")));
         }

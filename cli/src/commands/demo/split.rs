@@ -6,8 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::models::Models;
-use super::stage::Stage;
-use super::{NAMESPACE, SERVICE};
+use super::stage::{NAMESPACE, SERVICE, Stage};
 use crate::commands::call::REVISION_HEADER;
 use crate::commands::serving;
 use crate::http::Connection;

@@ -1,39 +1,50 @@
-//! Where the demo plays: a platform, a namespace, and the commands that are shown as they are run.
+//! The setting of the demo: a platform, a namespace, and commands that are shown as they run.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use futures::future::LocalBoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PostParams};
 
 use super::made::Made;
-use super::{NAMESPACE, SERVICE};
-use crate::args::{Cli, Demo, Global, Runtime, Up};
+use crate::args::{Cli, Command, Demo, Global, Runtime, Up};
 use crate::commands::digits;
-use crate::commands::env::{export, quoted};
 use crate::commands::serving;
 use crate::datadir::DataDir;
 use crate::outcome::{Context, Failure, Result, refused};
 use crate::platform;
 use crate::printer::Printer;
+use crate::shell::{export, quoted};
 use crate::target::Target;
 
+pub(super) const NAMESPACE: &str = "demo";
+pub(super) const SERVICE: &str = "digits";
 /// Longest until what an earlier demo left is gone.
 const LEFTOVERS: Duration = Duration::from_secs(30);
+
+/// Runs one of the user's commands, as the binary would.
+pub(crate) type Runner = for<'a> fn(Command, &'a Global, &'a Printer) -> LocalBoxFuture<'a, Result>;
 
 pub(super) struct Stage {
     pub(super) printer: Printer,
     pub(super) dir: DataDir,
     pub(super) target: Target,
     global: Global,
+    runner: Runner,
     step: Cell<u32>,
 }
 
 impl Stage {
     /// Starts the platform if none runs in the data directory, and makes the namespace.
-    pub(super) async fn set(args: &Demo, global: &Global, printer: &Printer) -> Result<Self> {
+    pub(super) async fn set(
+        args: &Demo,
+        global: &Global,
+        printer: &Printer,
+        runner: Runner,
+    ) -> Result<Self> {
         let dir = DataDir::chosen(global.data_dir.as_deref())?;
         introduce(&dir, global, printer);
         let step = Cell::new(0);
@@ -62,7 +73,7 @@ impl Stage {
         command(printer, "eval \"$(rouse env)\"");
         let global = local(global, &dir);
         let target = Target::connect(&global).await?;
-        let stage = Self { printer: *printer, dir, target, global, step };
+        let stage = Self { printer: *printer, dir, target, global, runner, step };
         stage.namespace().await?;
         stage.clear().await?;
         Ok(stage)
@@ -147,7 +158,7 @@ impl Stage {
             .or_fail(|| format!("the demo's own command is wrong: {line}"))?;
         let global = Global { namespace: cli.global.namespace.clone(), ..self.global.clone() };
         let quiet = self.printer.quiet();
-        Box::pin(crate::commands::remote(cli.command, &global, &quiet)).await
+        (self.runner)(cli.command, &global, &quiet).await
     }
 
     pub(super) fn farewell(&self, started: Instant) {

@@ -8,8 +8,7 @@ use rouse_api::{Revision, Service};
 use rouse_image::{Error, Reference, Store};
 
 use super::made::Made;
-use super::stage::{detached, local};
-use super::{NAMESPACE, SERVICE};
+use super::stage::{NAMESPACE, SERVICE, detached, local};
 use crate::args::{Global, Runtime};
 use crate::commands::down;
 use crate::commands::serving::{name_of, revisions};
@@ -20,7 +19,7 @@ use crate::printer::Printer;
 use crate::target::Target;
 
 /// Longest until the service or the namespace is gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 const IMAGES: [&str; 2] = ["digits:v1", "digits:v2"];
 
@@ -171,7 +170,7 @@ async fn remove_namespace(target: &Target, printer: &Printer) -> Result {
 }
 
 fn late(started: Instant, what: &str) -> Result {
-    if started.elapsed() <= PATIENCE {
+    if started.elapsed() <= STOP_TIMEOUT {
         return Ok(());
     }
     Err(Failure::not_ready(format!("{what} is still ending")).next("rouse demo --stop again"))

@@ -1,4 +1,4 @@
-//! What becomes of the platform and of the ledger when tasks end.
+//! The platform and the ledger after tasks end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

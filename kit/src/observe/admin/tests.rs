@@ -1,4 +1,4 @@
-//! What the admin port answers, by state.
+//! Answers of the admin port, by state.
 
 use http_body_util::BodyExt;
 use jiff::Timestamp;

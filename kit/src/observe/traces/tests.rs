@@ -1,4 +1,4 @@
-//! What is traced, and what a collector gets.
+//! Sampling, and the bytes that a collector gets.
 
 use http::Response;
 use hyper::server::conn::http1;

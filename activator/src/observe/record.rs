@@ -1,0 +1,202 @@
+//! What is recorded of one request from its arrival to its end, whatever that is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, StatusCode, request};
+use rouse_kit::Clock;
+use rouse_kit::traces::{RequestSpan, Traces};
+use tokio::time::Instant;
+
+use crate::observe::recorder::{Code, PHASES, Protocol, Recorder, Retry};
+use crate::observe::request_log::{Line, Outcome, RequestLog};
+use crate::state::keys::RevisionKey;
+use crate::state::pod::Pod;
+use crate::state::settings::Settings;
+
+/// What all requests of a thread record with.
+#[derive(Clone, Debug)]
+pub(crate) struct Observers {
+    /// The thread's number.
+    pub(crate) thread: usize,
+    pub(crate) log: Arc<RequestLog>,
+    pub(crate) traces: Traces,
+    pub(crate) clock: Clock,
+}
+
+/// A request that has just come. `host` is what the client asked for.
+pub(crate) struct Arrival<'a> {
+    pub(crate) at: Instant,
+    pub(crate) parts: &'a request::Parts,
+    pub(crate) host: &'a HeaderValue,
+    pub(crate) remote: SocketAddr,
+}
+
+/// One request. Counted when it is finished.
+#[derive(Debug)]
+pub(crate) struct Record {
+    thread: usize,
+    arrived: Instant,
+    protocol: Protocol,
+    /// None until it is answered.
+    status: Option<StatusCode>,
+    /// Absent unless requests are logged or traced.
+    details: Option<Box<Details>>,
+}
+
+#[derive(Debug)]
+struct Details {
+    observers: Observers,
+    settings: Arc<Settings>,
+    revision: RevisionKey,
+    line: Option<Line>,
+    span: Option<RequestSpan>,
+    pod: Option<Arc<Pod>>,
+    size: u64,
+}
+
+impl Record {
+    /// For a request that is to go to `revision`.
+    pub(crate) fn begin(
+        observers: &Observers,
+        arrival: &Arrival<'_>,
+        revision: &RevisionKey,
+        settings: &Arc<Settings>,
+    ) -> Self {
+        let Arrival { at: arrived, parts, host, remote } = *arrival;
+        let line = observers.log.begin(parts, host, remote);
+        let span = observers.traces.is_on().then(|| {
+            let name = format!("{} {}", parts.method, settings.service);
+            let start = SystemTime::from(observers.clock.at(arrived));
+            let mut span = observers.traces.request(name, &parts.headers, start)?;
+            describe(&mut span, parts, host, revision, settings);
+            Some(span)
+        });
+        let span = span.flatten();
+        let details = (line.is_some() || span.is_some()).then(|| {
+            Box::new(Details {
+                observers: observers.clone(),
+                settings: Arc::clone(settings),
+                revision: revision.clone(),
+                line,
+                span,
+                pod: None,
+                size: 0,
+            })
+        });
+        let protocol = Protocol::of(parts.version);
+        Self { thread: observers.thread, arrived, protocol, status: None, details }
+    }
+
+    /// The header that says to the pod of which trace this request is a part, if it is traced.
+    pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
+        self.details.as_ref()?.span.as_ref()?.traceparent()
+    }
+
+    /// A pod has the request.
+    pub(crate) fn sent_to(&mut self, pod: &Arc<Pod>) {
+        if let Some(details) = &mut self.details {
+            details.pod = Some(Arc::clone(pod));
+        }
+    }
+
+    /// A part of the request that is over.
+    pub(crate) fn phase(&self, name: &'static str, from: Instant, to: Instant) {
+        if let Some(details) = &self.details
+            && let Some(span) = &details.span
+        {
+            let clock = details.observers.clock;
+            span.child(name, clock.at(from).into(), clock.at(to).into());
+        }
+    }
+
+    /// The head of the answer is on its way.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// Bytes of the answer are on their way.
+    pub(crate) fn wrote(&mut self, bytes: usize) {
+        if let Some(details) = &mut self.details {
+            details.size = details.size.saturating_add(bytes as u64);
+        }
+    }
+
+    pub(crate) fn retried(&self, recorder: &Recorder, retry: Retry) {
+        recorder.retry(self.thread, retry);
+    }
+
+    /// This request waited for its pod to come to be, from `moments[0]` on.
+    pub(crate) fn cold_start(&self, recorder: &Recorder, moments: [Instant; PHASES.len() + 1]) {
+        let spans: [Duration; PHASES.len()] = std::array::from_fn(|phase| {
+            moments[phase + 1].saturating_duration_since(moments[phase])
+        });
+        recorder.cold_start(self.thread, spans);
+    }
+
+    /// The request is over.
+    pub(crate) fn finish(self, recorder: &Recorder) {
+        let took = self.arrived.elapsed();
+        let code = self.status.map_or(Code::CLIENT_GONE, Code::of);
+        recorder.request(self.thread, code, self.protocol, took);
+        if let Some(details) = self.details {
+            details.finish(self.status, self.arrived + took, took);
+        }
+    }
+}
+
+impl Details {
+    fn finish(self, status: Option<StatusCode>, ended: Instant, took: Duration) {
+        let Self { observers, settings, revision, line, span, pod, size } = self;
+        let code = status.map_or(499, |status| status.as_u16());
+        let trace_id = span.as_ref().map(RequestSpan::trace_id);
+        if let Some(line) = line {
+            let pod = pod.as_ref().map(|pod| (pod.name.as_str(), pod.address));
+            let outcome = Outcome {
+                code,
+                size,
+                took,
+                namespace: &revision.namespace,
+                name: &revision.name,
+                service: &settings.service,
+                configuration: &settings.configuration,
+                pod,
+                trace_id,
+            };
+            observers.log.write(line.render(&outcome));
+        }
+        if let Some(mut span) = span {
+            span.set_number("http.response.status_code", i64::from(code));
+            if let Some(pod) = pod {
+                span.set_text("k8s.pod.name", pod.name.clone());
+            }
+            if status.is_some_and(|status| status.is_server_error()) {
+                span.failed(format!("answered with {code}"));
+            }
+            span.end(observers.clock.at(ended).into());
+        }
+    }
+}
+
+fn describe(
+    span: &mut RequestSpan,
+    parts: &request::Parts,
+    host: &HeaderValue,
+    revision: &RevisionKey,
+    settings: &Settings,
+) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    for (key, value) in [
+        ("http.request.method", parts.method.to_string()),
+        ("url.path", parts.uri.path().to_owned()),
+        ("server.address", text(host.as_bytes())),
+        ("network.protocol.version", Protocol::of(parts.version).label().to_owned()),
+        ("k8s.namespace.name", revision.namespace.clone()),
+        ("kn.revision.name", revision.name.clone()),
+        ("kn.service.name", settings.service.to_string()),
+        ("kn.configuration.name", settings.configuration.to_string()),
+    ] {
+        span.set_text(key, value);
+    }
+}

@@ -1,0 +1,317 @@
+//! The request log: one line for each request that reached a revision, if an operator asks for it.
+//!
+//! Off costs a request one relaxed load. Lines go through a bounded queue to a writer; where it is
+//! full they are dropped and counted, since a slow reader of the log must not hold up requests.
+//! Upstream: pkg/http/request_log.go.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request};
+use tokio::sync::mpsc;
+
+use crate::observe::go_template::{Field, Template, float};
+
+/// Lines that may wait to be written.
+const LINES: usize = 4096;
+
+/// Whether requests are logged and how, followed live. The writer has the other end of the queue.
+#[derive(Debug)]
+pub(crate) struct RequestLog {
+    on: AtomicBool,
+    format: ArcSwapOption<Format>,
+    lines: mpsc::Sender<String>,
+    dropped: AtomicU64,
+}
+
+/// What a line looks like, and of which requests there is one.
+#[derive(Debug)]
+pub(crate) struct Format {
+    pub(crate) template: Template,
+    /// Whether probes that people send are logged too.
+    pub(crate) probes: bool,
+}
+
+impl RequestLog {
+    /// A log that is off, and its lines.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<String>) {
+        let (lines, written) = mpsc::channel(LINES);
+        let (on, format) = (AtomicBool::new(false), ArcSwapOption::empty());
+        (Self { on, format, lines, dropped: AtomicU64::new(0) }, written)
+    }
+
+    pub(crate) fn set(&self, format: Option<Format>) {
+        self.on.store(format.is_some(), Ordering::Relaxed);
+        self.format.store(format.map(Arc::new));
+    }
+
+    /// The line of a request that has just come, if it is to have one.
+    pub(crate) fn begin(
+        &self,
+        parts: &request::Parts,
+        host: &HeaderValue,
+        remote: SocketAddr,
+    ) -> Option<Line> {
+        if !self.on.load(Ordering::Relaxed) {
+            return None;
+        }
+        let format = self.format.load_full()?;
+        let wanted = format.probes || !is_probe(&parts.headers);
+        wanted.then(|| Line::begin(format, parts, host, remote))
+    }
+
+    pub(crate) fn write(&self, line: String) {
+        if self.lines.try_send(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lines that the writer had no time for.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// As the kubelet and Knative mark them.
+fn is_probe(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    agent.starts_with(b"kube-probe/")
+        || headers.contains_key("k-kubelet-probe")
+        || headers.contains_key("k-network-probe")
+}
+
+/// What is known of a request when it comes.
+#[derive(Debug)]
+pub(crate) struct Line {
+    format: Arc<Format>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    host: HeaderValue,
+    content_length: Option<HeaderValue>,
+    chunked: bool,
+    remote: SocketAddr,
+    user_agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    traceparent: Option<HeaderValue>,
+    /// In the order in which the template names them.
+    headers: Vec<Option<HeaderValue>>,
+}
+
+/// What is known of it at its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) code: u16,
+    pub(crate) size: u64,
+    pub(crate) took: Duration,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) configuration: &'a str,
+    /// Name and address of the pod that answered, if one did.
+    pub(crate) pod: Option<(&'a str, SocketAddr)>,
+    /// Of the trace that this request is a part of, if it is traced here.
+    pub(crate) trace_id: Option<String>,
+}
+
+impl Line {
+    fn begin(
+        format: Arc<Format>,
+        parts: &request::Parts,
+        host: &HeaderValue,
+        remote: SocketAddr,
+    ) -> Self {
+        let get = |name: &str| parts.headers.get(name).cloned();
+        let headers =
+            format.template.headers().map(|name| parts.headers.get(name).cloned()).collect();
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            host: host.clone(),
+            content_length: get("content-length"),
+            chunked: parts.headers.contains_key(header::TRANSFER_ENCODING),
+            remote,
+            user_agent: get("user-agent"),
+            referer: get("referer"),
+            traceparent: get("traceparent"),
+            headers,
+            format,
+        }
+    }
+
+    pub(crate) fn render(&self, outcome: &Outcome<'_>) -> String {
+        let mut headers = self.headers.iter();
+        self.format.template.render(|field, out| {
+            let mut text = |text: &str| out.push_str(text);
+            match field {
+                Field::Method => text(self.method.as_str()),
+                Field::RequestUri => text(&self.uri.to_string()),
+                Field::Path => text(self.uri.path()),
+                Field::Host => text(&lossy(Some(&self.host))),
+                Field::Proto => text(proto(self.version)),
+                Field::ContentLength => text(&self.content_length()),
+                Field::RemoteAddr => text(&self.remote.to_string()),
+                Field::UserAgent => text(&lossy(self.user_agent.as_ref())),
+                Field::Referer => text(&lossy(self.referer.as_ref())),
+                Field::Header(_) => text(&lossy(headers.next().and_then(Option::as_ref))),
+                Field::Code => number(out, outcome.code),
+                Field::Size => number(out, outcome.size),
+                Field::Latency => text(&float(outcome.took.as_secs_f64())),
+                Field::Name => text(outcome.name),
+                Field::Namespace => text(outcome.namespace),
+                Field::Service => text(outcome.service),
+                Field::Configuration => text(outcome.configuration),
+                Field::PodName => text(outcome.pod.map(|(name, _)| name).unwrap_or_default()),
+                Field::PodIp => {
+                    let ip = outcome.pod.map(|(_, address)| address.ip().to_string());
+                    text(&ip.unwrap_or_default());
+                }
+                Field::TraceId => match &outcome.trace_id {
+                    Some(id) => text(id),
+                    None => text(&self.sent_trace_id()),
+                },
+            }
+        })
+    }
+
+    /// As Go has it: -1 if it is not known.
+    fn content_length(&self) -> String {
+        match &self.content_length {
+            Some(length) => lossy(Some(length)),
+            None if self.chunked => "-1".to_owned(),
+            None => "0".to_owned(),
+        }
+    }
+
+    /// The trace that the client named: the second part of `traceparent`.
+    fn sent_trace_id(&self) -> String {
+        let parent = lossy(self.traceparent.as_ref());
+        parent.split('-').nth(1).unwrap_or_default().to_owned()
+    }
+}
+
+fn number(out: &mut String, number: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+fn lossy(value: Option<&HeaderValue>) -> String {
+    value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn proto(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+    use rouse_api::config::observability::DEFAULT_REQUEST_LOG_TEMPLATE;
+
+    fn log(template: &str, probes: bool) -> (RequestLog, mpsc::Receiver<String>) {
+        let (log, lines) = RequestLog::new();
+        let template = Template::parse(template).expect("a template");
+        log.set(Some(Format { template, probes }));
+        (log, lines)
+    }
+
+    fn parts(headers: &[(&str, &str)]) -> request::Parts {
+        let mut request = Request::post("/predict?n=3");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    const HOST: HeaderValue = HeaderValue::from_static("hello.example.com");
+
+    fn line(template: &str, headers: &[(&str, &str)], outcome: &Outcome<'_>) -> String {
+        let (log, _lines) = log(template, false);
+        let remote = ([10, 0, 0, 7], 4711).into();
+        log.begin(&parts(headers), &HOST, remote).expect("it is on").render(outcome)
+    }
+
+    #[test]
+    fn the_default_line_is_knatives() {
+        let headers = [
+            ("content-length", "6"),
+            ("user-agent", "curl/8 \"q\""),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
+        ];
+        let outcome = Outcome {
+            code: 200,
+            size: 42,
+            took: Duration::from_micros(1500),
+            pod: Some(("p", ([10, 1, 1, 1], 8080).into())),
+            ..Outcome::default()
+        };
+        assert_eq!(
+            line(DEFAULT_REQUEST_LOG_TEMPLATE, &headers, &outcome),
+            concat!(
+                r#"{"httpRequest": {"requestMethod": "POST", "requestUrl": "/predict?n\u003D3", "#,
+                r#""requestSize": "6", "status": 200, "responseSize": "42", "#,
+                r#""userAgent": "curl/8 \"q\"", "remoteIp": "10.0.0.7:4711", "#,
+                r#""serverIp": "10.1.1.1", "referer": "", "latency": "0.0015s", "#,
+                r#""protocol": "HTTP/1.1"}, "traceId": "0af7651916cd43dd8448eb211c80319c"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn every_field_has_its_value() {
+        let all = "{{.Request.URL.Path}} {{.Request.Host}} {{.Request.Header.Get \"X-B\"}} \
+                   {{.Request.Header.Get \"x-a\"}} {{.Revision.Name}} {{.Revision.Namespace}} \
+                   {{.Revision.Service}} {{.Revision.Configuration}} {{.Revision.PodName}} \
+                   {{.Request.ContentLength}} {{.TraceID}} {{.Response.Latency}}";
+        let headers = [("x-a", "a"), ("x-b", "b"), ("transfer-encoding", "chunked")];
+        let outcome = Outcome {
+            namespace: "default",
+            name: "hello-00001",
+            service: "hello",
+            configuration: "config",
+            took: Duration::from_micros(15),
+            trace_id: Some("trace".to_owned()),
+            ..Outcome::default()
+        };
+        assert_eq!(
+            line(all, &headers, &outcome),
+            "/predict hello.example.com b a hello-00001 default hello config  -1 trace 1.5e-05\n"
+        );
+    }
+
+    #[test]
+    fn probes_are_logged_only_if_asked_for() {
+        let remote = ([10, 0, 0, 7], 4711).into();
+        let logged = |log: &RequestLog, headers: &[(&str, &str)]| {
+            log.begin(&parts(headers), &HOST, remote).is_some()
+        };
+        let (quiet, _lines) = log("x", false);
+        assert!(logged(&quiet, &[]));
+        assert!(!logged(&quiet, &[("user-agent", "kube-probe/1.35")]));
+        assert!(!logged(&quiet, &[("k-network-probe", "queue")]));
+        assert!(logged(&log("x", true).0, &[("user-agent", "kube-probe/1.35")]));
+        quiet.set(None);
+        assert!(!logged(&quiet, &[]), "off");
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_dropped_and_counted() {
+        let (log, mut lines) = log("x", false);
+        for _ in 0..LINES + 3 {
+            log.write("x\n".to_owned());
+        }
+        assert_eq!(log.dropped(), 3);
+        assert_eq!(lines.try_recv().as_deref(), Ok("x\n"));
+    }
+}

@@ -1,0 +1,127 @@
+use serde_json::json;
+
+use crate::admission::defaults;
+use crate::admission::validation::testing::{annotated, minimal, refused};
+use crate::admission::validation::{Request, service};
+use crate::config::ApiConfig;
+
+#[test]
+fn annotations_belong_on_the_template() {
+    assert_eq!(
+        refused(
+            |o| o["metadata"]["annotations"] = json!({ "autoscaling.knative.dev/min-scale": "1" })
+        ),
+        "invalid key name \"autoscaling.knative.dev/min-scale\": metadata.annotations\n\
+         autoscaling annotations must be put under \"spec.template.metadata.annotations\" to work"
+    );
+}
+
+#[test]
+fn autoscaling_annotations_are_checked() {
+    for (pairs, want) in [
+        (vec![("min-scale", "-1")], "expected 0 <= -1 <= 2147483647: min-scale"),
+        (vec![("minScale", "x")], "invalid value: x: minScale"),
+        (
+            vec![("min-scale", "5"), ("max-scale", "3")],
+            "max-scale=3 is less than min-scale=5: max-scale, min-scale",
+        ),
+        (vec![("initial-scale", "0")], "invalid value: 0: initial-scale=0 not allowed by cluster"),
+        (
+            vec![("activation-scale", "1")],
+            "activation-scale=1 must be greater than 1: activation-scale",
+        ),
+        (
+            vec![("activation-scale", "4"), ("max-scale", "3")],
+            "max-scale=3 is less than activation-scale=4: activation-scale",
+        ),
+        (vec![("target", "0")], "target 0 should be at least 0.01: target"),
+        (vec![("target", "many")], "invalid value: many: target"),
+        (
+            vec![("target-utilization-percentage", "101")],
+            "expected 1 <= 101 <= 100: target-utilization-percentage",
+        ),
+        (vec![("target-burst-capacity", "-2")], "invalid value: -2: target-burst-capacity"),
+        (vec![("window", "5s")], "expected 6s <= 5s <= 1h0m0s: window"),
+        (vec![("window", "6500ms")], "must be specified with at most second precision: window"),
+        (vec![("scale-down-delay", "2h")], "expected 0s <= 2h <= 1h0m0s: scale-down-delay"),
+        (
+            vec![("panic-threshold-percentage", "109")],
+            "expected 110 <= 109 <= 1000: panic-threshold-percentage",
+        ),
+        (vec![("metric", "cpu")], "invalid value: cpu: metric"),
+        (
+            vec![("class", "hpa.autoscaling.knative.dev")],
+            "invalid value: hpa.autoscaling.knative.dev: class\nnot handled by Rouse yet",
+        ),
+        (
+            vec![("class", "xyz.autoscaling.knative.dev")],
+            "invalid value: xyz.autoscaling.knative.dev: class",
+        ),
+        (vec![("class", "their.own"), ("metric", "moons")], ""),
+    ] {
+        let long: Vec<(String, &str)> =
+            pairs.iter().map(|(k, v)| (format!("autoscaling.knative.dev/{k}"), *v)).collect();
+        let pairs: Vec<(&str, &str)> = long.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        assert_eq!(annotated(&pairs), want);
+    }
+}
+
+#[test]
+fn other_annotations_are_checked() {
+    for (key, value, want) in [
+        (
+            "serving.knative.dev/progress-deadline",
+            "1.5s",
+            "progress-deadline=1.5s is not at second precision: serving.knative.dev/progress-deadline",
+        ),
+        (
+            "serving.knative.dev/progress-deadline",
+            "-1s",
+            "progress-deadline=-1s must be positive: serving.knative.dev/progress-deadline",
+        ),
+        (
+            "networking.knative.dev/typo",
+            "x",
+            "invalid key name \"networking.knative.dev/typo\": spec.template.metadata.annotations",
+        ),
+        (
+            "queue.sidecar.serving.knative.dev/cpu-resource-limit",
+            "lots",
+            "invalid value: lots: [queue.sidecar.serving.knative.dev/cpu-resource-limit]",
+        ),
+        ("rouse.dev/queue-limit", "0", "expected 1 <= 0 <= 4294967295: rouse.dev/queue-limit"),
+        ("example.com/anything", "goes", ""),
+    ] {
+        assert_eq!(annotated(&[(key, value)]), want);
+    }
+    assert_eq!(
+        refused(|o| o["metadata"]["annotations"] =
+            json!({ "serving.knative.dev/rollout-duration": "soon" })),
+        "invalid value: soon: metadata.annotations.serving.knative.dev/rollout-duration"
+    );
+    assert_eq!(
+        refused(|o| o["metadata"]["annotations"] =
+            json!({ "serving.knative.dev/rollout-duration": "30s" })),
+        "invalid value: 30s: metadata.annotations.serving.knative.dev/rollout-duration\nnot handled by Rouse yet"
+    );
+}
+
+#[test]
+fn annotations_that_nothing_reads_are_warned_of() {
+    let config = ApiConfig::default();
+    let mut object = minimal();
+    object["metadata"]["annotations"]["run.googleapis.com/ingress"] = json!("all");
+    object["spec"]["template"]["metadata"] = json!({ "annotations": {
+        "autoscaling.knative.dev/maxScale": "3", "autoscaling.knative.dev/max-scales": "3",
+        "rouse.dev/queue-limit": "5", "rouse.dev/queue": "5", "mine": "kept",
+    } });
+    defaults::service(&mut object, defaults::Request { config: &config, user: "a", old: None });
+    let (errors, warnings) = service(&object, Request { config: &config, old: None }).split();
+    assert!(errors.is_empty(), "{errors}");
+    assert_eq!(
+        warnings.to_string(),
+        "this annotation has no effect here: metadata.annotations.run.googleapis.com/ingress, \
+         spec.template.metadata.annotations.autoscaling.knative.dev/max-scales, \
+         spec.template.metadata.annotations.rouse.dev/queue"
+    );
+}

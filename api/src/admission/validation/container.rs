@@ -1,0 +1,205 @@
+//! One container: fields, image, ports, environment, resources, mounts.
+//!
+//! Upstream: `pkg/apis/serving/k8s_validation.go`.
+
+use rouse_k8s::Quantity;
+use serde_json::Value;
+
+use super::fields::mask;
+use super::{image, probe, security, volume};
+use crate::admission::json::Look;
+use crate::config::ApiConfig;
+use crate::config::features::POD_SPEC_FIELD_REF;
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
+use crate::terms::keys;
+
+const FIELDS: [&str; 17] = [
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "startupProbe",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "volumeMounts",
+    "workingDir",
+];
+
+const RESERVED_NAME: &str = "queue-proxy";
+const RESERVED_ENV: [&str; 4] =
+    [keys::ENV_PORT, keys::ENV_SERVICE, keys::ENV_CONFIGURATION, keys::ENV_REVISION];
+/// Ports of Knative's queue-proxy, kept free for manifests that go back and forth.
+const RESERVED_PORTS: [i64; 6] = [8008, 8012, 8013, 8022, 9090, 9091];
+
+/// One port in all, and with several containers at least one.
+pub(super) fn port_count(containers: &[Value]) -> FieldErrors {
+    let ports: usize = containers.iter().map(|c| c.list("ports").len()).sum();
+    if ports == 0 && containers.len() > 1 {
+        return FieldError::missing("ports").into();
+    }
+    if ports > 1 {
+        let details = "Only a single port is allowed across all containers";
+        return FieldError::new("more than one container port is set", "ports")
+            .with_details(details)
+            .into();
+    }
+    FieldErrors::none()
+}
+
+/// The container that serves.
+pub(super) fn serving(container: &Value, volumes: &[Value], config: &ApiConfig) -> FieldErrors {
+    if container.as_object().is_none_or(serde_json::Map::is_empty) {
+        return FieldError::missing(CURRENT_FIELD).into();
+    }
+    let port_name = container.list("ports").first().map_or("", |port| port.text("name"));
+    let port_name = if port_name.is_empty() { "http" } else { port_name };
+    let mut errors = FieldErrors::none();
+    errors.within("livenessProbe", probe::any(container.field("livenessProbe"), port_name));
+    errors.within("readinessProbe", probe::readiness(container.field("readinessProbe"), port_name));
+    errors.within("startupProbe", probe::any(container.field("startupProbe"), port_name));
+
+    errors.extend(mask(container, &FIELDS));
+    if container.text("name") == RESERVED_NAME {
+        let message = format!("{RESERVED_NAME:?} is a reserved container name");
+        errors.push(FieldError::new(message, "name"));
+    }
+    errors.extend(environment(container, config));
+    errors.extend(image_reference(container.text("image")));
+    errors.within("ports", ports(container.list("ports")));
+    errors.within("resources", resources(container.field("resources")));
+    errors.within("securityContext", security::of_container(container, config));
+    for (field, known) in [
+        ("terminationMessagePolicy", &["", "File", "FallbackToLogsOnError"][..]),
+        ("imagePullPolicy", &["", "Always", "IfNotPresent", "Never"][..]),
+    ] {
+        let value = container.text(field);
+        if !known.contains(&value) {
+            errors.push(FieldError::invalid(value, field));
+        }
+    }
+    let mounts = volume::mounts(container.list("volumeMounts"), volumes, config);
+    errors.within("volumeMounts", mounts);
+    errors
+}
+
+fn image_reference(text: &str) -> FieldErrors {
+    if text.is_empty() {
+        return FieldError::missing("image").into();
+    }
+    if image::is_reference(text) {
+        return FieldErrors::none();
+    }
+    let details = format!("image: {text:?}, error: could not parse reference: {text}");
+    FieldError::new("Failed to parse image reference", "image").with_details(details).into()
+}
+
+fn environment(container: &Value, config: &ApiConfig) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for (index, variable) in container.list("env").iter().enumerate() {
+        let mut found = mask(variable, &["name", "value", "valueFrom"]);
+        let name = variable.text("name");
+        if name.is_empty() {
+            found.push(FieldError::missing("name"));
+        } else if RESERVED_ENV.contains(&name) {
+            let message = format!("{name:?} is a reserved environment variable");
+            found.push(FieldError::new(message, "name"));
+        }
+        if let Some(source) = variable.field("valueFrom") {
+            found.within("valueFrom", value_from(source, config));
+        }
+        errors.within_index("env", index, found);
+    }
+    for (index, source) in container.list("envFrom").iter().enumerate() {
+        errors.within_index("envFrom", index, env_from(source));
+    }
+    errors
+}
+
+fn value_from(source: &Value, config: &ApiConfig) -> FieldErrors {
+    if !config.features.permits(POD_SPEC_FIELD_REF) {
+        return mask(source, &["configMapKeyRef", "secretKeyRef"]);
+    }
+    let known = ["configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef"];
+    mask(source, &known)
+}
+
+fn env_from(source: &Value) -> FieldErrors {
+    let mut errors = mask(source, &["prefix", "configMapRef", "secretRef"]);
+    for field in ["configMapRef", "secretRef"] {
+        if let Some(reference) = source.field(field) {
+            errors.within(field, mask(reference, &["name", "optional"]));
+        }
+    }
+    match (source.has("configMapRef"), source.has("secretRef")) {
+        (true, true) => {
+            errors.push(FieldError::multiple_one_of(&["configMapRef", "secretRef"]));
+        }
+        (false, false) => {
+            errors.push(FieldError::missing_one_of(&["configMapRef", "secretRef"]));
+        }
+        (true, false) | (false, true) => {}
+    }
+    errors
+}
+
+fn ports(ports: &[Value]) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    let Some(port) = ports.first() else { return errors };
+    errors.extend(mask(port, &["containerPort", "name", "protocol"]));
+    let number = port.int("containerPort").unwrap_or(0);
+    if RESERVED_PORTS.contains(&number) {
+        let reserved = format!("{number} is a reserved port");
+        let details = format!("{reserved}, please use a different value");
+        errors.push(FieldError::invalid(reserved, "containerPort").with_details(details));
+    }
+    if !(0..=65535).contains(&number) {
+        errors.push(FieldError::out_of_bounds(number, 0, 65535, "containerPort"));
+    }
+    let protocol = port.text("protocol");
+    if !matches!(protocol, "" | "TCP") {
+        errors.push(FieldError::invalid(protocol, "protocol"));
+    }
+    let name = port.text("name");
+    if !matches!(name, "" | "h2c" | "http1") {
+        let details = "Name must be empty, or one of: 'h2c', 'http1'";
+        let error = FieldError::new(format!("Port name {name} is not allowed"), CURRENT_FIELD);
+        errors.push(error.with_details(details));
+    }
+    errors
+}
+
+fn resources(resources: Option<&Value>) -> FieldErrors {
+    let Some(resources) = resources else { return FieldErrors::none() };
+    let mut errors = mask(resources, &["limits", "requests"]);
+    for kind in ["limits", "requests"] {
+        for (name, amount) in resources.pairs(kind) {
+            let text = match amount {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let path = format!("{kind}.{name}");
+            match Quantity::parse(&text) {
+                Ok(quantity) if quantity.is_negative() => {
+                    let details = "must be greater than or equal to 0";
+                    errors.push(FieldError::invalid(text, &path).with_details(details));
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    errors.push(FieldError::invalid(text, &path).with_details(why.to_string()));
+                }
+            }
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests;

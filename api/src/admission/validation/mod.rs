@@ -1,0 +1,28 @@
+//! Validation: whether a document may be stored, and if not, everything that is wrong with it.
+//!
+//! Works on defaulted JSON, since it has to see fields that are not handled here and refuse them by
+//! name. Messages and paths are Knative's; a field of Knative's that Rouse does not act on is
+//! refused with the details `not handled by Rouse yet`.
+//!
+//! Upstream: `pkg/apis/serving/v1/*_validation.go`, `metadata_validation.go`.
+
+mod annotations;
+mod container;
+mod fields;
+mod image;
+mod metadata;
+mod objects;
+mod pod;
+mod probe;
+mod request;
+mod revision;
+mod security;
+mod template;
+mod traffic;
+mod volume;
+
+pub use objects::{configuration, domain_mapping, revision, route, service};
+pub use request::Request;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,133 @@
+//! The pod of a Revision: which fields it may set, and its containers and volumes together.
+//!
+//! Upstream: `pkg/apis/serving/k8s_validation.go`, `fieldmask.go`.
+
+use std::collections::BTreeSet;
+
+use rouse_k8s::form;
+use serde_json::Value;
+
+use super::fields::is_set;
+use super::{container, security, volume};
+use crate::admission::json::Look;
+use crate::config::ApiConfig;
+use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
+
+/// Fields of a Revision's spec that may always be set and are looked at elsewhere.
+const FIELDS: [&str; 10] = [
+    "containerConcurrency",
+    "timeoutSeconds",
+    "responseStartTimeoutSeconds",
+    "idleTimeoutSeconds",
+    "serviceAccountName",
+    "containers",
+    "initContainers",
+    "volumes",
+    "enableServiceLinks",
+    "securityContext",
+];
+
+/// Fields that Knative admits by a feature. Rouse acts on none of them yet.
+const BY_FEATURE: [(&str, &str); 14] = [
+    ("affinity", "kubernetes.podspec-affinity"),
+    ("dnsConfig", "kubernetes.podspec-dnsconfig"),
+    ("dnsPolicy", "kubernetes.podspec-dnspolicy"),
+    ("hostAliases", "kubernetes.podspec-hostaliases"),
+    ("hostIPC", "kubernetes.podspec-hostipc"),
+    ("hostNetwork", "kubernetes.podspec-hostnetwork"),
+    ("hostPID", "kubernetes.podspec-hostpid"),
+    ("nodeSelector", "kubernetes.podspec-nodeselector"),
+    ("priorityClassName", "kubernetes.podspec-priorityclassname"),
+    ("runtimeClassName", "kubernetes.podspec-runtimeclassname"),
+    ("schedulerName", "kubernetes.podspec-schedulername"),
+    ("shareProcessNamespace", "kubernetes.podspec-shareprocessnamespace"),
+    ("tolerations", "kubernetes.podspec-tolerations"),
+    ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
+];
+
+/// Fields that Knative always admits and that Rouse does not act on.
+const UNHANDLED: [&str; 1] = ["imagePullSecrets"];
+
+/// The pod part of a Revision's spec.
+pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
+    let mut errors = fields(spec, config);
+    errors.within("securityContext", security::of_pod(spec, config));
+
+    let containers = spec.list("containers");
+    let mounted: BTreeSet<&str> = containers
+        .iter()
+        .flat_map(|container| container.list("volumeMounts"))
+        .map(|mount| mount.text("name"))
+        .collect();
+    errors.within("volumes", volume::list(spec.list("volumes"), &mounted, config));
+
+    let inits = spec.list("initContainers").len();
+    if inits > 0 && config.features.is_enabled(POD_SPEC_INIT_CONTAINERS) {
+        errors.push(FieldError::not_handled("initContainers"));
+    } else if inits > 0 {
+        let message = format!(
+            "pod spec support for init-containers is off, but found {inits} init containers"
+        );
+        errors.push(FieldError::new(message, CURRENT_FIELD));
+    }
+
+    errors.within("containers[*]", container::port_count(containers));
+    match containers {
+        [] => errors.push(FieldError::missing("containers")),
+        [only] => {
+            let found = container::serving(only, spec.list("volumes"), config);
+            errors.within_index("containers", 0, found);
+        }
+        several => errors.extend(many(several, config)),
+    }
+    let account = spec.text("serviceAccountName");
+    if !account.is_empty() {
+        for problem in form::dns_1123_subdomain(account) {
+            let error = FieldError::invalid(account, "serviceAccountName");
+            errors.push(error.with_details(problem));
+        }
+    }
+    errors
+}
+
+fn many(containers: &[Value], config: &ApiConfig) -> FieldErrors {
+    if !config.features.is_enabled(MULTI_CONTAINER) {
+        let found = containers.len();
+        let message = format!("multi-container is off, but found {found} containers");
+        return FieldError::new(message, CURRENT_FIELD).into();
+    }
+    FieldError::disallowed("containers")
+        .with_details(format!("more than one container is {NOT_HANDLED}"))
+        .into()
+}
+
+fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for (name, value) in spec.as_object().into_iter().flatten() {
+        let name = name.as_str();
+        if !is_set(value) || FIELDS.contains(&name) {
+            continue;
+        }
+        if name == "automountServiceAccountToken" {
+            // `false` is what it is anyway: no token is mounted.
+            if value != &Value::Bool(false) {
+                errors.push(FieldError::disallowed(name));
+            }
+            continue;
+        }
+        let permitted = UNHANDLED.contains(&name)
+            || BY_FEATURE
+                .iter()
+                .any(|(field, feature)| *field == name && config.features.permits(feature));
+        errors.push(if permitted {
+            FieldError::not_handled(name)
+        } else {
+            FieldError::disallowed(name)
+        });
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use serde_json::{Value, json};
+
+use crate::admission::validation::testing::{refused_by, with};
+use crate::config::ApiConfig;
+
+#[test]
+fn pod_fields_are_refused_by_name() {
+    let pod = |config: &ApiConfig, field: &str, value: Value| {
+        refused_by(config, |o| o["spec"]["template"]["spec"][field] = value)
+            .replace("spec.template.spec.", "")
+    };
+    let config = ApiConfig::default();
+    for (field, value, want) in [
+        ("nodeSelector", json!({ "a": "b" }), "must not set the field(s): nodeSelector"),
+        ("nodeName", json!("n"), "must not set the field(s): nodeName"),
+        ("hostNetwork", json!(false), ""),
+        ("automountServiceAccountToken", json!(false), ""),
+        (
+            "automountServiceAccountToken",
+            json!(true),
+            "must not set the field(s): automountServiceAccountToken",
+        ),
+        (
+            "imagePullSecrets",
+            json!([{ "name": "s" }]),
+            "must not set the field(s): imagePullSecrets\nnot handled by Rouse yet",
+        ),
+        (
+            "initContainers",
+            json!([{ "image": "a/b" }]),
+            "pod spec support for init-containers is off, but found 1 init containers: spec.template.spec",
+        ),
+        (
+            "securityContext",
+            json!({ "runAsUser": 7 }),
+            "must not set the field(s): securityContext.runAsUser",
+        ),
+        ("containers", json!([]), "missing field(s): containers"),
+        (
+            "containers",
+            json!([{ "image": "a/b", "ports": [{ "containerPort": 1 }] }, { "image": "c/d" }]),
+            "must not set the field(s): containers\nmore than one container is not handled by Rouse yet",
+        ),
+    ] {
+        assert_eq!(pod(&config, field, value), want, "{field}");
+    }
+    let on = with(
+        "config-features",
+        &[
+            ("kubernetes.podspec-nodeselector", "enabled"),
+            ("kubernetes.podspec-init-containers", "enabled"),
+            ("multi-container", "disabled"),
+        ],
+    );
+    assert_eq!(
+        pod(&on, "nodeSelector", json!({ "a": "b" })),
+        "must not set the field(s): nodeSelector\nnot handled by Rouse yet"
+    );
+    assert_eq!(
+        pod(&on, "initContainers", json!([{ "image": "a/b" }])),
+        "must not set the field(s): initContainers\nnot handled by Rouse yet"
+    );
+    let text = pod(&ApiConfig::default(), "serviceAccountName", json!("foo@bar.baz"));
+    assert!(
+        text.starts_with(
+            "invalid value: foo@bar.baz: serviceAccountName\na lowercase RFC 1123 subdomain must"
+        ),
+        "{text}"
+    );
+}

@@ -1,0 +1,88 @@
+//! Security contexts.
+//!
+//! What they ask for is not enforced by every runtime, so each such field earns a warning by name;
+//! the pod's events say what its runtime left undone.
+//!
+//! Upstream: `pkg/apis/serving/k8s_validation.go`, `fieldmask.go`.
+
+use serde_json::{Value, json};
+
+use super::fields::{is_set, mask};
+use crate::admission::json::Look;
+use crate::config::ApiConfig;
+use crate::config::features::{ADD_CAPABILITIES, POD_SPEC_SECURITY_CONTEXT, SECURE_POD_DEFAULTS};
+use crate::terms::field_error::{FieldError, FieldErrors};
+
+const ID_MAX: i64 = i32::MAX as i64;
+const NOT_ENFORCED: &str = "not enforced by every runtime of Rouse";
+
+const CONTAINER_FIELDS: [&str; 8] = [
+    "allowPrivilegeEscalation",
+    "capabilities",
+    "privileged",
+    "readOnlyRootFilesystem",
+    "runAsGroup",
+    "runAsNonRoot",
+    "runAsUser",
+    "seccompProfile",
+];
+
+const POD_FIELDS: [&str; 6] =
+    ["fsGroup", "runAsGroup", "runAsNonRoot", "runAsUser", "seccompProfile", "supplementalGroups"];
+
+/// A container's.
+pub(super) fn of_container(container: &Value, config: &ApiConfig) -> FieldErrors {
+    let Some(context) = container.field("securityContext") else { return FieldErrors::none() };
+    let mut errors = mask(context, &CONTAINER_FIELDS);
+    if context.field("privileged") == Some(&json!(true)) {
+        errors.push(FieldError::disallowed("privileged"));
+    }
+    if let Some(capabilities) = context.field("capabilities") {
+        let add = capabilities.field("add");
+        let may_add = config.features.is_enabled(ADD_CAPABILITIES)
+            || config.features.permits(SECURE_POD_DEFAULTS)
+                && add == Some(&json!(["NET_BIND_SERVICE"]));
+        let allowed: &[&str] = if may_add { &["add", "drop"] } else { &["drop"] };
+        errors.within("capabilities", mask(capabilities, allowed));
+    }
+    for field in ["runAsUser", "runAsGroup"] {
+        errors.extend(id(context, field));
+    }
+    for field in CONTAINER_FIELDS {
+        // `privileged: false` asks for nothing.
+        let asks = context.field(field).is_some_and(|value| match field {
+            "allowPrivilegeEscalation" => value == &json!(false),
+            "runAsUser" | "runAsGroup" => true,
+            _ => is_set(value),
+        });
+        if asks && field != "privileged" {
+            errors.push(FieldError::new(NOT_ENFORCED, field).as_warning());
+        }
+    }
+    errors
+}
+
+/// The pod's, which Knative admits by a feature.
+pub(super) fn of_pod(spec: &Value, config: &ApiConfig) -> FieldErrors {
+    let Some(context) = spec.field("securityContext") else { return FieldErrors::none() };
+    if !config.features.permits(POD_SPEC_SECURITY_CONTEXT) {
+        return mask(context, &[]);
+    }
+    let mut errors = mask(context, &POD_FIELDS);
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        errors.extend(id(context, field));
+    }
+    for (name, value) in context.as_object().into_iter().flatten() {
+        if is_set(value) && POD_FIELDS.contains(&name.as_str()) {
+            errors.push(FieldError::not_handled(name));
+        }
+    }
+    errors
+}
+
+fn id(context: &Value, field: &str) -> FieldErrors {
+    match context.int(field).filter(|id| !(0..=ID_MAX).contains(id)) {
+        Some(id) => FieldError::out_of_bounds(id, 0, ID_MAX, field).into(),
+        None => FieldErrors::none(),
+    }
+}

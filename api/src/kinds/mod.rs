@@ -1,0 +1,12 @@
+//! Knative's kinds as users and clients see them, and what components tell one another of load.
+
+pub mod clusterdomainclaim;
+pub mod condition;
+pub mod configuration;
+pub mod domainmapping;
+pub mod load;
+pub mod podautoscaler;
+pub mod revision;
+pub mod route;
+pub mod routing;
+pub mod service;

@@ -1,0 +1,6 @@
+//! Words that all the rest is written in: keys, names, templates, problems of fields.
+
+pub mod field_error;
+pub mod keys;
+pub mod names;
+pub mod template;

@@ -1,0 +1,29 @@
+//! How the objects that belong to a Configuration or a Revision are named.
+//!
+//! Upstream: `pkg/reconciler/{configuration,revision}/resources/names`.
+
+use rouse_k8s::names::child_name;
+
+/// The Revision of a Configuration's generation, unless the template brings a name of its own.
+#[must_use]
+pub fn revision_name(configuration: &str, generation: i64) -> String {
+    child_name(configuration, &format!("-{generation:05}"))
+}
+
+/// The Deployment that runs a Revision.
+#[must_use]
+pub fn deployment_name(revision: &str) -> String {
+    child_name(revision, "-deployment")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_knative_gives() {
+        assert_eq!(revision_name("hello", 7), "hello-00007");
+        assert_eq!(revision_name("hello", 123_456), "hello-123456");
+        assert_eq!(deployment_name("hello-00007"), "hello-00007-deployment");
+    }
+}

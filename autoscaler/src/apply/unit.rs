@@ -1,0 +1,201 @@
+//! A revision with its task: it ticks, news poke it, and each step is written down.
+//!
+//! Invariant: the lock is held while a revision is looked at, never while something is written.
+//!
+//! A panic in any of this spoils this revision alone: the task ends and says so, and a new unit is
+//! made from what is observed.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use rouse_k8s::{ObjectKey, time};
+use rouse_kit::panics::{Panicked, catch, catch_async};
+use rouse_kit::{Clock, Shutdown};
+use tokio::sync::Notify;
+
+use crate::apply::about::About;
+use crate::apply::counters::Counters;
+use crate::apply::write::{Scales, WriteError};
+use crate::decide::drain::DrainPlan;
+use crate::revision::{Revision, TICK};
+
+/// How long after a write that failed the next attempt comes.
+const RETRY: Duration = Duration::from_millis(100);
+/// A missing object does not come back in a moment.
+const RETRY_MISSING: Duration = Duration::from_secs(2);
+
+/// A revision with its task.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) about: About,
+    revision: Mutex<Revision>,
+    poke: Notify,
+    /// Set once a change of the revision panicked: its state may be half of one.
+    spoiled: Mutex<Option<Panicked>>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Unit {
+    pub(crate) fn new(revision: Revision, about: About, shutdown: Shutdown) -> Self {
+        Self {
+            about,
+            revision: Mutex::new(revision),
+            poke: Notify::new(),
+            spoiled: Mutex::default(),
+            shutdown,
+        }
+    }
+
+    /// Changes what is known, and has it looked at.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Revision)) {
+        self.change(change);
+        self.poke.notify_one();
+    }
+
+    /// Changes what is known; has it looked at if the change says so.
+    pub(crate) fn update_if(&self, change: impl FnOnce(&mut Revision) -> bool) {
+        if self.change(change).unwrap_or(true) {
+            self.poke.notify_one();
+        }
+    }
+
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Revision) -> T) -> T {
+        look(&self.revision.lock())
+    }
+
+    /// None if it panicked, now or earlier.
+    fn change<T>(&self, change: impl FnOnce(&mut Revision) -> T) -> Option<T> {
+        if self.spoiled.lock().is_some() {
+            return None;
+        }
+        match catch(|| change(&mut self.revision.lock())) {
+            Ok(value) => Some(value),
+            Err(panicked) => {
+                *self.spoiled.lock() = Some(panicked);
+                None
+            }
+        }
+    }
+
+    /// Scales the revision until its end. An error is a panic, after which this unit is of no use.
+    pub(crate) async fn run(
+        &self,
+        scales: &dyn Scales,
+        counters: &Counters,
+        clock: Clock,
+    ) -> Result<(), Panicked> {
+        catch_async(self.follow(scales, counters, clock)).await?
+    }
+
+    async fn follow(
+        &self,
+        scales: &dyn Scales,
+        counters: &Counters,
+        clock: Clock,
+    ) -> Result<(), Panicked> {
+        let mut failure = None;
+        loop {
+            if let Some(panicked) = self.spoiled.lock().clone() {
+                return Err(panicked);
+            }
+            let acted = self.act(scales, counters, clock).await;
+            let pause = match &acted {
+                Ok(again) => again.map_or(TICK, |at| time::since(clock.now(), at)),
+                Err(error) if error.is_missing() => RETRY_MISSING,
+                Err(_) => RETRY,
+            };
+            failure = tell(failure, acted.err());
+            tokio::select! {
+                biased; // the end, then news, then time
+                () = self.shutdown.cancelled() => return Ok(()),
+                () = self.poke.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One step, written down. The scale comes before the status: somebody may wait for it.
+    async fn act(
+        &self,
+        scales: &dyn Scales,
+        counters: &Counters,
+        clock: Clock,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let (step, key, deployment) = {
+            let mut revision = self.revision.lock();
+            let step = revision.step(clock.now());
+            (step, revision.key.clone(), revision.deployment.clone())
+        };
+        self.mark(scales, &key, &step.drain, clock.now()).await?;
+        if let (Some(to), Some(change)) = (step.drain.scale, step.change) {
+            scales.scale(&key, &deployment, to).await?;
+            tracing::info!(
+                revision = %key, from = change.from, to, decided = %change.time.0,
+                reason = change.reason, why = change.message, "scaled"
+            );
+            counters.changed(&change);
+            self.revision.lock().scaled(to, change);
+        }
+        let status = self.revision.lock().status(clock.now());
+        if let Some(status) = status {
+            scales.report(&key, &status).await?;
+            self.revision.lock().reported(status);
+        }
+        Ok(step.again)
+    }
+
+    async fn mark(
+        &self,
+        scales: &dyn Scales,
+        key: &ObjectKey,
+        plan: &DrainPlan,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        let DrainPlan { mark, unmark, first, scale: _, recheck: _ } = plan;
+        let marks = mark.iter().map(|pod| (pod, Some(now)));
+        let writes = marks.chain(unmark.iter().map(|pod| (pod, None)));
+        let writes = writes.map(|(pod, marked)| async move {
+            gone_is_done(scales.mark(key, pod, marked).await)?;
+            self.revision.lock().marked(pod, marked);
+            Ok(())
+        });
+        join_all(writes).await.into_iter().collect::<Result<(), WriteError>>()?;
+        for pod in first {
+            gone_is_done(scales.put_first(key, pod).await)?;
+        }
+        Ok(())
+    }
+}
+
+/// A pod that went by itself needs no mark; the watch says that it went.
+fn gone_is_done(result: Result<(), WriteError>) -> Result<(), WriteError> {
+    match result {
+        Err(error) if error.is_missing() => Ok(()),
+        other => other,
+    }
+}
+
+/// Logs when writes begin to fail, fail in another way, and succeed again. Gives the failure now.
+fn tell(before: Option<String>, error: Option<WriteError>) -> Option<String> {
+    match (before, error) {
+        (None, None) => None,
+        (Some(before), None) => {
+            tracing::warn!(before, "what the autoscaler writes is accepted again");
+            None
+        }
+        (before, Some(error)) => {
+            let now = error.described();
+            if before.as_ref() != Some(&now) {
+                // Where the revision is being deleted, its objects are gone first.
+                if error.is_missing() {
+                    tracing::debug!(error = now, "a scale was not written");
+                } else {
+                    tracing::warn!(error = now, "a scale was not written; it is tried again");
+                }
+            }
+            Some(now)
+        }
+    }
+}
