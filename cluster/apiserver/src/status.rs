@@ -278,7 +278,8 @@ impl Failure {
             .with(json!({ "causes": causes, "retryAfterSeconds": 1 }))
     }
 
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
@@ -310,6 +311,11 @@ impl Failure {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.reason == "Conflict"
+    }
+
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.reason == "Forbidden"
     }
 
     #[must_use]

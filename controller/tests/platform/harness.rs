@@ -118,7 +118,9 @@ impl Platform {
         let mut platform =
             Self { cluster, client, settings, clock, activators, shutdown, controller: None };
         let builtin = rouse_controllers::Config::of(&platform.cluster);
-        tokio::spawn(rouse_controllers::run(builtin, platform.shutdown.clone()));
+        let builtin_component =
+            Process::new(clock).component("controllers", platform.shutdown.clone());
+        rouse_controllers::start(&builtin, &builtin_component);
         let end = platform.shutdown.clone();
         tokio::spawn(end.run_until_cancelled_owned(play_node(platform.client.clone())));
         let end = platform.shutdown.clone();

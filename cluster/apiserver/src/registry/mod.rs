@@ -53,7 +53,7 @@ pub struct Registry {
     pub kinds: Arc<Kinds>,
     pub store: Store,
     hooks: Arc<RwLock<Arc<Vec<Hook>>>>,
-    pub(crate) clock: Clock,
+    clock: Clock,
 }
 
 impl Registry {
@@ -65,6 +65,11 @@ impl Registry {
     /// Replaces the admission hooks.
     pub fn set_hooks(&self, hooks: Vec<Hook>) {
         *self.hooks.write() = Arc::new(hooks);
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     fn hooks(&self) -> Arc<Vec<Hook>> {

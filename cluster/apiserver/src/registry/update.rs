@@ -55,6 +55,7 @@ impl Registry {
             if !version.is_empty() && version != current.resource_version.to_string() {
                 return Err(Failure::changed(resource, name));
             }
+            check_uid(resource, &object, &current.uid, name)?;
             match self.change_part(resource, &current, part, object.clone(), options) {
                 // Without a version the writer asked to overwrite whatever is there.
                 Err(failure) if failure.is_conflict() && version.is_empty() => {}

@@ -85,9 +85,9 @@ async fn a_scale_is_decoded_by_its_schema() {
     let refused = ask(&cluster, "PATCH", &path, &merge, negative.to_string()).await;
     assert_eq!(refused.code, 422, "{}", refused.json());
     assert_eq!(web(&cluster).await, before, "nothing changed");
-    let dry =
-        ask(&cluster, "PATCH", &format!("{path}?dryRun=All"), &merge, r#"{"spec":{"replicas":7}}"#);
-    assert_eq!(dry.await.json()["spec"]["replicas"], 7);
+    let dry_path = format!("{path}?dryRun=All");
+    let dry = ask(&cluster, "PATCH", &dry_path, &merge, r#"{"spec":{"replicas":7}}"#).await;
+    assert_eq!(dry.json()["spec"]["replicas"], 7);
     assert_eq!(web(&cluster).await, before, "a dry run changes nothing");
     let five = json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": { "name": "web" },
         "spec": { "replicas": 5 } });
