@@ -1,0 +1,72 @@
+//! What is to be built, what a build may look at, and what it makes: a recipe of layers and a start.
+
+use std::collections::BTreeMap;
+
+use super::layer::LayerFiles;
+use crate::formats::config::Image;
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
+use crate::formats::reference::Reference;
+use crate::progress::{Progress, ProgressFn};
+use crate::store::Store;
+
+/// What to build and what to call it.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    pub reference: Reference,
+    /// The image to build upon; its entrypoint is replaced.
+    pub base: Option<Reference>,
+    /// The Python function to serve, as gcloud's `--entry-point` and `GOOGLE_FUNCTION_TARGET`.
+    pub function: Option<String>,
+}
+
+impl BuildOptions {
+    /// For `image` (with or without a tag of its own) and an extra `tag`, which wins.
+    pub fn new(image: &str, tag: Option<&str>) -> Result<Self, Error> {
+        let mut reference: Reference = image.parse()?;
+        if reference.digest().is_some() {
+            let reason = "an image that is built has no digest yet; give a tag".to_owned();
+            return Err(Error::InvalidReference { reference: image.to_owned(), reason });
+        }
+        if let Some(tag) = tag {
+            reference = format!("{}:{tag}", reference.name()).parse()?;
+        }
+        Ok(Self { reference, base: None, function: None })
+    }
+}
+
+/// An image to be: what is in it and how it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    /// From the bottom up: what is in it, and its files.
+    pub layers: Vec<(String, Content)>,
+    pub entrypoint: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub labels: BTreeMap<String, String>,
+    /// `/app` unless given.
+    pub working_dir: Option<String>,
+}
+
+/// A layer's content: files to pack, or a layer that the store has.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Files(LayerFiles),
+    Stored { digest: Digest, size: u64, reused: bool },
+}
+
+/// Where a source's files are in its image.
+pub const APP_DIR: &str = "/app";
+
+/// What every kind of build may look at.
+pub(crate) struct Context<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) base: Option<&'a Image>,
+    pub(crate) options: &'a BuildOptions,
+    pub(crate) progress: &'a ProgressFn,
+}
+
+impl Context<'_> {
+    pub(crate) fn step(&self, text: impl Into<String>) {
+        (self.progress)(Progress::Step(text.into()));
+    }
+}

@@ -1,0 +1,61 @@
+//! From a folder or an executable to an image.
+
+use std::path::Path;
+
+use super::assemble::Built;
+use super::detect::{self, Kind};
+use super::layer::LayerFiles;
+use super::recipe::{BuildOptions, Content, Context};
+use super::{executable, procfile, python};
+use crate::formats::error::Error;
+use crate::formats::reference::Reference;
+use crate::progress::{ProgressFn, silent};
+use crate::store::Store;
+
+impl Store {
+    /// Builds an image from a folder or an executable and gives it the name in `options`.
+    pub async fn build(
+        &self,
+        source: &Path,
+        options: BuildOptions,
+        progress: &ProgressFn,
+    ) -> Result<Built, Error> {
+        let base = match &options.base {
+            Some(reference) => Some(self.ensure(reference, progress).await?),
+            None => None,
+        };
+        let (store, source, progress) = (self.clone(), source.to_owned(), progress.clone());
+        let work = move || {
+            let source = std::fs::canonicalize(&source).map_err(Error::io("open", &source))?;
+            let kind = detect::kind(&source)?;
+            let context = Context {
+                store: &store,
+                base: base.as_ref(),
+                options: &options,
+                progress: &progress,
+            };
+            let recipe = match kind {
+                Kind::Procfile => procfile::recipe(&context, &source)?,
+                Kind::Executable => executable::recipe(&context, &source)?,
+                Kind::PythonFunction => python::recipe(&context, &source)?,
+            };
+            store.assemble(&options.reference, base.as_ref(), kind, recipe, &progress)
+        };
+        tokio::task::spawn_blocking(work).await.expect("a build neither panics nor is cancelled")
+    }
+
+    /// Makes an image of a program of this machine and its libraries, with `files` in a layer of
+    /// their own above it under `/app`; `args` follow the program. Blocks.
+    pub fn pack_program(
+        &self,
+        reference: &Reference,
+        program: &Path,
+        args: &[String],
+        files: LayerFiles,
+    ) -> Result<Built, Error> {
+        let mut recipe = executable::single(program)?;
+        recipe.entrypoint.extend_from_slice(args);
+        recipe.layers.push(("files".to_owned(), Content::Files(files)));
+        self.assemble(reference, None, Kind::Executable, recipe, &silent())
+    }
+}

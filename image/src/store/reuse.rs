@@ -1,0 +1,72 @@
+//! Layers that builds make once and use again: found by what they were made from, and unpacked once
+//! for all images, which link to their files.
+//!
+//! Invariant: such a layer only adds files; it has no whiteouts, because a build never deletes.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::index;
+use super::layout::Store;
+use crate::formats::digest::Digest;
+use crate::formats::error::Error;
+
+/// A layer made earlier; the content of `reuse/KEY`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
+impl Store {
+    /// The layer made from what `key` is the digest of, if it is still here.
+    pub(crate) fn made_from(&self, key: &Digest) -> Option<Made> {
+        let made = read(&self.reuse_path(key))?;
+        self.blob_path(&made.digest).exists().then_some(made)
+    }
+
+    /// Remembers what a layer was made from.
+    pub(crate) fn remember(&self, key: &Digest, made: &Made) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(made).expect("a digest and a number are JSON");
+        index::replace(self.dir(), &self.reuse_path(key), &bytes)
+    }
+
+    /// Whether a build may use this layer again.
+    pub(crate) fn is_reusable(&self, layer: &Digest) -> bool {
+        let entries = fs::read_dir(self.dir().join("reuse")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| read(&entry.path())).any(|made| made.digest == *layer)
+    }
+
+    fn reuse_path(&self, key: &Digest) -> PathBuf {
+        self.dir().join("reuse").join(key.hex())
+    }
+}
+
+fn read(path: &Path) -> Option<Made> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Brings all of `from` into `to` by hard links. Fails where the file system has none; what was
+/// linked by then may stay, because unpacking replaces it.
+pub(crate) fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, source, target) = (entry.file_type()?, entry.path(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            if !target.is_dir() {
+                fs::create_dir(&target)?;
+                fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            }
+            link_tree(&source, &target)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&source)?, &target)?;
+        } else {
+            fs::hard_link(&source, &target)?;
+        }
+    }
+    Ok(())
+}
