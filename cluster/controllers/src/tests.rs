@@ -449,14 +449,6 @@ fn a_set_beyond_any_measure_grows_by_bursts_and_its_neighbours_go_on() {
     cluster.scale(&neighbour, 2);
     cluster.pass();
     assert_eq!((of(&cluster, "neighbour"), of(&cluster, "large")), (2, 1000));
-    cluster.scale(&large, 3);
-    cluster.pass();
-    cluster.pass();
-    assert!((3..=500).contains(&of(&cluster, "large")), "{}", of(&cluster, "large"));
-    cluster.objects().delete(&large, Propagation::Background).unwrap();
-    cluster.settle();
-    cluster.run_pods();
-    assert_eq!((of(&cluster, "neighbour"), of(&cluster, "large")), (2, 0));
 }
 
 #[test]
