@@ -8,18 +8,23 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_apiserver::registry::{Propagation, account_problem};
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::pod::{created, deletion_cost, has_ended, is_active, phase, ready_since, restarts};
+use rouse_k8s::time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
 use super::event::{self, Notice};
-use super::objects::{Objects, PODS, Propagation, suffix};
-use crate::registry::account;
-use crate::store::{Key, Object};
+use super::objects::{Objects, PODS};
+use super::work::{Next, Work};
 
 /// The condition of a ReplicaSet whose pods are refused.
 const FAILURE: &str = "ReplicaFailure";
 const COMPONENT: &str = "replicaset-controller";
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// The most pods that one sync of a ReplicaSet creates or deletes. Upstream: `BurstReplicas`.
+const BURST: usize = 500;
 
 /// What to do about the pods of a ReplicaSet.
 #[derive(Debug, Default, PartialEq)]
@@ -27,6 +32,8 @@ pub(super) struct Plan {
     pub(super) create: usize,
     /// Names.
     pub(super) delete: Vec<String>,
+    /// There is more to do than one sync does.
+    pub(super) more: bool,
 }
 
 /// Compares what is asked for with the pods that are there.
@@ -37,31 +44,15 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or(0);
     let mut active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
-    let create = wanted.saturating_sub(active.len());
+    let missing = wanted.saturating_sub(active.len());
     active.sort_by(|a, b| departure(a, b));
     let surplus = active.len().saturating_sub(wanted);
-    let delete = active.into_iter().take(surplus).filter_map(|pod| pod.metadata.name.clone());
-    Plan { create, delete: delete.collect() }
-}
-
-/// Neither ended nor being deleted.
-pub(super) fn is_active(pod: &Pod) -> bool {
-    !has_ended(pod) && pod.metadata.deletion_timestamp.is_none()
-}
-
-pub(super) fn has_ended(pod: &Pod) -> bool {
-    matches!(phase(pod), "Succeeded" | "Failed")
-}
-
-fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
-}
-
-/// Since when a pod is Ready.
-pub(super) fn ready_since(pod: &Pod) -> Option<Timestamp> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let ready = conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True")?;
-    Some(ready.last_transition_time.as_ref().map_or(Timestamp::MIN, |time| time.0))
+    let leave = active.into_iter().take(surplus.min(BURST));
+    Plan {
+        create: missing.min(BURST),
+        delete: leave.filter_map(|pod| pod.metadata.name.clone()).collect(),
+        more: missing.max(surplus) > BURST,
+    }
 }
 
 /// Which of two pods is deleted first: on no node, pending, not ready, cheap, shortly ready, often
@@ -77,25 +68,11 @@ fn departure(a: &Pod, b: &Pod) -> Ordering {
         .cmp(&scheduled(b))
         .then_with(|| rank(a).cmp(&rank(b)))
         .then_with(|| ready_since(a).is_some().cmp(&ready_since(b).is_some()))
-        .then_with(|| cost(a).cmp(&cost(b)))
+        .then_with(|| deletion_cost(a).cmp(&deletion_cost(b)))
         .then_with(|| ready_since(b).cmp(&ready_since(a)))
         .then_with(|| restarts(b).cmp(&restarts(a)))
         .then_with(|| created(b).cmp(&created(a)))
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
-}
-
-fn cost(pod: &Pod) -> i32 {
-    let annotations = pod.metadata.annotations.as_ref();
-    annotations.and_then(|a| a.get(DELETION_COST)).and_then(|v| v.parse().ok()).unwrap_or(0)
-}
-
-fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    statuses.into_iter().flatten().map(|status| status.restart_count).max().unwrap_or(0)
-}
-
-fn created(pod: &Pod) -> Option<Timestamp> {
-    pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
 /// The status, and when it changes by time alone.
@@ -106,7 +83,7 @@ pub(super) fn status(
 ) -> (ReplicaSetStatus, Option<Timestamp>) {
     let spec = set.spec.as_ref();
     let min_ready = spec.and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-    let min_ready = jiff::SignedDuration::from_secs(i64::from(min_ready));
+    let min_ready = time::seconds(min_ready);
     let labels = spec.and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone());
     let labels = labels.unwrap_or_default();
     let active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
@@ -116,9 +93,7 @@ pub(super) fn status(
         labels.iter().all(|(k, v)| found.and_then(|found| found.get(k)) == Some(v))
     });
     let ready: Vec<Timestamp> = active.iter().filter_map(|pod| ready_since(pod)).collect();
-    let matures = |since: &Timestamp| {
-        if min_ready.is_zero() { *since } else { since.saturating_add(min_ready).unwrap_or(*since) }
-    };
+    let matures = |since: &Timestamp| time::later(*since, min_ready);
     let available = ready.iter().filter(|since| matures(since) <= now).count();
     let next = ready.iter().map(matures).filter(|at| *at > now).min();
     let status = ReplicaSetStatus {
@@ -147,7 +122,6 @@ pub(super) fn pod(set: &Value) -> Value {
     let template = &set["spec"]["template"];
     let name = set["metadata"]["name"].as_str().unwrap_or_default();
     let mut meta = json!({
-        "name": format!("{name}-{}", suffix()),
         "generateName": format!("{name}-"),
         "namespace": set["metadata"]["namespace"],
         "ownerReferences": [{
@@ -163,41 +137,44 @@ pub(super) fn pod(set: &Value) -> Value {
     json!({ "metadata": meta, "spec": template["spec"] })
 }
 
-/// Brings the number of pods to what is asked for. Gives the new pods, and what to tell.
-pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
-    let Some(object) = objects.store.get(key) else { return Default::default() };
-    let Ok(set) = object.decode::<ReplicaSet>() else { return Default::default() };
+/// Brings the number of pods closer to what is asked for. New pods are looked at next.
+pub(super) fn scale(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(()) };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
     if let Some(spec) = &set.spec {
-        adopt(objects, &object, PODS, &spec.selector);
+        adopt(objects, &object, PODS, &spec.selector)?;
     }
     let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
     let plan = desired(&set, &pods);
-    let mut notices = Vec::new();
-    let mut created = Vec::new();
+    next.again = plan.more;
     let value = if plan.create > 0 { object.value() } else { Value::Null };
-    let refused = (plan.create > 0).then(|| refusal(objects, key, &value)).flatten();
-    if let Some(why) = &refused {
-        let notice = notice(&object, "FailedCreate", format!("Error creating: {why}"));
-        notices.push(Notice { warning: true, ..notice });
-    }
-    let create = if refused.is_some() { 0 } else { plan.create };
-    for _ in 0..create {
-        // A name that is taken is tried again in the next pass.
-        let Some(pod) = objects.create(PODS, pod(&value)) else { continue };
-        let message = format!("Created pod: {}", pod.key.name);
-        notices.push(notice(&object, "SuccessfulCreate", message));
-        created.push(pod.key.clone());
+    for _ in 0..plan.create {
+        match objects.create(PODS, pod(&value)) {
+            Ok(pod) => {
+                let message = format!("Created pod: {}", pod.key.name);
+                next.notices.push(notice(&object, "SuccessfulCreate", message));
+                next.work.push(Work::Pod(pod.key.clone()));
+            }
+            // The next would be refused as well, and another try at once too.
+            Err(failure) if failure.is_forbidden() || failure.is_not_found() => {
+                let notice = notice(&object, "FailedCreate", format!("Error creating: {failure}"));
+                next.notices.push(Notice { warning: true, ..notice });
+                next.again = false;
+                break;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     for name in plan.delete {
-        objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background);
-        notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
+        objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background)?;
+        next.notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
     }
-    (created, notices)
+    Ok(())
 }
 
-/// Why pods of the template would not be admitted.
+/// Why pods of the template are forbidden.
 fn refusal(objects: &Objects, key: &Key, set: &Value) -> Option<String> {
-    let why = account::problem(&objects.store, &key.namespace, &set["spec"]["template"]["spec"])?;
+    let why = account_problem(&objects.store, &key.namespace, &set["spec"]["template"]["spec"])?;
     Some(format!("pods \"{}-\" is forbidden: {why}", key.name))
 }
 
@@ -206,18 +183,18 @@ fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
     Notice { about, component: COMPONENT, warning: false, reason, message }
 }
 
-/// Writes the status. Gives when to look again without an event.
-pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
-    let object = objects.store.get(key)?;
-    let set: ReplicaSet = object.decode().ok()?;
-    let pods: Vec<Pod> = objects.controlled(PODS, set.metadata.uid.as_deref()?);
+/// Writes the status, and says when to look again without an event.
+pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(()) };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
+    let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
     let now = objects.now();
-    let (mut status, next) = status(&set, &pods, now);
+    let (mut status, at) = status(&set, &pods, now);
+    next.at = at;
     let lacks = desired(&set, &pods).create > 0;
     let refused = lacks.then(|| refusal(objects, key, &object.value())).flatten();
     status.conditions = failure(status.conditions, refused, now);
-    objects.set_status(key, &status);
-    next
+    objects.set_status(key, &status)
 }
 
 /// The conditions with the one that says that pods cannot be made, or without it.
@@ -263,7 +240,7 @@ mod tests {
         );
         let mut pod = json!({
             "metadata": { "name": name, "labels": { "app": "web" },
-                "annotations": { DELETION_COST: cost } },
+                "annotations": { rouse_k8s::keys::POD_DELETION_COST: cost } },
             "spec": { "containers": [] },
             "status": { "phase": phase, "conditions": conditions.unwrap_or(json!([])) },
         });
@@ -276,7 +253,7 @@ mod tests {
     #[test]
     fn missing_pods_are_created_and_those_that_ended_replaced() {
         let pods = [a("p", "n", "Running", Some(1), "0"), a("q", "n", "Failed", None, "0")];
-        assert_eq!(desired(&set(3), &pods), Plan { create: 2, delete: vec![] });
+        assert_eq!(desired(&set(3), &pods), Plan { create: 2, ..Plan::default() });
     }
 
     #[test]
@@ -293,6 +270,27 @@ mod tests {
         for left in 0..=pods.len() {
             let plan = desired(&set(i32::try_from(left).unwrap()), &pods);
             assert_eq!(plan.delete, order[..pods.len() - left], "{left} left");
+        }
+    }
+
+    #[test]
+    fn one_sync_creates_or_deletes_a_burst_of_pods() {
+        let there = |many: usize| -> Vec<Pod> {
+            (0..many).map(|n| a(&format!("p{n:04}"), "n", "Running", Some(1), "0")).collect()
+        };
+        for (wanted, pods, create, delete, more) in [
+            (500, 0, 500, 0, false),
+            (501, 0, 500, 0, true),
+            (501, 1, 500, 0, false),
+            (i32::MAX, 2, 500, 0, true),
+            (0, 500, 0, 500, false),
+            (1, 502, 0, 500, true),
+            (i32::MIN, 501, 0, 500, true),
+            (-1, 0, 0, 0, false),
+        ] {
+            let plan = desired(&set(wanted), &there(pods));
+            let found = (plan.create, plan.delete.len(), plan.more);
+            assert_eq!(found, (create, delete, more), "{wanted} of {pods}");
         }
     }
 
@@ -318,6 +316,26 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_matures_at_the_end_of_time_at_the_latest() {
+        let now = Timestamp::from_second(100).unwrap();
+        let mut pods = [a("p", "n", "Running", Some(100), "0")];
+        for (since, seconds, available, next) in [
+            (now, i32::MIN, Some(1), None),
+            (Timestamp::MIN, i32::MIN, Some(1), None),
+            (Timestamp::MAX, i32::MAX, None, Some(Timestamp::MAX)),
+            (Timestamp::MIN, i32::MAX, Some(1), None),
+        ] {
+            let mut set = set(1);
+            set.spec.as_mut().unwrap().min_ready_seconds = Some(seconds);
+            let conditions = pods[0].status.as_mut().unwrap().conditions.as_mut().unwrap();
+            conditions[0].last_transition_time = Some(Time(since));
+            let (status, again) = status(&set, &pods, now);
+            let found = (status.available_replicas, again);
+            assert_eq!(found, (available, next), "{seconds} after {since}");
+        }
+    }
+
+    #[test]
     fn a_pod_is_stamped_from_the_template_and_owned() {
         let set = json!({
             "apiVersion": "apps/v1", "kind": "ReplicaSet",
@@ -326,8 +344,7 @@ mod tests {
                 "spec": { "containers": [{ "name": "c" }] } } },
         });
         let pod = pod(&set);
-        let name = pod["metadata"]["name"].as_str().unwrap();
-        assert!(name.starts_with("web-abc-") && name.len() == "web-abc-".len() + 5, "{name}");
+        assert_eq!(pod["metadata"]["generateName"], "web-abc-");
         assert_eq!(pod["metadata"]["namespace"], "shop");
         assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], "u");
         assert_eq!(pod["spec"]["containers"][0]["name"], "c");
