@@ -142,7 +142,7 @@ fn runtime_classes(data: &Data) -> Result<BTreeMap<String, Selector>, ConfigErro
     if raw.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let entries: BTreeMap<String, Option<Entry>> = serde_saphyr::from_str(raw).map_err(|e| {
+    let entries: BTreeMap<String, Option<Entry>> = serde_yaml::from_str(raw).map_err(|e| {
         ConfigError::new(key, format!("{key} cannot be parsed, please check the format: {e}"))
     })?;
     let mut classes = BTreeMap::new();
