@@ -16,6 +16,9 @@ use super::selector::{Selector, most_specific};
 use super::settings::{ConfigError, Data, Settings};
 use crate::terms::field_error::go_list;
 
+/// The longest `progressDeadlineSeconds` that a Deployment can hold.
+pub const PROGRESS_DEADLINE_MAX: GoDuration = GoDuration::from_secs(i32::MAX as i64);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentConfig {
     /// Registries whose images are run by tag, without a digest.
@@ -111,6 +114,12 @@ impl DeploymentConfig {
                 let problem = format!("{key} cannot be a non-positive duration, was {value}");
                 return Err(ConfigError::new(key, problem));
             }
+        }
+        if deadline > PROGRESS_DEADLINE_MAX {
+            let key = "progress-deadline";
+            let problem =
+                format!("{key} = {deadline}, cannot be more than {PROGRESS_DEADLINE_MAX}");
+            return Err(ConfigError::new(key, problem));
         }
         if !deadline.is_whole_seconds() {
             let key = "progress-deadline";
