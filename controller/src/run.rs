@@ -6,24 +6,27 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::Shared;
 use kube::Client;
+use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::store::{self, Writer};
 use kube::runtime::watcher;
 use rouse_api::config::ApiConfig;
 use rouse_api::keys;
 use rouse_kit::live::{self, Source};
-use rouse_kit::{Applier, Clock, Component, Events, Live, Shutdown, Tasks};
-use tokio::sync::oneshot;
+use rouse_kit::{Applier, Component, Events, Live, Shutdown, Tasks};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::configuration::Configurations;
 use crate::domainmapping::DomainMappings;
 use crate::gc::Collections;
 use crate::lookups::images::{Images, Pins};
 use crate::lookups::served::{Activators, Served};
-use crate::reconciler;
+use crate::reconciler::{self, Passes, Reconciler};
 use crate::revision::Revisions;
 use crate::route::Routes;
 use crate::service::Services;
-use crate::watched::queues::{Queue, Queues};
+use crate::watched::queue::Queue;
+use crate::watched::queue_metrics::QueueFamilies;
+use crate::watched::queues::Queues;
 use crate::watched::stores::Stores;
 use crate::watched::watch;
 
@@ -71,7 +74,7 @@ pub fn start(
     component: Component,
 ) {
     let Config { drain, settings } = config;
-    let Component { clock, shutdown, tasks, .. } = component;
+    let Component { clock, shutdown, tasks, health, .. } = component.clone();
     let (events, writing) = Events::new(client.clone(), COMPONENT, clock, shutdown.clone());
     tasks.vital("events", writing);
     let applier = Applier::new(client.clone(), events.clone());
@@ -79,7 +82,7 @@ pub fn start(
     let (ready, settings_read) = oneshot::channel();
     let follow = {
         let (client, sources) = (client.clone(), sources(&settings));
-        let (events, shutdown) = (events, shutdown.clone());
+        let shutdown = shutdown.clone();
         async move {
             live::follow(client, keys::SYSTEM_NAMESPACE, sources, events, ready, shutdown).await;
         }
@@ -88,10 +91,21 @@ pub fn start(
 
     let (stores, writers) = stores();
     let synced = synced(stores.clone(), settings_read).boxed().shared();
-    let queues = Reconcilers { applier, stores: stores.clone(), clock, shutdown: shutdown.clone() }
-        .spawn(&tasks, drain, &settings, activators, images, &synced);
+    let reconcilers = Reconcilers {
+        applier,
+        stores: stores.clone(),
+        settings: settings.clone(),
+        synced: synced.clone(),
+        component,
+    };
+    let queues = reconcilers.start(drain, activators, images);
     watches(&tasks, &client, writers, &stores, &queues, &shutdown);
-    tasks.vital("settings-changes", resync(settings, stores, queues, shutdown));
+    let health = health.part("controller");
+    tasks.vital("settings-changes", async move {
+        synced.await;
+        health.ready();
+        resync(settings, stores, queues, shutdown).await;
+    });
 }
 
 type Synced = Shared<futures::future::BoxFuture<'static, ()>>;
@@ -100,77 +114,74 @@ type Synced = Shared<futures::future::BoxFuture<'static, ()>>;
 struct Reconcilers {
     applier: Applier,
     stores: Stores,
-    clock: Clock,
-    shutdown: Shutdown,
+    settings: Settings,
+    synced: Synced,
+    component: Component,
 }
 
 impl Reconcilers {
-    fn spawn(
+    /// The visible list of all reconcilers.
+    fn start(
         self,
-        tasks: &Tasks,
         drain: Duration,
-        settings: &Settings,
         activators: Arc<dyn Activators>,
         images: Arc<dyn Images>,
-        synced: &Synced,
     ) -> Queues {
-        let Self { applier, stores, clock, shutdown } = self;
-        let (services, service_keys) = Queue::new();
-        let (configurations, configuration_keys) = Queue::new();
-        let (collections, collection_keys) = Queue::new();
-        let (revisions, revision_keys) = Queue::new();
-        let (routes, route_keys) = Queue::new();
-        let (domain_mappings, domain_mapping_keys) = Queue::new();
-        let config = settings.clone();
-        let pins = Pins::new(images, revisions.clone(), shutdown.clone());
-        let served_routes = Served::new(Arc::clone(&activators), routes.clone(), shutdown.clone());
-        let served_mappings = Served::new(activators, domain_mappings.clone(), shutdown.clone());
+        let families = QueueFamilies::registered(&self.component.metrics);
+        let passes = Passes::registered(&self.component.metrics);
+        let (services, service_keys) = Queue::new(families.of(Services::NAME));
+        let (configurations, configuration_keys) = Queue::new(families.of(Configurations::NAME));
+        let (collections, collection_keys) = Queue::new(families.of(Collections::NAME));
+        let (revisions, revision_keys) = Queue::new(families.of(Revisions::NAME));
+        let (routes, route_keys) = Queue::new(families.of(Routes::NAME));
+        let (mappings, mapping_keys) = Queue::new(families.of(DomainMappings::NAME));
+        let pins = Pins::new(images, revisions.clone(), &self.component);
+        let served_routes = Served::new(Arc::clone(&activators), routes.clone(), &self.component);
+        let served_mappings = Served::new(activators, mappings.clone(), &self.component);
 
-        macro_rules! reconcile {
-            ($name:literal, $store:ident, $keys:ident, $reconciler:expr) => {
-                tasks.vital(
-                    $name,
-                    reconciler::run(
-                        $reconciler,
-                        applier.clone(),
-                        stores.$store.clone(),
-                        $keys,
-                        synced.clone(),
-                        clock,
-                        shutdown.clone(),
-                    ),
-                );
-            };
-        }
-        let s = || stores.clone();
-        let c = || config.clone();
-        reconcile!("service", services, service_keys, Services { stores: s() });
-        reconcile!(
-            "configuration",
+        let (s, c) = (|| self.stores.clone(), || self.settings.clone());
+        let all = &self.stores;
+        let service = Services { stores: s() };
+        self.one(&passes, service, &all.services, (services.clone(), service_keys));
+        let configuration = Configurations { stores: s() };
+        let keys = (configurations.clone(), configuration_keys);
+        self.one(&passes, configuration, &all.configurations, keys);
+        let gc = Collections { stores: s(), config: c() };
+        self.one(&passes, gc, &all.configurations, (collections.clone(), collection_keys));
+        let revision = Revisions { stores: s(), pins, config: c(), drain };
+        self.one(&passes, revision, &all.revisions, (revisions.clone(), revision_keys));
+        let route = Routes { stores: s(), served: served_routes, config: c() };
+        self.one(&passes, route, &all.routes, (routes.clone(), route_keys));
+        let mapping = DomainMappings { stores: s(), served: served_mappings, config: c() };
+        self.one(&passes, mapping, &all.domain_mappings, (mappings.clone(), mapping_keys));
+        Queues {
+            services,
             configurations,
-            configuration_keys,
-            Configurations { stores: s() }
-        );
-        reconcile!("gc", configurations, collection_keys, Collections { stores: s(), config: c() });
-        reconcile!(
-            "revision",
+            collections,
             revisions,
-            revision_keys,
-            Revisions { stores: s(), pins, config: c(), drain }
-        );
-        reconcile!(
-            "route",
             routes,
-            route_keys,
-            Routes { stores: s(), served: served_routes, config: c() }
+            domain_mappings: mappings,
+        }
+    }
+
+    fn one<R: Reconciler>(
+        &self,
+        passes: &Passes,
+        reconciler: R,
+        store: &store::Store<R::Kind>,
+        queue: (Queue<R::Kind>, mpsc::Receiver<ReconcileRequest<R::Kind>>),
+    ) {
+        let Component { clock, shutdown, tasks, .. } = &self.component;
+        let run = reconciler::run(
+            reconciler,
+            self.applier.clone(),
+            store.clone(),
+            queue,
+            passes.clone(),
+            self.synced.clone(),
+            (*clock, shutdown.clone()),
         );
-        reconcile!(
-            "domainmapping",
-            domain_mappings,
-            domain_mapping_keys,
-            DomainMappings { stores: s(), served: served_mappings, config: c() }
-        );
-        Queues { services, configurations, collections, revisions, routes, domain_mappings }
+        tasks.vital(R::NAME, run);
     }
 }
 

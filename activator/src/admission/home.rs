@@ -181,7 +181,7 @@ impl<W> Home<W> {
     }
 }
 
-/// What a pod is to its revision.
+/// The part that a pod takes in its revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Usable,

@@ -28,7 +28,7 @@ pub(crate) struct RequestLog {
     dropped: AtomicU64,
 }
 
-/// What a line looks like, and of which requests there is one.
+/// The format of lines, and which requests have one.
 #[derive(Debug)]
 pub(crate) struct Format {
     pub(crate) template: Template,
@@ -84,7 +84,7 @@ fn is_probe(headers: &HeaderMap) -> bool {
         || headers.contains_key("k-network-probe")
 }
 
-/// What is known of a request when it comes.
+/// A request as it came.
 #[derive(Debug)]
 pub(crate) struct Line {
     format: Arc<Format>,
@@ -102,7 +102,7 @@ pub(crate) struct Line {
     headers: Vec<Option<HeaderValue>>,
 }
 
-/// What is known of it at its end.
+/// The end of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome<'a> {
     pub(crate) code: u16,

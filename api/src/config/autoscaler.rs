@@ -16,10 +16,15 @@ pub const TARGET_MIN: f64 = 0.01;
 pub const TARGET_UTILIZATION: f64 = 0.7;
 pub const WINDOW_MIN: GoDuration = GoDuration::from_secs(6);
 pub const WINDOW_MAX: GoDuration = GoDuration::from_secs(3600);
-/// Of the stable window.
-pub const PANIC_WINDOW_PERCENTAGE: RangeInclusive<f64> = 1.0..=100.0;
+pub const PANIC_WINDOW_PERCENTAGE_MIN: f64 = 1.0;
+pub const PANIC_WINDOW_PERCENTAGE_MAX: f64 = 100.0;
 /// Of a revision's own threshold; the cluster's may be any that is positive.
-pub const PANIC_THRESHOLD_PERCENTAGE: RangeInclusive<f64> = 110.0..=1000.0;
+pub const PANIC_THRESHOLD_PERCENTAGE_MIN: f64 = 110.0;
+pub const PANIC_THRESHOLD_PERCENTAGE_MAX: f64 = 1000.0;
+pub(crate) const PANIC_WINDOW_PERCENTAGE: RangeInclusive<f64> =
+    PANIC_WINDOW_PERCENTAGE_MIN..=PANIC_WINDOW_PERCENTAGE_MAX;
+pub(crate) const PANIC_THRESHOLD_PERCENTAGE: RangeInclusive<f64> =
+    PANIC_THRESHOLD_PERCENTAGE_MIN..=PANIC_THRESHOLD_PERCENTAGE_MAX;
 
 /// What a revision has where its annotations say nothing.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,6 +8,7 @@ use kube::api::{Api, Patch, PatchParams};
 use rouse_api::podautoscaler::PodAutoscalerStatus;
 use rouse_api::{PodAutoscaler, keys};
 use rouse_k8s::ObjectKey;
+use rouse_k8s::keys::POD_DELETION_COST;
 use rouse_kit::{Events, Notice};
 use serde_json::{Value, json};
 
@@ -124,7 +125,7 @@ impl Scales for Cluster {
     ) -> BoxFuture<'a, Result<(), WriteError>> {
         let cost = marked.map(|_| COST_DRAINING);
         let marked = marked.map(|at| at.to_string());
-        let values = json!({ keys::DRAINING: marked, keys::POD_DELETION_COST: cost });
+        let values = json!({ keys::DRAINING: marked, POD_DELETION_COST: cost });
         Box::pin(self.annotate(key, pod, values))
     }
 
@@ -133,7 +134,7 @@ impl Scales for Cluster {
         key: &'a ObjectKey,
         pod: &'a str,
     ) -> BoxFuture<'a, Result<(), WriteError>> {
-        Box::pin(self.annotate(key, pod, json!({ keys::POD_DELETION_COST: COST_DRAINED })))
+        Box::pin(self.annotate(key, pod, json!({ POD_DELETION_COST: COST_DRAINED })))
     }
 
     fn report<'a>(

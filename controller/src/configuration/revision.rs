@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use rouse_api::{Configuration, Revision, keys, names::revision_name};
 
+use rouse_k8s::time::rfc3339;
+
 use crate::objects::children::meta;
 use crate::objects::meta::name;
-use crate::objects::routing_state::{ACTIVE, PENDING, seconds};
+use crate::objects::routing_state::{ACTIVE, PENDING};
 
 /// The user's name for it, or one made of the generation.
 pub(super) fn name_for(configuration: &Configuration) -> String {
@@ -45,7 +47,7 @@ pub(super) fn stamp(configuration: &Configuration, revision: &str, now: Timestam
     if let Some(modifier) = configuration.annotations().get(keys::LAST_MODIFIER) {
         annotations.insert(keys::CREATOR.to_owned(), modifier.clone());
     }
-    annotations.insert(keys::ROUTING_STATE_MODIFIED.to_owned(), seconds(now));
+    annotations.insert(keys::ROUTING_STATE_MODIFIED.to_owned(), rfc3339(now));
     Revision {
         metadata: meta(configuration, revision, labels, annotations),
         spec: template.spec.clone(),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use rouse_api::config::ApiConfig;
 use rouse_api::{DomainMapping, DomainMappingStatus};
+use rouse_k8s::ObjectKey;
 use rouse_kit::{ApplyError, Live};
 
 use self::desired::{Observed, Target, desired};
@@ -69,8 +70,8 @@ impl Reconciler for DomainMappings {
         error.is_final().then(|| status::claim_failed(mapping, error, now))
     }
 
-    fn forget(&self, namespace: &str, name: &str) {
-        self.served.forget(namespace, name);
+    fn forget(&self, key: &ObjectKey) {
+        self.served.forget(key);
     }
 }
 

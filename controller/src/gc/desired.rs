@@ -3,12 +3,12 @@
 //! Upstream: pkg/reconciler/gc/gc.go.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use rouse_api::config::GcConfig;
 use rouse_api::{Configuration, ConfigurationStatus, Revision, keys};
+use rouse_k8s::time::{later, since};
 use rouse_kit::Plan;
 
 use crate::objects::meta::name;
@@ -57,7 +57,7 @@ pub(super) fn desired(
     // The next one to turn stale, as long as one may go at all.
     let next = kept.iter().filter_map(|(_, stale)| *stale).filter(|at| *at > now).min();
     if let Some(at) = next.filter(|_| remaining > min) {
-        plan.wake_after(Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        plan.wake_after(since(now, at));
     }
     plan
 }
@@ -93,8 +93,4 @@ fn stale_since(revision: &Revision, config: &GcConfig) -> Option<Timestamp> {
         (one, None) => one,
         (None, one) => one,
     }
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -13,19 +13,19 @@ use k8s_openapi::api::core::v1::Container;
 use parking_lot::Mutex;
 use rouse_api::Revision;
 use rouse_api::revision::ContainerImage;
-use rouse_kit::Shutdown;
+use rouse_k8s::{Backoff, ObjectKey};
+use rouse_kit::Component;
+use rouse_kit::panics::catch_async;
 use tokio::sync::Semaphore;
 
 use super::Answered;
-use crate::objects::meta::{name, namespace, uid};
-use crate::watched::queues::Queue;
+use crate::objects::meta::{key, uid};
+use crate::watched::queue::Queue;
 
 /// Revisions whose images are looked up at a time.
 const LOOKUPS: usize = 8;
-/// The first pause after a failure; doubled with each further one.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause: an image that was pushed or built meanwhile is found within this time.
-const RETRY_MAX: Duration = Duration::from_secs(15);
+/// An image that was pushed or built meanwhile is found within the longest pause.
+const RETRY: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(15));
 
 /// Resolves image names.
 pub trait Images: Send + Sync + 'static {
@@ -135,25 +135,27 @@ struct Entry {
     state: Pinned,
 }
 
-type Key = (String, String);
-
 /// Looks images up, and remembers.
 #[derive(Clone)]
 pub(crate) struct Pins {
     images: Arc<dyn Images>,
-    entries: Arc<Mutex<HashMap<Key, Entry>>>,
+    entries: Arc<Mutex<HashMap<ObjectKey, Entry>>>,
     permits: Arc<Semaphore>,
     queue: Queue<Revision>,
-    shutdown: Shutdown,
+    component: Component,
 }
 
 /// A first attempt that has begun.
 type Attempt = BoxFuture<'static, Result<Digests, String>>;
 
 impl Pins {
-    pub(crate) fn new(images: Arc<dyn Images>, queue: Queue<Revision>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        images: Arc<dyn Images>,
+        queue: Queue<Revision>,
+        component: &Component,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(LOOKUPS));
-        Self { images, entries: Arc::default(), permits, queue, shutdown }
+        Self { images, entries: Arc::default(), permits, queue, component: component.clone() }
     }
 
     /// What is known now.
@@ -179,13 +181,15 @@ impl Pins {
         self.entries.lock().insert(key.clone(), Entry { uid: uid.clone(), state });
         if !known {
             let work = self.clone().until_known(key, uid, lookup, attempt);
-            tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(work));
+            let end = self.component.shutdown.clone();
+            let work = end.run_until_cancelled_owned(work).map(drop);
+            self.component.tasks.detached("image-lookup", work);
         }
         answered
     }
 
-    pub(crate) fn forget(&self, namespace: &str, name: &str) {
-        self.entries.lock().remove(&(namespace.to_owned(), name.to_owned()));
+    pub(crate) fn forget(&self, key: &ObjectKey) {
+        self.entries.lock().remove(key);
     }
 
     fn attempt(&self, lookup: ImageLookup) -> Attempt {
@@ -195,24 +199,24 @@ impl Pins {
 
     async fn until_known(
         self,
-        key: Key,
+        key: ObjectKey,
         uid: String,
         lookup: ImageLookup,
         mut first: Option<Attempt>,
     ) {
-        let mut pause = RETRY_FIRST;
+        let mut backoff = RETRY;
         loop {
             let attempt = match first.take() {
                 Some(attempt) => attempt,
                 None => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MAX);
+                    tokio::time::sleep(backoff.next_pause()).await;
                     self.attempt(lookup.clone())
                 }
             };
             let result = {
                 let Ok(_permit) = self.permits.acquire().await else { return };
-                attempt.await
+                // A lookup that panics is tried again like one that fails.
+                catch_async(attempt).await.unwrap_or_else(|panicked| Err(panicked.to_string()))
             };
             let known = result.is_ok();
             match self.entries.lock().get_mut(&key) {
@@ -222,14 +226,10 @@ impl Pins {
                 // The Revision is gone: nobody waits for it.
                 Some(_) | None => return,
             }
-            self.queue.wake(&key.0, &key.1).await;
+            self.queue.wake(&key.namespace, &key.name).await;
             if known {
                 return;
             }
         }
     }
-}
-
-fn key(revision: &Revision) -> Key {
-    (namespace(revision).to_owned(), name(revision).to_owned())
 }

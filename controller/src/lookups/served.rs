@@ -8,15 +8,16 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Resource;
 use parking_lot::Mutex;
-use rouse_kit::Shutdown;
+use rouse_k8s::{Backoff, ObjectKey};
+use rouse_kit::Component;
+use rouse_kit::panics::catch_async;
 
 use super::Answered;
-use crate::objects::meta::{name, namespace, uid};
-use crate::watched::queues::Queue;
+use crate::objects::meta::{key, uid};
+use crate::watched::queue::Queue;
 
-/// The first pause before asking again; doubled with each refusal.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Pauses before activators are asked again.
+const RETRY: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5));
 
 /// The kind whose `status.routing` is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,14 +114,12 @@ struct Entry {
     state: Serving,
 }
 
-type Key = (String, String);
-
 /// Asks, and remembers.
 pub(crate) struct Served<K: HasRouting> {
     activators: Arc<dyn Activators>,
-    entries: Arc<Mutex<HashMap<Key, Entry>>>,
+    entries: Arc<Mutex<HashMap<ObjectKey, Entry>>>,
     queue: Queue<K>,
-    shutdown: Shutdown,
+    component: Component,
 }
 
 /// A first question that is under way.
@@ -130,9 +129,9 @@ impl<K: HasRouting> Served<K> {
     pub(crate) fn new(
         activators: Arc<dyn Activators>,
         queue: Queue<K>,
-        shutdown: Shutdown,
+        component: &Component,
     ) -> Self {
-        Self { activators, entries: Arc::default(), queue, shutdown }
+        Self { activators, entries: Arc::default(), queue, component: component.clone() }
     }
 
     /// What is known now.
@@ -148,7 +147,7 @@ impl<K: HasRouting> Served<K> {
     pub(crate) fn look_up(&self, object: &K, lookup: ServedLookup) -> Answered {
         let ServedLookup { version } = lookup;
         let key = key(object);
-        let mut question = self.activators.served(K::ROUTED, &key.0, &key.1, version);
+        let mut question = self.activators.served(K::ROUTED, &key.namespace, &key.name, version);
         let first = (&mut question).now_or_never();
         let (state, answered) = match first {
             Some(Ok(())) => (Serving::Known { version }, Answered::AtOnce),
@@ -164,26 +163,27 @@ impl<K: HasRouting> Served<K> {
         answered
     }
 
-    pub(crate) fn forget(&self, namespace: &str, name: &str) {
-        self.entries.lock().remove(&(namespace.to_owned(), name.to_owned()));
+    pub(crate) fn forget(&self, key: &ObjectKey) {
+        self.entries.lock().remove(key);
     }
 
     /// Asks in the background until it is served, or another version is asked for.
-    fn ask(&self, key: Key, version: i64, mut first: Option<Question>) {
+    fn ask(&self, key: ObjectKey, version: i64, mut first: Option<Question>) {
         let (activators, entries) = (Arc::clone(&self.activators), Arc::clone(&self.entries));
         let queue = self.queue.clone();
         let work = async move {
-            let mut pause = RETRY_FIRST;
+            let mut backoff = RETRY;
             loop {
                 let question = match first.take() {
                     Some(question) => question,
                     None => {
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(RETRY_MAX);
-                        activators.served(K::ROUTED, &key.0, &key.1, version)
+                        tokio::time::sleep(backoff.next_pause()).await;
+                        activators.served(K::ROUTED, &key.namespace, &key.name, version)
                     }
                 };
-                let result = question.await;
+                let result = catch_async(question)
+                    .await
+                    .unwrap_or_else(|panicked| Err(NotServed(panicked.to_string())));
                 let known = result.is_ok();
                 match entries.lock().get_mut(&key) {
                     Some(entry) if entry.state.asked() == Some(version) => {
@@ -195,18 +195,16 @@ impl<K: HasRouting> Served<K> {
                     // Gone, or another version was asked for since.
                     Some(_) | None => return,
                 }
-                queue.wake(&key.0, &key.1).await;
+                queue.wake(&key.namespace, &key.name).await;
                 if known {
                     return;
                 }
             }
         };
-        tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(work));
+        let end = self.component.shutdown.clone();
+        let work = end.run_until_cancelled_owned(work).map(drop);
+        self.component.tasks.detached("served-lookup", work);
     }
-}
-
-fn key<K: Resource>(object: &K) -> Key {
-    (namespace(object).to_owned(), name(object).to_owned())
 }
 
 #[cfg(test)]

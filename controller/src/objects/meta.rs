@@ -1,35 +1,35 @@
 //! Readers of metadata: name, owner.
 
-use kube::{Resource, ResourceExt};
+use kube::Resource;
+use rouse_k8s::{ObjectKey, object};
 
 /// The namespace of an object that has one.
 pub(crate) fn namespace<K: Resource>(object: &K) -> &str {
-    object.meta().namespace.as_deref().unwrap_or_default()
+    object::namespace(object.meta())
 }
 
 /// The name of an object; every stored object has one.
 pub(crate) fn name<K: Resource>(object: &K) -> &str {
-    object.meta().name.as_deref().unwrap_or_default()
+    object::name(object.meta())
 }
 
 /// The UID of an object; every stored object has one.
 pub(crate) fn uid<K: Resource>(object: &K) -> &str {
-    object.meta().uid.as_deref().unwrap_or_default()
+    object::uid(object.meta())
+}
+
+/// Namespace and name.
+pub(crate) fn key<K: Resource>(object: &K) -> ObjectKey {
+    ObjectKey::of(object.meta())
 }
 
 /// Whether `owner` controls `child`.
 pub(crate) fn controls<O: Resource, C: Resource>(owner: &O, child: &C) -> bool {
-    child
-        .owner_references()
-        .iter()
-        .any(|r| r.controller == Some(true) && Some(&r.uid) == owner.meta().uid.as_ref())
+    object::is_controlled_by(child.meta(), owner.meta())
 }
 
 /// Name of the controlling owner of kind `kind`.
 pub(crate) fn owner_name<'a, C: Resource>(child: &'a C, kind: &str) -> Option<&'a str> {
-    child
-        .owner_references()
-        .iter()
-        .find(|r| r.controller == Some(true) && r.kind == kind)
-        .map(|r| r.name.as_str())
+    let owner = object::controller(child.meta()).filter(|owner| owner.kind == kind)?;
+    Some(&owner.name)
 }

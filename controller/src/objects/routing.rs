@@ -9,7 +9,9 @@ use rouse_api::routing::{Host, Routing};
 pub(crate) fn versioned(before: Option<&Routing>, hosts: Vec<Host>, now: Timestamp) -> Routing {
     match before {
         Some(before) if before.hosts == hosts => before.clone(),
-        Some(before) => Routing { version: (before.version + 1).max(now.as_millisecond()), hosts },
+        Some(before) => {
+            Routing { version: before.version.saturating_add(1).max(now.as_millisecond()), hosts }
+        }
         None => Routing { version: now.as_millisecond(), hosts },
     }
 }

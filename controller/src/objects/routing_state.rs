@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use rouse_api::{Configuration, Revision, keys};
+use rouse_k8s::time::rfc3339;
 use rouse_kit::Plan;
 use serde_json::{Value, json};
 
@@ -77,12 +78,7 @@ pub(crate) fn routing_state(
 ) -> Value {
     let mut annotations = json!({keys::ROUTES: routes});
     if state != Some(next) {
-        annotations[keys::ROUTING_STATE_MODIFIED] = json!(seconds(now));
+        annotations[keys::ROUTING_STATE_MODIFIED] = json!(rfc3339(now));
     }
     json!({"metadata": {"labels": {keys::ROUTING_STATE: next}, "annotations": annotations}})
-}
-
-/// RFC 3339 in whole seconds, as Kubernetes writes times.
-pub(crate) fn seconds(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -21,6 +21,7 @@ use rouse_api::config::deployment::AffinityType;
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{Revision, RevisionStatus, keys};
+use rouse_k8s::{keys as kubernetes, template};
 
 use super::observed::Settings;
 use super::probes;
@@ -45,8 +46,8 @@ pub(super) fn build(
     let uid = revision.metadata.uid.clone().unwrap_or_default();
     let selector = Map::from([(keys::REVISION_UID.to_owned(), uid)]);
     let mut pod_annotations = annotations.clone();
-    if let Some(serving) = serving_container(&revision.spec.pod) {
-        pod_annotations.insert(keys::DEFAULT_CONTAINER.to_owned(), serving.name.clone());
+    if let Some(serving) = template::serving_container(&revision.spec.pod) {
+        pod_annotations.insert(kubernetes::DEFAULT_CONTAINER.to_owned(), serving.name.clone());
     }
     let deadline = progress_deadline(revision.annotations())
         .unwrap_or(settings.config.deployment.progress_deadline);
@@ -96,7 +97,7 @@ fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
 
 fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
-    let serving = serving_container(&pod).map(|container| container.name.clone());
+    let serving = template::serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {
         let serves = Some(&container.name) == serving.as_ref();
         complete(container, revision, &status.container_statuses, settings.drain);
@@ -109,7 +110,7 @@ fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -
         add_env(container, identity(revision));
     }
     let timeout = revision.spec.timeout_seconds.unwrap_or(TIMEOUT_DEFAULT);
-    let grace = timeout.saturating_add(i64::from(whole_seconds(settings.drain)));
+    let grace = timeout.max(0).saturating_add(i64::from(whole_seconds(settings.drain)));
     pod.termination_grace_period_seconds = Some(grace);
     if pod.affinity.is_none()
         && settings.config.deployment.default_affinity_type
@@ -149,7 +150,7 @@ fn complete(
 
 /// What the serving container gets besides.
 fn serve(container: &mut Container) {
-    let port = container_port(container);
+    let port = i32::from(template::serving_port(container));
     let declared = container.ports.take().and_then(|ports| ports.into_iter().next());
     container.ports = Some(vec![ContainerPort {
         name: Some(keys::USER_PORT.to_owned()),
@@ -157,30 +158,14 @@ fn serve(container: &mut Container) {
         protocol: Some("TCP".to_owned()),
         ..declared.unwrap_or_default()
     }]);
-    add_env(container, vec![(keys::ENV_PORT, port.to_string())]);
+    add_env(container, vec![(template::PORT_VARIABLE, port.to_string())]);
     probes::complete(container, port);
-}
-
-/// The container that requests go to: the only one, or the one that declares a port.
-pub(super) fn serving_container(pod: &PodSpec) -> Option<&Container> {
-    match pod.containers.as_slice() {
-        [only] => Some(only),
-        several => several.iter().find(|c| c.ports.as_ref().is_some_and(|ports| !ports.is_empty())),
-    }
 }
 
 /// The name that the user gave the serving port, which says the protocol.
 pub(super) fn serving_port_name(revision: &Revision) -> Option<&str> {
-    let container = serving_container(&revision.spec.pod)?;
+    let container = template::serving_container(&revision.spec.pod)?;
     container.ports.as_ref()?.first()?.name.as_deref()
-}
-
-fn container_port(container: &Container) -> i32 {
-    let declared = container.ports.as_ref().and_then(|ports| ports.first());
-    match declared.map(|port| port.container_port) {
-        Some(port) if port > 0 => port,
-        Some(_) | None => keys::DEFAULT_USER_PORT,
-    }
 }
 
 fn pin(container: &mut Container, images: &[ContainerImage]) {

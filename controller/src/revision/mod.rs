@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
 use rouse_api::names::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
+use rouse_k8s::ObjectKey;
 use rouse_kit::{ApplyError, Live};
 
 use self::desired::desired;
@@ -69,7 +70,7 @@ impl Reconciler for Revisions {
         error.is_final().then(|| status::refused(revision, error, now))
     }
 
-    fn forget(&self, namespace: &str, name: &str) {
-        self.pins.forget(namespace, name);
+    fn forget(&self, key: &ObjectKey) {
+        self.pins.forget(key);
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use rouse_api::keys;
 use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
+use rouse_k8s::condition::{FALSE, READY};
+use rouse_k8s::{object, pod};
 
 /// Waiting reasons that do not go away by waiting: the user has to do something. `ErrImagePull`
 /// is not among them, since it comes before the first retry.
@@ -35,26 +37,16 @@ pub(super) struct Trouble {
 /// Pods that are not on their way out.
 pub(super) fn alive(pods: &[Arc<Pod>]) -> impl Iterator<Item = &Pod> {
     pods.iter().map(|pod| &**pod).filter(|pod| {
-        let draining =
-            pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(keys::DRAINING));
-        pod.metadata.deletion_timestamp.is_none() && !draining
+        let draining = object::annotation(&pod.metadata, keys::DRAINING).is_some();
+        !object::is_terminating(&pod.metadata) && !draining
     })
-}
-
-/// Whether Kubernetes calls the pod ready.
-pub(super) fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 /// Whether every container runs, for the first time.
 pub(super) fn runs_untroubled(pod: &Pod) -> bool {
     let mut statuses = containers(pod).peekable();
     statuses.peek().is_some()
-        && statuses.all(|status| {
-            let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
-            running && terminated(status).is_none()
-        })
+        && statuses.all(|status| pod::is_running(status) && pod::last_end(status).is_none())
 }
 
 /// The first trouble that any living pod has.
@@ -68,15 +60,12 @@ pub(super) fn trouble(pods: &[Arc<Pod>], always_schedulable: bool) -> Option<Tro
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    pod.status.iter().flat_map(|status| {
-        let init = status.init_container_statuses.iter().flatten().filter(|s| !s.ready);
-        init.chain(status.container_statuses.iter().flatten())
-    })
+    let init = pod::init_container_statuses(pod).filter(|status| !status.ready);
+    init.chain(pod::container_statuses(pod))
 }
 
 fn unschedulable(pod: &Pod) -> Option<Trouble> {
-    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
-    let condition = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    let condition = pod::condition(pod, "PodScheduled").filter(|c| c.status == FALSE)?;
     Some(Trouble {
         condition: RESOURCES_AVAILABLE,
         reason: condition.reason.clone().unwrap_or_default(),
@@ -84,17 +73,9 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
     })
 }
 
-fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
-    let ended = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| -> bool {
-        state.as_ref().is_some_and(|state| state.terminated.is_some())
-    };
-    let state = if ended(&status.state) { &status.state } else { &status.last_state };
-    state.as_ref()?.terminated.as_ref()
-}
-
 fn exited(status: &ContainerStatus) -> Option<Trouble> {
     // What ended with its node agent, or out of its sight, is no fault of the program.
-    let end = terminated(status).filter(|end| end.reason.as_deref() != Some(END_UNSEEN))?;
+    let end = pod::last_end(status).filter(|end| end.reason.as_deref() != Some(END_UNSEEN))?;
     let message = match end.message.as_deref().map(str::trim) {
         Some(message) if !message.is_empty() => format!("Container failed with: {message}"),
         Some(_) | None if end.exit_code == 0 => "container exited with no error".to_owned(),
@@ -111,7 +92,7 @@ fn exited(status: &ContainerStatus) -> Option<Trouble> {
 }
 
 fn waiting(status: &ContainerStatus) -> Option<Trouble> {
-    let waiting = status.state.as_ref()?.waiting.as_ref()?;
+    let waiting = pod::waiting(status)?;
     let reason = waiting.reason.as_deref().filter(|reason| HOPELESS.contains(reason))?;
     Some(Trouble {
         condition: RESOURCES_AVAILABLE,
@@ -122,9 +103,8 @@ fn waiting(status: &ContainerStatus) -> Option<Trouble> {
 
 /// A program that runs but listens elsewhere.
 fn ignores_port(pod: &Pod) -> Option<Trouble> {
-    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
-    let condition =
-        conditions.find(|c| c.type_ == "Ready" && c.reason.as_deref() == Some(PORT_IGNORED))?;
+    let ready = pod::condition(pod, READY);
+    let condition = ready.filter(|ready| ready.reason.as_deref() == Some(PORT_IGNORED))?;
     Some(Trouble {
         condition: CONTAINER_HEALTHY,
         reason: PORT_IGNORED.to_owned(),

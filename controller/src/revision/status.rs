@@ -17,11 +17,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::api::apps::v1::Deployment;
 use rouse_api::condition::{self, Condition, Conditions, READY};
 use rouse_api::podautoscaler::SCALE_TARGET_INITIALIZED;
 use rouse_api::revision::{ACTIVE, CONDITIONS, CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
+use rouse_k8s::condition::{FALSE, TRUE, find};
+use rouse_k8s::pod;
 use rouse_kit::ApplyError;
 
 use super::observed::Observed;
@@ -135,7 +137,7 @@ fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
         .as_deref()
         .and_then(|pa| pa_condition(pa, SCALE_TARGET_INITIALIZED))
         .is_some_and(Condition::is_true);
-    let serves = pods::alive(&seen.pods).any(pods::is_ready);
+    let serves = pods::alive(&seen.pods).any(pod::is_ready);
     if serves && initialized {
         return Verdict::Healthy;
     }
@@ -193,14 +195,10 @@ fn deploying(conditions: &mut Conditions<'_>, untroubled: bool) {
 
 /// Why the Deployment cannot go on, if it says so.
 fn failure(deployment: &Deployment) -> Option<(String, String)> {
-    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
-    let text = |c: &DeploymentCondition| {
-        (c.reason.clone().unwrap_or_default(), c.message.clone().unwrap_or_default())
-    };
-    let replica_failure =
-        conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
-    let stuck = conditions.iter().find(|c| c.type_ == "Progressing" && c.status == "False");
-    replica_failure.or(stuck).map(text)
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    let of = |type_, status| find(conditions, type_).filter(|c| c.status == status);
+    let failed = of("ReplicaFailure", TRUE).or_else(|| of("Progressing", FALSE))?;
+    Some((failed.reason.clone().unwrap_or_default(), failed.message.clone().unwrap_or_default()))
 }
 
 /// Whether the autoscaler took the pods away before they were ever ready.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
 use rouse_api::{Route, RouteStatus};
+use rouse_k8s::ObjectKey;
 use rouse_kit::{ApplyError, Live};
 
 use self::desired::desired;
@@ -82,8 +83,8 @@ impl Reconciler for Routes {
         error.is_final().then(|| status::refused(route, error, now))
     }
 
-    fn forget(&self, namespace: &str, name: &str) {
-        self.served.forget(namespace, name);
+    fn forget(&self, key: &ObjectKey) {
+        self.served.forget(key);
     }
 }
 

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Service as CoreService, ServicePort, ServiceSpe
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
 use rouse_api::{Route, RouteStatus, keys};
+use rouse_k8s::keys::LAST_APPLIED;
 use rouse_kit::Plan;
 
 use super::hosts::Names;
@@ -49,7 +50,7 @@ pub(super) fn remove_stale(
 fn build(route: &Route, service: &str) -> CoreService {
     let mut labels = labels_without(route, &[keys::VISIBILITY]);
     labels.insert(keys::ROUTE.to_owned(), name(route).to_owned());
-    let annotations = annotations_without(route, &[keys::LAST_APPLIED]);
+    let annotations = annotations_without(route, &[LAST_APPLIED]);
     let gateway =
         format!("{}.{}.{CLUSTER_LOCAL_DOMAIN}", keys::GATEWAY_LOCAL, keys::SYSTEM_NAMESPACE);
     CoreService {

@@ -13,6 +13,7 @@ use rouse_api::{
     Configuration, ConfigurationSpec, Revision, Route, RouteSpec, Service, ServiceStatus,
     TrafficTarget, keys,
 };
+use rouse_k8s::keys::LAST_APPLIED;
 use rouse_kit::{Notice, Plan};
 
 use super::status::{self, ChildView};
@@ -117,7 +118,7 @@ fn new_configuration(service: &Service, found: Option<&Configuration>) -> Config
     labels.insert(keys::SERVICE.to_owned(), name(service).to_owned());
     let uid = service.metadata.uid.clone().unwrap_or_default();
     labels.insert(keys::SERVICE_UID.to_owned(), uid);
-    let without = [keys::LAST_APPLIED, ROLLOUT_DURATIONS[0], ROLLOUT_DURATIONS[1]];
+    let without = [LAST_APPLIED, ROLLOUT_DURATIONS[0], ROLLOUT_DURATIONS[1]];
     let mut annotations = annotations_without(service, &without);
     // So that the first Revision is born routed, before its Route has seen it.
     let routes = found.map(routes_of).unwrap_or_default();
@@ -141,7 +142,7 @@ fn updated_configuration(service: &Service, found: &Configuration) -> Configurat
 fn new_route(service: &Service) -> Route {
     let mut labels = labels_without(service, &[]);
     labels.insert(keys::SERVICE.to_owned(), name(service).to_owned());
-    let annotations = annotations_without(service, &[keys::LAST_APPLIED]);
+    let annotations = annotations_without(service, &[LAST_APPLIED]);
     Route {
         metadata: meta(service, name(service), labels, annotations),
         spec: RouteSpec {

@@ -1,58 +1,19 @@
-//! One queue per reconciler, and the rule which change wakes whom.
-//!
-//! A queue holds keys, not states: a key that waits already is not added twice by the scheduler
-//! behind it, and whoever is woken reads the local copies.
+//! One queue per reconciler, and the rule which change wakes which reconciler.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
 use kube::api::ObjectMeta;
-use kube::runtime::controller::ReconcileRequest;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
-use tokio::sync::mpsc;
 
 use crate::objects::meta::{name, namespace, owner_name};
 use crate::objects::routing_state::routes_of;
+use crate::watched::queue::Queue;
 use crate::watched::stores::{Stores, get};
-
-/// Keys that wait between a watch and the scheduler, which takes them out at once.
-const QUEUE: usize = 1024;
-
-/// Where a reconciler's keys are put.
-pub(crate) struct Queue<K: Resource<DynamicType = ()> + 'static> {
-    sender: mpsc::Sender<ReconcileRequest<K>>,
-}
-
-impl<K: Resource<DynamicType = ()> + 'static> Clone for Queue<K> {
-    fn clone(&self) -> Self {
-        Self { sender: self.sender.clone() }
-    }
-}
-
-impl<K: Resource<DynamicType = ()> + Clone + 'static> Queue<K> {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<ReconcileRequest<K>>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self { sender }, receiver)
-    }
-
-    /// Wakes the reconciler for one object, waiting while the queue is full.
-    pub(crate) async fn wake(&self, namespace: &str, name: &str) {
-        let object = ObjectRef::<K>::new(name).within(namespace);
-        // Closed only at the end, when nobody needs to be woken.
-        let _ = self.sender.send(ReconcileRequest::from(object)).await;
-    }
-
-    pub(crate) async fn wake_all(&self, store: &Store<K>) {
-        for object in store.state() {
-            self.wake(namespace(&*object), name(&*object)).await;
-        }
-    }
-}
 
 /// The queues of all reconcilers.
 #[derive(Clone)]

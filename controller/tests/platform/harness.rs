@@ -14,8 +14,8 @@ use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use rouse_api::PodAutoscaler;
-use rouse_cluster::admission::{Hook, Phase, Rule};
-use rouse_cluster::{Cluster, Storage};
+use rouse_apiserver::admission::{Hook, Phase, Rule};
+use rouse_apiserver::{Cluster, Storage};
 use rouse_controller::{Activators, Config, Images, NotServed, Routed, Settings, admission};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use serde::de::DeserializeOwned;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub(crate) const NAMESPACE: &str = "shop";
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Activators that serve everything while they are open.
 pub(crate) struct Gate {
@@ -60,8 +60,10 @@ impl Activators for Doubles {
     }
 }
 
-/// Every image exists but those called `missing`.
-struct Registry;
+/// Every image exists but those called `missing`; looking for `poison` panics while it is poisonous.
+struct Registry {
+    poisonous: Arc<AtomicBool>,
+}
 
 impl Images for Registry {
     fn pin(
@@ -71,8 +73,10 @@ impl Images for Registry {
     ) -> BoxFuture<'static, Result<String, String>> {
         let name = image.split(':').next().unwrap_or_default().to_owned();
         let digest = "0".repeat(64);
+        let poisonous = self.poisonous.load(Ordering::SeqCst);
         async move {
             match name.as_str() {
+                "poison" if poisonous => panic!("an invariant of images is broken"),
                 "missing" => Err("there is no such image".to_owned()),
                 _ => Ok(format!("{name}@sha256:{digest}")),
             }
@@ -87,6 +91,7 @@ pub(crate) struct Platform {
     settings: Settings,
     clock: Clock,
     pub(crate) activators: Arc<Gate>,
+    pub(crate) poisonous: Arc<AtomicBool>,
     shutdown: Shutdown,
     controller: Option<Component>,
 }
@@ -102,7 +107,7 @@ impl Platform {
         let clock = Clock::system();
         let initial: Vec<Value> =
             serde_json::from_str(include_str!("../../../manifests/initial.json")).unwrap();
-        let config = rouse_cluster::Config {
+        let config = rouse_apiserver::Config {
             storage: Storage::Memory,
             initial: initial.into_iter().flat_map(with_system_objects).collect(),
             clock,
@@ -115,14 +120,19 @@ impl Platform {
         let shutdown = Shutdown::new();
         let (changed, _) = watch::channel(());
         let activators = Arc::new(Gate { open: AtomicBool::new(true), changed });
+        let poisonous = Arc::new(AtomicBool::new(true));
+        let controller = None;
         let mut platform =
-            Self { cluster, client, settings, clock, activators, shutdown, controller: None };
-        let (builtin, end) = (platform.cluster.clone(), platform.shutdown.clone());
-        tokio::spawn(async move { builtin.run_builtin(end).await });
+            Self { cluster, client, settings, clock, activators, poisonous, shutdown, controller };
+        let doubles = Process::new(clock).component("doubles", platform.shutdown.clone());
+        let builtin = rouse_controllers::Config::of(&platform.cluster);
+        rouse_controllers::start(&builtin, &doubles);
         let end = platform.shutdown.clone();
-        tokio::spawn(end.run_until_cancelled_owned(play_node(platform.client.clone())));
+        let node = end.run_until_cancelled_owned(play_node(platform.client.clone()));
+        doubles.tasks.detached("node", node.map(drop));
         let end = platform.shutdown.clone();
-        tokio::spawn(end.run_until_cancelled_owned(play_autoscaler(platform.client.clone())));
+        let autoscaler = end.run_until_cancelled_owned(play_autoscaler(platform.client.clone()));
+        doubles.tasks.detached("autoscaler", autoscaler.map(drop));
         platform.start_controller();
         platform.add_node().await;
         platform
@@ -149,8 +159,14 @@ impl Platform {
         let client = self.cluster.client("system:serviceaccount:knative-serving:controller");
         let activators = Arc::new(Doubles(Arc::clone(&self.activators)));
         let component = Process::new(self.clock).component("controller", shutdown);
-        rouse_controller::start(config, client, activators, Arc::new(Registry), component.clone());
+        let images = Arc::new(Registry { poisonous: Arc::clone(&self.poisonous) });
+        rouse_controller::start(config, client, activators, images, component.clone());
         self.controller = Some(component);
+    }
+
+    /// What the controller's metrics say now.
+    pub(crate) fn metrics(&self) -> String {
+        self.controller.as_ref().unwrap().metrics.encode()
     }
 
     pub(crate) async fn restart_controller(&mut self) {
@@ -245,7 +261,7 @@ impl Platform {
         let api = self.api::<K>(Some(namespace));
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut changes = watcher(api, config).applied_objects().boxed();
-        let found = tokio::time::timeout(PATIENCE, async {
+        let found = tokio::time::timeout(WAIT_MAX, async {
             while let Some(object) = changes.try_next().await.unwrap() {
                 last = serde_json::to_value(object).unwrap();
                 if holds(&last) {
@@ -258,9 +274,27 @@ impl Platform {
         found.unwrap_or_else(|_| panic!("{} {name} did not get there:\n{last:#}", resource.kind))
     }
 
+    /// The first object of a kind that `fits`.
+    pub(crate) async fn wait_any<K>(&self, fits: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let api: Api<K> = Api::all(self.client.clone());
+        let mut changes = watcher(api, watcher::Config::default()).applied_objects().boxed();
+        let found = tokio::time::timeout(WAIT_MAX, async {
+            while let Some(object) = changes.try_next().await.unwrap() {
+                if fits(&object) {
+                    return object;
+                }
+            }
+            panic!("the watch ended");
+        });
+        found.await.unwrap_or_else(|_| panic!("there is no such {}", K::kind(&())))
+    }
+
     pub(crate) async fn wait_gone<K: Resource<DynamicType = ()>>(&self, name: &str) {
         let api = self.api::<K>(Some(NAMESPACE));
-        let gone = tokio::time::timeout(PATIENCE, async {
+        let gone = tokio::time::timeout(WAIT_MAX, async {
             while api.get_opt(name).await.unwrap().is_some() {
                 tokio::task::yield_now().await;
             }
@@ -270,16 +304,19 @@ impl Platform {
 
     /// The object once nothing changes it any more: a later write of ours comes through unchanged.
     pub(crate) async fn settled<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
-        loop {
-            let before = self.get::<K>(name).await;
-            for _ in 0..2000 {
-                tokio::task::yield_now().await;
+        let settled = tokio::time::timeout(WAIT_MAX, async {
+            loop {
+                let before = self.get::<K>(name).await;
+                for _ in 0..2000 {
+                    tokio::task::yield_now().await;
+                }
+                let after = self.get::<K>(name).await;
+                if before == after {
+                    return after;
+                }
             }
-            let after = self.get::<K>(name).await;
-            if before == after {
-                return after;
-            }
-        }
+        });
+        settled.await.unwrap_or_else(|_| panic!("{name} changes all the time"))
     }
 }
 
