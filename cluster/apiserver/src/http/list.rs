@@ -62,7 +62,7 @@ impl Api {
                     &meta,
                     true,
                     include,
-                    self.registry.clock.now(),
+                    self.registry.clock().now(),
                 );
                 body::json(status, &table)
             }
@@ -149,7 +149,7 @@ impl Api {
                     meta,
                     true,
                     include,
-                    self.registry.clock.now(),
+                    self.registry.clock().now(),
                 );
                 body::json(StatusCode::OK, &table)
             }
