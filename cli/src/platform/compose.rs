@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use rouse_api::load::LoadReport;
-use rouse_cluster::{Cluster, Config as ClusterConfig, Storage};
+use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
@@ -264,13 +264,7 @@ fn serve_api(
     component: &Component,
 ) -> Result {
     let listener = tokio_listener(listener, "API")?;
-    let (cluster, tls, token) = (cluster.clone(), Arc::clone(&pki.server), pki.token.clone());
-    let shutdown = component.shutdown.clone();
-    component.tasks.vital("listener", async move {
-        if let Err(error) = cluster.serve(listener, tls, token, shutdown).await {
-            tracing::error!(%error, "the API ended");
-        }
-    });
+    cluster.serve(listener, Arc::clone(&pki.server), pki.token.clone(), component);
     Ok(())
 }
 
@@ -282,8 +276,8 @@ fn serve_admin(process: &Process, listener: TcpListener, component: &Component) 
 }
 
 fn run_builtin(cluster: &Cluster, component: &Component) {
-    let (cluster, shutdown) = (cluster.clone(), component.shutdown.clone());
-    component.tasks.vital("builtin", async move { cluster.run_builtin(shutdown).await });
+    let config = rouse_controllers::Config::of(cluster);
+    component.tasks.vital("builtin", rouse_controllers::run(config, component.shutdown.clone()));
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {

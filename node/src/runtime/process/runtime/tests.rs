@@ -262,9 +262,12 @@ async fn what_a_dead_platform_left_is_ended_and_nothing_else() {
     std::fs::write(dead.join(other.id().to_string()), (started(other.id()) - 1).to_string())
         .unwrap();
     // `setsid` is not a leader until it has run.
-    while proc::stat(left.id()).unwrap().session != left.id() {
-        tokio::task::yield_now().await;
-    }
+    let leads = tokio::time::timeout(Duration::from_secs(10), async {
+        while proc::stat(left.id()).unwrap().session != left.id() {
+            tokio::task::yield_now().await;
+        }
+    });
+    leads.await.expect("`setsid` runs");
     assert_eq!(host.runtime.end_survivors().await.unwrap(), 1);
     assert!(!left.wait().unwrap().success());
     assert!(other.try_wait().unwrap().is_none(), "a stranger was ended");

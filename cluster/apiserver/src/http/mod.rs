@@ -1,0 +1,23 @@
+//! The API server's HTTP side: from a request to a response, whatever carried them.
+
+mod auth;
+mod body;
+mod discovery;
+mod events;
+mod list;
+mod listen;
+mod logs;
+mod metrics;
+mod negotiate;
+mod read;
+mod request;
+mod review;
+mod route;
+mod select;
+mod watch;
+mod write;
+
+pub use auth::Credentials;
+pub(crate) use body::ResponseBody;
+pub(crate) use listen::listen;
+pub(crate) use route::Api;
