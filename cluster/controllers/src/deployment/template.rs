@@ -137,13 +137,33 @@ mod tests {
     #[test]
     fn the_hash_names_set_pods_and_selector() {
         let set = replica_set(&deployment("one"), 8, 2, 4, 0);
-        let hash = set["metadata"]["labels"][HASH].as_str().unwrap().to_owned();
-        assert_eq!(set["metadata"]["name"], format!("web-{hash}"));
-        assert_eq!(set["spec"]["selector"]["matchLabels"], json!({ "app": "web", HASH: hash }));
-        assert_eq!(set["spec"]["template"]["metadata"]["labels"][HASH], hash);
-        assert_eq!(set["metadata"]["annotations"]["note"], "kept");
-        assert_eq!(set["metadata"]["annotations"][REVISION], "8");
-        let other = replica_set(&deployment("one"), 8, 2, 4, 1);
-        assert_ne!(set["metadata"]["name"], other["metadata"]["name"]);
+        let name = set["metadata"]["name"].as_str().unwrap();
+        let hash = name.strip_prefix("web-").expect("the Deployment's name and the hash");
+        let labels = json!({ "app": "web", HASH: hash });
+        assert_eq!(set["metadata"]["labels"], labels);
+        assert_eq!(set["spec"]["template"]["metadata"]["labels"], labels);
+        assert_eq!(set["spec"]["selector"], json!({ "matchLabels": labels }));
+    }
+
+    #[test]
+    fn the_hash_is_of_the_template_and_the_collisions_alone() {
+        let named = |deployment: &Value, revision, replicas, max, collisions| {
+            let set = replica_set(deployment, revision, replicas, max, collisions);
+            set["metadata"]["name"].as_str().unwrap().to_owned()
+        };
+        let first = named(&deployment("one"), 8, 2, 4, 0);
+        assert_eq!(named(&deployment("one"), 9, 3, 5, 0), first, "it stays while it is scaled");
+        let mut paused = deployment("one");
+        paused["spec"]["paused"] = json!(true);
+        assert_eq!(named(&paused, 8, 2, 4, 0), first);
+        assert_ne!(named(&deployment("two"), 8, 2, 4, 0), first);
+        assert_ne!(named(&deployment("one"), 8, 2, 4, 1), first);
+    }
+
+    #[test]
+    fn annotations_are_copied_but_those_of_the_controller() {
+        let set = replica_set(&deployment("one"), 8, 2, 4, 0);
+        let annotations = json!({ "note": "kept", REVISION: "8", DESIRED: "3", MAX: "4" });
+        assert_eq!(set["metadata"]["annotations"], annotations);
     }
 }
