@@ -7,7 +7,6 @@ mod cli;
 mod demo;
 mod docker;
 mod examples;
-mod extremes;
 mod fixtures;
 mod functions;
 mod kubectl_read;
