@@ -42,7 +42,7 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
     let name = format!("{name}.{same:016x}");
     let key = crate::store::Key::new(EVENTS, namespace, &name);
     let counted = objects.change(&key, |event| {
-        event["count"] = (event["count"].as_i64().unwrap_or(1) + 1).into();
+        event["count"] = counted_up(event["count"].as_i64()).into();
         event["lastTimestamp"] = now.clone().into();
     });
     if counted.is_some() {
@@ -59,6 +59,16 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
     objects.create(EVENTS, event);
 }
 
+/// How often an Event happened, after one more time: an int32 field.
+fn counted_up(before: Option<i64>) -> i64 {
+    before.unwrap_or(1).saturating_add(1).clamp(1, i64::from(i32::MAX))
+}
+
+/// Whether an Event that happened last at that time is kept no longer.
+fn is_over(last: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+    rouse_k8s::time::later(last, TTL) < now
+}
+
 /// Removes what is too old.
 pub(super) fn expire(objects: &Objects) {
     let now = objects.now();
@@ -69,7 +79,7 @@ pub(super) fn expire(objects: &Objects) {
             .find_map(|field| value[*field].as_str())
             .or_else(|| value["metadata"]["creationTimestamp"].as_str());
         let last = last.and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        if last.is_some_and(|last| last + TTL < now) {
+        if last.is_some_and(|last| is_over(last, now)) {
             objects.delete(&event.key, super::objects::Propagation::Background);
         }
     }
@@ -80,4 +90,40 @@ fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_counted_within_its_field() {
+        let most = i64::from(i32::MAX);
+        for (before, now) in [
+            (None, 2),
+            (Some(1), 2),
+            (Some(most - 1), most),
+            (Some(most), most),
+            (Some(i64::MAX), most),
+            (Some(i64::MIN), 1),
+        ] {
+            assert_eq!(counted_up(before), now, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_over_an_hour_after_its_last_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (last, now, over) in [
+            (at(0), at(3600), false),
+            (at(0), at(3601), true),
+            (Timestamp::MAX, at(0), false),
+            (Timestamp::MAX, Timestamp::MAX, false),
+            (Timestamp::MIN, at(0), true),
+        ] {
+            assert_eq!(is_over(last, now), over, "{last} {now}");
+        }
+    }
 }

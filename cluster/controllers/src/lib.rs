@@ -96,6 +96,10 @@ pub async fn run(config: Config, shutdown: Shutdown) {
     let mut expire = tokio::time::interval(EXPIRE);
     loop {
         controllers.pass();
+        if !controllers.work.is_empty() {
+            // Its own writes wake this task at once: others of the runtime get their turn between.
+            tokio::task::yield_now().await;
+        }
         let again = controllers.next_time();
         tokio::select! {
             biased; // the end, then changes, then time
@@ -115,6 +119,8 @@ struct Controllers {
     objects: Objects,
     ca: String,
     work: BTreeSet<Work>,
+    /// What the next pass goes on with, so that it holds up nothing else in this one.
+    rest: BTreeSet<Work>,
     /// What to look at when time alone has changed it.
     later: BTreeMap<Work, Timestamp>,
     seats: Seats,
@@ -131,6 +137,7 @@ impl Controllers {
             objects,
             ca,
             work: BTreeSet::new(),
+            rest: BTreeSet::new(),
             later: BTreeMap::new(),
             seats: Seats::default(),
             unscheduled: BTreeSet::new(),
@@ -293,6 +300,7 @@ impl Controllers {
         for notice in std::mem::take(&mut self.notices) {
             event::write(&self.objects, notice);
         }
+        self.work.append(&mut self.rest);
     }
 
     fn step(&mut self, work: Work) {
@@ -303,9 +311,12 @@ impl Controllers {
                 self.notices.extend(notices);
             }
             Work::ReplicaSet(key) => {
-                let (pods, notices) = replicaset::scale(&self.objects, key);
-                self.work.extend(pods.into_iter().map(Work::Pod));
-                self.notices.extend(notices);
+                let scaled = replicaset::scale(&self.objects, key);
+                self.work.extend(scaled.created.into_iter().map(Work::Pod));
+                self.notices.extend(scaled.notices);
+                if scaled.again {
+                    self.rest.insert(work);
+                }
             }
             Work::Pod(key) => self.schedule(key),
             Work::ReplicaSetStatus(key) => {
@@ -346,8 +357,11 @@ impl Controllers {
         };
     }
 
-    /// How long until something has to be looked at by time alone.
+    /// How long until something has to be looked at without an event.
     fn next_time(&self) -> Duration {
+        if !self.work.is_empty() {
+            return Duration::ZERO;
+        }
         let next = self.later.values().min();
         next.map_or(EXPIRE, |at| {
             at.duration_since(self.objects.now()).try_into().unwrap_or_default()

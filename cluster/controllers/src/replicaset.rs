@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
@@ -20,6 +21,8 @@ use crate::store::{Key, Object};
 const FAILURE: &str = "ReplicaFailure";
 const COMPONENT: &str = "replicaset-controller";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// The most pods that one sync of a ReplicaSet creates or deletes. Upstream: `BurstReplicas`.
+const BURST: usize = 500;
 
 /// What to do about the pods of a ReplicaSet.
 #[derive(Debug, Default, PartialEq)]
@@ -27,6 +30,8 @@ pub(super) struct Plan {
     pub(super) create: usize,
     /// Names.
     pub(super) delete: Vec<String>,
+    /// There is more to do than one sync does.
+    pub(super) more: bool,
 }
 
 /// Compares what is asked for with the pods that are there.
@@ -37,11 +42,15 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let wanted = usize::try_from(wanted).unwrap_or(0);
     let mut active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
-    let create = wanted.saturating_sub(active.len());
+    let missing = wanted.saturating_sub(active.len());
     active.sort_by(|a, b| departure(a, b));
     let surplus = active.len().saturating_sub(wanted);
-    let delete = active.into_iter().take(surplus).filter_map(|pod| pod.metadata.name.clone());
-    Plan { create, delete: delete.collect() }
+    let leave = active.into_iter().take(surplus.min(BURST));
+    Plan {
+        create: missing.min(BURST),
+        delete: leave.filter_map(|pod| pod.metadata.name.clone()).collect(),
+        more: missing.max(surplus) > BURST,
+    }
 }
 
 /// Neither ended nor being deleted.
@@ -106,7 +115,7 @@ pub(super) fn status(
 ) -> (ReplicaSetStatus, Option<Timestamp>) {
     let spec = set.spec.as_ref();
     let min_ready = spec.and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-    let min_ready = jiff::SignedDuration::from_secs(i64::from(min_ready));
+    let min_ready = time::seconds(min_ready);
     let labels = spec.and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone());
     let labels = labels.unwrap_or_default();
     let active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
@@ -116,9 +125,7 @@ pub(super) fn status(
         labels.iter().all(|(k, v)| found.and_then(|found| found.get(k)) == Some(v))
     });
     let ready: Vec<Timestamp> = active.iter().filter_map(|pod| ready_since(pod)).collect();
-    let matures = |since: &Timestamp| {
-        if min_ready.is_zero() { *since } else { since.saturating_add(min_ready).unwrap_or(*since) }
-    };
+    let matures = |since: &Timestamp| time::later(*since, min_ready);
     let available = ready.iter().filter(|since| matures(since) <= now).count();
     let next = ready.iter().map(matures).filter(|at| *at > now).min();
     let status = ReplicaSetStatus {
@@ -163,10 +170,19 @@ pub(super) fn pod(set: &Value) -> Value {
     json!({ "metadata": meta, "spec": template["spec"] })
 }
 
-/// Brings the number of pods to what is asked for. Gives the new pods, and what to tell.
-pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
-    let Some(object) = objects.store.get(key) else { return Default::default() };
-    let Ok(set) = object.decode::<ReplicaSet>() else { return Default::default() };
+/// What came of a sync of a ReplicaSet.
+#[derive(Default)]
+pub(super) struct Scaled {
+    pub(super) created: Vec<Key>,
+    pub(super) notices: Vec<Notice>,
+    /// It is to be looked at again, after everything else that waits.
+    pub(super) again: bool,
+}
+
+/// Brings the number of pods closer to what is asked for.
+pub(super) fn scale(objects: &Objects, key: &Key) -> Scaled {
+    let Some(object) = objects.store.get(key) else { return Scaled::default() };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Scaled::default() };
     if let Some(spec) = &set.spec {
         adopt(objects, &object, PODS, &spec.selector);
     }
@@ -192,7 +208,9 @@ pub(super) fn scale(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
         objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background);
         notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
     }
-    (created, notices)
+    // Where none could be made, another try at once would make none either.
+    let again = plan.more && (plan.create == 0 || !created.is_empty());
+    Scaled { created, notices, again }
 }
 
 /// Why pods of the template would not be admitted.
@@ -276,7 +294,7 @@ mod tests {
     #[test]
     fn missing_pods_are_created_and_those_that_ended_replaced() {
         let pods = [a("p", "n", "Running", Some(1), "0"), a("q", "n", "Failed", None, "0")];
-        assert_eq!(desired(&set(3), &pods), Plan { create: 2, delete: vec![] });
+        assert_eq!(desired(&set(3), &pods), Plan { create: 2, ..Plan::default() });
     }
 
     #[test]
@@ -293,6 +311,27 @@ mod tests {
         for left in 0..=pods.len() {
             let plan = desired(&set(i32::try_from(left).unwrap()), &pods);
             assert_eq!(plan.delete, order[..pods.len() - left], "{left} left");
+        }
+    }
+
+    #[test]
+    fn one_sync_creates_or_deletes_a_burst_of_pods() {
+        let there = |many: usize| -> Vec<Pod> {
+            (0..many).map(|n| a(&format!("p{n:04}"), "n", "Running", Some(1), "0")).collect()
+        };
+        for (wanted, pods, create, delete, more) in [
+            (500, 0, 500, 0, false),
+            (501, 0, 500, 0, true),
+            (501, 1, 500, 0, false),
+            (i32::MAX, 2, 500, 0, true),
+            (0, 500, 0, 500, false),
+            (1, 502, 0, 500, true),
+            (i32::MIN, 501, 0, 500, true),
+            (-1, 0, 0, 0, false),
+        ] {
+            let plan = desired(&set(wanted), &there(pods));
+            let found = (plan.create, plan.delete.len(), plan.more);
+            assert_eq!(found, (create, delete, more), "{wanted} of {pods}");
         }
     }
 
@@ -315,6 +354,26 @@ mod tests {
         let (late, next) = status(&set, &pods, at(110));
         assert_eq!((late.available_replicas, next), (Some(1), None));
         assert_eq!(late.observed_generation, Some(4));
+    }
+
+    #[test]
+    fn a_pod_matures_at_the_end_of_time_at_the_latest() {
+        let now = Timestamp::from_second(100).unwrap();
+        let mut pods = [a("p", "n", "Running", Some(100), "0")];
+        for (since, seconds, available, next) in [
+            (now, i32::MIN, Some(1), None),
+            (Timestamp::MIN, i32::MIN, Some(1), None),
+            (Timestamp::MAX, i32::MAX, None, Some(Timestamp::MAX)),
+            (Timestamp::MIN, i32::MAX, Some(1), None),
+        ] {
+            let mut set = set(1);
+            set.spec.as_mut().unwrap().min_ready_seconds = Some(seconds);
+            let conditions = pods[0].status.as_mut().unwrap().conditions.as_mut().unwrap();
+            conditions[0].last_transition_time = Some(Time(since));
+            let (status, again) = status(&set, &pods, now);
+            let found = (status.available_replicas, again);
+            assert_eq!(found, (available, next), "{seconds} after {since}");
+        }
     }
 
     #[test]

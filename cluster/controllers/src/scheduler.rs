@@ -19,6 +19,10 @@ const COMPONENT: &str = "default-scheduler";
 /// Amounts by resource name, in thousandths. `pods` is one of them.
 type Amounts = BTreeMap<String, i128>;
 
+/// The largest amount that counts; a larger one is as good as this. Sums of fewer than 2^32 of them
+/// do not overflow, so that what a pod took can be given back exactly.
+const MOST: i128 = i128::MAX >> 32;
+
 /// A node, and what runs on it asks for.
 pub(super) struct Seat {
     pub(super) node: Node,
@@ -146,7 +150,7 @@ fn lacking(wanted: &Amounts, seat: &Seat) -> Vec<String> {
         match has.get(resource) {
             // A node that does not say how many pods it takes takes any number.
             None if resource == "pods" => {}
-            Some(has) if used + amount <= *has => {}
+            Some(has) if used.saturating_add(*amount) <= *has => {}
             Some(_) | None if *amount == 0 => {}
             Some(_) if resource == "pods" => problems.push("Too many pods".to_owned()),
             Some(_) | None => problems.push(format!("Insufficient {resource}")),
@@ -183,7 +187,8 @@ fn allocatable(node: &Node) -> Amounts {
 /// What can be read of a list of quantities.
 fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
     let amount = |(name, quantity): (&String, &Quantity)| {
-        Some((name.clone(), rouse_k8s::Quantity::parse(&quantity.0).ok()?.milli_value()))
+        let amount = rouse_k8s::Quantity::try_from(quantity).ok()?.milli_value();
+        Some((name.clone(), amount.clamp(-MOST, MOST)))
     };
     quantities.into_iter().flatten().filter_map(amount).collect()
 }
@@ -209,7 +214,8 @@ pub(super) fn requests(spec: &PodSpec) -> Amounts {
 
 fn add(sum: &mut Amounts, more: &Amounts) {
     for (resource, amount) in more {
-        *sum.entry(resource.clone()).or_default() += amount;
+        let sum = sum.entry(resource.clone()).or_default();
+        *sum = sum.saturating_add(*amount);
     }
 }
 
@@ -301,7 +307,8 @@ impl Seat {
 
     fn give_back(&mut self, pod: &Occupied) {
         for (resource, amount) in &pod.requests {
-            *self.used.entry(resource.clone()).or_default() -= amount;
+            let used = self.used.entry(resource.clone()).or_default();
+            *used = used.saturating_sub(*amount);
         }
         for port in &pod.ports {
             if let Some(place) = self.ports.iter().position(|taken| taken == port) {

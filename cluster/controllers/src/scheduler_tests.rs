@@ -134,3 +134,45 @@ fn an_init_container_counts_where_it_asks_for_more() {
     let wanted = requests(&spec);
     assert_eq!((wanted["cpu"], wanted["memory"], wanted["pods"]), (2000, 1_048_576_000, 1000));
 }
+
+#[test]
+fn amounts_of_any_size_fit_or_do_not_and_are_given_back() {
+    let occupied = |cpu: &str| Occupied {
+        node: "a".to_owned(),
+        requests: requests(&pod(cpu, &json!({})).spec.unwrap()),
+        ports: Vec::new(),
+    };
+    let has = |cpu: &str| node("a", &json!({ "/status/allocatable/cpu": cpu }));
+    for (cpu, room, fits) in [
+        ("1e99", "2", false),
+        ("1e99", "1e99", true),
+        ("9223372036854775807Ei", "2", false),
+        ("1e-99", "1n", true),
+        ("-1e99", "2", true),
+        ("1", "-1e99", false),
+        ("0", "-1e99", true),
+        ("no number", "2", true),
+    ] {
+        let mut seat = has(room);
+        let before = seat.used.clone();
+        let place = place(&pod(cpu, &json!({})), [&seat]);
+        assert_eq!(place == Placement::Node("a".to_owned()), fits, "{cpu} on {room}: {place:?}");
+        let pods = [occupied(cpu), occupied("500m"), occupied(cpu), occupied(cpu)];
+        pods.iter().for_each(|pod| seat.take(pod));
+        [0, 2, 3].iter().for_each(|at| seat.give_back(&pods[*at]));
+        assert_eq!((seat.used["cpu"], seat.used["pods"]), (500, 1000), "{cpu}");
+        seat.give_back(&pods[1]);
+        assert!(before.is_empty() && seat.used.values().all(|amount| *amount == 0), "{cpu}");
+    }
+}
+
+#[test]
+fn sums_of_the_largest_amounts_do_not_overflow() {
+    let container = json!({ "name": "c", "resources": { "requests": { "cpu": "1e99" } } });
+    let spec = json!({ "containers": vec![&container; 1000], "initContainers": [&container],
+        "overhead": { "cpu": "1e99" } });
+    let wanted = requests(&pod("1", &spec).spec.unwrap());
+    assert_eq!(wanted["cpu"], MOST * 1001);
+    let seat = node("a", &json!({ "/status/allocatable/cpu": "1e99" }));
+    assert_eq!(lacking(&wanted, &seat), ["Insufficient cpu"]);
+}

@@ -33,15 +33,20 @@ impl Cluster {
     /// Passes until nothing changes any more.
     fn settle(&mut self) {
         for _ in 0..100 {
-            let (events, version) = self.objects().store.changes_after(self.seen).unwrap();
-            self.seen = version;
-            if events.is_empty() {
+            if !self.pass() {
                 return;
             }
-            events.iter().for_each(|event| self.controllers.changed(event));
-            self.controllers.pass();
         }
         panic!("the controllers never come to rest");
+    }
+
+    /// Looks at what has changed since the last pass, if anything has.
+    fn pass(&mut self) -> bool {
+        let (events, version) = self.objects().store.changes_after(self.seen).unwrap();
+        self.seen = version;
+        events.iter().for_each(|event| self.controllers.changed(event));
+        self.controllers.pass();
+        !events.is_empty()
     }
 
     fn node(&self, name: &str) {
@@ -388,4 +393,36 @@ fn what_a_controller_reads_after_a_restart_is_what_it_left() {
     again.everything();
     again.pass();
     assert_eq!(again.objects.store.version(), before, "nothing is written again");
+}
+
+#[test]
+fn a_set_beyond_any_measure_grows_by_bursts_and_its_neighbours_go_on() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let neighbour = cluster.deployment("neighbour", 1, "one");
+    cluster.settle();
+    let large = cluster.deployment("large", i32::MAX, "one");
+    let of = |cluster: &Cluster, app: &str| {
+        cluster.all(PODS).iter().filter(|pod| pod["metadata"]["labels"]["app"] == app).count()
+    };
+    cluster.pass();
+    assert_eq!(of(&cluster, "large"), 500);
+    assert_eq!(cluster.controllers.next_time(), Duration::ZERO, "there is more to do");
+    cluster.scale(&neighbour, 2);
+    cluster.pass();
+    assert_eq!((of(&cluster, "neighbour"), of(&cluster, "large")), (2, 1000));
+}
+
+#[test]
+fn where_no_pod_can_be_made_the_controllers_come_to_rest() {
+    let mut cluster = cluster();
+    cluster.deployment("large", i32::MAX, "one");
+    let shop = Key::new(NAMESPACES, "", "shop");
+    cluster.objects().change(&shop, |shop| {
+        shop["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z".into();
+        shop["metadata"]["finalizers"] = json!(["test.io/held"]);
+    });
+    cluster.settle();
+    assert_eq!(cluster.all(PODS).len(), 0);
+    assert_ne!(cluster.controllers.next_time(), Duration::ZERO);
 }

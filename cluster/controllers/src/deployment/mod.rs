@@ -88,6 +88,16 @@ impl Observed {
     }
 }
 
+/// The revision after `highest`. There is none after the last.
+fn after(highest: i64) -> i64 {
+    highest.max(0).saturating_add(1)
+}
+
+/// How often the name of a ReplicaSet was taken, after one more time: an int32 field.
+fn collided(before: i64) -> i64 {
+    before.saturating_add(1).clamp(1, i64::from(i32::MAX))
+}
+
 fn revision(set: &Value) -> i64 {
     let written = set["metadata"]["annotations"][template::REVISION].as_str();
     written.and_then(|revision| revision.parse().ok()).unwrap_or(0)
@@ -189,7 +199,7 @@ fn number(objects: &Objects, seen: &Observed, key: &Key) {
     let Some((set, _, value)) = seen.sets.get(new) else { return };
     let mut own = revision(value);
     if own <= highest {
-        own = highest + 1;
+        own = after(highest);
         objects.change(set, |set| {
             set["metadata"]["annotations"][template::REVISION] = own.to_string().into();
         });
@@ -203,7 +213,7 @@ fn number(objects: &Objects, seen: &Observed, key: &Key) {
 }
 
 fn create(objects: &Objects, seen: &Observed, replicas: i32) -> Option<Key> {
-    let revision = seen.revision(0..seen.sets.len()) + 1;
+    let revision = after(seen.revision(0..seen.sets.len()));
     let most = rollout::most(seen.replicas(), seen.strategy());
     let collisions = seen.value["status"]["collisionCount"].as_i64().unwrap_or(0);
     let set = template::replica_set(&seen.value, revision, replicas, most, collisions);
@@ -213,7 +223,7 @@ fn create(objects: &Objects, seen: &Observed, replicas: i32) -> Option<Key> {
             deployment["metadata"]["annotations"][template::REVISION] = revision.to_string().into();
         } else {
             // Somebody else's ReplicaSet has the name: another hash is tried.
-            deployment["status"]["collisionCount"] = (collisions + 1).into();
+            deployment["status"]["collisionCount"] = collided(collisions).into();
         }
     });
     created.map(|set| set.key.clone())
@@ -252,4 +262,32 @@ pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
 pub(super) fn of(set: &Object) -> Option<Key> {
     let owner = set.controller().filter(|owner| owner.kind == "Deployment")?;
     Some(Key::new(DEPLOYMENTS, &set.key.namespace, &owner.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_revision_has_none_after_it() {
+        for (highest, next) in [(0, 1), (41, 42), (-3, 1), (i64::MIN, 1), (i64::MAX, i64::MAX)] {
+            assert_eq!(after(highest), next);
+        }
+    }
+
+    #[test]
+    fn collisions_are_counted_within_their_field() {
+        let most = i64::from(i32::MAX);
+        for (before, now) in [(0, 1), (1, 2), (most, most), (i64::MAX, most), (i64::MIN, 1)] {
+            assert_eq!(collided(before), now);
+        }
+    }
+
+    #[test]
+    fn a_revision_that_is_no_number_is_none() {
+        for (written, read) in [("7", 7), ("x", 0), ("9223372036854775808", 0), ("-1", -1)] {
+            let set = serde_json::json!({ "metadata": { "annotations": { template::REVISION: written } } });
+            assert_eq!(revision(&set), read);
+        }
+    }
 }

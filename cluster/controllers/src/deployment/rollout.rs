@@ -1,9 +1,13 @@
 //! How many pods each ReplicaSet of a Deployment should have next. Pure.
 //!
+//! Specs and statuses are the user's to write: sums and differences are made in `i64` and end as an
+//! `i32` within its bounds.
+//!
 //! Upstream: `pkg/controller/deployment/{rolling,recreate,sync}.go`.
 
 use k8s_openapi::api::apps::v1::DeploymentSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use rouse_k8s::int_or_percent::{self, Round};
 
 /// A ReplicaSet as a rollout sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +47,8 @@ fn rolling(
     surge: Option<&IntOrString>,
     unavailable: Option<&IntOrString>,
 ) -> Strategy {
-    let surge = resolve(surge, replicas, true);
-    let mut unavailable = resolve(unavailable, replicas, false);
+    let surge = resolve(surge, replicas, Round::Up);
+    let mut unavailable = resolve(unavailable, replicas, Round::Down);
     if surge == 0 && unavailable == 0 {
         // Nothing could ever move.
         unavailable = 1;
@@ -53,21 +57,26 @@ fn rolling(
 }
 
 /// A number, or a percentage of the replicas; a quarter if neither is there.
-fn resolve(value: Option<&IntOrString>, replicas: i32, up: bool) -> i32 {
-    let percent = match value {
-        Some(IntOrString::Int(number)) => return (*number).max(0),
-        Some(IntOrString::String(text)) => text.trim_end_matches('%').parse().unwrap_or(0),
-        None => 25,
-    };
-    let hundredfold = percent * replicas;
-    if up { (hundredfold + 99) / 100 } else { hundredfold / 100 }
+fn resolve(value: Option<&IntOrString>, replicas: i32, round: Round) -> i32 {
+    let quarter = IntOrString::String("25%".to_owned());
+    int_or_percent::scaled(value.unwrap_or(&quarter), replicas, round).unwrap_or(0).max(0)
+}
+
+/// All replicas of some ReplicaSets.
+fn total<'a>(sets: impl IntoIterator<Item = &'a Set>) -> i64 {
+    sets.into_iter().map(|set| i64::from(set.replicas)).sum()
+}
+
+/// A count of pods as a field holds it: neither negative nor beyond `i32`.
+fn pods(count: i64) -> i32 {
+    i32::try_from(count.max(0)).unwrap_or(i32::MAX)
 }
 
 /// The most pods that a Deployment may have at a time.
 pub(super) fn most(replicas: i32, strategy: Strategy) -> i32 {
     match strategy {
         Strategy::Recreate => replicas,
-        Strategy::Rolling { surge, .. } if replicas > 0 => replicas + surge,
+        Strategy::Rolling { surge, .. } if replicas > 0 => replicas.saturating_add(surge),
         Strategy::Rolling { .. } => replicas,
     }
 }
@@ -79,8 +88,8 @@ pub(super) fn first(replicas: i32, strategy: Strategy, old: &[Set]) -> Option<i3
             old.iter().all(|set| set.replicas == 0 && set.pods == 0).then_some(replicas)
         }
         Strategy::Rolling { .. } => {
-            let there: i32 = old.iter().map(|set| set.replicas).sum();
-            Some(replicas.min((most(replicas, strategy) - there).max(0)))
+            let room = i64::from(most(replicas, strategy)) - total(old);
+            Some(replicas.min(pods(room)))
         }
     }
 }
@@ -104,7 +113,7 @@ pub(super) fn next(
             if !up.is_empty() {
                 return up;
             }
-            shrink(replicas - unavailable, new, &old)
+            shrink(i64::from(replicas) - i64::from(unavailable), new, &old)
         }
     }
 }
@@ -128,50 +137,55 @@ fn proportional(replicas: i32, most: i32, new: &Set, old: &[Set]) -> Option<Vec<
     if active.len() < 2 || !rescaled {
         return None;
     }
-    let total: i32 = active.iter().map(|set| set.replicas).sum();
-    let change = most - total;
+    let total = total(active.iter().copied());
+    let change = i64::from(most) - total;
     let mut left = change;
     let mut scaled = Vec::new();
     // The largest first: it takes what rounding leaves, and the newest is the last to shrink.
     let mut order = active.clone();
     order.sort_by(|a, b| b.replicas.cmp(&a.replicas).then_with(|| b.created.cmp(&a.created)));
     for set in &order {
-        let exact = f64::from(set.replicas) * f64::from(change) / f64::from(total.max(1));
-        #[expect(clippy::cast_possible_truncation, reason = "a part of an i32")]
-        let part = exact.round() as i32;
+        let part = part(change, i64::from(set.replicas), total.max(1));
         let part = if change > 0 { part.clamp(0, left.max(0)) } else { part.clamp(left.min(0), 0) };
         left -= part;
-        scaled.push((set.name.clone(), (set.replicas + part).max(0)));
+        scaled.push((set.name.clone(), pods(i64::from(set.replicas) + part)));
     }
     if let Some((_, first)) = scaled.first_mut() {
-        *first = (*first + left).max(0);
+        *first = pods(i64::from(*first) + left);
     }
     Some(scaled)
+}
+
+/// `replicas` of `total` parts of a change, to the nearest whole pod, halves away from zero.
+fn part(change: i64, replicas: i64, total: i64) -> i64 {
+    let (whole, total) = (i128::from(change) * i128::from(replicas), i128::from(total));
+    let half = if whole < 0 { -total / 2 } else { total / 2 };
+    i64::try_from((whole + half) / total).unwrap_or(change)
 }
 
 fn grow(replicas: i32, most: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
     let to = if new.replicas > replicas {
         replicas
     } else {
-        let total: i32 = new.replicas + old.iter().map(|set| set.replicas).sum::<i32>();
-        new.replicas + (most - total).clamp(0, replicas - new.replicas)
+        let room = i64::from(most) - total(old.iter().chain([new]));
+        let missing = i64::from(replicas) - i64::from(new.replicas);
+        pods(i64::from(new.replicas) + room.clamp(0, missing))
     };
     if to == new.replicas { Vec::new() } else { vec![(new.name.clone(), to)] }
 }
 
 /// Takes from old ReplicaSets what is not needed to keep `least` pods available: first those pods
 /// that do not work anyway.
-fn shrink(least: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
-    let total: i32 = new.replicas + old.iter().map(|set| set.replicas).sum::<i32>();
-    let coming = (new.replicas - new.available).max(0);
-    let mut may_go = total - least - coming;
-    let mut left: Vec<i32> = old.iter().map(|set| set.replicas).collect();
+fn shrink(least: i64, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
+    let broken = |set: &Set| (i64::from(set.replicas) - i64::from(set.available)).max(0);
+    let mut may_go = total(old.iter().chain([new])) - least - broken(new);
+    let mut left: Vec<i64> = old.iter().map(|set| i64::from(set.replicas)).collect();
     for (set, left) in old.iter().zip(&mut left) {
-        let broken = (set.replicas - set.available).clamp(0, may_go.max(0));
+        let broken = broken(set).min(may_go.max(0));
         *left -= broken;
         may_go -= broken;
     }
-    let available: i32 = new.available + old.iter().map(|set| set.available).sum::<i32>();
+    let available: i64 = old.iter().chain([new]).map(|set| i64::from(set.available)).sum();
     let mut spare = (available - least).min(may_go).max(0);
     for left in &mut left {
         let part = (*left).min(spare);
@@ -179,102 +193,11 @@ fn shrink(least: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
         spare -= part;
     }
     old.iter()
-        .zip(left)
+        .zip(left.into_iter().map(pods))
         .filter(|(set, left)| set.replicas != *left)
         .map(|(set, left)| (set.name.clone(), left))
         .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn set(name: &str, replicas: i32, available: i32) -> Set {
-        let created = name.to_owned();
-        Set { name: name.to_owned(), created, replicas, available, pods: replicas, desired: None }
-    }
-
-    const ROLLING: Strategy = Strategy::Rolling { surge: 1, unavailable: 1 };
-
-    fn named(changes: &[(&str, i32)]) -> Vec<(String, i32)> {
-        changes.iter().map(|(name, replicas)| ((*name).to_owned(), *replicas)).collect()
-    }
-
-    #[test]
-    fn percentages_are_of_the_replicas_up_for_surge_and_down_for_unavailable() {
-        let spec = |replicas, surge, unavailable| DeploymentSpec {
-            replicas: Some(replicas),
-            strategy: Some(k8s_openapi::api::apps::v1::DeploymentStrategy {
-                type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(k8s_openapi::api::apps::v1::RollingUpdateDeployment {
-                    max_surge: Some(surge),
-                    max_unavailable: Some(unavailable),
-                }),
-            }),
-            ..Default::default()
-        };
-        let percent = |p: &str| IntOrString::String(p.to_owned());
-        let rows = [
-            (10, percent("25%"), percent("25%"), 3, 2),
-            (1, percent("25%"), percent("25%"), 1, 0),
-            (3, IntOrString::Int(0), IntOrString::Int(0), 0, 1),
-            (2, IntOrString::Int(1), IntOrString::Int(5), 1, 2),
-        ];
-        for (replicas, surge, unavailable, up, down) in rows {
-            let found = strategy(&spec(replicas, surge, unavailable));
-            assert_eq!(found, Strategy::Rolling { surge: up, unavailable: down }, "{replicas}");
-        }
-    }
-
-    #[test]
-    fn a_single_set_follows_the_scale() {
-        assert_eq!(next(5, ROLLING, &set("a", 2, 2), &[]), named(&[("a", 5)]));
-        assert_eq!(next(0, ROLLING, &set("a", 2, 2), &[]), named(&[("a", 0)]));
-        assert_eq!(next(2, ROLLING, &set("a", 2, 0), &[]), []);
-    }
-
-    #[test]
-    fn a_rollout_never_leaves_its_bounds_and_ends_with_the_new_set() {
-        let (mut old, mut new) = (set("a", 4, 4), set("b", 1, 0));
-        for _ in 0..50 {
-            for (name, to) in next(4, ROLLING, &new, std::slice::from_ref(&old)) {
-                let target = if name == "a" { &mut old } else { &mut new };
-                target.replicas = to;
-                target.available = target.available.min(to);
-            }
-            assert!(old.replicas + new.replicas <= 5, "{old:?} {new:?}");
-            assert!(old.available + new.available >= 3, "{old:?} {new:?}");
-            new.available = (new.available + 1).min(new.replicas);
-        }
-        assert_eq!((old.replicas, new.replicas), (0, 4));
-    }
-
-    #[test]
-    fn pods_that_do_not_work_go_first() {
-        let old = [set("a", 3, 0), set("b", 3, 3)];
-        let changes = next(5, ROLLING, &set("c", 0, 0), &old);
-        assert_eq!(changes, named(&[("a", 1)]));
-    }
-
-    #[test]
-    fn recreate_waits_until_all_old_pods_are_gone() {
-        let mut old = set("a", 2, 2);
-        let new = set("b", 0, 0);
-        assert_eq!(
-            next(2, Strategy::Recreate, &new, std::slice::from_ref(&old)),
-            named(&[("a", 0)])
-        );
-        old.replicas = 0;
-        assert_eq!(next(2, Strategy::Recreate, &new, std::slice::from_ref(&old)), []);
-        old.pods = 0;
-        assert_eq!(next(2, Strategy::Recreate, &new, &[old]), named(&[("b", 2)]));
-    }
-
-    #[test]
-    fn a_scale_in_the_middle_of_a_rollout_is_shared_out() {
-        let old = Set { desired: Some(10), ..set("a", 8, 8) };
-        let new = Set { desired: Some(10), ..set("b", 3, 0) };
-        let changes = next(20, Strategy::Rolling { surge: 2, unavailable: 1 }, &new, &[old]);
-        assert_eq!(changes, named(&[("a", 16), ("b", 6)]));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::time;
 
 use super::rollout::{self, Strategy};
 
@@ -42,21 +43,24 @@ fn counters(
     all: &[ReplicaSet],
     before: &DeploymentStatus,
 ) -> DeploymentStatus {
-    let sum = |count: fn(&ReplicaSetStatus) -> i32| -> i32 {
-        all.iter().filter_map(|set| set.status.as_ref()).map(count).sum()
+    let sum = |count: fn(&ReplicaSetStatus) -> i32| -> i64 {
+        all.iter()
+            .filter_map(|set| set.status.as_ref())
+            .map(|status| i64::from(count(status)))
+            .sum()
     };
-    let some = |count: i32| (count > 0).then_some(count);
+    let some = |count: i64| (count > 0).then(|| i32::try_from(count).unwrap_or(i32::MAX));
     let available = sum(|status| status.available_replicas.unwrap_or(0));
-    let wanted: i32 =
-        all.iter().filter_map(|set| set.spec.as_ref()).map(|spec| spec.replicas.unwrap_or(1)).sum();
+    let specs = all.iter().filter_map(|set| set.spec.as_ref());
+    let wanted: i64 = specs.map(|spec| i64::from(spec.replicas.unwrap_or(1))).sum();
     let updated = new.and_then(|set| set.status.as_ref()).map_or(0, |status| status.replicas);
     DeploymentStatus {
         observed_generation: deployment.metadata.generation,
         replicas: some(sum(|status| status.replicas)),
-        updated_replicas: some(updated),
+        updated_replicas: some(updated.into()),
         ready_replicas: some(sum(|status| status.ready_replicas.unwrap_or(0))),
         available_replicas: some(available),
-        unavailable_replicas: some((wanted - available).max(0)),
+        unavailable_replicas: some(wanted - available),
         terminating_replicas: some(sum(|status| status.terminating_replicas.unwrap_or(0))),
         collision_count: before.collision_count,
         conditions: None,
@@ -79,7 +83,7 @@ fn available(
         Strategy::Rolling { unavailable, .. } => unavailable,
     };
     let (value, reason, message) = if status.available_replicas.unwrap_or(0)
-        >= replicas(deployment) - unavailable
+        >= replicas(deployment).saturating_sub(unavailable)
     {
         ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     } else {
@@ -140,7 +144,7 @@ fn progressing(
     }
     let updated = conditions.iter().find(|c| c.type_ == PROGRESSING)?;
     let since = updated.last_update_time.as_ref().map_or(now, |time| time.0);
-    let deadline = since + Duration::from_secs(u64::try_from(limit).unwrap_or(0));
+    let deadline = time::later(since, time::seconds(limit));
     if updated.reason.as_deref() == Some(TIMED_OUT) {
         return None;
     }
@@ -150,13 +154,15 @@ fn progressing(
         return None;
     }
     // The deadline must have passed, not only be reached.
-    Some(deadline + Duration::from_millis(1))
+    Some(time::later(deadline, Duration::from_millis(1)))
 }
 
 /// Whether more of the new pods, or fewer of the old, are there than before.
 fn has_progressed(before: &DeploymentStatus, after: &DeploymentStatus) -> bool {
     let count = |count: Option<i32>| count.unwrap_or(0);
-    let old = |status: &DeploymentStatus| count(status.replicas) - count(status.updated_replicas);
+    let old = |status: &DeploymentStatus| {
+        i64::from(count(status.replicas)) - i64::from(count(status.updated_replicas))
+    };
     count(after.updated_replicas) > count(before.updated_replicas)
         || old(after) < old(before)
         || count(after.ready_replicas) > count(before.ready_replicas)
@@ -314,5 +320,58 @@ mod tests {
             .unwrap();
         assert!(step(&mut web, &failing, 0).contains("ReplicaFailure=True(FailedCreate)"));
         assert!(!step(&mut web, &set(1, 1, 1), 1).contains("ReplicaFailure"));
+    }
+
+    #[test]
+    fn counts_of_any_size_end_within_their_field() {
+        let (low, high) = (set(0, i32::MIN, i32::MIN), set(i32::MAX, i32::MAX, i32::MAX));
+        for (all, replicas, unavailable) in [
+            (vec![high.clone(), high.clone()], Some(i32::MAX), None),
+            (vec![low.clone(), low.clone()], None, Some(i32::MAX)),
+            (vec![low, high.clone()], None, Some(i32::MAX)),
+            (vec![high, set(1, 1, 1)], Some(i32::MAX), None),
+        ] {
+            let (status, _) = compute(&deployment(i32::MAX), all.first(), &all, at(0));
+            assert_eq!((status.replicas, status.unavailable_replicas), (replicas, unavailable));
+        }
+    }
+
+    #[test]
+    fn progress_is_seen_between_counts_of_any_size() {
+        let status = |replicas, updated| DeploymentStatus {
+            replicas: Some(replicas),
+            updated_replicas: Some(updated),
+            ..Default::default()
+        };
+        let (few, many) = (status(i32::MIN, i32::MAX), status(i32::MAX, i32::MIN));
+        assert!(has_progressed(&many, &few));
+        assert!(!has_progressed(&few, &many));
+        assert!(!has_progressed(&many, &many));
+    }
+
+    #[test]
+    fn a_deadline_beyond_time_is_the_end_of_time() {
+        let mut web = deployment(1);
+        let progressing = |since: Timestamp| DeploymentCondition {
+            type_: PROGRESSING.to_owned(),
+            status: "True".to_owned(),
+            reason: Some("ReplicaSetUpdated".to_owned()),
+            last_update_time: Some(Time(since)),
+            ..Default::default()
+        };
+        let all = [set(1, 1, 0)];
+        for (since, limit, deadline) in [
+            (Timestamp::MAX, i32::MAX - 1, Some(Timestamp::MAX)),
+            (Timestamp::MAX, 1, Some(Timestamp::MAX)),
+            (Timestamp::MIN, i32::MAX - 1, None),
+            (at(0), i32::MIN, None),
+        ] {
+            web.spec.as_mut().unwrap().progress_deadline_seconds = Some(limit);
+            let (before, _) = compute(&web, all.first(), &all, at(1));
+            let conditions = Some(vec![progressing(since)]);
+            web.status = Some(DeploymentStatus { conditions, ..before });
+            let (_, found) = compute(&web, all.first(), &all, at(1));
+            assert_eq!(found, deadline, "{limit} after {since}");
+        }
     }
 }
