@@ -332,6 +332,12 @@ impl Store {
         self.shared.failing.borrow().clone().map_or(Ok(()), Err)
     }
 
+    /// Makes the store as it is while its disk takes nothing, until `None`: for tests of writers.
+    #[doc(hidden)]
+    pub fn pretend_failing(&self, why: Option<&str>) {
+        self.shared.failing.send_replace(why.map(|why| Unwritable(why.into())));
+    }
+
     /// Follows why writes are not made durable; `None` while they are.
     #[must_use]
     pub fn failing(&self) -> signal::Receiver<Option<Unwritable>> {
