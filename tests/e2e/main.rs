@@ -13,6 +13,7 @@ mod kubectl_read;
 mod kubectl_serving;
 mod kubectl_write;
 mod lifecycle;
+mod metrics;
 mod operators;
 mod scaling;
 mod trouble;
