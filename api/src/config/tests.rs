@@ -1,4 +1,4 @@
-//! What the ConfigMaps mean, and what is refused in them.
+//! The ConfigMaps: what they mean, and what is refused in them.
 
 use super::domain::CLUSTER_LOCAL_DOMAIN;
 use super::features::{
