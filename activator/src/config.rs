@@ -1,4 +1,4 @@
-//! What the activator is told by whoever composes it.
+//! Settings that the composing program gives an activator.
 
 use std::fmt;
 use std::time::Duration;

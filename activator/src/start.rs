@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rouse_api::keys;
 use rouse_api::load::LoadReport;
+use rouse_k8s::ObjectKey;
 use rouse_kit::{AddressResolver, Component, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -42,7 +43,7 @@ pub struct Handle {
     stopped: Shutdown,
 }
 
-/// What it has to do at this moment.
+/// The work of an activator at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Hosts that are routed.
@@ -84,7 +85,7 @@ impl Handle {
     }
 
     async fn reached(&self, kind: RouteKind, namespace: &str, name: &str, version: i64) {
-        let key = RouteKey { kind, namespace: namespace.to_owned(), name: name.to_owned() };
+        let key = RouteKey { kind, key: ObjectKey::new(namespace, name) };
         let mut progress = self.shared.progress.subscribe();
         // An error means that the sender is gone, which `self` holds.
         let _ = progress
@@ -179,7 +180,7 @@ fn learn(
     tasks.vital("watches", watch::run(client, resolve, sender, stopped.clone()));
 }
 
-/// What the data threads are made of.
+/// Sockets and settings of all data threads.
 struct Threads<'a> {
     public: Vec<TcpListener>,
     local: Vec<TcpListener>,

@@ -2,6 +2,8 @@
 //!
 //! Upstream: `k8s.io/apimachinery/pkg/util/intstr` (`GetScaledValueFromIntOrPercent`).
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// Which way a share that is no whole number goes.
@@ -22,15 +24,21 @@ pub fn scaled(value: &IntOrString, total: i32, round: Round) -> Result<i32, NotA
         IntOrString::Int(number) => return Ok(*number),
         IntOrString::String(text) => percentage(text)?,
     };
-    let hundredfold = i64::from(percent) * i64::from(total);
+    let hundredfold = i128::from(percent) * i128::from(total);
     let up = round == Round::Up && hundredfold.rem_euclid(100) > 0;
-    let share = hundredfold.div_euclid(100) + i64::from(up);
+    let share = hundredfold.div_euclid(100) + i128::from(up);
     Ok(i32::try_from(share).unwrap_or(if share < 0 { i32::MIN } else { i32::MAX }))
 }
 
-fn percentage(text: &str) -> Result<i32, NotAPercentage> {
-    let number = text.strip_suffix('%').and_then(|number| number.parse().ok());
-    number.ok_or_else(|| NotAPercentage(text.to_owned()))
+/// Validation lets any number of digits pass, so that one beyond `i64` is the number at its end.
+fn percentage(text: &str) -> Result<i64, NotAPercentage> {
+    let number = text.strip_suffix('%').map(str::parse);
+    match number.as_ref().map(|read| read.as_ref().map_err(ParseIntError::kind)) {
+        Some(Ok(number)) => Ok(*number),
+        Some(Err(IntErrorKind::PosOverflow)) => Ok(i64::MAX),
+        Some(Err(IntErrorKind::NegOverflow)) => Ok(i64::MIN),
+        Some(Err(_)) | None => Err(NotAPercentage(text.to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +60,11 @@ mod tests {
             (percent("200%"), i32::MAX, i32::MAX, i32::MAX),
             (percent("-200%"), i32::MAX, i32::MIN, i32::MIN),
             (percent("2147483647%"), i32::MAX, i32::MAX, i32::MAX),
+            (percent("2147483648%"), 1, 21_474_837, 21_474_836),
+            (percent("99999999999999999999%"), 1, i32::MAX, i32::MAX),
+            (percent("-99999999999999999999%"), i32::MIN, i32::MAX, i32::MAX),
+            (percent("-99999999999999999999%"), i32::MAX, i32::MIN, i32::MIN),
+            (percent("99999999999999999999%"), 0, 0, 0),
             (percent("25%"), 0, 0, 0),
         ] {
             assert_eq!(scaled(&value, total, Round::Up), Ok(up), "{value:?} of {total}");
@@ -61,7 +74,7 @@ mod tests {
 
     #[test]
     fn other_text_is_refused() {
-        for text in ["", "%", "10", "ten%", "10%%", "1.5%", "99999999999%"] {
+        for text in ["", "%", "10", "ten%", "10%%", "1.5%", "%99", "9%9"] {
             let refused = scaled(&percent(text), 10, Round::Up);
             assert_eq!(refused, Err(NotAPercentage(text.to_owned())));
         }

@@ -1,4 +1,4 @@
-//! What the metadata of any object says: its key, its owner, whether it is being deleted.
+//! Metadata of any object: its key, its owner, whether it is being deleted.
 
 use std::fmt;
 

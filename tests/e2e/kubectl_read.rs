@@ -1,4 +1,4 @@
-//! What kubectl's reading verbs print, and how each fails.
+//! kubectl's reading verbs: what each prints, and how it fails.
 
 use std::io::Read;
 use std::process::{Child, Stdio};

@@ -1,4 +1,4 @@
-//! What kubectl's writing verbs leave behind, and what each is refused.
+//! kubectl's writing verbs: what each leaves behind, and what it is refused.
 
 use anyhow::Context;
 use rouse_tests::Platform;

@@ -101,7 +101,8 @@ fn kubectl_writes_are_refused_while_the_disk_is_full_and_none_that_was_acknowled
 
     let ballast = mounted.inside("ballast");
     let mut file = File::create(&ballast)?;
-    while file.write_all(&[0; 65536]).is_ok() {}
+    let pieces = (0..1000).take_while(|_| file.write_all(&[0; 65536]).is_ok()).count();
+    ensure!(pieces < 1000, "24 MiB took 1000 times 64 KiB");
     // The state file has some room left in itself.
     let mut refused = None;
     for n in 0..100 {
@@ -193,9 +194,14 @@ fn kubectl_shows_that_a_program_never_listens_or_listens_elsewhere() -> anyhow::
         if events.contains("pod/deaf-") { Ok(events) } else { Err(events) }
     })?;
     ensure!(events.contains("probe failed") && events.contains("refused"), "{events}");
-    let told = failed(&kubectl, "ksvc/elsewhere", "ConfigurationsReady")?;
     let why = format!("listens on {port}, not on PORT=");
-    ensure!(told["message"].as_str().is_some_and(|m| m.contains(&why)), "{told}");
+    // A pod that starts late passes the deadline before anybody can tell where it listens.
+    wait::until("the port in the condition", Duration::from_secs(30), || {
+        let told = failed(&kubectl, "ksvc/elsewhere", "ConfigurationsReady");
+        let told = told.map_err(|error| error.to_string())?;
+        let said = told["message"].as_str().is_some_and(|message| message.contains(&why));
+        if said { Ok(()) } else { Err(told.to_string()) }
+    })?;
     let ignored = wait::until("the port to be told", Duration::from_secs(20), || {
         let events = kubectl.run("get events --field-selector reason=PortIgnored");
         let events = events.map_err(|e| e.to_string())?;

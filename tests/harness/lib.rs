@@ -1,4 +1,4 @@
-//! What end-to-end tests and benchmarks share: a platform of their own, kubectl, plain HTTP.
+//! Shared by end-to-end tests and benchmarks: a platform of their own, kubectl, plain HTTP.
 
 pub mod http;
 pub mod kubectl;

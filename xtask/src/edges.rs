@@ -25,9 +25,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// The crate that composes all of them.
 const ANY: &str = "*";
 
-/// The embedded cluster in one crate, as long as it is not yet the four that the table has.
-const UNDIVIDED: (&str, &[&str]) = ("cluster", &["k8s", "kit"]);
-
 /// Crates that are free of what would make them more than they are: folder, forbidden dependencies.
 const FREE_OF: &[(&str, &[&str])] = &[
     ("k8s", &["tokio", "futures", "hyper", "http", "kube", "rustix"]),
@@ -65,16 +62,10 @@ pub fn check() -> Result<Vec<String>> {
 }
 
 fn problems(uses: &Uses) -> Vec<String> {
-    let divided = !uses.contains_key(UNDIVIDED.0);
-    let mut table: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
-    if !divided {
-        table.insert(UNDIVIDED.0, UNDIVIDED.1);
-    }
+    let table: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
     let mut found = Vec::new();
     for name in table.keys().filter(|name| !uses.contains_key(**name)) {
-        if divided || !name.starts_with("cluster/") {
-            found.push(format!("{name}: the table of edges has it and the workspace does not"));
-        }
+        found.push(format!("{name}: the table of edges has it and the workspace does not"));
     }
     for (name, dependencies) in uses {
         if BESIDE.iter().any(|beside| name.starts_with(beside)) {
@@ -146,14 +137,5 @@ mod tests {
         let mut uses = workspace(&[]);
         uses.remove("kit");
         assert_eq!(problems(&uses), ["kit: the table of edges has it and the workspace does not"]);
-    }
-
-    #[test]
-    fn the_four_crates_of_the_cluster_are_asked_for_once_it_is_divided() {
-        let mut uses = workspace(&[("cluster", "kit")]);
-        uses.retain(|name, _| !name.starts_with("cluster/"));
-        assert_eq!(problems(&uses), Vec::<String>::new());
-        uses.remove("cluster");
-        assert_eq!(problems(&uses).len(), 4);
     }
 }

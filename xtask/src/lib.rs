@@ -8,6 +8,7 @@ pub mod edges;
 pub mod kinds;
 pub mod manifests;
 pub mod schema;
+mod syntax;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
-  kinds DIR    write cluster/kinds/types.json from the Kubernetes API sources under DIR
+  kinds DIR    write cluster/schema/kinds/types.json from the Kubernetes API sources under DIR
   manifests    write manifests/crds/ and manifests/initial.json
   tidy         check file headers, file lengths and forbidden words
   edges        check the crates' dependencies against the design

@@ -1,10 +1,10 @@
-//! What one revision has to do, as counts and their integral over time.
+//! Requests of one revision, as counts and their integral over time.
 //!
 //! Counts change under the home's lock, by its guards only.
 
 use tokio::time::Instant;
 
-/// What one revision has to do now and had to do so far.
+/// Requests now, and so far.
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) in_flight: u32,
@@ -43,7 +43,7 @@ impl Counts {
         self.queued += 1;
     }
 
-    /// Out of the line and into a pod.
+    /// Out of the queue and into a pod.
     pub(crate) fn promoted(&mut self, now: Instant) {
         self.advance(now);
         self.queued -= 1;

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use crate::state::keys::RevisionKey;
+use rouse_k8s::ObjectKey;
 
 /// A request that its revision does not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("revision {revision} does not exist")]
-    RevisionMissing { revision: RevisionKey },
+    RevisionMissing { revision: ObjectKey },
     #[error("{limit} requests already wait for revision {revision}")]
-    QueueFull { revision: RevisionKey, limit: usize },
+    QueueFull { revision: ObjectKey, limit: usize },
     #[error("no pod of revision {revision} became ready within {:.1} s", .waited.as_secs_f64())]
-    NotReadyInTime { revision: RevisionKey, waited: Duration, cause: Option<String> },
+    NotReadyInTime { revision: ObjectKey, waited: Duration, cause: Option<String> },
     #[error("no pod of revision {revision} had a free slot within {:.1} s", .waited.as_secs_f64())]
-    NoSlotInTime { revision: RevisionKey, waited: Duration },
+    NoSlotInTime { revision: ObjectKey, waited: Duration },
 }
 
 impl Refused {
-    pub(crate) fn revision(&self) -> &RevisionKey {
+    pub(crate) fn revision(&self) -> &ObjectKey {
         match self {
             Self::RevisionMissing { revision }
             | Self::QueueFull { revision, .. }

@@ -52,7 +52,7 @@ impl<W> Queue<W> {
         ticket
     }
 
-    /// Whoever has waited longest.
+    /// The waiter that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<W> {
         while let Some((_, waiter)) = self.places.pop_front() {
             if let Some(waiter) = waiter {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rouse_api::load::RevisionLoad;
+use rouse_k8s::ObjectKey;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::admission::home::Home;
-use crate::state::keys::RevisionKey;
 use crate::state::pod::Pod;
 
 /// Busy pods that a report names; 40 bytes each, once a second. With more, it names none: then as
@@ -42,7 +42,7 @@ pub(crate) enum Occasion {
 
 /// One revision's part of a report, if this occasion wants it.
 pub(crate) fn measure<W>(
-    key: &RevisionKey,
+    key: &ObjectKey,
     home: &mut Home<W>,
     occasion: Occasion,
     now: Instant,
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_report_names_what_changed_and_once_a_period_what_carries_load() {
         let now = Instant::now();
-        let key = RevisionKey::new("default", "hello-00001");
+        let key = ObjectKey::new("default", "hello-00001");
         let mut home: Home<()> = Home::new(now);
         let told = |home: &mut Home<()>, occasion| {
             measure(&key, home, occasion, now).map(|load| (load.in_flight, load.queued))
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_report_says_which_pods_are_busy_and_what_is_left_in_those_that_drain() {
         let now = Instant::now();
-        let key = RevisionKey::new("default", "hello-00001");
+        let key = ObjectKey::new("default", "hello-00001");
         let mut home: Home<()> = Home::new(now);
         let pods = ["a", "b", "c"].map(|name| Arc::new(Pod::named(name)));
         for pod in &pods {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_report_that_cannot_name_all_busy_pods_names_none() {
         let now = Instant::now();
-        let key = RevisionKey::new("default", "hello-00001");
+        let key = ObjectKey::new("default", "hello-00001");
         let mut home: Home<()> = Home::new(now);
         let mut named = |pods: usize| {
             for pod in 0..pods {

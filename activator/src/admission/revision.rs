@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rouse_api::load::RevisionLoad;
+use rouse_k8s::ObjectKey;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -19,7 +20,6 @@ use crate::admission::home::{Admission, Attempt, Home, Place};
 use crate::admission::queue::Ticket;
 use crate::admission::report::{self, Occasion, ReportSignal};
 use crate::observe::recorder::Recorder;
-use crate::state::keys::RevisionKey;
 use crate::state::pod::Pod;
 use crate::state::settings::Settings;
 
@@ -29,14 +29,14 @@ type Waiter = oneshot::Sender<Slot>;
 /// A revision; there is one for as long as anything mentions it.
 #[derive(Debug)]
 pub(crate) struct Revision {
-    pub(crate) key: RevisionKey,
+    pub(crate) key: ObjectKey,
     /// Its name as a header value.
     pub(crate) header: HeaderValue,
     /// Absent while no Revision object is known.
     pub(crate) settings: ArcSwapOption<Settings>,
-    /// What its pods say of why they do not run.
+    /// Why its pods do not run, by their own account.
     pub(crate) trouble: ArcSwapOption<String>,
-    /// What its requests are counted with.
+    /// The counters of its requests.
     pub(crate) recorder: Recorder,
     home: Mutex<Home<Waiter>>,
     signal: Arc<ReportSignal>,
@@ -51,7 +51,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Which revision and which pod, for errors.
-    pub(crate) fn names(&self) -> (RevisionKey, String) {
+    pub(crate) fn names(&self) -> (ObjectKey, String) {
         (self.revision.key.clone(), self.pod.name.clone())
     }
 }
@@ -62,7 +62,7 @@ impl Drop for Slot {
     }
 }
 
-/// What a request was given when it asked.
+/// The result of asking for a slot.
 pub(crate) enum Admitted<'a> {
     Slot(Slot),
     Queued(Queued<'a>),
@@ -94,7 +94,7 @@ impl Drop for Queued<'_> {
 
 impl Revision {
     /// `threads` is how many data threads there are.
-    pub(crate) fn new(key: RevisionKey, signal: Arc<ReportSignal>, threads: usize) -> Self {
+    pub(crate) fn new(key: ObjectKey, signal: Arc<ReportSignal>, threads: usize) -> Self {
         let header = HeaderValue::from_str(&key.name)
             .unwrap_or_else(|_| HeaderValue::from_static("unprintable"));
         Self {
@@ -189,11 +189,11 @@ impl Revision {
         self.home.lock().suspect(pod)
     }
 
-    pub(crate) fn configure(self: &Arc<Self>, settings: Settings) {
+    pub(crate) fn configure(self: &Arc<Self>, settings: Arc<Settings>) {
         let now = Instant::now();
         let mut home = self.home.lock();
         home.configure(settings.concurrency, settings.queue_limit);
-        self.settings.store(Some(Arc::new(settings)));
+        self.settings.store(Some(settings));
         let grants = self.grants(&mut home, now);
         drop(home);
         hand_over(grants);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rouse_api::routing::Routing;
+use rouse_k8s::ObjectKey;
 use rouse_kit::{Clock, Part, Shutdown, Task, Tasks};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use crate::control::change::Change;
 use crate::control::probe;
 use crate::control::registry::Registry;
 use crate::control::shared::{PodState, Progress, Shared};
-use crate::state::keys::{PodKey, RevisionKey, RouteKey};
+use crate::state::keys::RouteKey;
 use crate::state::pod::{Born, Pod};
 use crate::state::readiness::{Memory, PodFacts, Stage, stage};
 use crate::state::routes::RouteTable;
@@ -34,7 +35,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// A pod as the control task keeps it.
 #[derive(Debug)]
 struct Tracked {
-    facts: PodFacts,
+    facts: Arc<PodFacts>,
     /// Held, so that a revision lives as long as a pod of it is known.
     revision: Arc<Revision>,
     memory: Memory,
@@ -48,15 +49,15 @@ struct Tracked {
 }
 
 /// A pod whose probe passed, and the pod's id.
-type Pass = (PodKey, u64);
+type Pass = (ObjectKey, u64);
 
 /// Keeps and publishes.
 #[derive(Debug)]
 pub(crate) struct Directory {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
-    routes: BTreeMap<RouteKey, Routing>,
-    pods: HashMap<PodKey, Tracked>,
+    routes: BTreeMap<RouteKey, Arc<Routing>>,
+    pods: HashMap<ObjectKey, Tracked>,
     passes: mpsc::Sender<Pass>,
     passed: mpsc::Receiver<Pass>,
     tasks: Tasks,
@@ -156,7 +157,7 @@ impl Directory {
         self.registry.prune();
         let known = |key: &RouteKey, routing: &Routing| {
             routing.hosts.iter().flat_map(|host| &host.split).all(|share| {
-                let key = RevisionKey::new(&key.namespace, &share.revision);
+                let key = ObjectKey::new(&key.key.namespace, &share.revision);
                 self.registry.get(key).settings.load().is_some()
             })
         };
@@ -173,14 +174,11 @@ impl Directory {
         (self.stale, self.news) = (false, false);
     }
 
-    fn pod_changed(&mut self, key: PodKey, facts: PodFacts) {
+    fn pod_changed(&mut self, key: ObjectKey, facts: Arc<PodFacts>) {
         let now = self.clock.instant();
-        if self.pods.get(&key).is_some_and(|known| known.facts.uid != facts.uid) {
-            self.pod_gone(&key);
-        }
         let revision = self.registry.get(facts.revision.clone());
         let tracked = self.pods.entry(key.clone()).or_insert_with(|| Tracked {
-            facts: facts.clone(),
+            facts: Arc::clone(&facts),
             revision,
             memory: Memory::default(),
             seen: now,
@@ -216,7 +214,7 @@ impl Directory {
         self.settle(&key);
     }
 
-    fn pod_gone(&mut self, key: &PodKey) {
+    fn pod_gone(&mut self, key: &ObjectKey) {
         self.retire(key);
         self.pods.remove(key);
         self.shared.pods.lock().remove(key);
@@ -224,7 +222,7 @@ impl Directory {
     }
 
     /// Takes the pod of an address away for good.
-    fn retire(&mut self, key: &PodKey) {
+    fn retire(&mut self, key: &ObjectKey) {
         let Some(tracked) = self.pods.get_mut(key) else { return };
         tracked.probing = None;
         tracked.place = Place::Out;
@@ -236,7 +234,7 @@ impl Directory {
     }
 
     /// Tells people how a pod stands.
-    fn show(&self, key: &PodKey) {
+    fn show(&self, key: &ObjectKey) {
         let Some(tracked) = self.pods.get(key) else { return };
         let stage = stage(&tracked.facts, tracked.memory);
         let (revision, pod) = (tracked.facts.revision.clone(), tracked.pod.clone());
@@ -244,7 +242,7 @@ impl Directory {
     }
 
     /// Puts a pod where what is known of it says.
-    fn settle(&mut self, key: &PodKey) {
+    fn settle(&mut self, key: &ObjectKey) {
         self.show(key);
         let Some(tracked) = self.pods.get_mut(key) else { return };
         let revision = Arc::clone(&tracked.revision);
@@ -280,7 +278,7 @@ impl Directory {
         }
     }
 
-    fn passed(&mut self, key: &PodKey, id: u64) {
+    fn passed(&mut self, key: &ObjectKey, id: u64) {
         let Some(tracked) = self.pods.get_mut(key) else { return };
         if tracked.pod.as_ref().is_none_or(|pod| pod.id != id) {
             return;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rouse_k8s::ObjectKey;
 use rouse_kit::Debug;
 use serde_json::{Value, json};
 
 use crate::admission::revision::Revision;
 use crate::control::registry::Registry;
 use crate::control::shared::{PodState, Shared};
-use crate::state::keys::PodKey;
 
 /// Adds the pages.
 pub(crate) fn add(debug: &Debug, shared: &Arc<Shared>, registry: &Arc<Registry>) {
@@ -47,8 +47,8 @@ fn routes(shared: &Shared) -> Value {
     let versions: Vec<Value> = versions
         .into_iter()
         .map(|(key, version)| {
-            json!({ "kind": format!("{:?}", key.kind), "namespace": key.namespace,
-                "name": key.name, "version": version })
+            json!({ "kind": format!("{:?}", key.kind), "namespace": key.key.namespace,
+                "name": key.key.name, "version": version })
         })
         .collect();
     json!({ "complete": progress.complete, "hosts": hosts, "served": versions })
@@ -61,7 +61,7 @@ fn revisions(shared: &Shared, registry: &Registry) -> Value {
     revisions.iter().map(|revision| self::revision(revision, &pods)).collect()
 }
 
-fn revision(revision: &Revision, pods: &BTreeMap<PodKey, PodState>) -> Value {
+fn revision(revision: &Revision, pods: &BTreeMap<ObjectKey, PodState>) -> Value {
     let status = revision.status();
     let settings = revision.settings.load_full();
     let own = pods.iter().filter(|(_, state)| state.revision == revision.key);

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rouse_k8s::ObjectKey;
 
 use crate::admission::report::ReportSignal;
 use crate::admission::revision::Revision;
-use crate::state::keys::RevisionKey;
 
 /// Revisions by key; a key has one for as long as anything holds it.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    revisions: Mutex<HashMap<RevisionKey, Arc<Revision>>>,
+    revisions: Mutex<HashMap<ObjectKey, Arc<Revision>>>,
     signal: Arc<ReportSignal>,
     threads: usize,
 }
@@ -23,7 +23,7 @@ impl Registry {
         Self { revisions: Mutex::default(), signal, threads }
     }
 
-    pub(crate) fn get(&self, key: RevisionKey) -> Arc<Revision> {
+    pub(crate) fn get(&self, key: ObjectKey) -> Arc<Revision> {
         let mut revisions = self.revisions.lock();
         let made = || Arc::new(Revision::new(key.clone(), Arc::clone(&self.signal), self.threads));
         Arc::clone(revisions.entry(key.clone()).or_insert_with(made))

@@ -72,8 +72,8 @@ impl Reporter {
 mod tests {
     use super::*;
     use crate::admission::home::{Attempt, Place};
-    use crate::state::keys::RevisionKey;
     use crate::state::pod::Pod;
+    use rouse_k8s::ObjectKey;
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_finds_no_pod_is_reported_at_once_and_others_once_a_second() {
@@ -93,7 +93,7 @@ mod tests {
         let shutdown = Shutdown::new();
         let running = tokio::spawn(reporter.run(shutdown.clone()));
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let revision = registry.get(RevisionKey::new("default", "hello-00001"));
+        let revision = registry.get(ObjectKey::new("default", "hello-00001"));
         let waiting = revision.admit(Attempt::First).expect("there is room");
         let report = received.recv().await.expect("it runs");
         assert_eq!((report.elapsed, report.revisions[0].queued), (0.3, 1));

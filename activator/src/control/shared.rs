@@ -1,15 +1,16 @@
-//! What the directory publishes and the data threads read, and the way back: pods that a request
-//! could not reach.
+//! State that the directory publishes and the data threads read, and their reports to it of pods that
+//! could not be reached.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rouse_k8s::ObjectKey;
 use tokio::sync::{Notify, watch};
 
 use crate::admission::revision::{Revision, Slot};
-use crate::state::keys::{PodKey, RevisionKey, RouteKey};
+use crate::state::keys::RouteKey;
 use crate::state::pod::Pod;
 use crate::state::readiness::Stage;
 use crate::state::routes::RouteTable;
@@ -24,19 +25,19 @@ pub(crate) struct Progress {
 /// A pod as the directory sees it.
 #[derive(Debug)]
 pub(crate) struct PodState {
-    pub(crate) revision: RevisionKey,
+    pub(crate) revision: ObjectKey,
     pub(crate) stage: Stage,
     /// Once it has an address.
     pub(crate) pod: Option<Arc<Pod>>,
 }
 
-/// What control and data threads share.
+/// State shared by the directory and the data threads.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<RouteTable<Arc<Revision>>>,
     pub(crate) progress: watch::Sender<Progress>,
     /// Every pod that is known, for people to look at.
-    pub(crate) pods: Mutex<BTreeMap<PodKey, PodState>>,
+    pub(crate) pods: Mutex<BTreeMap<ObjectKey, PodState>>,
     /// Pods that a request could not reach; each is here once, since it left the rotation.
     suspects: Mutex<Vec<Arc<Pod>>>,
     suspicion: Notify,

@@ -15,6 +15,9 @@ use crate::transport::exec::LocalExec;
 
 /// How every HTTP/2 connection with prior knowledge begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks for the rest of the preface, at first and at most.
+const PREFACE_PAUSE: Duration = Duration::from_millis(1);
+const PREFACE_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How long a client may be silent between requests, or take to send a head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Largest head; beyond it the answer is 431. hyper gives it, as it gives 400 to what is no HTTP,
@@ -67,6 +70,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
 /// Looks at the first bytes without taking them.
 async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0; PREFACE.len()];
+    let mut pause = PREFACE_PAUSE;
     loop {
         let seen = stream.peek(&mut first).await?;
         if seen == 0 || first[..seen] != PREFACE[..seen] {
@@ -75,7 +79,9 @@ async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
         if seen == PREFACE.len() {
             return Ok(true);
         }
-        // A part of the preface: the rest is on its way, and peeking does not wait for it.
-        sleep(Duration::from_millis(1)).await;
+        // A part of the preface: the rest is on its way, and peeking does not wait for it. A client
+        // that does not send it is asked ever less often.
+        sleep(pause).await;
+        pause = (pause * 2).min(PREFACE_PAUSE_MAX);
     }
 }

@@ -1,19 +1,19 @@
-//! Why a request was not answered by a pod: the only place where status codes of ours originate.
+//! Errors of the gateway: the only place where status codes of ours originate.
 //!
-//! Each answer is one line of JSON: what happened, a word for programs, and whatever names the
-//! revision, the pod and the cause.
+//! Each answer is one line of JSON: a message, a reason for programs, and the revision, the pod and
+//! the cause as far as they are known.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use rouse_k8s::ObjectKey;
 use serde::Serialize;
 
 use crate::admission::error::Refused;
-use crate::state::keys::RevisionKey;
 use crate::transport::headers::REVISION;
 use crate::transport::response_body::Body;
 use crate::transport::timeout::Which;
 
-/// What went wrong, with what is needed to act on it.
+/// An error, with the names and the cause that are needed to act on it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("the request names no host; send a Host header")]
@@ -23,13 +23,13 @@ pub(crate) enum Error {
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("request timeout: {} of revision {revision}", limit(.which))]
-    TimedOut { revision: RevisionKey, pod: String, which: Which },
+    TimedOut { revision: ObjectKey, pod: String, which: Which },
     #[error("cannot connect to pod {pod} of revision {revision}")]
-    Connect { revision: RevisionKey, pod: String, cause: String },
+    Connect { revision: ObjectKey, pod: String, cause: String },
     #[error("pod {pod} of revision {revision} broke off before it answered")]
-    Upstream { revision: RevisionKey, pod: String, cause: String },
+    Upstream { revision: ObjectKey, pod: String, cause: String },
     #[error("the request cannot be passed on")]
-    Malformed { revision: RevisionKey, cause: String },
+    Malformed { revision: ObjectKey, cause: String },
 }
 
 /// The answer's body.
@@ -84,7 +84,7 @@ impl Error {
         matches!(self, Self::NoHost | Self::UnknownHost { .. })
     }
 
-    fn revision(&self) -> Option<&RevisionKey> {
+    fn revision(&self) -> Option<&ObjectKey> {
         match self {
             Self::NoHost | Self::UnknownHost { .. } => None,
             Self::Refused(refused) => Some(refused.revision()),
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn an_answer_says_what_happened_and_why_in_one_line() {
-        let revision = || RevisionKey::new("default", "hello-00001");
+        let revision = || ObjectKey::new("default", "hello-00001");
         check(
             Error::UnknownHost { host: "x.localhost".to_owned() },
             404,
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_timeout_says_which_and_keeps_the_words_knative_says() {
         let error = Error::TimedOut {
-            revision: RevisionKey::new("default", "hello-00001"),
+            revision: ObjectKey::new("default", "hello-00001"),
             pod: "p".to_owned(),
             which: Which::Idle,
         };

@@ -25,7 +25,7 @@ use crate::transport::pool::{self, Pool};
 /// After accept failed, for lack of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// What a thread is given.
+/// The parts of a thread that is not running yet.
 pub(crate) struct Thread {
     pub(crate) index: usize,
     pub(crate) siblings: Arc<[Sibling]>,

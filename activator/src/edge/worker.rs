@@ -32,7 +32,7 @@ pub(crate) struct Sibling {
     pub(crate) totals: ThreadTotals,
 }
 
-/// What a thread counts that belongs to no revision. Only the thread itself writes it.
+/// Counters of a thread that belong to no revision. Only the thread itself writes them.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct ThreadTotals {
@@ -94,7 +94,7 @@ impl Drop for ConnectionCount {
     }
 }
 
-/// What all connections of a thread share.
+/// State that all connections of a thread share.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,

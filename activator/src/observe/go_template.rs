@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use http::HeaderName;
 
-/// What a template may name.
+/// A value that a template may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Method,

@@ -1,4 +1,4 @@
-//! What is recorded of requests: counters for metrics, lines of the request log, spans.
+//! Records of requests: counters for metrics, lines of the request log, spans.
 
 pub(crate) mod go_template;
 pub(crate) mod histogram;

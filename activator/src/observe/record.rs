@@ -1,21 +1,21 @@
-//! What is recorded of one request from its arrival to its end, whatever that is.
+//! The record of one request from its arrival to its end: counters, log line, span.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, StatusCode, request};
+use rouse_k8s::ObjectKey;
 use rouse_kit::Clock;
 use rouse_kit::traces::{RequestSpan, Traces};
 use tokio::time::Instant;
 
 use crate::observe::recorder::{Code, PHASES, Protocol, Recorder, Retry};
 use crate::observe::request_log::{Line, Outcome, RequestLog};
-use crate::state::keys::RevisionKey;
 use crate::state::pod::Pod;
 use crate::state::settings::Settings;
 
-/// What all requests of a thread record with.
+/// The means by which the requests of a thread are recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Observers {
     /// The thread's number.
@@ -49,7 +49,7 @@ pub(crate) struct Record {
 struct Details {
     observers: Observers,
     settings: Arc<Settings>,
-    revision: RevisionKey,
+    revision: ObjectKey,
     line: Option<Line>,
     span: Option<RequestSpan>,
     pod: Option<Arc<Pod>>,
@@ -61,7 +61,7 @@ impl Record {
     pub(crate) fn begin(
         observers: &Observers,
         arrival: &Arrival<'_>,
-        revision: &RevisionKey,
+        revision: &ObjectKey,
         settings: &Arc<Settings>,
     ) -> Self {
         let Arrival { at: arrived, parts, host, remote } = *arrival;
@@ -183,7 +183,7 @@ fn describe(
     span: &mut RequestSpan,
     parts: &request::Parts,
     host: &HeaderValue,
-    revision: &RevisionKey,
+    revision: &ObjectKey,
     settings: &Settings,
 ) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

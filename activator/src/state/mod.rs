@@ -1,5 +1,5 @@
-//! What is known: settings of revisions, pods, and which host leads where. Decides nothing that
-//! depends on load.
+//! Immutable facts: settings of revisions, pods, and the routing table. Nothing here depends on
+//! load.
 
 pub(crate) mod keys;
 pub(crate) mod objects;

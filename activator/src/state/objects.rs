@@ -1,4 +1,4 @@
-//! From Kubernetes' objects to what the activator needs of them. Pure.
+//! Readers of Revisions and Pods: the settings and facts that the activator keeps of them. Pure.
 
 use std::num::IntErrorKind;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use k8s_openapi::api::core::v1;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rouse_api::{ConditionStatus, Revision, keys};
+use rouse_k8s::ObjectKey;
+use rouse_k8s::{object, pod, template};
 use rouse_kit::AddressResolver;
 
-use crate::state::keys::RevisionKey;
 use crate::state::readiness::{Check, PodFacts};
 use crate::state::settings::{Limits, Protocol, QUEUE_LIMIT, Settings};
 
@@ -21,20 +21,15 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The longest gRPC service name that the activator's own probe asks for.
 const GRPC_SERVICE_MAX: usize = 100;
 
-/// What a Revision asks for.
+/// Reads a Revision.
 pub(crate) fn settings(revision: &Revision) -> Settings {
     let spec = &revision.spec;
-    let annotations = revision.metadata.annotations.as_ref();
-    let queue_limit = annotations.and_then(|all| all.get(keys::QUEUE_LIMIT));
-    let labels = revision.metadata.labels.as_ref();
-    let label = |key| {
-        let value = labels.and_then(|all| all.get(key)).map(String::as_str);
-        Arc::from(value.unwrap_or_default())
-    };
+    let queue_limit = object::annotation(&revision.metadata, keys::QUEUE_LIMIT);
+    let label = |key| Arc::from(object::label(&revision.metadata, key).unwrap_or_default());
     let concurrency = spec.container_concurrency.unwrap_or(0).clamp(0, i64::from(u32::MAX));
     Settings {
         concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
-        queue_limit: queue_limit.and_then(|text| count(text)).unwrap_or(QUEUE_LIMIT),
+        queue_limit: queue_limit.and_then(count).unwrap_or(QUEUE_LIMIT),
         limits: Limits {
             total: timeout(spec.timeout_seconds).unwrap_or(TIMEOUT),
             response_start: timeout(spec.response_start_timeout_seconds),
@@ -75,59 +70,30 @@ fn cause(reason: &str, message: &str) -> String {
 
 /// h2c if the serving port's name says so; Knative's names, and gRPC's usual one.
 fn protocol(pod: &v1::PodSpec) -> Protocol {
-    let name = serving(pod).and_then(|container| container.ports.as_deref()?.first()?.name.clone());
+    let name = template::serving_container(pod)
+        .and_then(|container| container.ports.as_deref()?.first()?.name.clone());
     let h2c = name.is_some_and(|name| {
         ["h2c", "grpc"].iter().any(|kind| name == *kind || name.starts_with(&format!("{kind}-")))
     });
     if h2c { Protocol::H2c } else { Protocol::Http1 }
 }
 
-/// The container that takes requests: the one with a port, or the only one.
-fn serving(pod: &v1::PodSpec) -> Option<&v1::Container> {
-    let ports = |container: &&v1::Container| {
-        container.ports.as_ref().is_some_and(|ports| !ports.is_empty())
-    };
-    pod.containers.iter().find(ports).or_else(|| pod.containers.first())
-}
-
-/// What a Pod says; nothing if it belongs to no revision.
-pub(crate) fn pod(pod: &v1::Pod, resolve: &AddressResolver) -> Option<PodFacts> {
+/// Reads a Pod; nothing if it belongs to no revision.
+pub(crate) fn pod_facts(pod: &v1::Pod, resolve: &AddressResolver) -> Option<PodFacts> {
     let meta = &pod.metadata;
-    let revision = meta.labels.as_ref()?.get(keys::REVISION)?;
-    let namespace = meta.namespace.clone().unwrap_or_default();
+    let revision = object::label(meta, keys::REVISION)?;
     let spec = pod.spec.as_ref()?;
-    let status = pod.status.as_ref();
-    let container = serving(spec)?;
-    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
-    let annotated = |key| meta.annotations.as_ref().is_some_and(|all| all.contains_key(key));
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let port = port(container);
-    let address = port.and_then(|port| resolve(pod, port));
+    let container = template::serving_container(spec)?;
     Some(PodFacts {
-        revision: RevisionKey::new(namespace, revision),
-        uid: meta.uid.clone().unwrap_or_default(),
-        bound: spec.node_name.is_some(),
-        address,
-        check: check(pod, spec, container, port, resolve),
-        leaving: meta.deletion_timestamp.is_some() || matches!(phase, "Failed" | "Succeeded"),
-        draining: annotated(keys::DRAINING),
-        ready: conditions.iter().any(|seen| seen.type_ == "Ready" && seen.status == "True"),
-        trouble: status.and_then(trouble),
+        revision: ObjectKey::new(object::namespace(meta), revision),
+        bound: pod::node(pod).is_some(),
+        address: resolve(pod, template::serving_port(container)),
+        check: check(pod, spec, container, resolve),
+        leaving: object::is_terminating(meta) || pod::has_ended(pod),
+        draining: object::annotation(meta, keys::DRAINING).is_some(),
+        ready: pod::is_ready(pod),
+        trouble: trouble(pod),
     })
-}
-
-/// The port that takes requests: Knative's name for it, else the first, else what `PORT` says.
-fn port(container: &v1::Container) -> Option<u16> {
-    let ports = container.ports.as_deref().unwrap_or_default();
-    let named = ports.iter().find(|port| port.name.as_deref() == Some(keys::USER_PORT));
-    let told = || {
-        let env = container.env.as_deref().unwrap_or_default();
-        let port = env.iter().find(|variable| variable.name == keys::ENV_PORT)?;
-        port.value.as_deref()?.parse().ok()
-    };
-    let listed = named.or_else(|| ports.first()).map(|port| port.container_port);
-    let port = listed.or_else(told).unwrap_or(keys::DEFAULT_USER_PORT);
-    u16::try_from(port).ok()
 }
 
 /// How the activator finds out that this pod is ready, or that only the kubelet can.
@@ -135,7 +101,6 @@ fn check(
     pod: &v1::Pod,
     spec: &v1::PodSpec,
     container: &v1::Container,
-    serving_port: Option<u16>,
     resolve: &AddressResolver,
 ) -> Check {
     let others_probed = spec.containers.iter().any(|other| {
@@ -146,14 +111,16 @@ fn check(
     if others_probed || gated {
         return Check::Kubelet;
     }
-    let at = |port: Option<u16>| port.and_then(|port| resolve(pod, port));
+    let serving_port = template::serving_port(container);
+    let at = |port: u16| resolve(pod, port);
+    let named = |port| template::resolve_port(port, container).and_then(at);
     let Some(probe) = &container.readiness_probe else {
         return at(serving_port).map_or(Check::Kubelet, |address| Check::Tcp { address });
     };
     let own_check = if let Some(http) = &probe.http_get {
         // TLS is the kubelet's: it does not verify, and we would need a second client for it.
         let plain = http.scheme.as_deref().is_none_or(|scheme| scheme == "HTTP");
-        let address = at(number(&http.port, container, serving_port));
+        let address = named(&http.port);
         let host_elsewhere = http.host.as_ref().is_some_and(|host| !host.is_empty());
         address.filter(|_| plain && !host_elsewhere).map(|address| Check::Http {
             address,
@@ -161,11 +128,12 @@ fn check(
             headers: http.http_headers.iter().flatten().filter_map(header).collect(),
         })
     } else if let Some(tcp) = &probe.tcp_socket {
-        at(number(&tcp.port, container, serving_port)).map(|address| Check::Tcp { address })
+        named(&tcp.port).map(|address| Check::Tcp { address })
     } else if let Some(grpc) = &probe.grpc {
-        let port = u16::try_from(grpc.port).ok().filter(|port| *port != 0).or(serving_port);
+        let port = u16::try_from(grpc.port).ok().filter(|port| *port != 0);
         let service = grpc.service.clone().unwrap_or_default();
-        let address = at(port).filter(|_| service.len() <= GRPC_SERVICE_MAX);
+        let address =
+            at(port.unwrap_or(serving_port)).filter(|_| service.len() <= GRPC_SERVICE_MAX);
         address.map(|address| Check::Grpc { address, service })
     } else if probe.exec.is_some() {
         None
@@ -175,205 +143,37 @@ fn check(
     own_check.unwrap_or(Check::Kubelet)
 }
 
-/// A probe's port: 0 stands for the serving port, a name for a port of the container.
-fn number(port: &IntOrString, container: &v1::Container, serving: Option<u16>) -> Option<u16> {
-    match port {
-        IntOrString::Int(0) => serving,
-        IntOrString::Int(port) => u16::try_from(*port).ok(),
-        IntOrString::String(name) if name.is_empty() => serving,
-        IntOrString::String(name) => {
-            let ports = container.ports.as_deref().unwrap_or_default();
-            let named = ports.iter().find(|port| port.name.as_ref() == Some(name));
-            named.and_then(|port| u16::try_from(port.container_port).ok()).or(name.parse().ok())
-        }
-    }
-}
-
 fn header(sent: &v1::HTTPHeader) -> Option<(HeaderName, HeaderValue)> {
     Some((sent.name.parse().ok()?, sent.value.parse().ok()?))
 }
 
 /// Why a pod is of no use yet, in the words that `kubectl get pods` shows. That it is only starting
 /// is the last thing to say.
-fn trouble(status: &v1::PodStatus) -> Option<String> {
+fn trouble(pod: &v1::Pod) -> Option<String> {
     let waiting = |container: &v1::ContainerStatus| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let waiting = pod::waiting(container)?;
         let reason = waiting.reason.as_deref()?;
         let starting = matches!(reason, "ContainerCreating" | "PodInitializing");
         (!starting).then(|| cause(reason, waiting.message.as_deref().unwrap_or_default()))
     };
-    let scheduled = || {
-        let conditions = status.conditions.as_deref()?;
-        let unscheduled = conditions
-            .iter()
-            .find(|seen| seen.type_ == "PodScheduled" && seen.status == "False")?;
-        Some(cause(
-            unscheduled.reason.as_deref().unwrap_or("Unschedulable"),
-            unscheduled.message.as_deref().unwrap_or_default(),
-        ))
+    let unscheduled = || {
+        let scheduled =
+            pod::condition(pod, "PodScheduled").filter(|seen| seen.status == "False")?;
+        let reason = scheduled.reason.as_deref().unwrap_or("Unschedulable");
+        Some(cause(reason, scheduled.message.as_deref().unwrap_or_default()))
     };
     let unready = |container: &v1::ContainerStatus| {
-        container.state.as_ref()?.running.as_ref().filter(|_| !container.ready)?;
-        let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
-        let again = before.map_or_else(String::new, |ended| {
+        if container.ready || !pod::is_running(container) {
+            return None;
+        }
+        let again = pod::last_end(container).map_or_else(String::new, |ended| {
             format!(" again after it ended with exit code {}", ended.exit_code)
         });
         Some(cause("ContainersNotReady", &format!("it runs{again}, and is not ready")))
     };
-    let containers = || status.container_statuses.iter().flatten();
-    containers().find_map(waiting).or_else(scheduled).or_else(|| containers().find_map(unready))
+    let containers = || pod::container_statuses(pod);
+    containers().find_map(waiting).or_else(unscheduled).or_else(|| containers().find_map(unready))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn facts(container: Value, status: Value) -> PodFacts {
-        let object = json!({
-            "metadata": {
-                "name": "p", "namespace": "default", "uid": "u",
-                "labels": { "serving.knative.dev/revision": "hello-00001" },
-            },
-            "spec": { "containers": [container] },
-            "status": status,
-        });
-        let object: v1::Pod = serde_json::from_value(object).expect("a Pod");
-        pod(&object, &rouse_kit::address::by_pod_ip()).expect("a pod of a revision")
-    }
-
-    fn at(port: u16) -> std::net::SocketAddr {
-        ([10, 0, 0, 9], port).into()
-    }
-
-    const UP: &str = "10.0.0.9";
-
-    #[track_caller]
-    fn check_is(container: Value, want: Check) {
-        assert_eq!(facts(container, json!({ "podIP": UP })).check, want);
-    }
-
-    #[test]
-    fn the_users_probe_is_run_where_it_can_be() {
-        check_is(json!({ "name": "c" }), Check::Tcp { address: at(8080) });
-        check_is(
-            json!({ "name": "c", "ports": [{ "containerPort": 9000, "name": "user-port" }],
-                    "readinessProbe": { "httpGet": { "path": "/up", "port": 0 } } }),
-            Check::Http { address: at(9000), path: "/up".to_owned(), headers: Vec::new() },
-        );
-        check_is(
-            json!({ "name": "c", "readinessProbe": { "grpc": { "port": 7000 } } }),
-            Check::Grpc { address: at(7000), service: String::new() },
-        );
-        check_is(
-            json!({ "name": "c", "readinessProbe": { "tcpSocket": { "port": "x" } },
-                    "ports": [{ "containerPort": 1, "name": "x" }] }),
-            Check::Tcp { address: at(1) },
-        );
-    }
-
-    #[test]
-    fn what_only_the_kubelet_can_probe_is_left_to_it() {
-        let exec = json!({ "exec": { "command": ["true"] } });
-        check_is(json!({ "name": "c", "readinessProbe": exec }), Check::Kubelet);
-        let tcp = json!({ "tcpSocket": { "port": 0 } });
-        check_is(json!({ "name": "c", "startupProbe": tcp }), Check::Kubelet);
-        let https = json!({ "httpGet": { "port": 8443, "scheme": "HTTPS" } });
-        check_is(json!({ "name": "c", "readinessProbe": https }), Check::Kubelet);
-    }
-
-    #[test]
-    fn a_pod_without_an_address_has_none_yet() {
-        let facts = facts(json!({ "name": "c" }), json!({ "phase": "Pending" }));
-        assert_eq!((facts.address, facts.ready, facts.leaving), (None, false, false));
-    }
-
-    #[test]
-    fn a_pod_says_why_it_does_not_run() {
-        let waiting = json!({ "reason": "ImagePullBackOff", "message": "no such image" });
-        let status = json!({ "containerStatuses": [{ "name": "c", "image": "i", "imageID": "",
-            "ready": false, "restartCount": 0, "state": { "waiting": waiting } }] });
-        let facts = facts(json!({ "name": "c" }), status);
-        assert_eq!(facts.trouble.as_deref(), Some("ImagePullBackOff: no such image"));
-    }
-
-    #[test]
-    fn a_container_that_runs_and_does_not_answer_says_so() {
-        let status = |ready: bool, last: Value| {
-            json!({ "containerStatuses": [{ "name": "c", "image": "i", "imageID": "", "ready": ready,
-                "restartCount": 1, "state": { "running": {} }, "lastState": last }] })
-        };
-        let trouble = |status| facts(json!({ "name": "c" }), status).trouble;
-        let first = trouble(status(false, json!({})));
-        assert_eq!(first.as_deref(), Some("ContainersNotReady: it runs, and is not ready"));
-        let again = trouble(status(false, json!({ "terminated": { "exitCode": 3 } })));
-        assert!(again.is_some_and(|why| why.contains("again after it ended with exit code 3")));
-        assert_eq!(trouble(status(true, json!({}))), None);
-    }
-
-    #[test]
-    fn a_revision_says_how_it_wants_its_requests() {
-        let object = json!({
-            "metadata": { "name": "hello-00001", "annotations": { "rouse.dev/queue-limit": "5" } },
-            "spec": {
-                "containerConcurrency": 2, "timeoutSeconds": 30, "idleTimeoutSeconds": 7,
-                "containers": [{ "name": "c", "ports": [{ "containerPort": 8080, "name": "h2c" }] }],
-            },
-            "status": { "conditions": [
-                { "type": "Ready", "status": "False", "reason": "ContainerMissing", "message": "m" },
-            ] },
-        });
-        let revision: Revision = serde_json::from_value(
-            json!({ "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
-                    "metadata": object["metadata"], "spec": object["spec"],
-                    "status": object["status"] }),
-        )
-        .expect("a Revision");
-        let settings = settings(&revision);
-        assert_eq!((settings.concurrency, settings.queue_limit), (2, 5));
-        assert_eq!(settings.protocol, Protocol::H2c);
-        assert_eq!(
-            settings.limits,
-            Limits {
-                total: Duration::from_secs(30),
-                response_start: None,
-                idle: Some(Duration::from_secs(7)),
-            }
-        );
-        assert_eq!(settings.trouble.as_deref(), Some("ContainerMissing: m"));
-    }
-
-    fn revision(spec: Value, queue_limit: &str) -> Revision {
-        let mut spec = spec;
-        spec["containers"] = json!([{ "name": "c" }]);
-        let meta = json!({ "name": "hello-00001",
-            "annotations": { "rouse.dev/queue-limit": queue_limit } });
-        serde_json::from_value(json!({ "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
-            "metadata": meta, "spec": spec }))
-        .expect("a Revision")
-    }
-
-    #[test]
-    fn numbers_that_are_too_large_are_as_large_as_can_be() {
-        let most = i64::MAX;
-        let spec = json!({ "containerConcurrency": most, "timeoutSeconds": most,
-            "idleTimeoutSeconds": most, "responseStartTimeoutSeconds": most });
-        let settings = settings(&revision(spec, "99999999999999999999999"));
-        assert_eq!((settings.concurrency, settings.queue_limit), (u32::MAX, usize::MAX));
-        let longest = Some(TIMEOUT_MAX);
-        let limits = settings.limits;
-        assert_eq!(
-            (limits.total, limits.response_start, limits.idle),
-            (TIMEOUT_MAX, longest, longest)
-        );
-    }
-
-    #[test]
-    fn numbers_that_mean_nothing_are_the_default() {
-        let least = i64::MIN;
-        let spec = json!({ "containerConcurrency": least, "timeoutSeconds": 0,
-            "idleTimeoutSeconds": least, "responseStartTimeoutSeconds": -1 });
-        assert_eq!(settings(&revision(spec, "many")), Settings::default());
-        assert_eq!(settings(&revision(json!({}), "-1")), Settings::default());
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What the activator knows of a pod, and when a pod may be used.
+//! When a pod may be used, by its object and by the activator's own probes.
 //!
 //! A pod enters the rotation at the first pass of the activator's own probe, or when it is Ready.
 //! It leaves on deletion, draining, Ready turning False, or failed connections.
@@ -13,8 +13,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderName, HeaderValue};
-
-use crate::state::keys::RevisionKey;
+use rouse_k8s::ObjectKey;
 
 /// How to find out that a pod is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +34,10 @@ pub(crate) enum Check {
     },
 }
 
-/// What the Pod object says, reduced to what matters here.
+/// The fields of a Pod that matter here.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PodFacts {
-    pub(crate) revision: RevisionKey,
-    pub(crate) uid: String,
+    pub(crate) revision: ObjectKey,
     /// A node was chosen for it.
     pub(crate) bound: bool,
     pub(crate) address: Option<SocketAddr>,
@@ -52,7 +50,7 @@ pub(crate) struct PodFacts {
     pub(crate) trouble: Option<String>,
 }
 
-/// What happened to a pod that its object does not tell.
+/// Observations of a pod that its object does not hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) passed: bool,
@@ -60,7 +58,7 @@ pub(crate) struct Memory {
     pub(crate) unreachable: bool,
 }
 
-/// What is to be done with a pod.
+/// How a pod stands, and so what comes next for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Nothing can be done before there is an address.
@@ -107,8 +105,7 @@ mod tests {
 
     fn facts() -> PodFacts {
         PodFacts {
-            revision: RevisionKey::new("default", "hello-00001"),
-            uid: "u".to_owned(),
+            revision: ObjectKey::new("default", "hello-00001"),
             bound: true,
             address: Some(ADDRESS.into()),
             check: Check::Tcp { address: ADDRESS.into() },

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 use rouse_api::routing::{self, HttpOption, Routing};
+use rouse_k8s::ObjectKey;
 use smallvec::SmallVec;
 
-use crate::state::keys::{RevisionKey, RouteKey};
+use crate::state::keys::RouteKey;
 use crate::state::schedule::schedule;
 
 /// Where a request came in.
@@ -30,7 +31,7 @@ pub(crate) struct Host<R> {
     turn: AtomicU64,
     pub(crate) rewrite: Option<HeaderValue>,
     pub(crate) redirect: bool,
-    /// What it was built from, to see whether it may stay.
+    /// The source of this host, to see whether it may stay.
     source: routing::Host,
     namespace: String,
 }
@@ -39,14 +40,14 @@ impl<R> Host<R> {
     fn build(
         source: &routing::Host,
         namespace: &str,
-        revision: &mut impl FnMut(RevisionKey) -> R,
+        revision: &mut impl FnMut(ObjectKey) -> R,
     ) -> Option<Self> {
         let weights: Vec<u8> = source.split.iter().map(|share| share.percent).collect();
         let schedule = schedule(&weights);
         if schedule.is_empty() {
             return None;
         }
-        let share = |share: &routing::Share| revision(RevisionKey::new(namespace, &share.revision));
+        let share = |share: &routing::Share| revision(ObjectKey::new(namespace, &share.revision));
         Some(Self {
             revisions: source.split.iter().map(share).collect(),
             schedule,
@@ -58,7 +59,7 @@ impl<R> Host<R> {
         })
     }
 
-    /// What it was built from.
+    /// The part of `status.routing` that it was built from.
     pub(crate) fn source(&self) -> &routing::Host {
         &self.source
     }
@@ -68,7 +69,7 @@ impl<R> Host<R> {
         &self.namespace
     }
 
-    /// Whose turn it is.
+    /// The revision for the next request.
     pub(crate) fn next(&self) -> &R {
         if let [only] = self.revisions.as_slice() {
             return only;
@@ -99,17 +100,16 @@ impl<R> Default for RouteTable<R> {
 impl<R> RouteTable<R> {
     /// Builds the table. Hosts of `previous` that did not change stay, with their turns.
     pub(crate) fn build(
-        routes: &BTreeMap<RouteKey, Routing>,
+        routes: &BTreeMap<RouteKey, Arc<Routing>>,
         previous: &Self,
-        mut revision: impl FnMut(RevisionKey) -> R,
+        mut revision: impl FnMut(ObjectKey) -> R,
     ) -> Self {
         let mut table = Self::default();
         for (key, routing) in routes {
             for source in &routing.hosts {
-                let Some(host) = previous
-                    .unchanged(source, &key.namespace)
-                    .or_else(|| Host::build(source, &key.namespace, &mut revision).map(Arc::new))
-                else {
+                let Some(host) = previous.unchanged(source, &key.key.namespace).or_else(|| {
+                    Host::build(source, &key.key.namespace, &mut revision).map(Arc::new)
+                }) else {
                     continue;
                 };
                 let names = source.public.iter().map(|name| (name, true));
@@ -132,7 +132,7 @@ impl<R> RouteTable<R> {
         same.then(|| Arc::clone(&entry.host))
     }
 
-    /// Who answers for `host`, a name as in a Host header, on this side.
+    /// The entry for `host`, a name as in a Host header, on this side.
     pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host<R>>> {
         let name = without_port(host);
         let entry = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -166,94 +166,4 @@ fn without_port(host: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::keys::RouteKind;
-
-    fn routes(split: &[(&str, u8)]) -> BTreeMap<RouteKey, Routing> {
-        let share = |(revision, percent): &(&str, u8)| routing::Share {
-            revision: (*revision).to_owned(),
-            percent: *percent,
-        };
-        let host = routing::Host {
-            public: vec!["hello.default.localhost".to_owned()],
-            local: vec!["hello.default.svc.cluster.local".to_owned()],
-            split: split.iter().map(share).collect(),
-            ..Default::default()
-        };
-        let key = RouteKey {
-            kind: RouteKind::Route,
-            namespace: "default".to_owned(),
-            name: "hello".to_owned(),
-        };
-        [(key, Routing { version: 3, hosts: vec![host] })].into()
-    }
-
-    type Table = RouteTable<String>;
-
-    fn build(split: &[(&str, u8)], previous: &Table) -> Table {
-        RouteTable::build(&routes(split), previous, |key| key.name)
-    }
-
-    #[test]
-    fn a_host_is_found_however_it_is_written() {
-        let table = build(&[("hello-00001", 100)], &RouteTable::default());
-        let found = |host| table.find(host, Side::Public).is_some();
-        assert!(found("hello.default.localhost"));
-        assert!(found("hello.default.localhost:7080"));
-        assert!(found("Hello.Default.LOCALHOST.:80"));
-        assert!(!found("default.localhost"));
-        assert!(!found("x.hello.default.localhost"));
-        assert!(!found("[::1]:7080"));
-        assert!(!found(""));
-    }
-
-    #[test]
-    fn a_local_host_is_unknown_to_the_public() {
-        let table = build(&[("hello-00001", 100)], &RouteTable::default());
-        let local = "hello.default.svc.cluster.local";
-        assert!(table.find(local, Side::Public).is_none());
-        assert!(table.find(local, Side::Local).is_some());
-        assert!(table.find("hello.default.localhost", Side::Local).is_some());
-    }
-
-    #[test]
-    fn any_thousand_requests_split_exactly_wherever_counting_starts() {
-        let table = build(&[("a", 70), ("b", 27), ("c", 3)], &RouteTable::default());
-        let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
-        for _ in 0..37 {
-            host.next();
-        }
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for _ in 0..1000 {
-            *counts.entry(host.next().clone()).or_default() += 1;
-        }
-        assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
-    }
-
-    #[test]
-    fn a_host_that_did_not_change_keeps_its_turns() {
-        let first = build(&[("a", 50), ("b", 50)], &RouteTable::default());
-        let again = build(&[("a", 50), ("b", 50)], &first);
-        let changed = build(&[("a", 40), ("b", 60)], &first);
-        let host = |table: &Table| Arc::clone(&table.hosts["hello.default.localhost"].host);
-        assert!(Arc::ptr_eq(&host(&first), &host(&again)));
-        assert!(!Arc::ptr_eq(&host(&first), &host(&changed)));
-    }
-
-    #[test]
-    fn a_host_without_shares_is_not_served() {
-        let mut routes = routes(&[("hello-00001", 100)]);
-        let hosts = &mut routes.values_mut().next().expect("one Route").hosts;
-        let empty = routing::Host {
-            public: vec!["empty.default.localhost".to_owned()],
-            split: Vec::new(),
-            ..hosts[0].clone()
-        };
-        hosts.push(empty);
-        let table = Table::build(&routes, &Table::default(), |key| key.name);
-        let found = |name| table.find(name, Side::Public).map(|host| host.next().as_str());
-        assert_eq!(found("empty.default.localhost"), None);
-        assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
-    }
-}
+mod tests;

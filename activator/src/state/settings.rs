@@ -1,4 +1,4 @@
-//! What a Revision asks of the activator.
+//! The settings of a Revision that concern its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Duration>,
 }
 
-/// What the container speaks, as its port's name says.
+/// The protocol of the container, by its port's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,

@@ -16,7 +16,7 @@ use crate::transport::headers;
 use crate::transport::pool::{Conn, Pool};
 use crate::transport::request_body::Outgoing;
 
-/// What carried an answer, to be given back at its end.
+/// The connection that carried an answer, to be given back at its end.
 #[derive(Debug)]
 pub(crate) enum Carrier {
     Http1 {

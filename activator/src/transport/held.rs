@@ -1,4 +1,4 @@
-//! What an answer holds until its end.
+//! Resources that an answer holds until its end.
 
 use crate::admission::revision::Slot;
 use crate::observe::record::Record;

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use crate::transport::held::Held;
 use crate::transport::timeout::Timer;
 
-/// What Knative appends to an answer that had begun when its time ran out.
+/// Knative's text for the end of an answer that had begun when its time ran out.
 const TIMEOUT_TEXT: Bytes = Bytes::from_static(b"request timeout");
 
 /// The body of an answer.

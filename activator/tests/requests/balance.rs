@@ -1,4 +1,4 @@
-//! Who gets a request: revisions by their shares, pods by their load.
+//! Balancing: revisions by their shares, pods by their load.
 
 use std::collections::BTreeMap;
 

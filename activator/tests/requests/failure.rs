@@ -1,4 +1,4 @@
-//! What goes wrong: pods that break off, connections that close, time that runs out, the end.
+//! Failures: pods that break off, connections that close, time that runs out, the end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

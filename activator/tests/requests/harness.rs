@@ -1,7 +1,8 @@
-//! An activator of its own for each test, and what it takes to talk through it.
+//! An activator of its own for each test, with clients and pods.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) type Reply = Response<BoxBody<Bytes, hyper::Error>>;
 
-/// What a Revision asks of the activator.
+/// The settings of a Revision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec {
     pub(crate) concurrency: u32,
@@ -124,7 +125,10 @@ impl Pod {
 
 fn meta(name: &str, annotations: &[(&str, &str)]) -> Value {
     let annotations: std::collections::BTreeMap<_, _> = annotations.iter().copied().collect();
-    json!({ "name": name, "namespace": "default", "uid": name, "resourceVersion": "2",
+    // Every state of every object has a version of its own, as on a server.
+    static VERSION: AtomicU64 = AtomicU64::new(2);
+    let version = VERSION.fetch_add(1, Ordering::Relaxed).to_string();
+    json!({ "name": name, "namespace": "default", "uid": name, "resourceVersion": version,
         "annotations": annotations })
 }
 

@@ -1,4 +1,4 @@
-//! What operators see: metrics, debug pages, the request log, traces.
+//! Metrics, debug pages, the request log, traces.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What passes through: bodies both ways, trailers, h2c, upgrades, headers.
+//! Bodies both ways, trailers, h2c, upgrades, headers.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
@@ -249,4 +249,21 @@ async fn a_body_is_asked_for_only_when_the_pod_reads_it() {
         seen.push_str(std::str::from_utf8(&bytes[..count]).expect("text"));
     }
     assert!(seen.starts_with("HTTP/1.1 200"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_preface_that_comes_in_parts_is_h2c_all_the_same() {
+    let stage = one_pod(Spec::default(), says("hello").await).await;
+    let mut raw = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
+    raw.set_nodelay(true).expect("a socket");
+    let (first, rest) = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".split_at(3);
+    raw.write_all(first).await.expect("sent");
+    // Meanwhile others are served, and so the part is looked at.
+    assert_eq!(stage.get().await.0, 200);
+    raw.write_all(rest).await.expect("sent");
+    // An empty SETTINGS frame, to which the server answers with its own.
+    raw.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("sent");
+    let mut head = [0; 9];
+    raw.read_exact(&mut head).await.expect("an answer");
+    assert_eq!(head[3], 4, "a SETTINGS frame");
 }

@@ -1,4 +1,4 @@
-//! What the API holds at the start and what it tells later.
+//! Objects that are there at the start, and changes that come later.
 
 use futures::FutureExt;
 use serde_json::Value;

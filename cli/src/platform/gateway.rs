@@ -10,8 +10,8 @@ use kube::api::{Api, ResourceExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::Route;
 use rouse_api::keys::{GATEWAY, GATEWAY_LOCAL, SYSTEM_NAMESPACE};
-use rouse_cluster::Cluster;
-use rouse_cluster::registry::{Options, Part, Patch};
+use rouse_apiserver::Cluster;
+use rouse_apiserver::registry::{Options, Part, Patch};
 use serde_json::{Value, json};
 
 use crate::outcome::{Context, Result};

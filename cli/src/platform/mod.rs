@@ -154,7 +154,7 @@ fn announce(up: &UpInfo, printer: &Printer) {
 }
 
 /// A failure to open the state, with what to do about it.
-fn cannot_open(dir: &DataDir, error: &rouse_cluster::OpenError) -> Failure {
+fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
     let mut failure = Failure::new(error.to_string());
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -63,14 +63,16 @@ impl Images for ReadyImages {
 }
 
 /// The controller's hooks in the cluster's form.
-pub(super) fn hooks(settings: &rouse_controller::Settings) -> Vec<rouse_cluster::admission::Hook> {
+pub(super) fn hooks(
+    settings: &rouse_controller::Settings,
+) -> Vec<rouse_apiserver::admission::Hook> {
     let settings = settings.clone();
     let live: admission::LiveConfig = Arc::new(move || settings.get());
     admission::hooks(&live).into_iter().map(hook).collect()
 }
 
-fn hook(hook: admission::Hook) -> rouse_cluster::admission::Hook {
-    use rouse_cluster::admission::{Hook, Phase, Rule};
+fn hook(hook: admission::Hook) -> rouse_apiserver::admission::Hook {
+    use rouse_apiserver::admission::{Hook, Phase, Rule};
     let texts = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
     let rule = |rule: admission::Rule| Rule {
         group: rule.group.to_owned(),
@@ -92,7 +94,7 @@ fn hook(hook: admission::Hook) -> rouse_cluster::admission::Hook {
 mod tests {
     use kube::api::{Api, PostParams};
     use rouse_api::Service;
-    use rouse_cluster::{Cluster, Config, Storage};
+    use rouse_apiserver::{Cluster, Config, Storage};
     use rouse_kit::Clock;
 
     use super::*;

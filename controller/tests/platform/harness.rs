@@ -14,8 +14,8 @@ use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use rouse_api::PodAutoscaler;
-use rouse_cluster::admission::{Hook, Phase, Rule};
-use rouse_cluster::{Cluster, Storage};
+use rouse_apiserver::admission::{Hook, Phase, Rule};
+use rouse_apiserver::{Cluster, Storage};
 use rouse_controller::{Activators, Config, Images, NotServed, Routed, Settings, admission};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use serde::de::DeserializeOwned;
@@ -107,7 +107,7 @@ impl Platform {
         let clock = Clock::system();
         let initial: Vec<Value> =
             serde_json::from_str(include_str!("../../../manifests/initial.json")).unwrap();
-        let config = rouse_cluster::Config {
+        let config = rouse_apiserver::Config {
             storage: Storage::Memory,
             initial: initial.into_iter().flat_map(with_system_objects).collect(),
             clock,
@@ -125,8 +125,8 @@ impl Platform {
         let mut platform =
             Self { cluster, client, settings, clock, activators, poisonous, shutdown, controller };
         let doubles = Process::new(clock).component("doubles", platform.shutdown.clone());
-        let (builtin, end) = (platform.cluster.clone(), platform.shutdown.clone());
-        doubles.tasks.detached("builtin", async move { builtin.run_builtin(end).await });
+        let builtin = rouse_controllers::Config::of(&platform.cluster);
+        rouse_controllers::start(&builtin, &doubles);
         let end = platform.shutdown.clone();
         let node = end.run_until_cancelled_owned(play_node(platform.client.clone()));
         doubles.tasks.detached("node", node.map(drop));

@@ -1,4 +1,4 @@
-//! What the example promises: both models are as good as stated, and what is served is what the
+//! The example's promises: both models are as good as stated, and what is served is what the
 //! model says.
 
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -48,9 +49,12 @@ impl Registry {
     /// Closes the listener and every connection.
     pub(crate) async fn stop(&self) {
         self.task.abort();
-        while !self.task.is_finished() {
-            tokio::task::yield_now().await;
-        }
+        let ended = tokio::time::timeout(Duration::from_secs(10), async {
+            while !self.task.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        });
+        ended.await.expect("the listener is closed");
     }
 
     pub(crate) fn host(&self) -> String {

@@ -2,27 +2,6 @@
 
 #[rustfmt::skip]
 pub(super) const KNOWN: &[(&str, &str)] = &[
-    ("api/src/config", "autoscaler defaults deployment domain features gc mod network observability read"),
-    ("api/src/defaults", "mod revision"),
-    ("api/src/validation", "container pod probe security volume"),
-    ("api/src/validation", "metadata mod"),
-    ("cli/src", "commands platform"),
-    ("cli/src/commands", "demo mod"),
-    ("cli/src/commands/demo", "mod models sleep split stage stop"),
     ("cli/src/platform", "compose mod"),
-    ("cluster/src", "cluster http"),
-    ("cluster/src", "kinds schema table"),
-    ("cluster/src/http", "discovery events list logs route watch write"),
-    ("cluster/src/kinds", "builtin crd mod types"),
-    ("cluster/src/kinds/defaults", "mod pod workload"),
-    ("cluster/src/patch", "mod strategic"),
-    ("cluster/src/schema", "decode formats validate"),
-    ("cluster/src/schema/protobuf", "mod special wire"),
-    ("cluster/src/store", "head object"),
-    ("cluster/src/store", "mod watch"),
-    ("cluster/src/table", "events mod network objects workloads"),
-    ("image/src", "build in_place"),
-    ("image/src", "digest error"),
-    ("image/src", "registry reuse store unpack"),
-    ("image/src/build", "executable mod procfile python"),
+    ("cluster/controllers/src", "adopt deployment endpoints event feed gc graph lib namespace objects replicaset scheduler"),
 ];

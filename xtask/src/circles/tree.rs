@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::read::{self, Contents};
+use crate::syntax;
 
 /// A place in [`Tree::modules`].
 pub(super) type Id = usize;
@@ -112,7 +113,7 @@ impl Tree {
         }
         for item in items {
             let syn::Item::Mod(module) = item else { continue };
-            if read::only_for_tests(&module.attrs) {
+            if syntax::only_for_tests(&module.attrs) {
                 continue;
             }
             let child = module.ident.to_string();
@@ -158,7 +159,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// The file of `mod child;`, which is declared here and stands in `below` unless an attribute says otherwise.
     fn file_of(&self, module: &syn::ItemMod, below: &Path, child: &str) -> Result<PathBuf> {
-        if let Some(path) = read::path_attribute(&module.attrs) {
+        if let Some(path) = syntax::path_attribute(&module.attrs) {
             let folder = self.file.parent().context("a source file stands in a folder")?;
             return Ok(folder.join(path));
         }

@@ -1,4 +1,4 @@
-//! What a Revision's schema says of its pod.
+//! The pod in a Revision's schema.
 
 use serde_json::{Value, json};
 

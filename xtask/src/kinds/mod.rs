@@ -20,13 +20,13 @@ pub use self::table::{Field, Table, TypeRow};
 /// Types that are served without being a resource of their own.
 const MORE_ROOTS: [&str; 3] = ["autoscaling.v1.Scale", "meta.v1.Status", "meta.v1.DeleteOptions"];
 
-/// Writes `cluster/kinds/types.json` from the sources under `directory`.
+/// Writes `cluster/schema/kinds/types.json` from the sources under `directory`.
 pub fn generate(directory: &Path) -> Result<()> {
     let mut sources = golang::Sources::default();
     for (path, name, _) in PACKAGES {
         read_package(&mut sources, &directory.join(path), path, name)?;
     }
-    let kinds = crate::root().join("cluster/kinds");
+    let kinds = crate::root().join("cluster/schema/kinds");
     let table = build::table(&sources, &roots(&kinds.join("resources.json"))?, &PACKAGES)?;
     let target = kinds.join("types.json");
     fs::write(&target, table.to_text()?).with_context(|| format!("write {}", target.display()))
@@ -34,7 +34,7 @@ pub fn generate(directory: &Path) -> Result<()> {
 
 /// The committed table.
 pub fn read() -> Result<Table> {
-    let path = crate::root().join("cluster/kinds/types.json");
+    let path = crate::root().join("cluster/schema/kinds/types.json");
     let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     Table::from_text(&text)
 }

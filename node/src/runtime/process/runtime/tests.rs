@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rouse_kit::Clock;
+use rouse_kit::{Clock, Component};
 use tempfile::TempDir;
 
 use super::*;
@@ -25,8 +25,9 @@ fn pod() -> PodRef {
 impl Host {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().join("logs"), Clock::system());
-        let runtime = ProcessRuntime::open(dir.path(), None).unwrap();
+        let component = Component::alone("runtime");
+        let logs = Logs::new(dir.path().join("logs"), Clock::system(), component.tasks.clone());
+        let runtime = ProcessRuntime::open(dir.path(), None, &component).unwrap();
         Self { dir, logs, runtime }
     }
 
@@ -262,9 +263,12 @@ async fn what_a_dead_platform_left_is_ended_and_nothing_else() {
     std::fs::write(dead.join(other.id().to_string()), (started(other.id()) - 1).to_string())
         .unwrap();
     // `setsid` is not a leader until it has run.
-    while proc::stat(left.id()).unwrap().session != left.id() {
-        tokio::task::yield_now().await;
-    }
+    let leads = tokio::time::timeout(Duration::from_secs(10), async {
+        while proc::stat(left.id()).unwrap().session != left.id() {
+            tokio::task::yield_now().await;
+        }
+    });
+    leads.await.expect("`setsid` runs");
     assert_eq!(host.runtime.end_survivors().await.unwrap(), 1);
     assert!(!left.wait().unwrap().success());
     assert!(other.try_wait().unwrap().is_none(), "a stranger was ended");

@@ -1,0 +1,243 @@
+//! The cluster as one thing: opened, asked, served, closed.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use rouse_kit::{Clock, Component};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::admission::Hook;
+use crate::http::{Api, Credentials, KubeletService, ResponseBody, listen};
+use crate::identity::UserInfo;
+use crate::kinds::Kinds;
+use crate::observe;
+use crate::registry::{Options, Part, Registry};
+use crate::status::Failure;
+use crate::store::{self, Store};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where the state lives.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// As long as the process.
+    Memory,
+    /// In this file.
+    File(PathBuf),
+}
+
+/// What a cluster starts with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub storage: Storage,
+    /// Objects to create if they are not there; CRDs are brought up to date.
+    pub initial: Vec<Value>,
+    pub clock: Clock,
+    /// The certificate authority that pods are to trust.
+    pub ca: String,
+}
+
+/// Why a cluster cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the initial {kind} {name:?} is refused")]
+    Initial {
+        kind: String,
+        name: String,
+        #[source]
+        source: Box<Failure>,
+    },
+}
+
+impl OpenError {
+    /// Whether the state file itself is at fault, and not who has it open or where it lies.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_damage(),
+            Self::Initial { .. } => false,
+        }
+    }
+}
+
+/// Namespaces that every cluster has.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// The embedded Kubernetes. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    registry: Registry,
+    api: Api,
+    clock: Clock,
+    ca: String,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Opens the state and makes what is missing of the initial objects.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let Config { storage, initial, clock, ca } = config;
+        let kinds = Arc::new(Kinds::new());
+        let store = match storage {
+            Storage::Memory => Store::memory(),
+            Storage::File(path) => {
+                let kinds = Arc::clone(&kinds);
+                Store::open(&path, &move |resource| selectable(&kinds, resource))?
+            }
+        };
+        let registry = Registry::new(kinds, store, clock);
+        registry.serve_stored_crds();
+        let cluster = Self { api: Api::new(registry.clone()), registry, clock, ca };
+        for name in NAMESPACES {
+            cluster.ensure(
+                json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
+            )?;
+        }
+        for object in initial {
+            cluster.ensure(object)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Creates an object unless it is there.
+    fn ensure(&self, object: Value) -> Result<(), OpenError> {
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        let refused = |source: Failure| OpenError::Initial {
+            kind: kind.clone(),
+            name: name.clone(),
+            source: Box::new(source),
+        };
+        let api_version = text(&object["apiVersion"]);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+        let Some(resource) = self.registry.kinds.by_kind(group, version, &kind) else {
+            return Err(refused(Failure::unknown_resource()));
+        };
+        let namespace = text(&object["metadata"]["namespace"]);
+        let namespace = if namespace.is_empty() { "default".to_owned() } else { namespace };
+        let options = Options::internal();
+        match self.registry.get(&resource, &namespace, &name) {
+            Err(_) => self
+                .registry
+                .create(&resource, &namespace, object, &options)
+                .map(|_| ())
+                .map_err(refused),
+            // A newer binary brings newer CRDs; everything else is the user's once it is there.
+            Ok(found) if kind == "CustomResourceDefinition" => {
+                let mut newer = object;
+                newer["metadata"]["resourceVersion"] = found.resource_version.to_string().into();
+                self.registry
+                    .update(&resource, &namespace, &name, Part::Main, newer, &options)
+                    .map(|_| ())
+                    .map_err(refused)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// What the HTTP side does, without HTTP.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Replaces the admission hooks.
+    pub fn set_hooks(&self, hooks: Vec<Hook>) {
+        self.registry.set_hooks(hooks);
+    }
+
+    /// A client of this process with an identity of its own, such as
+    /// `system:serviceaccount:knative-serving:controller`. Call it inside the runtime that is to own it.
+    #[must_use]
+    pub fn client(&self, identity: &str) -> kube::Client {
+        kube::Client::new(self.service_as(UserInfo::component(identity)), "default")
+    }
+
+    /// The API for one user, as a service from request to response.
+    #[must_use]
+    pub fn service_as(&self, user: UserInfo) -> Inside {
+        Inside { api: self.api.clone(), user }
+    }
+
+    /// Pods of this node are asked for their logs here.
+    pub fn register_kubelet(&self, node: &str, service: KubeletService) {
+        self.api.register_kubelet(node, service);
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The certificate authority that pods are to trust.
+    #[must_use]
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    /// Serves over TLS until the component's shutdown. Once a cluster: it is what the component shows of it.
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        token: String,
+        component: &Component,
+    ) {
+        self.api.metrics.register(&component.metrics);
+        observe::store(&self.registry.store, component);
+        let credentials = Credentials::token(token);
+        let listening = listen(self.api.clone(), listener, tls, credentials, component.clone());
+        component.tasks.vital("listener", listening);
+    }
+
+    /// Makes everything durable and lets go of the file.
+    pub fn close(&self) {
+        self.registry.store.close();
+    }
+}
+
+/// Selectable fields of a resource, whatever its version.
+fn selectable(kinds: &Kinds, qualified: &str) -> Vec<String> {
+    let found = kinds.all().into_iter().find(|r| r.qualified() == qualified);
+    found.map(|r| r.selectable_fields.clone()).unwrap_or_default()
+}
+
+/// The API in this process, for one user.
+#[derive(Clone)]
+pub struct Inside {
+    api: Api,
+    user: UserInfo,
+}
+
+impl<B> tower::Service<Request<B>> for Inside
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (api, user) = (self.api.clone(), self.user.clone());
+        Box::pin(async move { Ok(api.call(request, user, true).await) })
+    }
+}

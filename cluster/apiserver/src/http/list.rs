@@ -1,0 +1,188 @@
+//! GET of one object and of collections, page by page.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::body::{self, Answer};
+use super::negotiate::{self, Form, Include};
+use super::request::{Query, Target};
+use super::select::selects;
+use super::watch::Reach;
+use crate::kinds::Resource;
+use crate::registry::stored_as;
+use crate::selector::Selector;
+use crate::status::Failure;
+use crate::store::Object;
+
+impl Api {
+    pub(super) async fn get_one(
+        &self,
+        resource: &Resource,
+        target: &Target,
+        form: Form,
+        query: &Query,
+        reach: Reach,
+    ) -> Result<Answer, Failure> {
+        let key = self.registry.key(resource, &target.namespace, &target.name);
+        let found = match reach {
+            Reach::Inside => self.registry.store.get(&key),
+            // That it is gone must be as durable as that it is there.
+            Reach::Outside => self.registry.store.get_shown(&key).await?,
+        };
+        let object = found.ok_or_else(|| Failure::not_found(resource, &target.name))?;
+        if target.subresource == "scale" {
+            return Ok(body::json(StatusCode::OK, &self.registry.scale_of(resource, &object)?));
+        }
+        Ok(self.one(StatusCode::OK, resource, &object, form, query))
+    }
+
+    /// One object in the form asked for.
+    pub(super) fn one(
+        &self,
+        status: StatusCode,
+        resource: &Resource,
+        object: &Object,
+        form: Form,
+        query: &Query,
+    ) -> Answer {
+        match form {
+            Form::Whole => {
+                body::bytes(status, "application/json", negotiate::whole(resource, object))
+            }
+            Form::Metadata => body::json(status, &negotiate::metadata(&object.value())),
+            Form::Table => {
+                let meta = json!({ "resourceVersion": object.resource_version.to_string() });
+                let include = Include::parse(query.get("includeObject"));
+                let table = negotiate::table(
+                    resource,
+                    &[object],
+                    &meta,
+                    true,
+                    include,
+                    self.registry.clock().now(),
+                );
+                body::json(status, &table)
+            }
+        }
+    }
+
+    pub(super) async fn list(
+        &self,
+        resource: &Resource,
+        target: &Target,
+        form: Form,
+        query: &Query,
+    ) -> Result<Answer, Failure> {
+        let selector =
+            Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+        self.check_version(query).await?;
+        let (objects, version) = self.page(resource, target, &selector, query).await?;
+        let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
+        let (shown, rest) = match limit {
+            Some(limit) if objects.len() > limit => objects.split_at(limit),
+            _ => (objects.as_slice(), [].as_slice()),
+        };
+        let mut meta = json!({ "resourceVersion": version.to_string() });
+        if !rest.is_empty() {
+            meta["continue"] = self.pages.keep(version, rest.to_vec()).into();
+            meta["remainingItemCount"] = rest.len().into();
+        }
+        Ok(self.collection(resource, shown, &meta, form, query))
+    }
+
+    async fn page(
+        &self,
+        resource: &Resource,
+        target: &Target,
+        selector: &Selector,
+        query: &Query,
+    ) -> Result<(Vec<Arc<Object>>, u64), Failure> {
+        if !query.get("continue").is_empty() {
+            let page = self.pages.take(query.get("continue"))?;
+            return Ok((page.rest.to_vec(), page.version));
+        }
+        let namespace =
+            Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
+        // What a list shows must not be lost.
+        let listed = self.registry.store.list_shown(&stored_as(resource), namespace).await?;
+        let mut objects = listed.objects;
+        if !selector.is_everything() {
+            objects.retain(|object| selects(selector, object));
+        }
+        Ok((objects, listed.version))
+    }
+
+    /// A version that was never given out cannot be waited for; one that was must be durable first.
+    async fn check_version(&self, query: &Query) -> Result<(), Failure> {
+        let asked = query.get("resourceVersion");
+        if asked.is_empty() && !query.get("resourceVersionMatch").is_empty() && !query.flag("watch")
+        {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            return Err(Failure::options("resourceVersionMatch", why));
+        }
+        let Ok(asked) = asked.parse::<u64>() else { return Ok(()) };
+        let current = self.registry.store.version();
+        if asked > current {
+            return Err(Failure::too_large_version(asked, current));
+        }
+        Ok(self.registry.store.durable(asked).await?)
+    }
+
+    pub(super) fn collection(
+        &self,
+        resource: &Resource,
+        objects: &[Arc<Object>],
+        meta: &Value,
+        form: Form,
+        query: &Query,
+    ) -> Answer {
+        match form {
+            Form::Table => {
+                let objects: Vec<&Object> = objects.iter().map(AsRef::as_ref).collect();
+                let include = Include::parse(query.get("includeObject"));
+                let table = negotiate::table(
+                    resource,
+                    &objects,
+                    meta,
+                    true,
+                    include,
+                    self.registry.clock().now(),
+                );
+                body::json(StatusCode::OK, &table)
+            }
+            Form::Metadata => {
+                let items: Vec<Value> =
+                    objects.iter().map(|o| negotiate::metadata(&o.value())).collect();
+                let list = json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                                   "metadata": meta, "items": items });
+                body::json(StatusCode::OK, &list)
+            }
+            Form::Whole => {
+                body::bytes(StatusCode::OK, "application/json", splice(resource, objects, meta))
+            }
+        }
+    }
+}
+
+/// The list around the stored bytes of its items.
+fn splice(resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Vec<u8> {
+    let head = format!(
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{meta},\"items\":[",
+        resource.list_kind,
+        resource.api_version()
+    );
+    let size: usize = objects.iter().map(|o| o.json.len() + 1).sum();
+    let mut text = Vec::with_capacity(head.len() + size + 2);
+    text.extend_from_slice(head.as_bytes());
+    for (i, object) in objects.iter().enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&negotiate::whole(resource, object));
+    }
+    text.extend_from_slice(b"]}");
+    text
+}

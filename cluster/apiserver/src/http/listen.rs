@@ -1,0 +1,98 @@
+//! The API over sockets: TLS, HTTP/1.1 and HTTP/2, one credential.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use rouse_kit::Component;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::api::Api;
+use super::auth::{Caller, Credentials};
+use super::body::{self, Answer};
+use crate::status::Failure;
+
+/// Longest a client may take to say hello.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Longest that open requests are waited for at the end; watches are simply ended.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Serves until `shutdown`.
+pub(crate) async fn listen(
+    api: Api,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    credentials: Credentials,
+    component: Component,
+) {
+    let health = component.health.part("api");
+    health.ready();
+    let acceptor = TlsAcceptor::from(tls);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            biased;
+            // The end first: nothing new is taken once it was asked for.
+            () = component.shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, say: those that there are go on.
+                    tracing::warn!(%error, "the API cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let watcher = graceful.watcher();
+        let connection = serve(api.clone(), stream, acceptor.clone(), credentials.clone(), watcher);
+        component.tasks.detached("connection", connection);
+    }
+    drop(listener);
+    health.not_ready("shutting down");
+    // Watches never end by themselves; their clients resume at the next start.
+    let _rest = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+}
+
+async fn serve(
+    api: Api,
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    credentials: Credentials,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let _faster = stream.set_nodelay(true);
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "no TLS connection"),
+        Err(_) => return tracing::debug!("a client said nothing"),
+    };
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (api, credentials) = (api.clone(), credentials.clone());
+        async move { Ok::<_, Infallible>(answer(&api, &credentials, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(api: &Api, credentials: &Credentials, request: http::Request<Incoming>) -> Answer {
+    // Who only asks whether somebody is there needs no credential, but may not have a wrong one.
+    let open = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
+    let user = match credentials.caller(request.headers()) {
+        Caller::Known(user) => user,
+        Caller::Nobody if open => crate::identity::UserInfo::component("system:anonymous"),
+        Caller::Nobody | Caller::Wrong => return body::failure(&Failure::unauthorized()),
+    };
+    api.call(request, user, false).await
+}

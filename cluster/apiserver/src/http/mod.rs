@@ -1,0 +1,26 @@
+//! The API server's HTTP side: from a request to a response, whatever carried them.
+
+mod api;
+mod auth;
+mod body;
+mod discovery;
+mod events;
+mod list;
+mod listen;
+mod logs;
+mod metrics;
+mod negotiate;
+mod pages;
+mod read;
+mod request;
+mod review;
+mod route;
+mod select;
+mod watch;
+mod write;
+
+pub(crate) use api::Api;
+pub use api::KubeletService;
+pub use auth::Credentials;
+pub(crate) use body::ResponseBody;
+pub(crate) use listen::listen;

@@ -1,0 +1,27 @@
+//! The embedded Kubernetes' API server.
+//!
+//! [`Cluster`] is the state and its API. In one process [`Cluster::client`] talks to it without a socket; over
+//! [`Cluster::serve`] real kubectl does.
+//!
+//! Invariant: nothing of Knative is known here. Any CRD is served, and any operator would run.
+
+pub mod admission;
+mod cluster;
+pub mod http;
+pub mod identity;
+mod observe;
+pub mod registry;
+pub mod status;
+
+use rouse_schema::{kinds, openapi, patch, schema, selector, table};
+
+/// The store under the API, as the controllers beside it use it.
+pub mod store {
+    pub use rouse_store::{
+        Change, Conflict, Error, Event, Expired, Key, Object, Owner, Prepared, Store, Unwritable,
+        Watch,
+    };
+}
+
+pub use cluster::{Cluster, Config, OpenError, Storage};
+pub use http::KubeletService;

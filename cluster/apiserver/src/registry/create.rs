@@ -1,0 +1,143 @@
+//! Creation, in Kubernetes' order: decode, default, mutate, default again, validate, store.
+
+use rouse_schema::kinds::{Resource, defaults};
+use rouse_schema::schema::Invalid;
+use serde_json::{Value, json};
+
+use super::actor::Options;
+use super::change::{Target, Written};
+use super::{Registry, decode, meta, strategy};
+use crate::admission::Attempt;
+use crate::status::Failure;
+
+/// How often a generated name that is taken is replaced by another.
+const NAME_TRIES: usize = 8;
+
+impl Registry {
+    pub(super) fn create_object(
+        &self,
+        target: Target<'_>,
+        mut object: Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, .. } = target;
+        let mut warnings = Vec::new();
+        meta::check_kind(resource, &mut object)?;
+        if options.actor.is_trusted() {
+            defaults::apply(resource, &mut object);
+        } else {
+            decode::decode(resource, &mut object, options, &mut warnings)?;
+        }
+        let prefix = self.prepare_meta(resource, &mut object, namespace)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        self.check_open(resource, &name, namespace)?;
+        let rules = strategy::of(resource);
+        if let Some(why) = (rules.forbids)(self, namespace, &object) {
+            // Admission knows a generated name by its prefix.
+            return Err(Failure::forbidden(resource, prefix.as_deref().unwrap_or(&name), &why));
+        }
+        if !options.actor.is_trusted() {
+            let attempt = Attempt {
+                resource,
+                operation: "CREATE",
+                namespace: if resource.namespaced { namespace } else { "" },
+                name: &name,
+                user: &options.actor.user,
+                old: None,
+                dry_run: options.dry_run,
+            };
+            self.admit(&attempt, &mut object, &mut warnings)?;
+        }
+        initial_status(resource, &mut object);
+        let followup = (rules.prepare_for_create)(self, &mut object)?;
+        let (object, gone) = self.commit(resource, None, object, followup, options.dry_run)?;
+        Ok(Written { object, warnings, gone })
+    }
+
+    /// The metadata that the server decides; gives the prefix of a generated name.
+    fn prepare_meta(
+        &self,
+        resource: &Resource,
+        object: &mut Value,
+        namespace: &str,
+    ) -> Result<Option<String>, Failure> {
+        let meta = meta::of(resource, object)?;
+        meta::check_namespace(resource, meta, namespace)?;
+        let text =
+            |field: &str| meta.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !text("resourceVersion").is_empty() {
+            return Err(Failure::plain_internal(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let (name, prefix) = (text("name"), text("generateName"));
+        let generated = name.is_empty().then_some(prefix).filter(|p| !p.is_empty());
+        if let Some(prefix) = &generated {
+            let name = self.free_name(resource, namespace, prefix)?;
+            meta.insert("name".to_owned(), name.into());
+        } else if name.is_empty() {
+            let missing = [Invalid::required("metadata.name", "name or generateName is required")];
+            return Err(Failure::invalid(resource, "", &missing));
+        }
+        for field in
+            ["managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
+        {
+            meta.remove(field);
+        }
+        meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+        meta.insert("creationTimestamp".to_owned(), meta::time(self.clock.now()).into());
+        if strategy::of(resource).generation {
+            meta.insert("generation".to_owned(), 1.into());
+        } else {
+            meta.remove("generation");
+        }
+        Ok(generated)
+    }
+
+    /// A name with this prefix that no object has.
+    fn free_name(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        prefix: &str,
+    ) -> Result<String, Failure> {
+        let mut name = meta::generate_name(prefix);
+        for _ in 1..NAME_TRIES {
+            if self.store.get(&self.key(resource, namespace, &name)).is_none() {
+                return Ok(name);
+            }
+            name = meta::generate_name(prefix);
+        }
+        Err(Failure::exists(resource, &name))
+    }
+
+    /// The kind and the namespace must be there, and not be going.
+    fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
+        if resource.custom {
+            self.check_crd_stays(resource)?;
+        }
+        if !resource.namespaced {
+            return Ok(());
+        }
+        let kind = self.builtin("", "v1", "Namespace");
+        let found = self.get(&kind, "", namespace)?;
+        if found.deletion_timestamp.is_some() {
+            return Err(Failure::terminating(resource, name, namespace));
+        }
+        Ok(())
+    }
+}
+
+/// A creator does not say the status, where there is a subresource for it.
+fn initial_status(resource: &Resource, object: &mut Value) {
+    if !resource.status {
+        return;
+    }
+    let status = if resource.custom { None } else { defaults::initial_status(resource, object) };
+    let Some(map) = object.as_object_mut() else { return };
+    match status {
+        Some(status) => map.insert("status".to_owned(), status),
+        None if resource.custom => map.remove("status"),
+        None => map.insert("status".to_owned(), json!({})),
+    };
+}

@@ -1,0 +1,176 @@
+//! The metadata that the server decides: names, identity, times, generations, finalizers.
+
+use jiff::Timestamp;
+use rouse_k8s::names;
+use rouse_k8s::time::rfc3339;
+use serde_json::{Map, Value, json};
+
+use crate::kinds::Resource;
+use crate::schema::Invalid;
+use crate::status::Failure;
+
+/// Random characters after `prefix`, which is shortened to leave room for them.
+pub(super) fn generate_name(prefix: &str) -> String {
+    let random = uuid::Uuid::new_v4().into_bytes();
+    names::generated_name(prefix, [random[0], random[1], random[2], random[3], random[4]])
+}
+
+/// Seconds, as all of Kubernetes' times but a Lease's.
+pub(super) fn time(now: Timestamp) -> String {
+    rfc3339(now)
+}
+
+/// The object's metadata, made if there is none; a failure if it is no object.
+pub(super) fn of<'a>(
+    resource: &Resource,
+    object: &'a mut Value,
+) -> Result<&'a mut Map<String, Value>, Failure> {
+    let meta = &mut object["metadata"];
+    if meta.is_null() {
+        *meta = json!({});
+    }
+    meta.as_object_mut().ok_or_else(|| {
+        Failure::decoding(
+            resource,
+            &format!(
+                "json: cannot unmarshal into Go struct field {}.metadata of type v1.ObjectMeta",
+                resource.kind
+            ),
+        )
+    })
+}
+
+/// Metadata is typed for every kind, and its empty lists and maps are left out.
+pub(super) fn drop_empty(object: &mut Value) {
+    let empty = |v: &Value| match v {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        meta.retain(|_, value| !empty(value));
+    }
+}
+
+/// `apiVersion` and `kind` must be the path's where they are given, and are set where they are not.
+pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+    if !object.is_object() {
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): it is no JSON object",
+            resource.kind
+        )));
+    }
+    let api_version = resource.api_version();
+    let given_kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    let given_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let short = if resource.group.is_empty() { "core" } else { resource.group.as_str() };
+    if !given_kind.is_empty() && given_kind != resource.kind {
+        return Err(Failure::bad_request(if resource.custom {
+            format!(
+                "{given_kind} in version \"{}\" cannot be handled as a {}: kind must be {}",
+                resource.version, resource.kind, resource.kind
+            )
+        } else {
+            format!(
+                "{given_kind} in version \"{}\" cannot be handled as a {kind}: converting ({}.{given_kind}) to ({short}.{kind}): unknown conversion",
+                resource.version,
+                resource.version,
+                kind = resource.kind
+            )
+        }));
+    }
+    if !given_version.is_empty() && given_version != api_version {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    object["kind"] = resource.kind.clone().into();
+    object["apiVersion"] = api_version.into();
+    Ok(())
+}
+
+/// The namespace of the body must be the path's.
+pub(super) fn check_namespace(
+    resource: &Resource,
+    meta: &mut Map<String, Value>,
+    namespace: &str,
+) -> Result<(), Failure> {
+    let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    if !resource.namespaced {
+        meta.remove("namespace");
+        return Ok(());
+    }
+    if !given.is_empty() && given != namespace {
+        return Err(Failure::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    meta.insert("namespace".to_owned(), namespace.into());
+    Ok(())
+}
+
+/// What only the server may say, taken from the object as it stands.
+pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
+    for field in [
+        "uid",
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+    ] {
+        match old["metadata"].get(field) {
+            Some(value) => new.insert(field.to_owned(), value.clone()),
+            None => new.remove(field),
+        };
+    }
+    new.remove("managedFields");
+    new.remove("selfLink");
+}
+
+/// A finalizer may only go while an object is being deleted.
+pub(super) fn check_finalizers(new: &Value, old: &Value) -> Vec<Invalid> {
+    if old["metadata"]["deletionTimestamp"].is_null() {
+        return Vec::new();
+    }
+    let before = texts(&old["metadata"]["finalizers"]);
+    let added: Vec<String> =
+        texts(&new["metadata"]["finalizers"]).into_iter().filter(|f| !before.contains(f)).collect();
+    if added.is_empty() {
+        return Vec::new();
+    }
+    let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{list}}}"
+    );
+    vec![Invalid::forbidden("metadata.finalizers", &why)]
+}
+
+pub(super) fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether anything but metadata and status differs.
+pub(super) fn spec_differs(new: &Value, old: &Value) -> bool {
+    let counts =
+        |name: &&String| !matches!(name.as_str(), "metadata" | "status" | "apiVersion" | "kind");
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return new != old };
+    new.keys().filter(counts).count() != old.keys().filter(counts).count()
+        || new.keys().filter(counts).any(|name| new.get(name) != old.get(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_name_fits_in_a_label() {
+        let name = generate_name(&"x".repeat(80));
+        assert_eq!(name.len(), 63);
+        assert_ne!(generate_name("a-"), generate_name("a-"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What the API does, without HTTP: create, update, patch and delete with Kubernetes' rules.
+//!
+//! Every change of an object, an HTTP request's or a built-in controller's, goes through
+//! [`Registry::write`]:
+//!
+//! ```text
+//! write          dispatch by kind of change; refused while the disk takes nothing
+//! create, update, delete, scale    from the change to the object that is to be
+//! decode, admit  of actors that are not trusted
+//! commit         generation, grace, finalizers; into the store or out of it
+//! strategy       what a kind does differently
+//! ```
+//!
+//! All of it is synchronous.
+
+mod actor;
+mod address;
+mod admit;
+mod change;
+mod commit;
+mod crd;
+mod create;
+mod decode;
+mod delete;
+mod delete_options;
+mod meta;
+mod scale;
+mod served;
+mod strategy;
+mod update;
+mod write;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rouse_kit::Clock;
+use serde_json::Value;
+
+use crate::admission::Hook;
+use crate::kinds::{Kinds, Resource};
+use crate::status::Failure;
+use crate::store::{Key, Object, Store};
+
+pub use self::actor::{Actor, Options, Validation};
+pub use self::change::{Change, Deleted, Part, Patch, Target, Written};
+pub use self::delete_options::{DeleteOptions, Propagation};
+/// Why pods of a spec would be forbidden.
+pub use self::strategy::account_problem;
+
+/// The API over a store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    pub kinds: Arc<Kinds>,
+    pub store: Store,
+    hooks: Arc<RwLock<Arc<Vec<Hook>>>>,
+    clock: Clock,
+}
+
+impl Registry {
+    #[must_use]
+    pub fn new(kinds: Arc<Kinds>, store: Store, clock: Clock) -> Self {
+        Self { kinds, store, hooks: Arc::default(), clock }
+    }
+
+    /// Replaces the admission hooks.
+    pub fn set_hooks(&self, hooks: Vec<Hook>) {
+        *self.hooks.write() = Arc::new(hooks);
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn hooks(&self) -> Arc<Vec<Hook>> {
+        Arc::clone(&self.hooks.read())
+    }
+
+    /// The resource of a built-in kind: `("apps", "v1", "Deployment")`.
+    ///
+    /// # Panics
+    /// If there is no such kind: the names are the caller's own.
+    #[must_use]
+    pub fn builtin(&self, group: &str, version: &str, kind: &str) -> Arc<Resource> {
+        self.kinds.by_kind(group, version, kind).expect("a built-in kind")
+    }
+
+    /// The key of an object; a cluster-wide resource has no namespace.
+    #[must_use]
+    pub fn key(&self, resource: &Resource, namespace: &str, name: &str) -> Key {
+        Key::new(&stored_as(resource), if resource.namespaced { namespace } else { "" }, name)
+    }
+
+    pub fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Object>, Failure> {
+        self.store
+            .get(&self.key(resource, namespace, name))
+            .ok_or_else(|| Failure::not_found(resource, name))
+    }
+
+    /// The form of an object in the version asked for: only its `apiVersion` differs.
+    #[must_use]
+    pub fn in_version(resource: &Resource, mut value: Value) -> Value {
+        value["apiVersion"] = resource.api_version().into();
+        value
+    }
+}
+
+/// The resource under whose name objects are stored: the Events of two groups are the same.
+#[must_use]
+pub(crate) fn stored_as(resource: &Resource) -> String {
+    if is_new_event(resource) { "events".to_owned() } else { resource.qualified() }
+}
+
+/// An Event of `events.k8s.io`, which is stored as one of the core group.
+pub(crate) fn is_new_event(resource: &Resource) -> bool {
+    resource.is("events.k8s.io", "Event")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Changes: whole objects, patches, and the status and scale subresources.
+
+use std::sync::Arc;
+
+use rouse_schema::kinds::Resource;
+use rouse_schema::patch;
+use serde_json::Value;
+
+use super::actor::Options;
+use super::change::{Part, Patch, Target, Written};
+use super::{Registry, decode, meta};
+use crate::admission::Attempt;
+use crate::status::Failure;
+use crate::store::Object;
+
+/// How often a patch is tried on a newer object before its writer hears of the conflict.
+const TRIES: usize = 5;
+/// The same for a trusted actor's function.
+const EDIT_TRIES: usize = 32;
+
+impl Registry {
+    /// A new state of an object, whole or of one part.
+    pub(super) fn replace_object(
+        &self,
+        target: Target<'_>,
+        part: Part,
+        mut object: Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
+        if part == Part::Scale {
+            return self.replace_scale(target, object, options);
+        }
+        meta::check_kind(resource, &mut object)?;
+        let given = meta::of(resource, &mut object)?
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if given != name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+        let mut warnings = Vec::new();
+        decode::decode(resource, &mut object, options, &mut warnings)?;
+        let meta = meta::of(resource, &mut object)?;
+        meta::check_namespace(resource, meta, namespace)?;
+        let version =
+            meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if version.is_empty() && resource.custom {
+            return Err(Failure::version_missing(resource, name));
+        }
+        for _ in 1..TRIES {
+            let current = self.get(resource, namespace, name)?;
+            if !version.is_empty() && version != current.resource_version.to_string() {
+                return Err(Failure::changed(resource, name));
+            }
+            check_uid(resource, &object, &current.uid, name)?;
+            match self.change_part(resource, &current, part, object.clone(), options) {
+                // Without a version the writer asked to overwrite whatever is there.
+                Err(failure) if failure.is_conflict() && version.is_empty() => {}
+                other => return other.map(|written| with_warnings(written, warnings)),
+            }
+        }
+        Err(Failure::changed(resource, name))
+    }
+
+    /// A patch of an object as it stands.
+    pub(super) fn patch_object(
+        &self,
+        target: Target<'_>,
+        part: Part,
+        change: &Patch,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
+        for _ in 1..TRIES {
+            let current = self.get(resource, namespace, name)?;
+            match self.patch_once(resource, &current, part, change, options) {
+                Err(failure) if failure.is_conflict() && !names_version(change) => {}
+                other => return other,
+            }
+        }
+        Err(Failure::changed(resource, name))
+    }
+
+    fn patch_once(
+        &self,
+        resource: &Arc<Resource>,
+        current: &Arc<Object>,
+        part: Part,
+        change: &Patch,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let name = &current.key.name;
+        if part == Part::Scale {
+            return self.patch_scale(resource, current, change, options);
+        }
+        let mut object = patched(resource, &Self::in_version(resource, current.value()), change)?;
+        let mut warnings = Vec::new();
+        decode::decode_patched(resource, &mut object, options, &mut warnings)?;
+        let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        if !asked.is_empty() && asked != current.resource_version.to_string() {
+            return Err(Failure::changed(resource, name));
+        }
+        let written = self.change_part(resource, current, part, object, options)?;
+        Ok(with_warnings(written, warnings))
+    }
+
+    /// Puts `object` in the place of `current`, keeping what the writer may not say.
+    fn change_part(
+        &self,
+        resource: &Arc<Resource>,
+        current: &Arc<Object>,
+        part: Part,
+        object: Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let old = Self::in_version(resource, current.value());
+        let name = &current.key.name;
+        check_uid(resource, &object, &current.uid, name)?;
+        let mut new = merge_parts(resource, part, object, &old);
+        let meta = meta::of(resource, &mut new)?;
+        meta::keep_identity(meta, &old);
+        meta.insert("resourceVersion".to_owned(), current.resource_version.to_string().into());
+        let mut warnings = Vec::new();
+        match part {
+            Part::Main => {
+                let attempt = Attempt {
+                    resource,
+                    operation: "UPDATE",
+                    namespace: &current.key.namespace,
+                    name,
+                    user: &options.actor.user,
+                    old: Some(&old),
+                    dry_run: options.dry_run,
+                };
+                self.admit(&attempt, &mut new, &mut warnings)?;
+            }
+            Part::Status | Part::Scale => check_status(resource, &new, name)?,
+        }
+        let written = self.put(resource, (current, &old), part, new, options.dry_run)?;
+        Ok(with_warnings(written, warnings))
+    }
+
+    /// A function of the object as it stands: a trusted actor's change.
+    pub(super) fn edit_object(
+        &self,
+        target: Target<'_>,
+        edit: &dyn Fn(&mut Value),
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
+        for _ in 0..EDIT_TRIES {
+            let current = self.get(resource, namespace, name)?;
+            let old = current.value();
+            let mut new = old.clone();
+            edit(&mut new);
+            match self.put(resource, (&current, &old), Part::Main, new, options.dry_run) {
+                Err(failure) if failure.is_conflict() => {}
+                other => return other,
+            }
+        }
+        Err(Failure::changed(resource, name))
+    }
+}
+
+fn with_warnings(written: Written, mut warnings: Vec<String>) -> Written {
+    warnings.extend(written.warnings);
+    Written { warnings, ..written }
+}
+
+/// The object after a patch.
+pub(super) fn patched(
+    resource: &Resource,
+    before: &Value,
+    change: &Patch,
+) -> Result<Value, Failure> {
+    match change {
+        Patch::Json(p) => patch::json(before, p),
+        Patch::Merge(p) => patch::merge(before, p),
+        Patch::Strategic(p) => patch::strategic(&resource.schema, before, p),
+    }
+    .map_err(|error| Failure::from_patch(&error))
+}
+
+/// A writer that names a uid means that very object.
+fn check_uid(resource: &Resource, object: &Value, uid: &str, name: &str) -> Result<(), Failure> {
+    match object["metadata"]["uid"].as_str() {
+        Some(given) if !given.is_empty() && given != uid => Err(Failure::conflict(
+            resource,
+            name,
+            &format!(
+                "Precondition failed: UID in precondition: {given}, UID in object meta: {uid}"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The new state: of a main write without the status, of a status write only that.
+fn merge_parts(resource: &Resource, part: Part, object: Value, old: &Value) -> Value {
+    if !resource.status {
+        return object;
+    }
+    let (mut base, status) = match part {
+        Part::Main | Part::Scale => (object, old.get("status").cloned()),
+        Part::Status => (old.clone(), object.get("status").cloned()),
+    };
+    if let Some(map) = base.as_object_mut() {
+        match status {
+            Some(status) => map.insert("status".to_owned(), status),
+            None => map.remove("status"),
+        };
+    }
+    base
+}
+
+fn check_status(resource: &Resource, object: &Value, name: &str) -> Result<(), Failure> {
+    let problems = if resource.custom { resource.schema.validate(object) } else { Vec::new() };
+    if problems.is_empty() { Ok(()) } else { Err(Failure::invalid(resource, name, &problems)) }
+}
+
+/// A patch that says a version asks for just that object.
+fn names_version(change: &Patch) -> bool {
+    match change {
+        Patch::Merge(p) | Patch::Strategic(p) => p["metadata"]["resourceVersion"].is_string(),
+        Patch::Json(p) => p.as_array().is_some_and(|ops| {
+            ops.iter().any(|op| {
+                op["path"].as_str().is_some_and(|path| path.ends_with("/resourceVersion"))
+            })
+        }),
+    }
+}

@@ -1,0 +1,11 @@
+//! The cluster from outside its crate: by requests, by a client in the process, over TLS.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+mod api;
+mod client;
+mod common;
+mod golden;
+mod listener;
+mod protobuf;
+mod writes;

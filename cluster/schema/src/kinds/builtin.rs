@@ -1,0 +1,97 @@
+//! The built-in resources, read from the committed table of resources.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::resource::{Column, Resource, ScalePaths};
+use crate::schema::{Schema, types};
+
+static RESOURCES: &str = include_str!("../../kinds/resources.json");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    group: String,
+    version: String,
+    kind: String,
+    plural: String,
+    /// The name in the table of types.
+    r#type: String,
+    #[serde(default)]
+    short_names: Vec<String>,
+    #[serde(default)]
+    categories: Vec<String>,
+    namespaced: bool,
+    /// Those of a whole resource, unless said.
+    #[serde(default)]
+    verbs: Option<Vec<String>>,
+    #[serde(default)]
+    status: bool,
+    #[serde(default)]
+    scale: bool,
+    #[serde(default)]
+    selectable: Vec<String>,
+    /// Name, type, format, priority.
+    columns: Vec<(String, String, String, i64)>,
+}
+
+const VERBS: [&str; 8] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// Every built-in resource.
+pub(super) fn resources() -> Vec<Resource> {
+    let rows: Vec<Row> =
+        serde_json::from_str(RESOURCES).expect("the committed table of resources is well-formed");
+    rows.into_iter().map(resource).collect()
+}
+
+fn resource(row: Row) -> Resource {
+    Resource {
+        singular: row.kind.to_lowercase(),
+        list_kind: format!("{}List", row.kind),
+        verbs: row.verbs.unwrap_or_else(|| VERBS.map(str::to_owned).to_vec()),
+        scale: row.scale.then(|| ScalePaths {
+            spec_replicas: ".spec.replicas".to_owned(),
+            status_replicas: ".status.replicas".to_owned(),
+            label_selector: Some(".spec.selector".to_owned()),
+        }),
+        columns: row.columns.into_iter().map(column).collect(),
+        schema: Arc::new(Schema::of_type(&row.r#type)),
+        custom: false,
+        storage: true,
+        fingerprint: types::fingerprint(),
+        group: row.group,
+        version: row.version,
+        kind: row.kind,
+        plural: row.plural,
+        short_names: row.short_names,
+        categories: row.categories,
+        namespaced: row.namespaced,
+        status: row.status,
+        selectable_fields: row.selectable,
+    }
+}
+
+/// The Scale of other resources, which is no resource of its own.
+pub(super) fn scale() -> Resource {
+    resource(Row {
+        group: "autoscaling".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Scale".to_owned(),
+        plural: "scales".to_owned(),
+        r#type: "autoscaling.v1.Scale".to_owned(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        namespaced: true,
+        verbs: None,
+        status: true,
+        scale: false,
+        selectable: Vec::new(),
+        columns: Vec::new(),
+    })
+}
+
+fn column((name, kind, format, priority): (String, String, String, i64)) -> Column {
+    Column { name, kind, format, description: String::new(), priority, path: None }
+}

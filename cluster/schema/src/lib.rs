@@ -1,0 +1,12 @@
+//! What the kinds of the embedded Kubernetes are: their fields, and what follows from them.
+//!
+//! Synchronous and pure: no IO, no async, no clock (`now` is passed in). The server and the controllers ask here how an
+//! object is read, defaulted, checked, patched, selected and shown.
+
+pub mod jsonpath;
+pub mod kinds;
+pub mod openapi;
+pub mod patch;
+pub mod schema;
+pub mod selector;
+pub mod table;

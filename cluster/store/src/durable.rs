@@ -1,0 +1,316 @@
+//! The durable form: one redb file with a table of objects and one of the last events.
+//!
+//! [`File`] reads it all at start and then only writes, one batch of changes at a time; the thread
+//! that does so is in `writer.rs`.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::object::{Key, Object, from_stored};
+use super::ring::{Change, Event};
+
+/// `resource\0namespace\0name` to the object's JSON.
+const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
+/// Version to `change`, the object's key and its JSON.
+const EVENTS: TableDefinition<'_, u64, (u8, &str, &[u8])> = TableDefinition::new("events");
+/// Facts about the file: `format`, `version`, `lost`.
+const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
+/// Raised when an older binary could not read the file.
+const FORMAT: u64 = 1;
+/// Events kept for watches that resume after a restart, and their bytes.
+const KEPT: usize = 4096;
+const KEPT_BYTES: usize = 16 << 20;
+/// The file is read once, at start: a larger cache would only hold memory.
+const CACHE: usize = 1 << 20;
+
+/// Why the state file cannot be used. Nothing is ever removed from it by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the state file {} is damaged or is no state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: Box<redb::Error>,
+    },
+    #[error("the state file {} cannot be opened: the directory must be writable, have room, and be used by one process at a time", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: Box<redb::Error>,
+    },
+    #[error("the state file {} has format {found}, and this version reads format {FORMAT}: use the version that wrote it", path.display())]
+    Format { path: PathBuf, found: u64 },
+    #[error("the state file {} is damaged: the object {key} cannot be read; the file was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
+    Object { path: PathBuf, key: String },
+}
+
+impl Error {
+    /// Whether the file itself is at fault, and not its place or who has it open.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Object { .. } => true,
+            Self::Open { .. } | Self::Format { .. } => false,
+        }
+    }
+}
+
+/// What a state file holds.
+pub(super) struct Loaded {
+    pub(super) objects: Vec<Arc<Object>>,
+    pub(super) events: Vec<Event>,
+    pub(super) version: u64,
+    /// Events up to here are not kept.
+    pub(super) lost: u64,
+}
+
+/// One write, numbered.
+#[derive(Debug)]
+pub(super) struct Op {
+    pub(super) version: u64,
+    pub(super) change: Change,
+    pub(super) object: Arc<Object>,
+}
+
+/// How the file is opened, at start and again after a failed write.
+pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send>;
+
+/// The state file, for its one writer.
+pub(super) struct File {
+    opener: Opener,
+    /// Absent after a failed write, until it is opened again: redb wants that after an IO error.
+    database: Option<Database>,
+    /// Version and size of the events in the file.
+    kept: VecDeque<(u64, usize)>,
+    kept_bytes: usize,
+}
+
+impl File {
+    pub(super) fn open(
+        path: &Path,
+        fields: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<(Self, Loaded), Error> {
+        let owned = path.to_owned();
+        Self::open_by(
+            Box::new(move || Builder::new().set_cache_size(CACHE).create(&owned)),
+            path,
+            fields,
+        )
+    }
+
+    pub(super) fn open_by(
+        opener: Opener,
+        path: &Path,
+        fields: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<(Self, Loaded), Error> {
+        let damaged =
+            |error: redb::Error| Error::Damaged { path: path.to_owned(), source: Box::new(error) };
+        // A damaged file can make redb panic; to its owner that is the same news.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = opener().map_err(|error| opening(path, error.into()))?;
+            prepare(&database).map_err(damaged)?;
+            let loaded = load(&database, path, fields)?;
+            Ok((database, loaded))
+        }));
+        let (database, loaded) = opened.unwrap_or_else(|_| {
+            Err(damaged(redb::Error::Corrupted("its pages contradict each other".to_owned())))
+        })?;
+        let mut file =
+            Self { opener, database: Some(database), kept: VecDeque::new(), kept_bytes: 0 };
+        for event in &loaded.events {
+            file.keep(event.version, event.object.json.len());
+        }
+        Ok((file, loaded))
+    }
+
+    fn keep(&mut self, version: u64, bytes: usize) {
+        self.kept.push_back((version, bytes));
+        self.kept_bytes += bytes;
+    }
+
+    /// Writes a batch; when it returns `Ok`, the batch survives whatever happens. After an error
+    /// the same batch may be written again.
+    pub(super) fn write(&mut self, ops: &[Op]) -> Result<(), redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => (self.opener)()?,
+        };
+        let spare = self.spare();
+        commit(&database, ops, spare)?;
+        self.database = Some(database);
+        while let Some((version, bytes)) = self.kept.front().copied() {
+            if spare.is_none_or(|spare| version > spare) {
+                break;
+            }
+            self.kept.pop_front();
+            self.kept_bytes -= bytes;
+        }
+        for op in ops {
+            self.keep(op.version, op.object.json.len());
+        }
+        Ok(())
+    }
+
+    /// The version up to which events are no longer worth their room.
+    fn spare(&self) -> Option<u64> {
+        let (mut count, mut bytes, mut spare) = (self.kept.len(), self.kept_bytes, None);
+        for (version, size) in &self.kept {
+            if count <= KEPT && bytes <= KEPT_BYTES {
+                break;
+            }
+            count -= 1;
+            bytes -= size;
+            spare = Some(*version);
+        }
+        spare
+    }
+}
+
+fn opening(path: &Path, error: redb::Error) -> Error {
+    let path = path.to_owned();
+    let source = Box::new(error);
+    match *source {
+        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => {
+            Error::Damaged { path, source }
+        }
+        redb::Error::Io(ref io) if io.kind() == std::io::ErrorKind::InvalidData => {
+            Error::Damaged { path, source }
+        }
+        _ => Error::Open { path, source },
+    }
+}
+
+fn prepare(database: &Database) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        write.open_table(OBJECTS)?;
+        write.open_table(EVENTS)?;
+        let mut facts = write.open_table(FACTS)?;
+        if facts.get("format")?.is_none() {
+            facts.insert("format", FORMAT)?;
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn load(
+    database: &Database,
+    path: &Path,
+    fields: &dyn Fn(&str) -> Vec<String>,
+) -> Result<Loaded, Error> {
+    let damaged =
+        |error: redb::Error| Error::Damaged { path: path.to_owned(), source: Box::new(error) };
+    let bad = |key: &str| Error::Object { path: path.to_owned(), key: key.replace('\0', " ") };
+    let read = database.begin_read().map_err(|e| damaged(e.into()))?;
+    let facts = read.open_table(FACTS).map_err(|e| damaged(e.into()))?;
+    let fact = |name: &str| {
+        facts.get(name).map(|f| f.map_or(0, |f| f.value())).map_err(|e| damaged(e.into()))
+    };
+    let format = fact("format")?;
+    if format != FORMAT {
+        return Err(Error::Format { path: path.to_owned(), found: format });
+    }
+    let mut loaded = Loaded {
+        objects: Vec::new(),
+        events: Vec::new(),
+        version: fact("version")?,
+        lost: fact("lost")?,
+    };
+    let mut reading = Reading { fields, resources: HashMap::new() };
+    let table = read.open_table(OBJECTS).map_err(|e| damaged(e.into()))?;
+    let mut current = HashMap::new();
+    for row in table.iter().map_err(|e| damaged(e.into()))? {
+        let (key, json) = row.map_err(|e| damaged(e.into()))?;
+        let object = reading.object(key.value(), json.value()).ok_or_else(|| bad(key.value()))?;
+        let object = Arc::new(object);
+        current.insert(object.resource_version, Arc::clone(&object));
+        loaded.objects.push(object);
+    }
+    let table = read.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
+    for row in table.iter().map_err(|e| damaged(e.into()))? {
+        let (version, event) = row.map_err(|e| damaged(e.into()))?;
+        let (change, key, json) = event.value();
+        // The last event of an object is the object: versions are given out once.
+        let object = match current.remove(&version.value()) {
+            Some(object) if object.json == json => object,
+            Some(_) | None => Arc::new(reading.object(key, json).ok_or_else(|| bad(key))?),
+        };
+        loaded.events.push(Event::new(change_of(change), object, None));
+    }
+    Ok(loaded)
+}
+
+/// What is looked up once for all rows of a resource.
+struct Reading<'a> {
+    fields: &'a dyn Fn(&str) -> Vec<String>,
+    resources: HashMap<String, (Arc<str>, Vec<String>)>,
+}
+
+impl Reading<'_> {
+    /// `None` if the row is no object.
+    fn object(&mut self, key: &str, json: &[u8]) -> Option<Object> {
+        let mut parts = key.splitn(3, '\0');
+        let (resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if !self.resources.contains_key(resource) {
+            let known = (Arc::from(resource), (self.fields)(resource));
+            self.resources.insert(resource.to_owned(), known);
+        }
+        let (resource, fields) = self.resources.get(resource)?;
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let key = Key { resource: Arc::clone(resource), namespace, name };
+        from_stored(key, Bytes::copy_from_slice(json), fields)
+    }
+}
+
+fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut objects = write.open_table(OBJECTS)?;
+        let mut events = write.open_table(EVENTS)?;
+        let mut facts = write.open_table(FACTS)?;
+        for op in ops {
+            let key = write_key(&op.object.key);
+            let json = op.object.json.as_ref();
+            match op.change {
+                Change::Added | Change::Modified => objects.insert(key.as_str(), json)?,
+                Change::Deleted => objects.remove(key.as_str())?,
+            };
+            events.insert(op.version, (number_of(op.change), key.as_str(), json))?;
+        }
+        if let Some(last) = ops.last() {
+            facts.insert("version", last.version)?;
+        }
+        if let Some(spare) = spare {
+            events.retain_in(..=spare, |_, _| false)?;
+            facts.insert("lost", spare)?;
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn write_key(key: &Key) -> String {
+    format!("{}\0{}\0{}", key.resource, key.namespace, key.name)
+}
+
+fn number_of(change: Change) -> u8 {
+    match change {
+        Change::Added => 0,
+        Change::Modified => 1,
+        Change::Deleted => 2,
+    }
+}
+
+fn change_of(number: u8) -> Change {
+    match number {
+        0 => Change::Added,
+        2 => Change::Deleted,
+        _ => Change::Modified,
+    }
+}

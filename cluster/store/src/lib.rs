@@ -1,0 +1,29 @@
+//! The store: memory is what is read, redb is its durable form.
+//!
+//! Under one lock a write is checked, numbered and applied; one thread makes what has gathered
+//! durable, in order. Watchers in the process see a write when it is ordered ([`Watch::next`]);
+//! answers and sockets wait until it is durable ([`Store::durable`]), and readers outside see what is
+//! ([`Store::list_shown`]).
+//!
+//! Invariant: a version is given out once, grows with every change of any object, and goes on after
+//! a restart.
+//!
+//! Layers, top to bottom:
+//!
+//! - `store`: all objects under one lock; its readers and watchers
+//! - `writer`, `durable`: the thread and the file that keep them
+//! - `ring`: the last changes of a resource
+//! - `object`, `head`: one object, and the header that is read of it
+
+mod durable;
+mod head;
+mod object;
+mod ring;
+mod store;
+mod writer;
+
+pub use self::durable::Error;
+pub use self::object::{Key, Object, Owner, Prepared};
+pub use self::ring::{Change, Event, Expired};
+pub use self::store::{Conflict, Listed, Store, Unwritable, Watch};
+pub use self::writer::Commit;

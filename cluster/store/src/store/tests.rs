@@ -1,0 +1,298 @@
+//! The store by its promises.
+
+use serde_json::json;
+
+use super::*;
+use crate::ring;
+
+fn map(name: &str, n: u32) -> Prepared {
+    let value =
+        json!({ "metadata": { "name": name, "namespace": "d" }, "data": { "n": n.to_string() } });
+    Prepared::new(Key::new("configmaps", "d", name), value, &[])
+}
+
+fn no_fields(_: &str) -> Vec<String> {
+    Vec::new()
+}
+
+#[test]
+fn versions_grow_with_every_change_of_anything() {
+    let store = Store::memory();
+    let a = store.create(map("a", 1)).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    assert!(b.resource_version > a.resource_version);
+    assert_eq!(store.list("configmaps", Some("d")).version, b.resource_version);
+    assert!(store.list("configmaps", Some("other")).objects.is_empty());
+}
+
+#[test]
+fn a_writer_that_read_an_older_version_is_refused() {
+    let store = Store::memory();
+    let first = store.create(map("a", 1)).unwrap();
+    let second = store.replace(map("a", 2), first.resource_version).unwrap();
+    assert!(matches!(
+        store.replace(map("a", 3), first.resource_version),
+        Err(Conflict::Changed(_))
+    ));
+    assert!(matches!(store.create(map("a", 4)), Err(Conflict::Exists)));
+    assert!(matches!(store.remove(map("nobody", 0), 1), Err(Conflict::Missing)));
+    store.remove(map("a", 2), second.resource_version).unwrap();
+    assert!(store.get(&Key::new("configmaps", "d", "a")).is_none());
+}
+
+#[tokio::test]
+async fn a_watch_sees_what_happened_after_its_version_in_order() {
+    let store = Store::memory();
+    let a = store.create(map("a", 1)).unwrap();
+    let mut watch = store.watch("configmaps", a.resource_version).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    store.remove(map("b", 1), b.resource_version).unwrap();
+    let events = watch.next().await.unwrap();
+    let seen: Vec<_> = events.iter().map(|e| (e.change, e.object.key.name.as_str())).collect();
+    assert_eq!(seen, [(Change::Added, "b"), (Change::Deleted, "b")]);
+}
+
+#[tokio::test]
+async fn a_watcher_that_fell_behind_the_ring_is_told_so() {
+    let store = Store::memory();
+    let mut object = store.create(map("a", 0)).unwrap();
+    let start = object.resource_version;
+    for n in 0..u32::try_from(ring::EVENTS).unwrap() + 2 {
+        object = store.replace(map("a", n), object.resource_version).unwrap();
+    }
+    assert!(store.watch("configmaps", start).is_err());
+    store.watch("configmaps", object.resource_version).unwrap();
+}
+
+#[tokio::test]
+async fn everything_that_was_durable_is_there_after_a_restart_and_watches_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    let store = Store::open(&path, &no_fields).unwrap();
+    let a = store.create(map("a", 1)).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    let a2 = store.replace(map("a", 2), a.resource_version).unwrap();
+    store.remove(map("b", 1), b.resource_version).unwrap();
+    let last = store.version();
+    store.durable(last).await.unwrap();
+    store.close();
+    drop(store);
+
+    let store = Store::open(&path, &no_fields).unwrap();
+    assert_eq!(store.version(), last);
+    let listed = store.list("configmaps", None);
+    assert_eq!(listed.objects.len(), 1);
+    assert_eq!(listed.objects[0].resource_version, a2.resource_version);
+    assert_eq!(listed.objects[0].value()["data"]["n"], "2");
+    let mut watch = store.watch("configmaps", b.resource_version).unwrap();
+    let changes: Vec<_> = watch.next_durable().await.unwrap().iter().map(|e| e.change).collect();
+    assert_eq!(changes, [Change::Modified, Change::Deleted]);
+}
+
+#[test]
+fn a_file_that_is_no_state_file_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    std::fs::write(&path, b"hello, this is a letter").unwrap();
+    let error = Store::open(&path, &no_fields).unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"hello, this is a letter");
+}
+
+#[tokio::test]
+async fn outside_watchers_see_a_write_only_when_it_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s"), &no_fields).unwrap();
+    let mut watch = store.watch("configmaps", store.version()).unwrap();
+    store.create(map("a", 1)).unwrap();
+    let events = watch.next_durable().await.unwrap();
+    assert!(store.durable_version() >= events[0].version);
+    store.close();
+}
+
+/// A disk that may be full.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    full: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Disk {
+    fn fill(&self, full: bool) {
+        self.full.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn room(&self) -> std::io::Result<()> {
+        let full = self.full.load(std::sync::atomic::Ordering::SeqCst);
+        if full { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn open(&self) -> (File, Loaded) {
+        let disk = self.clone();
+        let opener = move || redb::Database::builder().create_with_backend(disk.clone());
+        File::open_by(Box::new(opener), Path::new("disk"), &no_fields).unwrap()
+    }
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        Ok(self.bytes.lock().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        let offset = usize::try_from(offset).unwrap();
+        out.copy_from_slice(&self.bytes.lock()[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.room()?;
+        self.bytes.lock().resize(usize::try_from(len).unwrap(), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.room()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.room()?;
+        let offset = usize::try_from(offset).unwrap();
+        self.bytes.lock()[offset..offset + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_loses_nothing_once_there_is_room() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let a = store.create(map("a", 1)).unwrap();
+    store.durable(a.resource_version).await.unwrap();
+    disk.fill(true);
+    let b = store.create(map("b", 1)).unwrap();
+    let error = store.durable(b.resource_version).await.unwrap_err();
+    assert!(error.to_string().contains("state file cannot be written"), "{error}");
+    store.writable().unwrap_err();
+    store.durable(a.resource_version).await.unwrap();
+    disk.fill(false);
+    let mut failing = store.shared.failing.subscribe();
+    failing.wait_for(Option::is_none).await.unwrap();
+    store.durable(b.resource_version).await.unwrap();
+    store.close();
+    drop(store);
+    assert_eq!(disk.open().1.objects.len(), 2);
+}
+
+#[tokio::test]
+async fn commits_are_told_with_their_writes_and_a_failed_one_only_once_it_succeeds() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&told);
+    store.observe_commits(move |commit| seen.lock().push(commit.writes));
+    let mut failing = store.failing();
+    let a = store.create(map("a", 1)).unwrap();
+    store.durable(a.resource_version).await.unwrap();
+    assert_eq!(*told.lock(), [1]);
+    disk.fill(true);
+    store.create(map("b", 1)).unwrap();
+    failing.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(*told.lock(), [1]);
+    disk.fill(false);
+    failing.wait_for(Option::is_none).await.unwrap();
+    assert_eq!(told.lock().iter().sum::<usize>(), 2);
+    store.close();
+}
+
+#[tokio::test]
+async fn on_a_full_disk_readers_see_the_last_durable_state() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let a = store.create(map("a", 1)).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    store.durable(b.resource_version).await.unwrap();
+    disk.fill(true);
+    let a2 = store.replace(map("a", 2), a.resource_version).unwrap();
+    store.replace(map("a", 3), a2.resource_version).unwrap();
+    store.remove(map("b", 1), b.resource_version).unwrap();
+    store.create(map("c", 1)).unwrap();
+    let key = |name: &str| Key::new("configmaps", "d", name);
+    let version = |object: Option<Arc<Object>>| object.map(|o| o.resource_version);
+
+    assert_eq!(version(store.get_shown(&key("a")).await.unwrap()), Some(a.resource_version));
+    assert_eq!(version(store.get_shown(&key("b")).await.unwrap()), Some(b.resource_version));
+    assert_eq!(version(store.get_shown(&key("c")).await.unwrap()), None);
+    assert_eq!(version(store.get_shown(&key("nobody")).await.unwrap()), None);
+    for namespace in [None, Some("d")] {
+        let listed = store.list_shown("configmaps", namespace).await.unwrap();
+        let shown: Vec<u64> = listed.objects.iter().map(|o| o.resource_version).collect();
+        assert_eq!(shown, [a.resource_version, b.resource_version]);
+        assert_eq!(listed.version, b.resource_version);
+    }
+    let others = store.list_shown("configmaps", Some("other")).await.unwrap();
+    assert_eq!((others.objects.len(), others.version), (0, b.resource_version));
+
+    disk.fill(false);
+    let mut failing = store.shared.failing.subscribe();
+    failing.wait_for(Option::is_none).await.unwrap();
+    let listed = store.list_shown("configmaps", None).await.unwrap();
+    let names: Vec<&str> = listed.objects.iter().map(|o| o.key.name.as_str()).collect();
+    assert_eq!((names, listed.version), (vec!["a", "c"], store.version()));
+    store.close();
+}
+
+#[tokio::test]
+async fn a_list_waits_for_its_own_changes_alone() {
+    let store = Store::memory();
+    let a = store.create(map("a", 1)).unwrap();
+    let other = json!({ "metadata": { "name": "x", "namespace": "d" } });
+    let x = store.create(Prepared::new(Key::new("secrets", "d", "x"), other, &[])).unwrap();
+    // As if nothing after the first write had reached the disk.
+    store.shared.durable.send_replace(a.resource_version);
+    let listed = store.list_shown("configmaps", None).await.unwrap();
+    assert_eq!((listed.objects.len(), listed.version), (1, a.resource_version));
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.list_shown("secrets", None).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    store.shared.durable.send_replace(x.resource_version);
+    let listed = waiting.await.unwrap().unwrap();
+    assert_eq!((listed.objects.len(), listed.version), (1, x.resource_version));
+}
+
+#[tokio::test]
+async fn a_file_with_a_broken_page_is_never_taken_for_a_whole_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    let store = Store::open(&path, &no_fields).unwrap();
+    for n in 0..400 {
+        store.create(map(&format!("m{n}"), n)).unwrap();
+    }
+    store.durable(store.version()).await.unwrap();
+    store.close();
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let (page, mut refused) = (4096, 0);
+    for broken in 0..whole.len() / page {
+        let mut bytes = whole.clone();
+        bytes[broken * page..(broken + 1) * page].fill(0xa5);
+        let copy = dir.path().join("copy.redb");
+        std::fs::write(&copy, &bytes).unwrap();
+        // A page may have been free; then all objects are there. Otherwise the file is refused.
+        match Store::open(&copy, &no_fields) {
+            Ok(store) => assert_eq!(store.count("configmaps"), 400, "page {broken}"),
+            Err(error) => {
+                assert!(error.to_string().contains("damaged"), "page {broken}: {error}");
+                refused += 1;
+            }
+        }
+        std::fs::remove_file(&copy).unwrap();
+    }
+    assert!(refused > 0);
+}

@@ -1,0 +1,92 @@
+//! A watcher: a place in the ring of one resource. It holds no queue of its own, so a slow one costs
+//! nothing; one that falls behind the ring is told so.
+
+use std::sync::Arc;
+
+use tokio::sync::watch as signal;
+
+use super::Store;
+use crate::ring::{Event, Expired};
+
+/// Events taken at a time.
+const BATCH: usize = 256;
+
+/// The changes of one resource, in order.
+#[derive(Debug)]
+pub struct Watch {
+    store: Store,
+    resource: Arc<str>,
+    seen: u64,
+    changed: signal::Receiver<u64>,
+    durable: signal::Receiver<u64>,
+}
+
+impl Watch {
+    fn new(
+        store: Store,
+        resource: Arc<str>,
+        seen: u64,
+        changed: signal::Receiver<u64>,
+        durable: signal::Receiver<u64>,
+    ) -> Self {
+        Self { store, resource, seen, changed, durable }
+    }
+
+    /// The next changes, at least one, as soon as they are ordered. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
+        loop {
+            // Marked as seen before the ring is read: a change after that wakes the next wait.
+            self.changed.borrow_and_update();
+            let events = self.store.events_after(&self.resource, self.seen, BATCH)?;
+            if let Some(last) = events.last() {
+                self.seen = last.version;
+                return Ok(events);
+            }
+            if self.changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The next changes, at least one, as soon as they are durable: what may be told outside.
+    pub async fn next_durable(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
+        loop {
+            self.changed.borrow_and_update();
+            let durable = *self.durable.borrow_and_update();
+            let mut events = self.store.events_after(&self.resource, self.seen, BATCH)?;
+            let more = events.iter().any(|event| event.version > durable);
+            events.retain(|event| event.version <= durable);
+            if let Some(last) = events.last() {
+                self.seen = last.version;
+                return Ok(events);
+            }
+            let signal = if more { &mut self.durable } else { &mut self.changed };
+            if signal.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The version up to which nothing of this resource is missing, for bookmarks; of what is
+    /// durable alone, or of all that is ordered.
+    #[must_use]
+    pub fn position(&mut self, durable: bool) -> u64 {
+        let limit = if durable { *self.durable.borrow() } else { u64::MAX };
+        self.seen = self.store.quiet_until(&self.resource, self.seen, limit);
+        self.seen
+    }
+}
+
+impl Store {
+    /// The changes of a resource after `version`, as they are ordered.
+    pub fn watch(&self, resource: &str, version: u64) -> Result<Watch, Expired> {
+        let name: Arc<str> = resource.into();
+        let changed = {
+            let mut inner = self.shared.inner.write();
+            let resource = inner.resource(&name);
+            resource.ring.after(version, 0)?;
+            resource.changed.subscribe()
+        };
+        Ok(Watch::new(self.clone(), name, version, changed, self.shared.durable.subscribe()))
+    }
+}
