@@ -61,7 +61,7 @@ pub(super) fn fields(kind: &str) -> Vec<Field> {
         "Route" => include_str!("../../../../manifests/crds/route.yaml"),
         _ => include_str!("../../../../manifests/crds/domainmapping.yaml"),
     };
-    let crd: Value = serde_saphyr::from_str(yaml).unwrap();
+    let crd: Value = serde_yaml::from_str(yaml).unwrap();
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut found = Vec::new();
     walk(schema, &mut Vec::new(), &mut found);
@@ -172,11 +172,11 @@ pub(super) fn settings() -> Vec<(&'static str, String)> {
         include_str!("../../../../manifests/config/network.yaml"),
         include_str!("../../../../manifests/config/observability.yaml"),
     ] {
-        let config_map: Value = serde_saphyr::from_str(yaml).unwrap();
+        let config_map: Value = serde_yaml::from_str(yaml).unwrap();
         let name = config_map["metadata"]["name"].as_str().unwrap();
         let name = ApiConfig::NAMES.into_iter().find(|known| *known == name).unwrap();
         let example = config_map["data"][EXAMPLE_KEY].as_str().unwrap();
-        let example: Map<String, Value> = serde_saphyr::from_str(example).unwrap();
+        let example: Map<String, Value> = serde_yaml::from_str(example).unwrap();
         let numeric = |value: &Value| {
             let text = value.as_str().unwrap_or_default();
             text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
