@@ -314,3 +314,6 @@ async fn resync(settings: Settings, stores: Stores, queues: Queues, shutdown: Sh
         queues.domain_mappings.wake_all(&stores.domain_mappings).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ mod tests {
     fn pod(change: serde_json::Value) -> Pod {
         let mut pod = json!({
             "metadata": {
-                "name": "digits-00001-abc", "namespace": "models",
+                "name": "digits-00001-abc", "namespace": "models", "annotations": {},
                 "creationTimestamp": "2025-01-01T00:00:00Z",
                 "labels": { keys::REVISION: "digits-00001" },
             },
@@ -104,5 +104,22 @@ mod tests {
         assert_eq!(view(&pod(json!({ "/status/phase": "Failed" })), now), None);
         let revision = revision_of(&pod(json!({}))).unwrap();
         assert_eq!(revision.to_string(), "models/digits-00001");
+    }
+
+    #[test]
+    fn any_grace_period_and_any_sleep_give_a_time() {
+        let now = "2025-01-02T00:00:00Z".parse().unwrap();
+        let grace = |grace: i64, sleep: i64| {
+            let change = json!({
+                "/spec/terminationGracePeriodSeconds": grace,
+                "/spec/containers/0/lifecycle/preStop/sleep/seconds": sleep,
+            });
+            view(&pod(change), now).unwrap().grace
+        };
+        assert_eq!(grace(5, 7), Duration::ZERO);
+        assert_eq!(grace(i64::MIN, i64::MAX), Duration::ZERO);
+        assert!(grace(i64::MAX, i64::MIN) > Duration::from_secs(1 << 32));
+        let marked = json!({ "/metadata/annotations": { keys::DRAINING: "never" } });
+        assert_eq!(view(&pod(marked), now).unwrap().marked, Some(now), "a mark that says no time");
     }
 }

@@ -153,7 +153,11 @@ async fn pass<R: Reconciler>(object: &R::Kind, context: &Context<R>) -> Result<A
 }
 
 /// The plan for what is observed now. A lookup that is answered at once is decided on at once.
-fn decide<R: Reconciler>(reconciler: &R, object: &R::Kind, clock: Clock) -> Plan<R::Status> {
+pub(crate) fn decide<R: Reconciler>(
+    reconciler: &R,
+    object: &R::Kind,
+    clock: Clock,
+) -> Plan<R::Status> {
     let plan = || R::plan(object, &reconciler.observe(object), clock.now());
     let Planned { plan: first, lookup } = plan();
     match lookup.map(|lookup| reconciler.look_up(object, lookup)) {
