@@ -401,7 +401,7 @@ fn a_set_beyond_any_measure_grows_by_bursts_and_its_neighbours_go_on() {
     cluster.node("laptop");
     let neighbour = cluster.deployment("neighbour", 1, "one");
     cluster.settle();
-    let large = cluster.deployment("large", i32::MAX, "one");
+    cluster.deployment("large", i32::MAX, "one");
     let of = |cluster: &Cluster, app: &str| {
         cluster.all(PODS).iter().filter(|pod| pod["metadata"]["labels"]["app"] == app).count()
     };
