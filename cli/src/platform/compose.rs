@@ -282,8 +282,7 @@ fn serve_admin(process: &Process, listener: TcpListener, component: &Component) 
 }
 
 fn run_builtin(cluster: &Cluster, component: &Component) {
-    let config = rouse_controllers::Config::of(cluster);
-    component.tasks.vital("builtin", rouse_controllers::run(config, component.shutdown.clone()));
+    rouse_controllers::start(&rouse_controllers::Config::of(cluster), component);
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {

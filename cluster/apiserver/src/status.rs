@@ -245,6 +245,14 @@ impl Failure {
             .with(json!({ "group": "meta.k8s.io", "kind": "ListOptions", "causes": causes }))
     }
 
+    /// An option of a request is not what it may be.
+    pub(crate) fn invalid_options(kind: &str, problem: &Invalid) -> Self {
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {problem}");
+        let causes = json!([{ "reason": problem.reason.as_str(), "message": problem.message, "field": problem.path }]);
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .with(json!({ "group": "meta.k8s.io", "kind": kind, "causes": causes }))
+    }
+
     pub(crate) fn from_patch(error: &patch::Error) -> Self {
         if error.status() == 400 {
             return Self::bad_request(error.to_string());
@@ -270,7 +278,8 @@ impl Failure {
             .with(json!({ "causes": causes, "retryAfterSeconds": 1 }))
     }
 
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
@@ -302,6 +311,11 @@ impl Failure {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.reason == "Conflict"
+    }
+
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.reason == "Forbidden"
     }
 
     #[must_use]

@@ -6,15 +6,21 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::Object;
 use serde_json::{Value, json};
 
 use super::objects::Objects;
-use crate::store::Object;
 
 /// Takes over what `selector` selects among the objects of `resource` in the owner's namespace.
-pub(super) fn adopt(objects: &Objects, owner: &Object, resource: &str, selector: &LabelSelector) {
+pub(super) fn adopt(
+    objects: &Objects,
+    owner: &Object,
+    resource: &str,
+    selector: &LabelSelector,
+) -> Result<(), Failure> {
     if owner.deletion_timestamp.is_some() {
-        return;
+        return Ok(());
     }
     for object in objects.store.list(resource, Some(&owner.key.namespace)).objects {
         let free = object.controller().is_none() && object.deletion_timestamp.is_none();
@@ -32,8 +38,9 @@ pub(super) fn adopt(objects: &Objects, owner: &Object, resource: &str, selector:
             if list.iter().all(|owner| owner["controller"] != true) {
                 *owners = list.into_iter().chain([reference.clone()]).collect::<Value>();
             }
-        });
+        })?;
     }
+    Ok(())
 }
 
 fn has_ended(object: &Object) -> bool {

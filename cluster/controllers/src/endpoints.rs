@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use rouse_apiserver::registry::Propagation;
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::keys::{ENDPOINT_SLICE_MANAGED_BY, HEADLESS_SERVICE, SERVICE_NAME};
+use rouse_k8s::pod::{has_ended, is_ready};
 use serde_json::{Value, json};
 
-use super::objects::{ENDPOINT_SLICES, ENDPOINTS, Objects, PODS, Propagation, SERVICES};
-use super::replicaset::{has_ended, ready_since};
-use crate::store::{Key, Object};
+use super::objects::{ENDPOINT_SLICES, ENDPOINTS, Objects, PODS, SERVICES};
 
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
-const HEADLESS: &str = "service.kubernetes.io/headless";
+const ENDPOINTS_MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+const ENDPOINTS_MANAGER: &str = "endpoint-controller";
 
 /// A pod that has an address.
 struct Backend<'a> {
@@ -70,7 +72,7 @@ fn backend(pod: &Pod, not_ready_too: bool) -> Option<Backend<'_>> {
     if has_ended(pod) {
         return None;
     }
-    let ready = ready_since(pod).is_some() || not_ready_too;
+    let ready = is_ready(pod) || not_ready_too;
     Some(Backend { pod, ip, ready, terminating: pod.metadata.deletion_timestamp.is_some() })
 }
 
@@ -160,16 +162,16 @@ fn endpoint(backend: &Backend<'_>) -> Value {
 }
 
 /// Brings Endpoints and slices of a Service up to date.
-pub(super) fn sync(objects: &Objects, key: &Key) {
-    let Some(object) = objects.store.get(key) else { return };
-    let Ok(service) = object.decode::<Service>() else { return };
+pub(super) fn sync(objects: &Objects, key: &Key) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return removed(objects, key) };
+    let Ok(service) = object.decode::<Service>() else { return Ok(()) };
     if object.deletion_timestamp.is_some() {
-        return;
+        return Ok(());
     }
     let pods: Vec<Pod> = objects.list(PODS, Some(&key.namespace));
-    let Some(desired) = desired(&service, &pods) else { return };
-    write_endpoints(objects, &object, &service, desired.subsets);
-    write_slices(objects, &object, &service, desired.slices);
+    let Some(desired) = desired(&service, &pods) else { return Ok(()) };
+    write_endpoints(objects, &object, &service, desired.subsets)?;
+    write_slices(objects, &object, &service, desired.slices)
 }
 
 fn labels(service: &Service) -> Value {
@@ -177,15 +179,20 @@ fn labels(service: &Service) -> Value {
     let headless =
         service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None");
     if headless {
-        labels[HEADLESS] = "".into();
+        labels[HEADLESS_SERVICE] = "".into();
     }
     labels
 }
 
-fn write_endpoints(objects: &Objects, object: &Object, service: &Service, subsets: Value) {
+fn write_endpoints(
+    objects: &Objects,
+    object: &Object,
+    service: &Service,
+    subsets: Value,
+) -> Result<(), Failure> {
     let key = Key::new(ENDPOINTS, &object.key.namespace, &object.key.name);
     let mut labels = labels(service);
-    labels["endpoints.kubernetes.io/managed-by"] = "endpoint-controller".into();
+    labels[ENDPOINTS_MANAGED_BY] = ENDPOINTS_MANAGER.into();
     let empty = subsets.as_array().is_none_or(Vec::is_empty);
     let set = |endpoints: &mut Value| {
         endpoints["metadata"]["labels"] = labels.clone();
@@ -195,11 +202,12 @@ fn write_endpoints(objects: &Objects, object: &Object, service: &Service, subset
             endpoints["subsets"] = subsets.clone();
         }
     };
-    if objects.change(&key, set).is_none() {
+    if objects.change(&key, set)?.is_none() {
         let mut fresh = json!({ "metadata": { "name": key.name, "namespace": key.namespace } });
         set(&mut fresh);
-        objects.create(ENDPOINTS, fresh);
+        objects.create(ENDPOINTS, fresh)?;
     }
+    Ok(())
 }
 
 fn write_slices(
@@ -207,11 +215,11 @@ fn write_slices(
     object: &Object,
     service: &Service,
     slices: Vec<(Value, Value)>,
-) {
+) -> Result<(), Failure> {
     let mut present = objects.controlled_objects(ENDPOINT_SLICES, &object.uid).into_iter();
     let mut labels = labels(service);
-    labels[SERVICE_LABEL] = object.key.name.clone().into();
-    labels[MANAGED_BY] = MANAGER.into();
+    labels[SERVICE_NAME] = object.key.name.clone().into();
+    labels[ENDPOINT_SLICE_MANAGED_BY] = MANAGER.into();
     for (ports, endpoints) in slices {
         let set = |slice: &mut Value| {
             slice["metadata"]["labels"] = labels.clone();
@@ -219,13 +227,12 @@ fn write_slices(
             slice["ports"] = ports.clone();
         };
         if let Some(slice) = present.next() {
-            objects.change(&slice.key, set);
+            objects.change(&slice.key, set)?;
             continue;
         }
         let name = &object.key.name;
         let mut fresh = json!({
             "metadata": {
-                "name": format!("{name}-{}", super::objects::suffix()),
                 "generateName": format!("{name}-"),
                 "namespace": object.key.namespace,
                 "ownerReferences": [{ "apiVersion": "v1", "kind": "Service", "name": name,
@@ -234,11 +241,12 @@ fn write_slices(
             "addressType": "IPv4",
         });
         set(&mut fresh);
-        objects.create(ENDPOINT_SLICES, fresh);
+        objects.create(ENDPOINT_SLICES, fresh)?;
     }
     for slice in present {
-        objects.delete(&slice.key, Propagation::Background);
+        objects.delete(&slice.key, Propagation::Background)?;
     }
+    Ok(())
 }
 
 /// The Services that a pod with these labels stands behind.
@@ -257,17 +265,12 @@ pub(super) fn of(objects: &Objects, pod: &Object) -> Vec<Key> {
 }
 
 /// Endpoints go with their Service; they have no owner.
-pub(super) fn removed(objects: &Objects, service: &Key) {
+fn removed(objects: &Objects, service: &Key) -> Result<(), Failure> {
     let key = Key::new(ENDPOINTS, &service.namespace, &service.name);
-    let managed = |object: &Object| {
-        object
-            .labels
-            .get("endpoints.kubernetes.io/managed-by")
-            .is_some_and(|m| m == "endpoint-controller")
-    };
-    if objects.store.get(&key).is_some_and(|object| managed(&object)) {
-        objects.delete(&key, Propagation::Background);
-    }
+    let managed = objects.store.get(&key).is_some_and(|object| {
+        object.labels.get(ENDPOINTS_MANAGED_BY).is_some_and(|manager| manager == ENDPOINTS_MANAGER)
+    });
+    if managed { objects.delete(&key, Propagation::Background) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Events of the built-in controllers: written after everything that somebody waits for.
 
+use rouse_apiserver::registry::Propagation;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::hash::fnv1a_64;
+use rouse_k8s::time::rfc3339;
 use serde_json::{Value, json};
 
-use super::objects::{EVENTS, Objects, timestamp};
-use crate::store::Object;
+use super::objects::{EVENTS, Objects};
 
 /// How long an Event is kept. Upstream: `--event-ttl`.
 pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -31,22 +34,28 @@ pub(super) fn about(object: &Object) -> Value {
 /// Writes an Event, or counts up the same one.
 pub(super) fn write(objects: &Objects, notice: Notice) {
     let Notice { about, component, warning, reason, message } = notice;
-    let now = timestamp(objects.now());
+    let now = rfc3339(objects.now());
     let name = about["name"].as_str().unwrap_or_default();
     let namespace = match about["namespace"].as_str() {
         Some(namespace) if !namespace.is_empty() => namespace,
         Some(_) | None => "default",
     };
     // The same words about the same object are one Event.
-    let same = fnv(&format!("{}{reason}{message}", about["uid"]));
+    let same = fnv1a_64(format!("{}{reason}{message}", about["uid"]).as_bytes());
     let name = format!("{name}.{same:016x}");
-    let key = crate::store::Key::new(EVENTS, namespace, &name);
+    let key = Key::new(EVENTS, namespace, &name);
     let counted = objects.change(&key, |event| {
         event["count"] = counted_up(event["count"].as_i64()).into();
         event["lastTimestamp"] = now.clone().into();
     });
-    if counted.is_some() {
-        return;
+    // Nobody waits for an Event, and the next one says as much: a refusal is only logged.
+    match counted {
+        Ok(None) => {}
+        Ok(Some(_)) => return,
+        Err(failure) => {
+            tracing::debug!(%failure, "an Event is not written");
+            return;
+        }
     }
     let event = json!({
         "metadata": { "name": name, "namespace": namespace },
@@ -56,7 +65,9 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
         "reportingInstance": "", "count": 1, "firstTimestamp": now, "lastTimestamp": now,
         "eventTime": null,
     });
-    objects.create(EVENTS, event);
+    if let Err(failure) = objects.create(EVENTS, event) {
+        tracing::debug!(%failure, "an Event is not written");
+    }
 }
 
 /// How often an Event happened, after one more time: an int32 field.
@@ -80,16 +91,11 @@ pub(super) fn expire(objects: &Objects) {
             .or_else(|| value["metadata"]["creationTimestamp"].as_str());
         let last = last.and_then(|time| time.parse::<jiff::Timestamp>().ok());
         if last.is_some_and(|last| is_over(last, now)) {
-            objects.delete(&event.key, super::objects::Propagation::Background);
+            if let Err(failure) = objects.delete(&event.key, Propagation::Background) {
+                tracing::debug!(%failure, "an old Event stays");
+            }
         }
     }
-}
-
-/// FNV-1a.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

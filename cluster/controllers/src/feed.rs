@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use rouse_apiserver::store::{Event, Expired, Store};
 use tokio::sync::watch;
-
-use crate::store::{Event, Expired, Store};
 
 /// A place in the order of all changes.
 pub(super) struct Feed {

@@ -8,25 +8,29 @@
 //!
 //! Upstream: `pkg/controller/garbagecollector/garbagecollector.go`.
 
+use rouse_apiserver::registry::Propagation;
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object, Owner};
+use rouse_k8s::keys::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 use serde_json::Value;
 
-use super::objects::{FOREGROUND, ORPHAN, Objects, Propagation, remove_finalizer};
-use crate::store::{Key, Object, Owner};
+use super::objects::{Objects, remove_finalizer};
 
 /// Looks at an object: whether it has to go, or waits for its dependents.
-pub(super) fn collect(objects: &Objects, key: &Key) {
-    let Some(object) = objects.store.get(key) else { return };
+pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(()) };
     let has = |name: &str| object.finalizers.iter().any(|finalizer| finalizer == name);
     if object.deletion_timestamp.is_some() {
-        if has(ORPHAN) {
-            orphan(objects, &object);
-        } else if has(FOREGROUND) {
-            foreground(objects, &object);
-        }
-        return;
+        return if has(ORPHAN_DEPENDENTS) {
+            orphan(objects, &object)
+        } else if has(FOREGROUND_DELETION) {
+            foreground(objects, &object)
+        } else {
+            Ok(())
+        };
     }
     if object.owners.is_empty() {
-        return;
+        return Ok(());
     }
     let (alive, gone): (Vec<&Owner>, Vec<&Owner>) =
         object.owners.iter().partition(|owner| is_there(objects, &object, owner));
@@ -34,16 +38,15 @@ pub(super) fn collect(objects: &Objects, key: &Key) {
         // Owners that wait for their dependents want this one gone.
         let waiting = alive.iter().all(|owner| waits(objects, owner));
         if waiting {
-            objects.delete(key, Propagation::Foreground);
+            objects.delete(key, Propagation::Foreground)?;
         }
-        return;
+        return Ok(());
     }
     if alive.is_empty() {
-        objects.delete(key, Propagation::Background);
-        return;
+        return objects.delete(key, Propagation::Background);
     }
     let gone: Vec<String> = gone.iter().map(|owner| owner.uid.clone()).collect();
-    objects.change(key, |object| forget(object, &gone));
+    objects.change(key, |object| forget(object, &gone)).map(|_| ())
 }
 
 /// Whether an owner exists: the same object, not another of its name.
@@ -58,7 +61,8 @@ fn is_there(objects: &Objects, dependent: &Object, owner: &Owner) -> bool {
 fn waits(objects: &Objects, owner: &Owner) -> bool {
     let key = objects.graph(|graph| graph.key(&owner.uid).cloned());
     key.and_then(|key| objects.store.get(&key)).is_some_and(|found| {
-        found.deletion_timestamp.is_some() && found.finalizers.iter().any(|f| f == FOREGROUND)
+        found.deletion_timestamp.is_some()
+            && found.finalizers.iter().any(|f| f == FOREGROUND_DELETION)
     })
 }
 
@@ -69,10 +73,10 @@ fn dependents(objects: &Objects, owner: &Object) -> Vec<std::sync::Arc<Object>> 
     found.filter(|object| object.owners.iter().any(|o| o.uid == owner.uid)).collect()
 }
 
-fn foreground(objects: &Objects, owner: &Object) {
+fn foreground(objects: &Objects, owner: &Object) -> Result<(), Failure> {
     for dependent in dependents(objects, owner) {
         if dependent.deletion_timestamp.is_none() {
-            collect(objects, &dependent.key);
+            collect(objects, &dependent.key)?;
         }
     }
     let blocked = dependents(objects, owner)
@@ -80,16 +84,17 @@ fn foreground(objects: &Objects, owner: &Object) {
         .flat_map(|dependent| dependent.owners.clone())
         .any(|o| o.uid == owner.uid && o.block_owner_deletion);
     if !blocked {
-        objects.change(&owner.key, |object| remove_finalizer(object, FOREGROUND));
+        objects.change(&owner.key, |object| remove_finalizer(object, FOREGROUND_DELETION))?;
     }
+    Ok(())
 }
 
-fn orphan(objects: &Objects, owner: &Object) {
+fn orphan(objects: &Objects, owner: &Object) -> Result<(), Failure> {
     let uid = [owner.uid.clone()];
     for dependent in dependents(objects, owner) {
-        objects.change(&dependent.key, |object| forget(object, &uid));
+        objects.change(&dependent.key, |object| forget(object, &uid))?;
     }
-    objects.change(&owner.key, |object| remove_finalizer(object, ORPHAN));
+    objects.change(&owner.key, |object| remove_finalizer(object, ORPHAN_DEPENDENTS)).map(|_| ())
 }
 
 /// Takes owners out of an object.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::store::{Key, Object};
+use rouse_apiserver::store::{Key, Object};
 
 /// Objects by their own and their owners' uid.
 #[derive(Debug, Default)]

@@ -1,21 +1,22 @@
 //! Namespaces: what each begins with, and how one ends with everything in it.
 
+use rouse_apiserver::registry::Propagation;
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::Key;
 use serde_json::{Value, json};
 
-use super::objects::{CONFIG_MAPS, NAMESPACES, Objects, Propagation, SERVICE_ACCOUNTS};
-use crate::store::Key;
+use super::objects::{CONFIG_MAPS, NAMESPACES, Objects, SERVICE_ACCOUNTS};
 
 const ROOT_CA: &str = "kube-root-ca.crt";
 const FINALIZER: &str = "kubernetes";
 
 /// Brings a namespace to what it should be.
-pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) {
-    let Some(namespace) = objects.store.get(key) else { return };
+pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) -> Result<(), Failure> {
+    let Some(namespace) = objects.store.get(key) else { return Ok(()) };
     if namespace.deletion_timestamp.is_none() {
-        equip(objects, &key.name, ca);
-        return;
+        return equip(objects, &key.name, ca);
     }
-    let left = clear(objects, &key.name);
+    let left = clear(objects, &key.name)?;
     objects.change(key, |namespace| {
         namespace["status"]["phase"] = "Terminating".into();
         if left.is_empty() {
@@ -23,43 +24,53 @@ pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) {
         } else {
             namespace["status"]["conditions"] = remaining(namespace, &left);
         }
-    });
+    })?;
+    Ok(())
 }
 
 /// What every namespace has.
-fn equip(objects: &Objects, namespace: &str, ca: &str) {
+fn equip(objects: &Objects, namespace: &str, ca: &str) -> Result<(), Failure> {
     let account = Key::new(SERVICE_ACCOUNTS, namespace, "default");
     if objects.store.get(&account).is_none() {
         let meta = json!({ "name": "default", "namespace": namespace });
-        objects.create(SERVICE_ACCOUNTS, json!({ "metadata": meta }));
+        create(objects, SERVICE_ACCOUNTS, json!({ "metadata": meta }))?;
     }
     let root = Key::new(CONFIG_MAPS, namespace, ROOT_CA);
     let data = json!({ "ca.crt": ca });
-    let changed = objects.change(&root, |map| map["data"] = data.clone());
+    let changed = objects.change(&root, |map| map["data"] = data.clone())?;
     if changed.is_none() {
         let meta = json!({
             "name": ROOT_CA, "namespace": namespace,
             "annotations": { "kubernetes.io/description": "the CA that the API server's certificate is signed by" },
         });
-        objects.create(CONFIG_MAPS, json!({ "metadata": meta, "data": data }));
+        create(objects, CONFIG_MAPS, json!({ "metadata": meta, "data": data }))?;
+    }
+    Ok(())
+}
+
+/// Creates an object that another may have created meanwhile.
+fn create(objects: &Objects, resource: &str, object: Value) -> Result<(), Failure> {
+    match objects.create(resource, object) {
+        Err(failure) if !failure.is_already_exists() => Err(failure),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
 /// Deletes what is in a namespace. Gives what is still there: resource and finalizers.
-fn clear(objects: &Objects, namespace: &str) -> Vec<(String, Vec<String>)> {
+fn clear(objects: &Objects, namespace: &str) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let mut left = Vec::new();
     for resource in objects.store.resources() {
         if &*resource == NAMESPACES {
             continue;
         }
         for object in objects.store.list(&resource, Some(namespace)).objects {
-            objects.delete(&object.key, Propagation::Background);
+            objects.delete(&object.key, Propagation::Background)?;
             if let Some(object) = objects.store.get(&object.key) {
                 left.push((resource.to_string(), object.finalizers.clone()));
             }
         }
     }
-    left
+    Ok(left)
 }
 
 fn finish(namespace: &mut Value) {

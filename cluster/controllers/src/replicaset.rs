@@ -8,19 +8,21 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_apiserver::registry::{Propagation, account_problem};
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::pod::{created, deletion_cost, has_ended, is_active, phase, ready_since, restarts};
 use rouse_k8s::time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
 use super::event::{self, Notice};
-use super::objects::{Objects, PODS, Propagation, suffix};
-use crate::registry::account;
-use crate::store::{Key, Object};
+use super::objects::{Objects, PODS};
+use super::work::{Next, Work};
 
 /// The condition of a ReplicaSet whose pods are refused.
 const FAILURE: &str = "ReplicaFailure";
 const COMPONENT: &str = "replicaset-controller";
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// The most pods that one sync of a ReplicaSet creates or deletes. Upstream: `BurstReplicas`.
 const BURST: usize = 500;
 
@@ -53,26 +55,6 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     }
 }
 
-/// Neither ended nor being deleted.
-pub(super) fn is_active(pod: &Pod) -> bool {
-    !has_ended(pod) && pod.metadata.deletion_timestamp.is_none()
-}
-
-pub(super) fn has_ended(pod: &Pod) -> bool {
-    matches!(phase(pod), "Succeeded" | "Failed")
-}
-
-fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
-}
-
-/// Since when a pod is Ready.
-pub(super) fn ready_since(pod: &Pod) -> Option<Timestamp> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let ready = conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True")?;
-    Some(ready.last_transition_time.as_ref().map_or(Timestamp::MIN, |time| time.0))
-}
-
 /// Which of two pods is deleted first: on no node, pending, not ready, cheap, shortly ready, often
 /// restarted, young.
 fn departure(a: &Pod, b: &Pod) -> Ordering {
@@ -86,25 +68,11 @@ fn departure(a: &Pod, b: &Pod) -> Ordering {
         .cmp(&scheduled(b))
         .then_with(|| rank(a).cmp(&rank(b)))
         .then_with(|| ready_since(a).is_some().cmp(&ready_since(b).is_some()))
-        .then_with(|| cost(a).cmp(&cost(b)))
+        .then_with(|| deletion_cost(a).cmp(&deletion_cost(b)))
         .then_with(|| ready_since(b).cmp(&ready_since(a)))
         .then_with(|| restarts(b).cmp(&restarts(a)))
         .then_with(|| created(b).cmp(&created(a)))
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
-}
-
-fn cost(pod: &Pod) -> i32 {
-    let annotations = pod.metadata.annotations.as_ref();
-    annotations.and_then(|a| a.get(DELETION_COST)).and_then(|v| v.parse().ok()).unwrap_or(0)
-}
-
-fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    statuses.into_iter().flatten().map(|status| status.restart_count).max().unwrap_or(0)
-}
-
-fn created(pod: &Pod) -> Option<Timestamp> {
-    pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
 /// The status, and when it changes by time alone.
@@ -154,7 +122,6 @@ pub(super) fn pod(set: &Value) -> Value {
     let template = &set["spec"]["template"];
     let name = set["metadata"]["name"].as_str().unwrap_or_default();
     let mut meta = json!({
-        "name": format!("{name}-{}", suffix()),
         "generateName": format!("{name}-"),
         "namespace": set["metadata"]["namespace"],
         "ownerReferences": [{
@@ -170,52 +137,44 @@ pub(super) fn pod(set: &Value) -> Value {
     json!({ "metadata": meta, "spec": template["spec"] })
 }
 
-/// What came of a sync of a ReplicaSet.
-#[derive(Default)]
-pub(super) struct Scaled {
-    pub(super) created: Vec<Key>,
-    pub(super) notices: Vec<Notice>,
-    /// It is to be looked at again, after everything else that waits.
-    pub(super) again: bool,
-}
-
-/// Brings the number of pods closer to what is asked for.
-pub(super) fn scale(objects: &Objects, key: &Key) -> Scaled {
-    let Some(object) = objects.store.get(key) else { return Scaled::default() };
-    let Ok(set) = object.decode::<ReplicaSet>() else { return Scaled::default() };
+/// Brings the number of pods closer to what is asked for. New pods are looked at next.
+pub(super) fn scale(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(()) };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
     if let Some(spec) = &set.spec {
-        adopt(objects, &object, PODS, &spec.selector);
+        adopt(objects, &object, PODS, &spec.selector)?;
     }
     let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
     let plan = desired(&set, &pods);
-    let mut notices = Vec::new();
-    let mut created = Vec::new();
+    next.again = plan.more;
     let value = if plan.create > 0 { object.value() } else { Value::Null };
-    let refused = (plan.create > 0).then(|| refusal(objects, key, &value)).flatten();
-    if let Some(why) = &refused {
-        let notice = notice(&object, "FailedCreate", format!("Error creating: {why}"));
-        notices.push(Notice { warning: true, ..notice });
-    }
-    let create = if refused.is_some() { 0 } else { plan.create };
-    for _ in 0..create {
-        // A name that is taken is tried again in the next pass.
-        let Some(pod) = objects.create(PODS, pod(&value)) else { continue };
-        let message = format!("Created pod: {}", pod.key.name);
-        notices.push(notice(&object, "SuccessfulCreate", message));
-        created.push(pod.key.clone());
+    for _ in 0..plan.create {
+        match objects.create(PODS, pod(&value)) {
+            Ok(pod) => {
+                let message = format!("Created pod: {}", pod.key.name);
+                next.notices.push(notice(&object, "SuccessfulCreate", message));
+                next.work.push(Work::Pod(pod.key.clone()));
+            }
+            // The next would be refused as well, and another try at once too.
+            Err(failure) if failure.is_forbidden() || failure.is_not_found() => {
+                let notice = notice(&object, "FailedCreate", format!("Error creating: {failure}"));
+                next.notices.push(Notice { warning: true, ..notice });
+                next.again = false;
+                break;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     for name in plan.delete {
-        objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background);
-        notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
+        objects.delete(&Key::new(PODS, &key.namespace, &name), Propagation::Background)?;
+        next.notices.push(notice(&object, "SuccessfulDelete", format!("Deleted pod: {name}")));
     }
-    // Where none could be made, another try at once would make none either.
-    let again = plan.more && (plan.create == 0 || !created.is_empty());
-    Scaled { created, notices, again }
+    Ok(())
 }
 
-/// Why pods of the template would not be admitted.
+/// Why pods of the template are forbidden.
 fn refusal(objects: &Objects, key: &Key, set: &Value) -> Option<String> {
-    let why = account::problem(&objects.store, &key.namespace, &set["spec"]["template"]["spec"])?;
+    let why = account_problem(&objects.store, &key.namespace, &set["spec"]["template"]["spec"])?;
     Some(format!("pods \"{}-\" is forbidden: {why}", key.name))
 }
 
@@ -224,18 +183,18 @@ fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
     Notice { about, component: COMPONENT, warning: false, reason, message }
 }
 
-/// Writes the status. Gives when to look again without an event.
-pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
-    let object = objects.store.get(key)?;
-    let set: ReplicaSet = object.decode().ok()?;
-    let pods: Vec<Pod> = objects.controlled(PODS, set.metadata.uid.as_deref()?);
+/// Writes the status, and says when to look again without an event.
+pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(()) };
+    let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
+    let pods: Vec<Pod> = objects.controlled(PODS, &object.uid);
     let now = objects.now();
-    let (mut status, next) = status(&set, &pods, now);
+    let (mut status, at) = status(&set, &pods, now);
+    next.at = at;
     let lacks = desired(&set, &pods).create > 0;
     let refused = lacks.then(|| refusal(objects, key, &object.value())).flatten();
     status.conditions = failure(status.conditions, refused, now);
-    objects.set_status(key, &status);
-    next
+    objects.set_status(key, &status)
 }
 
 /// The conditions with the one that says that pods cannot be made, or without it.
@@ -281,7 +240,7 @@ mod tests {
         );
         let mut pod = json!({
             "metadata": { "name": name, "labels": { "app": "web" },
-                "annotations": { DELETION_COST: cost } },
+                "annotations": { rouse_k8s::keys::POD_DELETION_COST: cost } },
             "spec": { "containers": [] },
             "status": { "phase": phase, "conditions": conditions.unwrap_or(json!([])) },
         });
@@ -385,8 +344,7 @@ mod tests {
                 "spec": { "containers": [{ "name": "c" }] } } },
         });
         let pod = pod(&set);
-        let name = pod["metadata"]["name"].as_str().unwrap();
-        assert!(name.starts_with("web-abc-") && name.len() == "web-abc-".len() + 5, "{name}");
+        assert_eq!(pod["metadata"]["generateName"], "web-abc-");
         assert_eq!(pod["metadata"]["namespace"], "shop");
         assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], "u");
         assert_eq!(pod["spec"]["containers"][0]["name"], "c");

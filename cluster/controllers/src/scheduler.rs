@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, Pod, PodSpec, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::pod::is_active;
+use rouse_k8s::time::rfc3339;
 use serde_json::{Value, json};
 
 use super::event::{self, Notice};
-use super::objects::{Objects, timestamp};
-use super::replicaset::is_active;
-use crate::store::{Key, Object};
+use super::objects::Objects;
 
 const COMPONENT: &str = "default-scheduler";
 
@@ -24,7 +26,7 @@ type Amounts = BTreeMap<String, i128>;
 const MOST: i128 = i128::MAX >> 32;
 
 /// A node, and what runs on it asks for.
-pub(super) struct Seat {
+pub(super) struct NodeInfo {
     pub(super) node: Node,
     pub(super) used: Amounts,
     /// Host ports that are taken, with protocol.
@@ -40,7 +42,7 @@ pub(super) enum Placement {
 }
 
 /// Chooses a node for a pod. Pure.
-pub(super) fn place<'a>(pod: &Pod, seats: impl IntoIterator<Item = &'a Seat>) -> Placement {
+pub(super) fn place<'a>(pod: &Pod, nodes: impl IntoIterator<Item = &'a NodeInfo>) -> Placement {
     let Some(spec) = &pod.spec else {
         return Placement::Unschedulable("the pod is empty".to_owned());
     };
@@ -48,12 +50,12 @@ pub(super) fn place<'a>(pod: &Pod, seats: impl IntoIterator<Item = &'a Seat>) ->
     let wanted = requests(spec);
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut best: Option<(f64, &str)> = None;
-    for seat in seats {
+    for info in nodes {
         count += 1;
-        let problems = problems(spec, &wanted, seat);
+        let problems = problems(spec, &wanted, info);
         if problems.is_empty() {
-            let name = seat.node.metadata.name.as_deref().unwrap_or_default();
-            let free = free_cpu(seat, &wanted);
+            let name = info.node.metadata.name.as_deref().unwrap_or_default();
+            let free = free_cpu(info, &wanted);
             if best.is_none_or(|(most, _)| free > most) {
                 best = Some((free, name));
             }
@@ -75,8 +77,8 @@ pub(super) fn place<'a>(pod: &Pod, seats: impl IntoIterator<Item = &'a Seat>) ->
 }
 
 /// Why a pod cannot go to a node; nothing if it can.
-fn problems(spec: &PodSpec, wanted: &Amounts, seat: &Seat) -> Vec<String> {
-    let node = &seat.node;
+fn problems(spec: &PodSpec, wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
+    let node = &info.node;
     let node_spec = node.spec.as_ref();
     let tolerations = spec.tolerations.as_deref().unwrap_or_default();
     let taints = node_spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
@@ -100,10 +102,10 @@ fn problems(spec: &PodSpec, wanted: &Amounts, seat: &Seat) -> Vec<String> {
     if !selected || !affine(spec, node) {
         return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
     }
-    if ports(spec).iter().any(|port| seat.ports.contains(port)) {
+    if ports(spec).iter().any(|port| info.ports.contains(port)) {
         return vec!["node(s) didn't have free ports for the requested pod ports".to_owned()];
     }
-    lacking(wanted, seat)
+    lacking(wanted, info)
 }
 
 /// Whether a node is one of those that the pod must be on. Preferences do not count: there is
@@ -142,11 +144,11 @@ fn fits(rule: &NodeSelectorRequirement, values: &BTreeMap<String, String>) -> bo
     }
 }
 
-fn lacking(wanted: &Amounts, seat: &Seat) -> Vec<String> {
-    let has = allocatable(&seat.node);
+fn lacking(wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
+    let has = allocatable(&info.node);
     let mut problems = Vec::new();
     for (resource, amount) in wanted {
-        let used = seat.used.get(resource).copied().unwrap_or(0);
+        let used = info.used.get(resource).copied().unwrap_or(0);
         match has.get(resource) {
             // A node that does not say how many pods it takes takes any number.
             None if resource == "pods" => {}
@@ -231,43 +233,43 @@ fn ports(spec: &PodSpec) -> Vec<(String, i32)> {
 
 /// The part of a node's CPU that stays free beside the pod.
 #[expect(clippy::cast_precision_loss, reason = "a comparison of parts")]
-fn free_cpu(seat: &Seat, wanted: &Amounts) -> f64 {
+fn free_cpu(info: &NodeInfo, wanted: &Amounts) -> f64 {
     let cpu = |amounts: &Amounts| amounts.get("cpu").copied().unwrap_or(0) as f64;
-    let has = cpu(&allocatable(&seat.node));
-    if has <= 0.0 { 0.0 } else { (has - cpu(&seat.used) - cpu(wanted)) / has }
+    let has = cpu(&allocatable(&info.node));
+    if has <= 0.0 { 0.0 } else { (has - cpu(&info.used) - cpu(wanted)) / has }
 }
 
 /// The nodes and what runs on them, kept up to date by changes: a wake must not count all pods.
 #[derive(Default)]
-pub(super) struct Seats {
-    seats: BTreeMap<String, Seat>,
+pub(super) struct Nodes {
+    nodes: BTreeMap<String, NodeInfo>,
     /// Pods by where they are and what they ask for; also those on nodes that are not known.
-    pods: BTreeMap<Key, Occupied>,
+    pods: BTreeMap<Key, PodInfo>,
 }
 
-struct Occupied {
+struct PodInfo {
     node: String,
     requests: Amounts,
     ports: Vec<(String, i32)>,
 }
 
-impl Seats {
+impl Nodes {
     /// A node is there, or is another.
     pub(super) fn set_node(&mut self, object: &Object) {
         let Ok(node) = object.decode::<Node>() else { return };
-        if let Some(seat) = self.seats.get_mut(&object.key.name) {
-            seat.node = node;
+        if let Some(info) = self.nodes.get_mut(&object.key.name) {
+            info.node = node;
             return;
         }
-        let mut seat = Seat { node, used: Amounts::new(), ports: Vec::new() };
+        let mut info = NodeInfo { node, used: Amounts::new(), ports: Vec::new() };
         for pod in self.pods.values().filter(|pod| pod.node == object.key.name) {
-            seat.take(pod);
+            info.add_pod(pod);
         }
-        self.seats.insert(object.key.name.clone(), seat);
+        self.nodes.insert(object.key.name.clone(), info);
     }
 
     pub(super) fn remove_node(&mut self, name: &str) {
-        self.seats.remove(name);
+        self.nodes.remove(name);
     }
 
     /// A pod is there, perhaps on a node, perhaps ended.
@@ -285,27 +287,27 @@ impl Seats {
 
     pub(super) fn remove_pod(&mut self, key: &Key) {
         let Some(pod) = self.pods.remove(key) else { return };
-        if let Some(seat) = self.seats.get_mut(&pod.node) {
-            seat.give_back(&pod);
+        if let Some(info) = self.nodes.get_mut(&pod.node) {
+            info.remove(&pod);
         }
     }
 
     fn occupy(&mut self, key: Key, node: &str, spec: &PodSpec) {
-        let pod = Occupied { node: node.to_owned(), requests: requests(spec), ports: ports(spec) };
-        if let Some(seat) = self.seats.get_mut(node) {
-            seat.take(&pod);
+        let pod = PodInfo { node: node.to_owned(), requests: requests(spec), ports: ports(spec) };
+        if let Some(info) = self.nodes.get_mut(node) {
+            info.add_pod(&pod);
         }
         self.pods.insert(key, pod);
     }
 }
 
-impl Seat {
-    fn take(&mut self, pod: &Occupied) {
+impl NodeInfo {
+    fn add_pod(&mut self, pod: &PodInfo) {
         add(&mut self.used, &pod.requests);
         self.ports.extend(pod.ports.iter().cloned());
     }
 
-    fn give_back(&mut self, pod: &Occupied) {
+    fn remove(&mut self, pod: &PodInfo) {
         for (resource, amount) in &pod.requests {
             let used = self.used.entry(resource.clone()).or_default();
             *used = used.saturating_sub(*amount);
@@ -336,19 +338,23 @@ pub(super) enum Outcome {
     Waits(Option<Notice>),
 }
 
-/// Binds a pod, or says on it why not. `seats` is kept up to date.
-pub(super) fn schedule(objects: &Objects, seats: &mut Seats, key: &Key) -> Outcome {
-    let Some(object) = objects.store.get(key) else { return Outcome::Nothing };
+/// Binds a pod, or says on it why not. `nodes` is kept up to date.
+pub(super) fn schedule(
+    objects: &Objects,
+    nodes: &mut Nodes,
+    key: &Key,
+) -> Result<Outcome, Failure> {
+    let Some(object) = objects.store.get(key) else { return Ok(Outcome::Nothing) };
     if object.fields.get("spec.nodeName").is_some_and(|node| !node.is_empty()) {
-        return Outcome::Nothing;
+        return Ok(Outcome::Nothing);
     }
-    let Ok(pod) = object.decode::<Pod>() else { return Outcome::Nothing };
-    let (true, Some(spec)) = (is_waiting(&pod), &pod.spec) else { return Outcome::Nothing };
+    let Ok(pod) = object.decode::<Pod>() else { return Ok(Outcome::Nothing) };
+    let (true, Some(spec)) = (is_waiting(&pod), &pod.spec) else { return Ok(Outcome::Nothing) };
     let about = event::about(&object);
     let notice =
         |warning, reason, message| Notice { about, component: COMPONENT, warning, reason, message };
-    let now = timestamp(objects.now());
-    match place(&pod, seats.seats.values()) {
+    let now = rfc3339(objects.now());
+    match place(&pod, nodes.nodes.values()) {
         Placement::Node(node) => {
             let bound = objects.change(key, |pod| {
                 pod["spec"]["nodeName"] = node.clone().into();
@@ -357,14 +363,14 @@ pub(super) fn schedule(objects: &Objects, seats: &mut Seats, key: &Key) -> Outco
                     json!({ "type": "PodScheduled", "status": "True",
                     "lastProbeTime": null, "lastTransitionTime": now }),
                 );
-            });
+            })?;
             if bound.is_none() {
-                return Outcome::Nothing;
+                return Ok(Outcome::Nothing);
             }
-            seats.occupy(key.clone(), &node, spec);
+            nodes.occupy(key.clone(), &node, spec);
             let (namespace, name) = (&key.namespace, &key.name);
             let message = format!("Successfully assigned {namespace}/{name} to {node}");
-            Outcome::Bound(notice(false, "Scheduled", message))
+            Ok(Outcome::Bound(notice(false, "Scheduled", message)))
         }
         Placement::Unschedulable(message) => {
             let known =
@@ -373,7 +379,7 @@ pub(super) fn schedule(objects: &Objects, seats: &mut Seats, key: &Key) -> Outco
                         && c.message.as_ref() == Some(&message)
                 });
             if known {
-                return Outcome::Waits(None);
+                return Ok(Outcome::Waits(None));
             }
             objects.change(key, |pod| {
                 set_condition(
@@ -382,8 +388,8 @@ pub(super) fn schedule(objects: &Objects, seats: &mut Seats, key: &Key) -> Outco
                     "reason": "Unschedulable", "message": message,
                     "lastProbeTime": null, "lastTransitionTime": now }),
                 );
-            });
-            Outcome::Waits(Some(notice(true, "FailedScheduling", message)))
+            })?;
+            Ok(Outcome::Waits(Some(notice(true, "FailedScheduling", message))))
         }
     }
 }
@@ -408,5 +414,4 @@ fn set_condition(pod: &mut Value, mut condition: Value) {
 }
 
 #[cfg(test)]
-#[path = "scheduler_tests.rs"]
 mod tests;

@@ -2,19 +2,48 @@
 
 use serde_json::{Value, json};
 
-use super::objects::Propagation;
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rouse_apiserver::registry::{Propagation, Registry};
+use rouse_apiserver::store::{Key, Object, Store};
+use rouse_k8s::keys::ORPHAN_DEPENDENTS;
+use rouse_kit::Clock;
+use rouse_schema::kinds::Kinds;
+
+use super::metrics::Reconciles;
+use super::objects::{
+    self, DEPLOYMENTS, NAMESPACES, NODES, Objects, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES,
+};
+use super::pass::Pass;
+use super::work::{Controller, Group};
+
+/// All controllers in one group.
+const ALL: Group = Group {
+    name: "all",
+    controllers: &[
+        Controller::Deployment,
+        Controller::ReplicaSet,
+        Controller::Scheduler,
+        Controller::Endpoints,
+        Controller::GarbageCollector,
+        Controller::Namespace,
+    ],
+};
+
+fn controllers(store: Store) -> Pass {
+    let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
+    let registry = Registry::new(Arc::new(Kinds::new()), store, clock);
+    Pass::new(ALL, Objects::new(registry), "the CA".to_owned(), Reconciles::default())
+}
 
 struct Cluster {
-    controllers: Controllers,
+    controllers: Pass,
     seen: u64,
 }
 
 fn cluster() -> Cluster {
-    let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
-    let objects = Objects::new(Store::memory(), Arc::new(Kinds::new()), clock, Arc::new(|_| {}));
-    let mut cluster =
-        Cluster { controllers: Controllers::new(objects, "the CA".to_owned()), seen: 0 };
+    let mut cluster = Cluster { controllers: controllers(Store::memory()), seen: 0 };
     cluster.create(NAMESPACES, json!({ "metadata": { "name": "shop" } }));
     cluster.seen = 1;
     cluster.settle();
@@ -45,7 +74,7 @@ impl Cluster {
         let (events, version) = self.objects().store.changes_after(self.seen).unwrap();
         self.seen = version;
         events.iter().for_each(|event| self.controllers.changed(event));
-        self.controllers.pass();
+        self.controllers.run();
         !events.is_empty()
     }
 
@@ -55,7 +84,7 @@ impl Cluster {
             "conditions": [{ "type": "Ready", "status": "True" }],
             "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" },
         });
-        self.objects().set_status(&Key::new(NODES, "", name), &status);
+        self.objects().set_status(&Key::new(NODES, "", name), &status).unwrap();
     }
 
     fn deployment(&self, name: &str, replicas: i32, image: &str) -> Key {
@@ -74,7 +103,9 @@ impl Cluster {
 
     /// Scales a Deployment as the scale subresource does.
     fn scale(&self, key: &Key, replicas: i32) {
-        self.objects().change(key, |deployment| deployment["spec"]["replicas"] = replicas.into());
+        self.objects()
+            .change(key, |deployment| deployment["spec"]["replicas"] = replicas.into())
+            .unwrap();
     }
 
     fn all(&self, resource: &str) -> Vec<Value> {
@@ -95,19 +126,23 @@ impl Cluster {
     fn run_pods(&mut self) {
         for pod in self.objects().store.list(PODS, Some("shop")).objects {
             if pod.deletion_timestamp.is_some() {
-                self.objects().change(&pod.key, |pod| {
-                    pod["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-                });
+                self.objects()
+                    .change(&pod.key, |pod| {
+                        pod["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+                    })
+                    .unwrap();
                 continue;
             }
-            self.objects().change(&pod.key, |pod| {
-                if pod["spec"]["nodeName"].is_string() {
-                    pod["status"]["phase"] = "Running".into();
-                    pod["status"]["podIP"] = "10.0.0.7".into();
-                    pod["status"]["conditions"] = json!([{ "type": "Ready", "status": "True",
+            self.objects()
+                .change(&pod.key, |pod| {
+                    if pod["spec"]["nodeName"].is_string() {
+                        pod["status"]["phase"] = "Running".into();
+                        pod["status"]["podIP"] = "10.0.0.7".into();
+                        pod["status"]["conditions"] = json!([{ "type": "Ready", "status": "True",
                         "lastTransitionTime": "2025-01-01T00:00:00Z" }]);
-                }
-            });
+                    }
+                })
+                .unwrap();
         }
         self.settle();
     }
@@ -128,7 +163,7 @@ fn a_deployment_of_three_becomes_three_pods_on_a_node_in_one_pass() {
     let (events, version) = cluster.objects().store.changes_after(cluster.seen).unwrap();
     cluster.seen = version;
     events.iter().for_each(|event| cluster.controllers.changed(event));
-    cluster.controllers.pass();
+    cluster.controllers.run();
     let pods = cluster.all(PODS);
     assert_eq!(pods.len(), 3);
     for pod in &pods {
@@ -154,9 +189,12 @@ fn a_deployment_whose_account_is_missing_says_so_and_goes_on_when_it_comes() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "image");
-    cluster.objects().change(&key, |deployment| {
-        deployment["spec"]["template"]["spec"]["serviceAccountName"] = "robot".into();
-    });
+    cluster
+        .objects()
+        .change(&key, |deployment| {
+            deployment["spec"]["template"]["spec"]["serviceAccountName"] = "robot".into();
+        })
+        .unwrap();
     cluster.settle();
     assert_eq!(cluster.all(PODS).len(), 0);
     let set = cluster.all(REPLICA_SETS)[0]["metadata"]["name"].as_str().unwrap().to_owned();
@@ -203,9 +241,12 @@ fn a_new_template_rolls_out_and_keeps_the_old_set() {
     let key = cluster.deployment("web", 4, "one");
     cluster.settle();
     cluster.run_pods();
-    cluster.objects().change(&key, |deployment| {
-        deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "two".into();
-    });
+    cluster
+        .objects()
+        .change(&key, |deployment| {
+            deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "two".into();
+        })
+        .unwrap();
     cluster.settle();
     for _ in 0..10 {
         let ready = |pod: &&Value| pod["status"]["conditions"][0]["type"] == "Ready";
@@ -235,7 +276,7 @@ fn a_deleted_deployment_takes_its_pods_with_it() {
     let key = cluster.deployment("web", 2, "one");
     cluster.settle();
     cluster.run_pods();
-    cluster.objects().delete(&key, Propagation::Background);
+    cluster.objects().delete(&key, Propagation::Background).unwrap();
     cluster.settle();
     assert_eq!(cluster.get(&key), Value::Null);
     assert_eq!(cluster.all(REPLICA_SETS).len(), 0);
@@ -250,7 +291,7 @@ fn in_the_foreground_the_owner_goes_last() {
     let key = cluster.deployment("web", 2, "one");
     cluster.settle();
     cluster.run_pods();
-    cluster.objects().delete(&key, Propagation::Foreground);
+    cluster.objects().delete(&key, Propagation::Foreground).unwrap();
     cluster.settle();
     assert_eq!(cluster.all(DEPLOYMENTS).len(), 1);
     assert_eq!(cluster.all(REPLICA_SETS).len(), 1);
@@ -266,10 +307,13 @@ fn orphans_stay_without_their_owner() {
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "one");
     cluster.settle();
-    cluster.objects().change(&key, |deployment| {
-        deployment["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z".into();
-        deployment["metadata"]["finalizers"] = json!([ORPHAN]);
-    });
+    cluster
+        .objects()
+        .change(&key, |deployment| {
+            deployment["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z".into();
+            deployment["metadata"]["finalizers"] = json!([ORPHAN_DEPENDENTS]);
+        })
+        .unwrap();
     cluster.settle();
     assert_eq!(cluster.all(DEPLOYMENTS).len(), 0);
     let sets = cluster.all(REPLICA_SETS);
@@ -325,7 +369,7 @@ fn a_pod_that_goes_makes_room_for_one_that_waits() {
     cluster.settle();
     let message = "0/1 nodes are available: 1 Insufficient cpu.";
     assert_eq!(cluster.get(&second.key)["status"]["conditions"][0]["message"], message);
-    cluster.objects().delete(&first.key, Propagation::Background);
+    cluster.objects().delete(&first.key, Propagation::Background).unwrap();
     cluster.run_pods();
     assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], "laptop");
 }
@@ -349,7 +393,7 @@ fn a_service_has_the_addresses_of_its_pods() {
     assert_eq!(slices.len(), 1);
     assert_eq!(slices[0]["endpoints"][0]["conditions"]["ready"], true);
     assert_eq!(slices[0]["metadata"]["labels"]["kubernetes.io/service-name"], "front");
-    cluster.objects().delete(&service.key, Propagation::Background);
+    cluster.objects().delete(&service.key, Propagation::Background).unwrap();
     cluster.settle();
     assert_eq!(cluster.get(&endpoints), Value::Null);
     assert_eq!(cluster.all(objects::ENDPOINT_SLICES).len(), 0);
@@ -366,7 +410,7 @@ fn a_namespace_begins_with_an_account_and_ends_with_all_it_holds() {
     cluster.settle();
     cluster.run_pods();
     let key = Key::new(NAMESPACES, "", "shop");
-    cluster.objects().delete(&key, Propagation::Background);
+    cluster.objects().delete(&key, Propagation::Background).unwrap();
     cluster.settle();
     assert_eq!(cluster.get(&key)["status"]["phase"], "Terminating");
     cluster.run_pods();
@@ -383,15 +427,9 @@ fn what_a_controller_reads_after_a_restart_is_what_it_left() {
     cluster.deployment("web", 2, "one");
     cluster.settle();
     let before = cluster.objects().store.version();
-    let objects = Objects::new(
-        cluster.objects().store.clone(),
-        Arc::new(Kinds::new()),
-        Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap()),
-        Arc::new(|_| {}),
-    );
-    let mut again = Controllers::new(objects, "the CA".to_owned());
+    let mut again = controllers(cluster.objects().store.clone());
     again.everything();
-    again.pass();
+    again.run();
     assert_eq!(again.objects.store.version(), before, "nothing is written again");
 }
 
@@ -418,11 +456,102 @@ fn where_no_pod_can_be_made_the_controllers_come_to_rest() {
     let mut cluster = cluster();
     cluster.deployment("large", i32::MAX, "one");
     let shop = Key::new(NAMESPACES, "", "shop");
-    cluster.objects().change(&shop, |shop| {
-        shop["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z".into();
-        shop["metadata"]["finalizers"] = json!(["test.io/held"]);
-    });
+    cluster
+        .objects()
+        .change(&shop, |shop| {
+            shop["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z".into();
+            shop["metadata"]["finalizers"] = json!(["test.io/held"]);
+        })
+        .unwrap();
     cluster.settle();
     assert_eq!(cluster.all(PODS).len(), 0);
     assert_ne!(cluster.controllers.next_time(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_panics_is_set_aside_and_its_neighbours_go_on() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let bad = cluster.deployment("bad", 1, "one");
+    let good = cluster.deployment("good", 1, "one");
+    cluster.controllers.poisoned = Some(bad.clone());
+    cluster.settle();
+    let sets = cluster.all(REPLICA_SETS);
+    assert_eq!(sets.len(), 1, "the neighbour has its set: {sets:?}");
+    let told = cluster.reasons("InternalError");
+    assert_eq!(told, ["panicked: poisoned"]);
+    assert!(cluster.controllers.next_time() <= Duration::from_millis(100), "it is tried again");
+    // An event does not make it panic again at once.
+    cluster.scale(&bad, 2);
+    cluster.scale(&good, 2);
+    cluster.settle();
+    let of = |cluster: &Cluster, app: &str| {
+        cluster.all(PODS).iter().filter(|pod| pod["metadata"]["labels"]["app"] == app).count()
+    };
+    assert_eq!((of(&cluster, "bad"), of(&cluster, "good")), (0, 2));
+    for _ in 0..3 {
+        tokio::time::advance(cluster.controllers.next_time()).await;
+        cluster.controllers.time_passed();
+        cluster.controllers.run();
+    }
+    let longer = cluster.controllers.next_time();
+    assert!(longer > Duration::from_millis(200), "{longer:?}");
+    cluster.controllers.poisoned = None;
+    tokio::time::advance(longer).await;
+    cluster.controllers.time_passed();
+    cluster.controllers.run();
+    cluster.settle();
+    assert_eq!(of(&cluster, "bad"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_disk_refuses_is_written_once_it_takes_writes_again() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let key = cluster.deployment("web", 1, "one");
+    cluster.settle();
+    let pod = cluster.all(PODS)[0].clone();
+    cluster.scale(&key, 2);
+    let store = cluster.objects().store.clone();
+    store.pretend_failing(Some("no space left on device"));
+    let version = store.version();
+    cluster.settle();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    cluster.controllers.time_passed();
+    cluster.controllers.run();
+    assert!(cluster.objects().change(&key, |web| web["spec"]["replicas"] = 7.into()).is_err());
+    let pods = Key::new(PODS, "shop", pod["metadata"]["name"].as_str().unwrap());
+    assert!(cluster.objects().delete(&pods, Propagation::Background).is_err());
+    assert_eq!(store.version(), version, "nothing was written");
+    store.pretend_failing(None);
+    tokio::time::advance(cluster.controllers.next_time()).await;
+    cluster.controllers.time_passed();
+    cluster.controllers.run();
+    cluster.settle();
+    assert_eq!(cluster.all(PODS).len(), 2);
+}
+
+#[test]
+fn a_grace_period_beyond_time_is_a_long_one() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let key = cluster.deployment("web", 1, "one");
+    cluster
+        .objects()
+        .change(&key, |web| {
+            web["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = i64::MAX.into();
+        })
+        .unwrap();
+    cluster.settle();
+    cluster.scale(&key, 0);
+    cluster.settle();
+    let pods = cluster.all(PODS);
+    assert_eq!(pods.len(), 1);
+    assert_eq!(pods[0]["metadata"]["deletionGracePeriodSeconds"], i64::MAX);
+    assert!(pods[0]["metadata"]["deletionTimestamp"].as_str().unwrap() > "2300");
+    assert_eq!(cluster.reasons("InternalError"), [""; 0]);
+    let mut again = controllers(cluster.objects().store.clone());
+    again.everything();
+    again.run();
+    assert_eq!(cluster.reasons("InternalError"), [""; 0]);
 }

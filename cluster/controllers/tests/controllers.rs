@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use rouse_apiserver::{Cluster, Config, Storage};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Component};
 use serde_json::json;
 
 #[tokio::test]
@@ -19,9 +19,8 @@ async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
         ca: String::new(),
     };
     let cluster = Cluster::open(config).unwrap();
-    let shutdown = Shutdown::new();
-    let controllers = rouse_controllers::Config::of(&cluster);
-    let running = tokio::spawn(rouse_controllers::run(controllers, shutdown.clone()));
+    let component = Component::alone("controllers");
+    rouse_controllers::start(&rouse_controllers::Config::of(&cluster), &component);
     let client = cluster.client("system:test");
     let nodes: Api<Node> = Api::all(client.clone());
     let node: Node = serde_json::from_value(json!({ "metadata": { "name": "n" } })).unwrap();
@@ -62,6 +61,20 @@ async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
             None => panic!("the watch ended"),
         }
     }
-    shutdown.cancel();
-    running.await.unwrap();
+    let metrics = component.metrics.encode();
+    let counted = |controller: &str| {
+        let name = format!(
+            "controller_runtime_reconcile_total{{controller=\"{controller}\",result=\"success\"}}"
+        );
+        metrics.lines().any(|line| line.starts_with(&name) && !line.ends_with(" 0"))
+    };
+    for controller in ["deployment", "replicaset", "scheduler", "garbage-collector", "namespace"] {
+        assert!(counted(controller), "{controller}: {metrics}");
+    }
+    assert!(metrics.contains("controller_runtime_reconcile_time_seconds_bucket"), "{metrics}");
+    assert!(!metrics.contains("controller_runtime_reconcile_errors_total{"), "{metrics}");
+    let parts = component.health.report();
+    assert!(parts.iter().any(|part| part.name == "controllers" && part.ready), "{parts:?}");
+    component.shutdown.cancel();
+    component.tasks.finish().await;
 }

@@ -303,6 +303,12 @@ impl Store {
         self.shared.failing.borrow().clone().map_or(Ok(()), Err)
     }
 
+    /// Makes the store as it is while its disk takes nothing, until `None`: for tests of writers.
+    #[doc(hidden)]
+    pub fn pretend_failing(&self, why: Option<&str>) {
+        self.shared.failing.send_replace(why.map(|why| Unwritable(why.into())));
+    }
+
     /// The version up to which everything is durable.
     #[must_use]
     pub fn durable_version(&self) -> u64 {

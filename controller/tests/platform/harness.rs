@@ -126,8 +126,7 @@ impl Platform {
             Self { cluster, client, settings, clock, activators, poisonous, shutdown, controller };
         let doubles = Process::new(clock).component("doubles", platform.shutdown.clone());
         let builtin = rouse_controllers::Config::of(&platform.cluster);
-        let builtin = rouse_controllers::run(builtin, platform.shutdown.clone());
-        doubles.tasks.detached("builtin", builtin);
+        rouse_controllers::start(&builtin, &doubles);
         let end = platform.shutdown.clone();
         let node = end.run_until_cancelled_owned(play_node(platform.client.clone()));
         doubles.tasks.detached("node", node.map(drop));

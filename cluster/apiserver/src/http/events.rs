@@ -10,7 +10,7 @@ use super::route::Api;
 use crate::identity::UserInfo;
 use crate::kinds::{Resource, events};
 use crate::patch;
-use crate::registry::{Options, Part, Validation, Written};
+use crate::registry::{Actor, Options, Part, Written};
 use crate::status::Failure;
 
 impl Api {
@@ -23,12 +23,7 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let core = self.registry.builtin("", "v1", "Event");
         let Target { namespace, name, .. } = target;
-        let options = Options {
-            user: user.clone(),
-            dry_run: false,
-            validation: Validation::Ignore,
-            duplicates: Vec::new(),
-        };
+        let options = Options::of(Actor::user(user.clone()));
         match verb {
             Verb::Create => {
                 self.registry.store.writable()?;

@@ -106,7 +106,7 @@ impl Api {
                     &meta,
                     true,
                     include,
-                    self.registry.clock.now(),
+                    self.registry.clock().now(),
                 );
                 body::json(status, &table)
             }
@@ -193,7 +193,7 @@ impl Api {
                     meta,
                     true,
                     include,
-                    self.registry.clock.now(),
+                    self.registry.clock().now(),
                 );
                 body::json(StatusCode::OK, &table)
             }

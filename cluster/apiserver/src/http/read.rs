@@ -65,12 +65,29 @@ pub(super) fn object(
 }
 
 fn json(body: &[u8], kind: &str) -> Result<Value, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        let start: String = String::from_utf8_lossy(body).chars().take(120).collect();
+    let unrecognized = |why: String| {
         Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {error} ({start})"
+            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({})",
+            summary(body)
         ))
-    })
+    };
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| unrecognized(error.to_string()))?;
+    let got = match &value {
+        Value::Object(_) | Value::Null => return Ok(value),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+    };
+    Err(unrecognized(format!(
+        "json: cannot unmarshal {got} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+    )))
+}
+
+/// The start of a body, for messages.
+fn summary(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(120).collect()
 }
 
 fn protobuf(body: &[u8], expected: &Expected<'_>) -> Result<Value, Failure> {

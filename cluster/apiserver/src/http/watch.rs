@@ -78,7 +78,7 @@ impl Api {
             form,
             include: Include::parse(query.get("includeObject")),
             columns_sent: false,
-            clock: self.registry.clock,
+            clock: self.registry.clock(),
         };
         let asked = query.get("resourceVersion");
         let from: u64 = match asked {

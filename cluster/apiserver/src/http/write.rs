@@ -15,7 +15,7 @@ use super::select::selects;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::registry::{
-    DeleteOptions, Deleted, Options, Part, Patch, Validation, Written, stored_as,
+    Actor, DeleteOptions, Deleted, Options, Part, Patch, Validation, Written, stored_as,
 };
 use crate::schema;
 use crate::selector::Selector;
@@ -56,7 +56,8 @@ impl Incoming<'_> {
         } else {
             schema::duplicates(&self.body)
         };
-        Ok(Options { user: self.user.clone(), dry_run, validation, duplicates })
+        let actor = Actor::user(self.user.clone());
+        Ok(Options { actor, dry_run, validation, duplicates })
     }
 
     /// The body as an object of `resource`, or of another type on a subresource's way.
@@ -126,6 +127,10 @@ impl Api {
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
         if part == Part::Scale {
+            if options.dry_run {
+                let scale = self.registry.scale_of(resource, &written.object)?;
+                return Ok(body::json(StatusCode::OK, &scale));
+            }
             self.registry.store.durable(written.object.resource_version).await?;
             return Ok(body::json(
                 StatusCode::OK,
@@ -160,7 +165,7 @@ impl Api {
         let options = incoming.options(Validation::Ignore)?;
         let Target { namespace, name, .. } = incoming.target;
         let deleted = self.registry.delete(resource, namespace, name, &how, &options)?;
-        if !options.dry_run {
+        if !options.dry_run && !how.dry_run {
             self.registry.store.durable(deleted.object().resource_version).await?;
         }
         Ok(match &deleted {
@@ -232,7 +237,11 @@ fn delete_options(incoming: &Incoming<'_>) -> Result<DeleteOptions, Failure> {
         read::object(incoming.headers, &incoming.body, &expected)?
     };
     // The query may say it too.
-    if let Some(seconds) = incoming.query.number("gracePeriodSeconds") {
+    let seconds = incoming.query.get("gracePeriodSeconds");
+    if !seconds.is_empty() {
+        let seconds: i64 = seconds.parse().map_err(|_| {
+            Failure::bad_request(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"))
+        })?;
         value["gracePeriodSeconds"] = seconds.into();
     }
     let policy = incoming.query.get("propagationPolicy");

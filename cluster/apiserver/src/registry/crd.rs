@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{DeleteOptions, Options, Registry, meta};
+use super::actor::Options;
+use super::delete_options::DeleteOptions;
+use super::served::Served;
+use super::{Registry, meta};
 use crate::kinds::Resource;
 use crate::status::Failure;
 
@@ -15,16 +18,9 @@ const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const TERMINATING: (&str, &str) =
     ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
 
-/// What a CRD serves: a resource per served version.
-pub(super) struct Served {
-    group: String,
-    plural: String,
-    resources: Vec<Resource>,
-}
-
 impl Registry {
     /// Checks a CRD and sets its status: names accepted, established, versions stored.
-    pub(super) fn establish(
+    pub(in crate::registry) fn establish(
         &self,
         crd: &mut Value,
         old: Option<&Value>,
@@ -106,7 +102,7 @@ impl Registry {
     }
 
     /// Serves exactly these versions from now on.
-    pub(super) fn serve_crd(&self, served: Served) {
+    pub(in crate::registry) fn serve_crd(&self, served: Served) {
         let Served { group, plural, resources } = served;
         for old in self.kinds.all() {
             let ours = old.custom && old.group == group && old.plural == plural;
@@ -138,7 +134,7 @@ impl Registry {
     }
 
     /// Deletes a CRD's objects; while some are left, the CRD waits for them.
-    pub(super) fn clean_up_crd(&self, crd: &mut Value) {
+    pub(in crate::registry) fn clean_up_crd(&self, crd: &mut Value) {
         let group = crd["spec"]["group"].as_str().unwrap_or_default();
         let plural = crd["spec"]["names"]["plural"].as_str().unwrap_or_default();
         let qualified = format!("{plural}.{group}");
@@ -182,7 +178,7 @@ impl Registry {
     }
 
     /// A kind whose CRD is being deleted takes nothing in.
-    pub(super) fn check_crd_stays(&self, resource: &Resource) -> Result<(), Failure> {
+    pub(in crate::registry) fn check_crd_stays(&self, resource: &Resource) -> Result<(), Failure> {
         let kind = self.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         let Ok(crd) = self.get(&kind, "", &resource.qualified()) else {
             return Err(Failure::unknown_resource());
@@ -214,7 +210,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn forget_crd(&self, crd: &Value) {
+    pub(in crate::registry) fn forget_crd(&self, crd: &Value) {
         let group = crd["spec"]["group"].as_str().unwrap_or_default();
         let plural = crd["spec"]["names"]["plural"].as_str().unwrap_or_default();
         for version in crd["spec"]["versions"].as_array().into_iter().flatten() {

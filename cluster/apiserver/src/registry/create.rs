@@ -1,69 +1,60 @@
 //! Creation, in Kubernetes' order: decode, default, mutate, default again, validate, store.
 
-use std::sync::Arc;
-
+use rouse_schema::kinds::{Resource, defaults};
+use rouse_schema::schema::Invalid;
 use serde_json::{Value, json};
 
-use super::{Options, Registry, Validation, Written, account, guard, meta};
-use crate::admission::{self, Attempt, Phase};
-use crate::kinds::{Resource, defaults, validate};
-use crate::schema::Invalid;
+use super::actor::Options;
+use super::change::{Target, Written};
+use super::{Registry, decode, meta, strategy};
+use crate::admission::Attempt;
 use crate::status::Failure;
-use crate::store::{Conflict, Prepared};
 
-/// How often a generated name is tried again when it is taken.
+/// How often a generated name that is taken is replaced by another.
 const NAME_TRIES: usize = 8;
 
 impl Registry {
-    /// Stores a new object.
-    pub fn create(
+    pub(super) fn create_object(
         &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
+        target: Target<'_>,
         mut object: Value,
         options: &Options,
     ) -> Result<Written, Failure> {
+        let Target { resource, namespace, .. } = target;
         let mut warnings = Vec::new();
         meta::check_kind(resource, &mut object)?;
-        self.decode(resource, &mut object, options, &mut warnings)?;
-        let generated = self.prepare_meta(resource, &mut object, namespace)?;
-        self.check_open(
-            resource,
-            object["metadata"]["name"].as_str().unwrap_or_default(),
-            namespace,
-        )?;
-        for _ in 1..NAME_TRIES {
-            match self.create_named(resource, namespace, object.clone(), options, &mut warnings) {
-                Err(failure) if failure.is_already_exists() && generated.is_some() => {
-                    object["metadata"]["name"] =
-                        meta::generate_name(generated.as_deref().unwrap_or_default()).into();
-                }
-                other => return other.map(|object| Written { object, warnings }),
-            }
+        if options.actor.is_trusted() {
+            defaults::apply(resource, &mut object);
+        } else {
+            decode::decode(resource, &mut object, options, &mut warnings)?;
         }
-        Err(Failure::exists(resource, object["metadata"]["name"].as_str().unwrap_or_default()))
+        let prefix = self.prepare_meta(resource, &mut object, namespace)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        self.check_open(resource, &name, namespace)?;
+        let rules = strategy::of(resource);
+        if let Some(why) = (rules.forbids)(self, namespace, &object) {
+            // Admission knows a generated name by its prefix.
+            return Err(Failure::forbidden(resource, prefix.as_deref().unwrap_or(&name), &why));
+        }
+        if !options.actor.is_trusted() {
+            let attempt = Attempt {
+                resource,
+                operation: "CREATE",
+                namespace: if resource.namespaced { namespace } else { "" },
+                name: &name,
+                user: &options.actor.user,
+                old: None,
+                dry_run: options.dry_run,
+            };
+            self.admit(&attempt, &mut object, &mut warnings)?;
+        }
+        initial_status(resource, &mut object);
+        let followup = (rules.prepare_for_create)(self, &mut object)?;
+        let (object, gone) = self.commit(resource, None, object, followup, options.dry_run)?;
+        Ok(Written { object, warnings, gone })
     }
 
-    /// Unknown and doubled fields, types, pruning and defaults.
-    pub(super) fn decode(
-        &self,
-        resource: &Resource,
-        object: &mut Value,
-        options: &Options,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), Failure> {
-        let problems = field_problems(resource, object, options);
-        match options.validation {
-            Validation::Strict if !problems.is_empty() => {
-                return Err(Failure::strict(resource, &problems));
-            }
-            Validation::Warn => warnings.extend(problems),
-            Validation::Strict | Validation::Ignore => {}
-        }
-        normalize(resource, object)
-    }
-
-    /// The name, generated if asked for; gives the prefix of a generated one.
+    /// The metadata that the server decides; gives the prefix of a generated name.
     fn prepare_meta(
         &self,
         resource: &Resource,
@@ -82,7 +73,8 @@ impl Registry {
         let (name, prefix) = (text("name"), text("generateName"));
         let generated = name.is_empty().then_some(prefix).filter(|p| !p.is_empty());
         if let Some(prefix) = &generated {
-            meta.insert("name".to_owned(), meta::generate_name(prefix).into());
+            let name = self.free_name(resource, namespace, prefix)?;
+            meta.insert("name".to_owned(), name.into());
         } else if name.is_empty() {
             let missing = [Invalid::required("metadata.name", "name or generateName is required")];
             return Err(Failure::invalid(resource, "", &missing));
@@ -94,12 +86,29 @@ impl Registry {
         }
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
         meta.insert("creationTimestamp".to_owned(), meta::time(self.clock.now()).into());
-        if meta::has_generation(resource) {
+        if strategy::of(resource).generation {
             meta.insert("generation".to_owned(), 1.into());
         } else {
             meta.remove("generation");
         }
         Ok(generated)
+    }
+
+    /// A name with this prefix that no object has.
+    fn free_name(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        prefix: &str,
+    ) -> Result<String, Failure> {
+        let mut name = meta::generate_name(prefix);
+        for _ in 1..NAME_TRIES {
+            if self.store.get(&self.key(resource, namespace, &name)).is_none() {
+                return Ok(name);
+            }
+            name = meta::generate_name(prefix);
+        }
+        Err(Failure::exists(resource, &name))
     }
 
     /// The kind and the namespace must be there, and not be going.
@@ -116,146 +125,6 @@ impl Registry {
             return Err(Failure::terminating(resource, name, namespace));
         }
         Ok(())
-    }
-
-    fn create_named(
-        &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
-        mut object: Value,
-        options: &Options,
-        warnings: &mut Vec<String>,
-    ) -> Result<Arc<crate::store::Object>, Failure> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let attempt = Attempt {
-            resource,
-            operation: "CREATE",
-            namespace: if resource.namespaced { namespace } else { "" },
-            name: &name,
-            user: &options.user,
-            old: None,
-            dry_run: options.dry_run,
-        };
-        if resource.is("", "Pod")
-            && let Some(why) = account::problem(&self.store, namespace, &object["spec"])
-        {
-            return Err(Failure::forbidden(resource, &name, &why));
-        }
-        self.admit(&attempt, &mut object, warnings)?;
-        initial_status(resource, &mut object);
-        self.allocate(resource, &mut object)?;
-        let crd = if is_crd(resource) { Some(self.establish(&mut object, None)?) } else { None };
-        let prepared = self.prepared(resource, &object);
-        if options.dry_run {
-            return self.dry(resource, prepared, &name);
-        }
-        let stored = self.store.create(prepared).map_err(|conflict| match conflict {
-            Conflict::Exists | Conflict::Changed(_) | Conflict::Missing => {
-                Failure::exists(resource, &name)
-            }
-        })?;
-        if let Some(resources) = crd {
-            self.serve_crd(resources);
-        }
-        Ok(stored)
-    }
-
-    fn dry(
-        &self,
-        resource: &Resource,
-        prepared: Prepared,
-        name: &str,
-    ) -> Result<Arc<crate::store::Object>, Failure> {
-        if self.store.get(prepared.key()).is_some() {
-            return Err(Failure::exists(resource, name));
-        }
-        Ok(Arc::new(prepared.unnumbered()))
-    }
-
-    /// Mutating hooks, defaults again, schema, rules of the kind, validating hooks.
-    pub(super) fn admit(
-        &self,
-        attempt: &Attempt<'_>,
-        object: &mut Value,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), Failure> {
-        let hooks = self.hooks();
-        if admission::wanted(&hooks, Phase::Mutating, attempt) {
-            admission::review(&hooks, Phase::Mutating, attempt, object, warnings)?;
-            normalize(attempt.resource, object)?;
-        }
-        let resource = attempt.resource;
-        guard::check(resource, attempt.name, attempt.user, object, attempt.old)?;
-        let mut problems =
-            if resource.custom { resource.schema.validate(object) } else { Vec::new() };
-        problems.extend(validate::check(resource, object, attempt.old));
-        if let Some(old) = attempt.old {
-            problems.extend(meta::check_finalizers(object, old));
-        }
-        if !problems.is_empty() {
-            return Err(Failure::invalid(resource, attempt.name, &problems));
-        }
-        admission::review(&hooks, Phase::Validating, attempt, object, warnings)
-    }
-
-    /// The object ready to be numbered, in its stored version.
-    pub(super) fn prepared(&self, resource: &Resource, object: &Value) -> Prepared {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        Prepared::new(
-            self.key(resource, namespace, name),
-            object.clone(),
-            &resource.selectable_fields,
-        )
-    }
-}
-
-pub(super) fn is_crd(resource: &Resource) -> bool {
-    resource.is("apiextensions.k8s.io", "CustomResourceDefinition")
-}
-
-/// `unknown field "x"` and `duplicate field "y"`, in the order of the real server.
-pub(super) fn field_problems(
-    resource: &Resource,
-    object: &Value,
-    options: &Options,
-) -> Vec<String> {
-    if options.validation == Validation::Ignore {
-        return Vec::new();
-    }
-    let doubled = options.duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
-    let mut unknown = resource.schema.unknown_fields(object);
-    // A decoder meets the metadata first.
-    unknown.sort_by_key(|path| !path.starts_with("metadata"));
-    doubled.chain(unknown.into_iter().map(|p| format!("unknown field \"{p}\""))).collect()
-}
-
-/// Types as a typed decoder checks them, then pruning and defaults.
-fn normalize(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
-    if !resource.custom
-        && let Some(error) = resource.schema.type_error(object)
-    {
-        return Err(Failure::decoding(resource, &error));
-    }
-    meta::drop_empty(object);
-    resource.schema.prune(object);
-    resource.schema.default(object);
-    if !resource.custom {
-        defaults::apply(resource, object);
-        drop_nulls(object);
-    }
-    Ok(())
-}
-
-/// A typed server forgets nulls; custom resources keep those that their schema allows.
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, v| !v.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

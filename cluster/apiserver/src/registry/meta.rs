@@ -1,27 +1,23 @@
 //! The metadata that the server decides: names, identity, times, generations, finalizers.
 
 use jiff::Timestamp;
+use rouse_k8s::names;
+use rouse_k8s::time::rfc3339;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
 use crate::schema::Invalid;
 use crate::status::Failure;
 
-/// Letters of a generated name: no vowels and no look-alikes, so that it spells nothing.
-const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-
-/// Five random letters after `prefix`, which is shortened to leave room for them.
+/// Random characters after `prefix`, which is shortened to leave room for them.
 pub(super) fn generate_name(prefix: &str) -> String {
-    let random = uuid::Uuid::new_v4();
-    let suffix =
-        random.as_bytes()[..5].iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()]));
-    let kept: String = prefix.chars().take(58).collect();
-    kept.chars().chain(suffix).collect()
+    let random = uuid::Uuid::new_v4().into_bytes();
+    names::generated_name(prefix, [random[0], random[1], random[2], random[3], random[4]])
 }
 
 /// Seconds, as all of Kubernetes' times but a Lease's.
 pub(super) fn time(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    rfc3339(now)
 }
 
 /// The object's metadata, made if there is none; a failure if it is no object.
@@ -160,22 +156,11 @@ pub(super) fn texts(list: &Value) -> Vec<String> {
 
 /// Whether anything but metadata and status differs.
 pub(super) fn spec_differs(new: &Value, old: &Value) -> bool {
-    let rest = |v: &Value| {
-        let mut v = v.as_object().cloned().unwrap_or_default();
-        for field in ["metadata", "status", "apiVersion", "kind"] {
-            v.remove(field);
-        }
-        v
-    };
-    rest(new) != rest(old)
-}
-
-/// Whether a change of spec makes a new generation: those whose controllers observe one.
-pub(super) fn has_generation(resource: &Resource) -> bool {
-    resource.custom
-        || resource.group == "apps"
-        || resource.group == "apiextensions.k8s.io"
-        || resource.is("", "Pod")
+    let counts =
+        |name: &&String| !matches!(name.as_str(), "metadata" | "status" | "apiVersion" | "kind");
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return new != old };
+    new.keys().filter(counts).count() != old.keys().filter(counts).count()
+        || new.keys().filter(counts).any(|name| new.get(name) != old.get(name))
 }
 
 #[cfg(test)]

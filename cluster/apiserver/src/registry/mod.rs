@@ -1,17 +1,34 @@
 //! What the API does, without HTTP: create, update, patch and delete with Kubernetes' rules.
 //!
-//! The HTTP side and the built-in controllers call the same functions. They are synchronous: a write
-//! is ordered when they return, and durable when [`Store::durable`] says so.
+//! Every change of an object, an HTTP request's or a built-in controller's, goes through
+//! [`Registry::write`]:
+//!
+//! ```text
+//! write          dispatch by kind of change; refused while the disk takes nothing
+//! create, update, delete, scale    from the change to the object that is to be
+//! decode, admit  of actors that are not trusted
+//! commit         generation, grace, finalizers; into the store or out of it
+//! strategy       what a kind does differently
+//! ```
+//!
+//! All of it is synchronous.
 
-pub mod account;
+mod actor;
+mod address;
+mod admit;
+mod change;
+mod commit;
 mod crd;
 mod create;
+mod decode;
 mod delete;
-mod guard;
+mod delete_options;
 mod meta;
 mod scale;
-mod service;
+mod served;
+mod strategy;
 mod update;
+mod write;
 
 use std::sync::Arc;
 
@@ -20,56 +37,15 @@ use rouse_kit::Clock;
 use serde_json::Value;
 
 use crate::admission::Hook;
-use crate::identity::UserInfo;
 use crate::kinds::{Kinds, Resource};
 use crate::status::Failure;
 use crate::store::{Key, Object, Store};
 
-pub use self::delete::{DeleteOptions, Deleted, Propagation};
-pub use self::update::{Part, Patch};
-
-/// What to do about fields that a kind does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Validation {
-    /// Drop them and say nothing.
-    #[default]
-    Ignore,
-    /// Drop them and say so in a warning.
-    Warn,
-    /// Refuse the write.
-    Strict,
-}
-
-/// Who writes, and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub user: UserInfo,
-    /// Do everything but store.
-    pub dry_run: bool,
-    pub validation: Validation,
-    /// Keys that the body holds twice, found where its bytes were.
-    pub duplicates: Vec<String>,
-}
-
-impl Options {
-    /// For the parts of the cluster itself.
-    #[must_use]
-    pub fn internal() -> Self {
-        Self {
-            user: UserInfo::component("system:kube-controller-manager"),
-            dry_run: false,
-            validation: Validation::Ignore,
-            duplicates: Vec::new(),
-        }
-    }
-}
-
-/// The object as written, and what the writer should be told.
-#[derive(Debug)]
-pub struct Written {
-    pub object: Arc<Object>,
-    pub warnings: Vec<String>,
-}
+pub use self::actor::{Actor, Options, Validation};
+pub use self::change::{Change, Deleted, Part, Patch, Target, Written};
+pub use self::delete_options::{DeleteOptions, Propagation};
+/// Why pods of a spec would be forbidden.
+pub use self::strategy::account_problem;
 
 /// The API over a store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,7 +53,7 @@ pub struct Registry {
     pub kinds: Arc<Kinds>,
     pub store: Store,
     hooks: Arc<RwLock<Arc<Vec<Hook>>>>,
-    pub(crate) clock: Clock,
+    clock: Clock,
 }
 
 impl Registry {
@@ -89,6 +65,11 @@ impl Registry {
     /// Replaces the admission hooks.
     pub fn set_hooks(&self, hooks: Vec<Hook>) {
         *self.hooks.write() = Arc::new(hooks);
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     fn hooks(&self) -> Arc<Vec<Hook>> {

@@ -1,14 +1,19 @@
 //! The scale subresource: three numbers and a selector of another object, as an `autoscaling/v1` Scale.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use rouse_schema::kinds::{Kinds, Resource, validate};
 use serde_json::{Value, json};
 
-use super::{Options, Part, Patch, Registry, Written};
-use crate::kinds::Resource;
-use crate::schema::Invalid;
+use super::actor::Options;
+use super::change::{Part, Patch, Target, Written};
+use super::update::patched;
+use super::{Registry, decode, meta};
 use crate::status::Failure;
 use crate::store::Object;
+
+/// The kind `Scale`, which is served as a subresource alone.
+static SCALE: LazyLock<Resource> = LazyLock::new(Kinds::scale);
 
 impl Registry {
     /// The Scale of an object.
@@ -32,34 +37,64 @@ impl Registry {
         Ok(scale)
     }
 
-    pub(super) fn update_scale(
+    pub(super) fn replace_scale(
+        &self,
+        target: Target<'_>,
+        mut scale: Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let mut warnings = Vec::new();
+        meta::check_kind(&SCALE, &mut scale)?;
+        decode::decode(&SCALE, &mut scale, options, &mut warnings)?;
+        let given = scale["metadata"]["name"].as_str().unwrap_or_default();
+        if !given.is_empty() && given != target.name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({})",
+                target.name
+            )));
+        }
+        self.set_replicas(target, &scale, options).map(|written| Written { warnings, ..written })
+    }
+
+    pub(super) fn patch_scale(
         &self,
         resource: &Arc<Resource>,
-        namespace: &str,
-        name: &str,
+        current: &Object,
+        change: &Patch,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let mut scale = patched(&SCALE, &self.scale_of(resource, current)?, change)?;
+        let mut warnings = Vec::new();
+        decode::decode_patched(&SCALE, &mut scale, options, &mut warnings)?;
+        let (namespace, name) = (current.key.namespace.as_str(), current.key.name.as_str());
+        let target = Target { resource, namespace, name };
+        self.set_replicas(target, &scale, options).map(|written| Written { warnings, ..written })
+    }
+
+    /// Writes a decoded Scale's replicas into the object that it is of.
+    fn set_replicas(
+        &self,
+        target: Target<'_>,
         scale: &Value,
         options: &Options,
     ) -> Result<Written, Failure> {
-        let Some(paths) = &resource.scale else { return Err(Failure::unknown_resource()) };
-        let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-        if replicas < 0 {
-            let bad = Invalid::value(
-                "spec.replicas",
-                &replicas.into(),
-                "must be greater than or equal to 0",
-            );
-            return Err(Failure::invalid(resource, name, &[bad]));
+        let Some(paths) = &target.resource.scale else { return Err(Failure::unknown_resource()) };
+        let problems = validate::scale(scale);
+        if !problems.is_empty() {
+            return Err(Failure::invalid(target.resource, target.name, &problems));
         }
-        let mut change = json!(replicas);
+        let mut change = json!(scale["spec"]["replicas"].as_i64().unwrap_or(0));
         for step in paths.spec_replicas.trim_start_matches('.').split('.').rev() {
             change = json!({ step: change });
         }
-        if let Some(version) =
-            scale["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty())
-        {
-            change["metadata"]["resourceVersion"] = version.into();
+        for field in ["resourceVersion", "uid"] {
+            if let Some(given) = scale["metadata"][field].as_str().filter(|v| !v.is_empty()) {
+                change["metadata"][field] = given.into();
+            }
         }
-        self.patch(resource, namespace, name, Part::Main, &Patch::Merge(change), options)
+        // The body's duplicates are said already.
+        let options = Options { duplicates: Vec::new(), ..options.clone() };
+        self.patch_object(target, Part::Main, &Patch::Merge(change), &options)
     }
 }
 
@@ -80,7 +115,7 @@ fn selector_text(selector: &Value) -> String {
         .collect();
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values = super::meta::texts(&expression["values"]).join(",");
+        let values = meta::texts(&expression["values"]).join(",");
         parts.push(match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({values})"),
             Some("NotIn") => format!("{key} notin ({values})"),

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::identity::UserInfo;
 use crate::store::Store;
 
 fn registry() -> Registry {
@@ -186,9 +187,9 @@ async fn only_a_node_agent_says_where_a_pod_is_reached() {
     assert_eq!(refused.code, 403);
     create(&registry, "", "Pod", pod("p", json!({}))).unwrap();
     let change = Patch::Merge(json!({ "metadata": { "annotations": address } }));
-    let user = Options { user: UserInfo::administrator(), ..Options::internal() };
+    let user = Options::of(Actor::user(UserInfo::administrator()));
     assert!(registry.patch(&kind, "d", "p", Part::Main, &change, &user).is_err());
-    let agent = Options { user: UserInfo::component("system:node:n"), ..Options::internal() };
+    let agent = Options::of(Actor::user(UserInfo::component("system:node:n")));
     registry.patch(&kind, "d", "p", Part::Main, &change, &agent).unwrap();
     // What stands there already is no change.
     let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
@@ -309,4 +310,81 @@ async fn a_dry_run_stores_nothing() {
         .create(&config_maps(&registry), "d", json!({ "metadata": { "name": "x" } }), &dry)
         .unwrap();
     assert!(registry.get(&config_maps(&registry), "d", "x").is_err());
+}
+
+#[tokio::test]
+async fn a_trusted_actor_skips_admission_and_no_other_rule() {
+    let registry = registry();
+    let kind = config_maps(&registry);
+    let deny = Hook {
+        name: "deny.example.com".to_owned(),
+        phase: crate::admission::Phase::Validating,
+        rules: vec![crate::admission::Rule {
+            group: String::new(),
+            resources: vec!["configmaps".to_owned()],
+            operations: vec!["*".to_owned()],
+        }],
+        review: Arc::new(|request| {
+            kube::core::admission::AdmissionResponse::from(request).deny("never")
+        }),
+    };
+    registry.set_hooks(vec![deny]);
+    let object = |name: &str| json!({ "metadata": { "name": name } });
+    let user = Options::internal();
+    let trusted = Options::of(Actor::trusted("system:kube-controller-manager"));
+    let denied = registry.create(&kind, "d", object("x"), &user).unwrap_err();
+    assert!(denied.message.contains("denied the request: never"), "{denied}");
+    registry.create(&kind, "d", object("x"), &trusted).unwrap();
+    assert!(registry.create(&kind, "d", object("x"), &trusted).unwrap_err().is_already_exists());
+    assert!(registry.create(&kind, "no", object("x"), &trusted).unwrap_err().is_not_found());
+    let namespaces = registry.builtin("", "v1", "Namespace");
+    create(&registry, "", "Namespace", json!({ "metadata": { "name": "default" } })).unwrap();
+    let how = DeleteOptions::default();
+    let refused = registry.delete(&namespaces, "", "default", &how, &trusted).unwrap_err();
+    assert_eq!(refused.code, 403);
+    let edit = |object: &mut Value| object["data"] = json!({ "a": "b" });
+    let target = Target { resource: &kind, namespace: "d", name: "x" };
+    let written = registry.write(target, Change::Edit(&edit), &trusted).unwrap();
+    assert_eq!(written.object.value()["data"], json!({ "a": "b" }));
+    let again = registry.write(target, Change::Edit(&edit), &trusted).unwrap();
+    assert_eq!(again.object.resource_version, written.object.resource_version);
+    assert!(registry.delete(&kind, "d", "x", &how, &user).is_err());
+    assert!(matches!(registry.delete(&kind, "d", "x", &how, &trusted), Ok(Deleted::Gone(_))));
+}
+
+#[tokio::test]
+async fn a_grace_period_may_be_longer_than_time_and_only_be_shortened() {
+    let registry = registry();
+    let kind = registry.builtin("", "v1", "Pod");
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "nodeName": "n",
+        "terminationGracePeriodSeconds": i64::MAX, "containers": [{ "name": "c", "image": "i" }] } });
+    create(&registry, "", "Pod", pod).unwrap();
+    let seconds = |how: DeleteOptions| {
+        registry.delete(&kind, "d", "p", &how, &Options::internal()).unwrap();
+        let pod = registry.get(&kind, "d", "p").unwrap().value();
+        let end: jiff::Timestamp =
+            pod["metadata"]["deletionTimestamp"].as_str().unwrap().parse().unwrap();
+        assert!(end > jiff::Timestamp::now());
+        pod["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap()
+    };
+    let asked = |n| DeleteOptions { grace_seconds: Some(n), ..DeleteOptions::default() };
+    assert_eq!(seconds(DeleteOptions::default()), i64::MAX);
+    assert_eq!(seconds(asked(60)), 60);
+    assert_eq!(seconds(asked(90)), 60, "only shortened");
+    assert_eq!(seconds(DeleteOptions::default()), 60);
+}
+
+#[tokio::test]
+async fn finalizers_in_spec_hold_a_namespace_and_nothing_else() {
+    let registry = registry();
+    let kind = registry.builtin("", "v1", "Namespace");
+    let how = DeleteOptions::default();
+    let deleted = registry.delete(&kind, "", "d", &how, &Options::internal()).unwrap();
+    assert!(matches!(deleted, Deleted::Waiting(_)));
+    assert_eq!(deleted.object().value()["status"]["phase"], "Terminating");
+    let edit = |object: &mut Value| object["spec"]["finalizers"] = json!([]);
+    let target = Target { resource: &kind, namespace: "", name: "d" };
+    let trusted = Options::of(Actor::trusted("system:kube-controller-manager"));
+    assert!(registry.write(target, Change::Edit(&edit), &trusted).unwrap().gone);
+    assert!(registry.get(&kind, "", "d").unwrap_err().is_not_found());
 }

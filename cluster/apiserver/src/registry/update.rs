@@ -2,49 +2,34 @@
 
 use std::sync::Arc;
 
+use rouse_schema::kinds::Resource;
+use rouse_schema::patch;
 use serde_json::Value;
 
-use super::create::{field_problems, is_crd};
-use super::{Options, Registry, Validation, Written, meta};
+use super::actor::Options;
+use super::change::{Part, Patch, Target, Written};
+use super::{Registry, decode, meta};
 use crate::admission::Attempt;
-use crate::kinds::Resource;
-use crate::patch;
 use crate::status::Failure;
-use crate::store::{Conflict, Object};
+use crate::store::Object;
 
 /// How often a patch is tried on a newer object before its writer hears of the conflict.
-const PATCH_TRIES: usize = 5;
-
-/// Which part of an object a write changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Everything but the status, where that has a subresource.
-    Main,
-    Status,
-    Scale,
-}
-
-/// A patch by its media type.
-#[derive(Clone, Debug)]
-pub enum Patch {
-    Json(Value),
-    Merge(Value),
-    Strategic(Value),
-}
+const TRIES: usize = 5;
+/// The same for a trusted actor's function.
+const EDIT_TRIES: usize = 32;
 
 impl Registry {
-    /// Stores a new state of an object.
-    pub fn update(
+    /// A new state of an object, whole or of one part.
+    pub(super) fn replace_object(
         &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
-        name: &str,
+        target: Target<'_>,
         part: Part,
         mut object: Value,
         options: &Options,
     ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
         if part == Part::Scale {
-            return self.update_scale(resource, namespace, name, &object, options);
+            return self.replace_scale(target, object, options);
         }
         meta::check_kind(resource, &mut object)?;
         let given = meta::of(resource, &mut object)?
@@ -57,7 +42,7 @@ impl Registry {
             )));
         }
         let mut warnings = Vec::new();
-        self.decode(resource, &mut object, options, &mut warnings)?;
+        decode::decode(resource, &mut object, options, &mut warnings)?;
         let meta = meta::of(resource, &mut object)?;
         meta::check_namespace(resource, meta, namespace)?;
         let version =
@@ -65,32 +50,31 @@ impl Registry {
         if version.is_empty() && resource.custom {
             return Err(Failure::version_missing(resource, name));
         }
-        for _ in 1..PATCH_TRIES {
+        for _ in 1..TRIES {
             let current = self.get(resource, namespace, name)?;
             if !version.is_empty() && version != current.resource_version.to_string() {
                 return Err(Failure::changed(resource, name));
             }
-            check_uid(resource, &object, current.uid.as_str(), name)?;
-            match self.write(resource, &current, part, object.clone(), options, &mut warnings) {
+            check_uid(resource, &object, &current.uid, name)?;
+            match self.change_part(resource, &current, part, object.clone(), options) {
                 // Without a version the writer asked to overwrite whatever is there.
                 Err(failure) if failure.is_conflict() && version.is_empty() => {}
-                other => return other.map(|object| Written { object, warnings }),
+                other => return other.map(|written| with_warnings(written, warnings)),
             }
         }
         Err(Failure::changed(resource, name))
     }
 
-    /// Applies a patch to an object as it stands.
-    pub fn patch(
+    /// A patch of an object as it stands.
+    pub(super) fn patch_object(
         &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
-        name: &str,
+        target: Target<'_>,
         part: Part,
         change: &Patch,
         options: &Options,
     ) -> Result<Written, Failure> {
-        for _ in 1..PATCH_TRIES {
+        let Target { resource, namespace, name } = target;
+        for _ in 1..TRIES {
             let current = self.get(resource, namespace, name)?;
             match self.patch_once(resource, &current, part, change, options) {
                 Err(failure) if failure.is_conflict() && !names_version(change) => {}
@@ -109,49 +93,29 @@ impl Registry {
         options: &Options,
     ) -> Result<Written, Failure> {
         let name = &current.key.name;
-        let before = match part {
-            Part::Scale => self.scale_of(resource, current)?,
-            Part::Main | Part::Status => Self::in_version(resource, current.value()),
-        };
-        let mut object = match change {
-            Patch::Json(p) => patch::json(&before, p),
-            Patch::Merge(p) => patch::merge(&before, p),
-            Patch::Strategic(p) => patch::strategic(&resource.schema, &before, p),
-        }
-        .map_err(|error| Failure::from_patch(&error))?;
         if part == Part::Scale {
-            return self.update_scale(resource, &current.key.namespace, name, &object, options);
+            return self.patch_scale(resource, current, change, options);
         }
-        let problems = field_problems(resource, &object, options);
+        let mut object = patched(resource, &Self::in_version(resource, current.value()), change)?;
         let mut warnings = Vec::new();
-        match options.validation {
-            Validation::Strict if !problems.is_empty() => {
-                return Err(Failure::strict_patch(&problems));
-            }
-            Validation::Warn => warnings = problems,
-            Validation::Strict | Validation::Ignore => {}
-        }
-        meta::check_kind(resource, &mut object)?;
-        let lenient = Options { validation: Validation::Ignore, ..options.clone() };
-        self.decode(resource, &mut object, &lenient, &mut warnings)?;
+        decode::decode_patched(resource, &mut object, options, &mut warnings)?;
         let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !asked.is_empty() && asked != current.resource_version.to_string() {
             return Err(Failure::changed(resource, name));
         }
-        let object = self.write(resource, current, part, object, options, &mut warnings)?;
-        Ok(Written { object, warnings })
+        let written = self.change_part(resource, current, part, object, options)?;
+        Ok(with_warnings(written, warnings))
     }
 
     /// Puts `object` in the place of `current`, keeping what the writer may not say.
-    fn write(
+    fn change_part(
         &self,
         resource: &Arc<Resource>,
         current: &Arc<Object>,
         part: Part,
         object: Value,
         options: &Options,
-        warnings: &mut Vec<String>,
-    ) -> Result<Arc<Object>, Failure> {
+    ) -> Result<Written, Failure> {
         let old = Self::in_version(resource, current.value());
         let name = &current.key.name;
         check_uid(resource, &object, &current.uid, name)?;
@@ -159,65 +123,65 @@ impl Registry {
         let meta = meta::of(resource, &mut new)?;
         meta::keep_identity(meta, &old);
         meta.insert("resourceVersion".to_owned(), current.resource_version.to_string().into());
-        let attempt = Attempt {
-            resource,
-            operation: "UPDATE",
-            namespace: &current.key.namespace,
-            name,
-            user: &options.user,
-            old: Some(&old),
-            dry_run: options.dry_run,
-        };
+        let mut warnings = Vec::new();
         match part {
-            Part::Main => self.admit(&attempt, &mut new, warnings)?,
+            Part::Main => {
+                let attempt = Attempt {
+                    resource,
+                    operation: "UPDATE",
+                    namespace: &current.key.namespace,
+                    name,
+                    user: &options.actor.user,
+                    old: Some(&old),
+                    dry_run: options.dry_run,
+                };
+                self.admit(&attempt, &mut new, &mut warnings)?;
+            }
             Part::Status | Part::Scale => check_status(resource, &new, name)?,
         }
-        if part == Part::Main && meta::has_generation(resource) && meta::spec_differs(&new, &old) {
-            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
-            new["metadata"]["generation"] = generation.into();
+        let written = self.put(resource, (current, &old), part, new, options.dry_run)?;
+        Ok(with_warnings(written, warnings))
+    }
+
+    /// A function of the object as it stands: a trusted actor's change.
+    pub(super) fn edit_object(
+        &self,
+        target: Target<'_>,
+        edit: &dyn Fn(&mut Value),
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
+        for _ in 0..EDIT_TRIES {
+            let current = self.get(resource, namespace, name)?;
+            let old = current.value();
+            let mut new = old.clone();
+            edit(&mut new);
+            match self.put(resource, (&current, &old), Part::Main, new, options.dry_run) {
+                Err(failure) if failure.is_conflict() => {}
+                other => return other,
+            }
         }
-        self.keep_allocated(resource, &mut new, &old);
-        let crd = if is_crd(resource) && part == Part::Main {
-            Some(self.establish(&mut new, Some(&old))?)
-        } else {
-            None
-        };
-        if new == old {
-            return Ok(Arc::clone(current));
-        }
-        let prepared = self.prepared(resource, &new);
-        if options.dry_run {
-            return Ok(Arc::new(prepared.numbered(current.resource_version)));
-        }
-        let stored = if gone(&new) {
-            self.remove(resource, prepared, current)?
-        } else {
-            self.store
-                .replace(prepared, current.resource_version)
-                .map_err(|c| conflict(resource, name, &c))?
-        };
-        if let Some(resources) = crd {
-            self.serve_crd(resources);
-        }
-        Ok(stored)
+        Err(Failure::changed(resource, name))
     }
 }
 
-/// Nothing holds an object that is being deleted any more, and no grace period runs.
-pub(super) fn gone(object: &Value) -> bool {
-    let meta = &object["metadata"];
-    let waiting = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
-    let finalizers = !meta::texts(&meta["finalizers"]).is_empty()
-        || !meta::texts(&object["spec"]["finalizers"]).is_empty();
-    !meta["deletionTimestamp"].is_null() && !waiting && !finalizers
+fn with_warnings(written: Written, mut warnings: Vec<String>) -> Written {
+    warnings.extend(written.warnings);
+    Written { warnings, ..written }
 }
 
-pub(super) fn conflict(resource: &Resource, name: &str, conflict: &Conflict) -> Failure {
-    match conflict {
-        Conflict::Missing => Failure::not_found(resource, name),
-        Conflict::Exists => Failure::exists(resource, name),
-        Conflict::Changed(_) => Failure::changed(resource, name),
+/// The object after a patch.
+pub(super) fn patched(
+    resource: &Resource,
+    before: &Value,
+    change: &Patch,
+) -> Result<Value, Failure> {
+    match change {
+        Patch::Json(p) => patch::json(before, p),
+        Patch::Merge(p) => patch::merge(before, p),
+        Patch::Strategic(p) => patch::strategic(&resource.schema, before, p),
     }
+    .map_err(|error| Failure::from_patch(&error))
 }
 
 /// A writer that names a uid means that very object.

@@ -4,17 +4,20 @@ mod rollout;
 mod status;
 mod template;
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
+use rouse_apiserver::registry::Propagation;
+use rouse_apiserver::status::Failure;
+use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::keys::{DEPLOYMENT_DESIRED_REPLICAS, DEPLOYMENT_MAX_REPLICAS, DEPLOYMENT_REVISION};
+use rouse_k8s::pod::has_ended;
 use serde_json::Value;
 
 use self::rollout::{Set, Strategy};
 use super::adopt::adopt;
 use super::event::{self, Notice};
-use super::objects::{DEPLOYMENTS, Objects, PODS, Propagation, REPLICA_SETS};
-use super::replicaset::has_ended;
-use crate::store::{Key, Object};
+use super::objects::{DEPLOYMENTS, Objects, PODS, REPLICA_SETS};
+use super::work::{Next, Work};
 
 const COMPONENT: &str = "deployment-controller";
 /// Old ReplicaSets kept for a rollback, where a Deployment does not say.
@@ -62,7 +65,7 @@ impl Observed {
         let pods: Vec<Pod> = objects.controlled(PODS, uid);
         let pods = pods.iter().filter(|pod| !has_ended(pod)).count();
         let created = set.metadata.creation_timestamp.as_ref();
-        let desired = value["metadata"]["annotations"][template::DESIRED].as_str();
+        let desired = value["metadata"]["annotations"][DEPLOYMENT_DESIRED_REPLICAS].as_str();
         Some(Set {
             name: key.name.clone(),
             created: created.map(|time| time.0.to_string()).unwrap_or_default(),
@@ -99,64 +102,54 @@ fn collided(before: i64) -> i64 {
 }
 
 fn revision(set: &Value) -> i64 {
-    let written = set["metadata"]["annotations"][template::REVISION].as_str();
+    let written = set["metadata"]["annotations"][DEPLOYMENT_REVISION].as_str();
     written.and_then(|revision| revision.parse().ok()).unwrap_or(0)
 }
 
-/// Brings the ReplicaSets on. Gives those that changed, and what to tell.
-pub(super) fn roll(objects: &Objects, key: &Key) -> (Vec<Key>, Vec<Notice>) {
-    let (mut changed, mut notices) = (Vec::new(), Vec::new());
+/// Brings the ReplicaSets on. Those that changed are looked at next.
+pub(super) fn roll(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
     if let Some(object) = objects.store.get(key)
         && let Ok(Deployment { spec: Some(spec), .. }) = object.decode()
     {
-        adopt(objects, &object, REPLICA_SETS, &spec.selector);
+        adopt(objects, &object, REPLICA_SETS, &spec.selector)?;
     }
-    let Some(seen) = observe(objects, key) else { return (changed, notices) };
+    let Some(seen) = observe(objects, key) else { return Ok(()) };
     let spec = seen.deployment.spec.as_ref();
     if seen.deployment.metadata.deletion_timestamp.is_some() {
-        return (changed, notices);
+        return Ok(());
     }
     let paused = spec.and_then(|spec| spec.paused) == Some(true);
     let old = seen.old(objects);
     let new = seen.new.and_then(|at| seen.set(objects, at));
     match new {
         Some(new) => {
-            number(objects, &seen, key);
+            number(objects, &seen, key)?;
             let changes = if paused {
                 paused_scale(seen.replicas(), &new, &old)
             } else {
                 rollout::next(seen.replicas(), seen.strategy(), &new, &old)
             };
             for (name, to) in changes {
-                let set = Key::new(REPLICA_SETS, &key.namespace, &name);
-                let from = [&new].into_iter().chain(&old).find(|set| set.name == name);
-                scale(objects, &seen, &set, to);
-                notices.extend(scaled(&seen.object, &name, from.map_or(0, |set| set.replicas), to));
-                changed.push(set);
+                let set = [&new].into_iter().chain(&old).find(|set| set.name == name);
+                scale(objects, &seen, &name, (set.map_or(0, |set| set.replicas), to), next)?;
             }
             if !paused {
-                clean_up(objects, &seen, &old);
+                clean_up(objects, &seen, &old)?;
             }
         }
         None if !paused => {
-            if let Some(replicas) = rollout::first(seen.replicas(), seen.strategy(), &old)
-                && let Some(set) = create(objects, &seen, replicas)
-            {
-                notices.extend(scaled(&seen.object, &set.name, 0, replicas));
-                changed.push(set);
+            if let Some(replicas) = rollout::first(seen.replicas(), seen.strategy(), &old) {
+                create(objects, &seen, replicas, next)?;
             } else {
                 // Recreate: the old ones go first.
                 for set in old.iter().filter(|set| set.replicas > 0) {
-                    let name = Key::new(REPLICA_SETS, &key.namespace, &set.name);
-                    scale(objects, &seen, &name, 0);
-                    notices.extend(scaled(&seen.object, &set.name, set.replicas, 0));
-                    changed.push(name);
+                    scale(objects, &seen, &set.name, (set.replicas, 0), next)?;
                 }
             }
         }
         None => {}
     }
-    (changed, notices)
+    Ok(())
 }
 
 /// A paused Deployment is scaled, but rolls nothing out.
@@ -182,55 +175,78 @@ fn scaled(deployment: &Object, set: &str, from: i32, to: i32) -> Option<Notice> 
     })
 }
 
-fn scale(objects: &Objects, seen: &Observed, set: &Key, to: i32) {
+fn scale(
+    objects: &Objects,
+    seen: &Observed,
+    name: &str,
+    (from, to): (i32, i32),
+    next: &mut Next,
+) -> Result<(), Failure> {
     let replicas = seen.replicas();
     let most = rollout::most(replicas, seen.strategy());
-    objects.change(set, |set| {
+    let set = Key::new(REPLICA_SETS, &seen.object.key.namespace, name);
+    objects.change(&set, |set| {
         set["spec"]["replicas"] = to.into();
-        set["metadata"]["annotations"][template::DESIRED] = replicas.to_string().into();
-        set["metadata"]["annotations"][template::MAX] = most.to_string().into();
-    });
+        let annotations = &mut set["metadata"]["annotations"];
+        annotations[DEPLOYMENT_DESIRED_REPLICAS] = replicas.to_string().into();
+        annotations[DEPLOYMENT_MAX_REPLICAS] = most.to_string().into();
+    })?;
+    next.notices.extend(scaled(&seen.object, name, from, to));
+    next.work.push(Work::ReplicaSet(set));
+    Ok(())
 }
 
 /// The present ReplicaSet has the highest revision, and the Deployment says which that is.
-fn number(objects: &Objects, seen: &Observed, key: &Key) {
-    let Some(new) = seen.new else { return };
+fn number(objects: &Objects, seen: &Observed, key: &Key) -> Result<(), Failure> {
+    let Some(new) = seen.new else { return Ok(()) };
     let highest = seen.revision((0..seen.sets.len()).filter(|at| *at != new));
-    let Some((set, _, value)) = seen.sets.get(new) else { return };
+    let Some((set, _, value)) = seen.sets.get(new) else { return Ok(()) };
     let mut own = revision(value);
     if own <= highest {
         own = after(highest);
-        objects.change(set, |set| {
-            set["metadata"]["annotations"][template::REVISION] = own.to_string().into();
-        });
+        set_revision(objects, set, own)?;
     }
-    let own = own.to_string();
-    if seen.value["metadata"]["annotations"][template::REVISION] != own.as_str() {
-        objects.change(key, |deployment| {
-            deployment["metadata"]["annotations"][template::REVISION] = own.clone().into();
-        });
+    if seen.value["metadata"]["annotations"][DEPLOYMENT_REVISION] != own.to_string().as_str() {
+        set_revision(objects, key, own)?;
     }
+    Ok(())
 }
 
-fn create(objects: &Objects, seen: &Observed, replicas: i32) -> Option<Key> {
+fn set_revision(objects: &Objects, key: &Key, revision: i64) -> Result<(), Failure> {
+    let set = |object: &mut Value| {
+        object["metadata"]["annotations"][DEPLOYMENT_REVISION] = revision.to_string().into();
+    };
+    objects.change(key, set).map(|_| ())
+}
+
+fn create(
+    objects: &Objects,
+    seen: &Observed,
+    replicas: i32,
+    next: &mut Next,
+) -> Result<(), Failure> {
     let revision = after(seen.revision(0..seen.sets.len()));
     let most = rollout::most(seen.replicas(), seen.strategy());
     let collisions = seen.value["status"]["collisionCount"].as_i64().unwrap_or(0);
     let set = template::replica_set(&seen.value, revision, replicas, most, collisions);
-    let created = objects.create(REPLICA_SETS, set);
-    objects.change(&seen.object.key, |deployment| {
-        if created.is_some() {
-            deployment["metadata"]["annotations"][template::REVISION] = revision.to_string().into();
-        } else {
-            // Somebody else's ReplicaSet has the name: another hash is tried.
-            deployment["status"]["collisionCount"] = collided(collisions).into();
+    match objects.create(REPLICA_SETS, set) {
+        Ok(set) => {
+            next.notices.extend(scaled(&seen.object, &set.key.name, 0, replicas));
+            next.work.push(Work::ReplicaSet(set.key.clone()));
+            set_revision(objects, &seen.object.key, revision)
         }
-    });
-    created.map(|set| set.key.clone())
+        // Somebody else's ReplicaSet has the name: another hash is tried.
+        Err(failure) if failure.is_already_exists() => objects
+            .change(&seen.object.key, |deployment| {
+                deployment["status"]["collisionCount"] = collided(collisions).into();
+            })
+            .map(|_| ()),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Deletes the oldest ReplicaSets that are beyond the history.
-fn clean_up(objects: &Objects, seen: &Observed, old: &[Set]) {
+fn clean_up(objects: &Objects, seen: &Observed, old: &[Set]) -> Result<(), Failure> {
     let limit = seen.deployment.spec.as_ref().and_then(|spec| spec.revision_history_limit);
     let limit = usize::try_from(limit.unwrap_or(HISTORY)).unwrap_or(0);
     let mut idle: Vec<&(Key, ReplicaSet, Value)> = seen
@@ -244,18 +260,19 @@ fn clean_up(objects: &Objects, seen: &Observed, old: &[Set]) {
         .collect();
     idle.sort_by_key(|(_, _, value)| revision(value));
     for (key, _, _) in idle.iter().take(idle.len().saturating_sub(limit)) {
-        objects.delete(key, Propagation::Background);
+        objects.delete(key, Propagation::Background)?;
     }
+    Ok(())
 }
 
-/// Writes the status. Gives when to look again without an event.
-pub(super) fn report(objects: &Objects, key: &Key) -> Option<Timestamp> {
-    let seen = observe(objects, key)?;
+/// Writes the status, and says when to look again without an event.
+pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
+    let Some(seen) = observe(objects, key) else { return Ok(()) };
     let new = seen.new.and_then(|at| seen.sets.get(at)).map(|(_, set, _)| set);
     let all: Vec<ReplicaSet> = seen.sets.iter().map(|(_, set, _)| set.clone()).collect();
-    let (status, next) = status::compute(&seen.deployment, new, &all, objects.now());
-    objects.set_status(key, &status);
-    next
+    let (status, at) = status::compute(&seen.deployment, new, &all, objects.now());
+    next.at = at;
+    objects.set_status(key, &status)
 }
 
 /// The Deployment that a ReplicaSet belongs to.
@@ -286,7 +303,7 @@ mod tests {
     #[test]
     fn a_revision_that_is_no_number_is_none() {
         for (written, read) in [("7", 7), ("x", 0), ("9223372036854775808", 0), ("-1", -1)] {
-            let set = serde_json::json!({ "metadata": { "annotations": { template::REVISION: written } } });
+            let set = serde_json::json!({ "metadata": { "annotations": { DEPLOYMENT_REVISION: written } } });
             assert_eq!(revision(&set), read);
         }
     }

@@ -1,25 +1,26 @@
 //! Which ReplicaSet is a Deployment's present one: the one whose template is the Deployment's.
 
+use rouse_k8s::hash::pod_template_hash;
+use rouse_k8s::keys::{
+    DEPLOYMENT_DESIRED_REPLICAS, DEPLOYMENT_MAX_REPLICAS, DEPLOYMENT_REVISION,
+    DEPLOYMENT_REVISION_HISTORY, LAST_APPLIED, POD_TEMPLATE_HASH,
+};
 use serde_json::{Value, json};
 
-pub(super) const HASH: &str = "pod-template-hash";
-pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
-pub(super) const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
-pub(super) const MAX: &str = "deployment.kubernetes.io/max-replicas";
 /// Annotations that stay with the Deployment.
 const NOT_COPIED: [&str; 5] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    REVISION,
-    "deployment.kubernetes.io/revision-history",
-    DESIRED,
-    MAX,
+    LAST_APPLIED,
+    DEPLOYMENT_REVISION,
+    DEPLOYMENT_REVISION_HISTORY,
+    DEPLOYMENT_DESIRED_REPLICAS,
+    DEPLOYMENT_MAX_REPLICAS,
 ];
 
 /// Whether a ReplicaSet runs the Deployment's template.
 pub(super) fn is_same(set: &Value, deployment: &Value) -> bool {
     let mut template = set["spec"]["template"].clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-        labels.remove(HASH);
+        labels.remove(POD_TEMPLATE_HASH);
     }
     strip(&mut template);
     let mut wanted = deployment["spec"]["template"].clone();
@@ -34,38 +35,6 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// A name for a template that is the same for the same one. `collisions` makes another.
-pub(super) fn hash(template: &Value, collisions: i64) -> String {
-    // Maps are sorted by key, so equal templates are equal text.
-    let mut text = canonical(template);
-    if collisions > 0 {
-        text.push_str(&collisions.to_string());
-    }
-    let hash = text
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let safe = |byte: u8| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]);
-    hash.to_string().bytes().map(safe).collect()
-}
-
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut fields: Vec<_> = map.iter().collect();
-            fields.sort_by_key(|(name, _)| *name);
-            let fields: Vec<String> =
-                fields.iter().map(|(name, field)| format!("{name}:{}", canonical(field))).collect();
-            format!("{{{}}}", fields.join(","))
-        }
-        Value::Array(list) => {
-            let list: Vec<String> = list.iter().map(canonical).collect();
-            format!("[{}]", list.join(","))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
-    }
-}
-
 /// A ReplicaSet for the Deployment's template.
 pub(super) fn replica_set(
     deployment: &Value,
@@ -75,16 +44,16 @@ pub(super) fn replica_set(
     collisions: i64,
 ) -> Value {
     let spec = &deployment["spec"];
-    let hash = hash(&spec["template"], collisions);
+    let hash = pod_template_hash(&spec["template"], collisions);
     let name = deployment["metadata"]["name"].as_str().unwrap_or_default();
     let mut template = spec["template"].clone();
-    template["metadata"]["labels"][HASH] = hash.clone().into();
+    template["metadata"]["labels"][POD_TEMPLATE_HASH] = hash.clone().into();
     let mut selector = spec["selector"].clone();
-    selector["matchLabels"][HASH] = hash.clone().into();
+    selector["matchLabels"][POD_TEMPLATE_HASH] = hash.clone().into();
     let mut annotations = json!({
-        REVISION: revision.to_string(),
-        DESIRED: spec["replicas"].as_i64().unwrap_or(1).to_string(),
-        MAX: max.to_string(),
+        DEPLOYMENT_REVISION: revision.to_string(),
+        DEPLOYMENT_DESIRED_REPLICAS: spec["replicas"].as_i64().unwrap_or(1).to_string(),
+        DEPLOYMENT_MAX_REPLICAS: max.to_string(),
     });
     for (key, value) in deployment["metadata"]["annotations"].as_object().into_iter().flatten() {
         if !NOT_COPIED.contains(&key.as_str()) {
@@ -120,7 +89,7 @@ mod tests {
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": { "name": "web", "namespace": "shop", "uid": "u",
-                "annotations": { "note": "kept", REVISION: "7" } },
+                "annotations": { "note": "kept", DEPLOYMENT_REVISION: "7" } },
             "spec": { "replicas": 3, "selector": { "matchLabels": { "app": "web" } },
                 "template": { "metadata": { "labels": { "app": "web" }, "creationTimestamp": null },
                     "spec": { "containers": [{ "name": "c", "image": image }] } } },
@@ -137,12 +106,15 @@ mod tests {
     #[test]
     fn the_hash_names_set_pods_and_selector() {
         let set = replica_set(&deployment("one"), 8, 2, 4, 0);
-        let hash = set["metadata"]["labels"][HASH].as_str().unwrap().to_owned();
+        let hash = set["metadata"]["labels"][POD_TEMPLATE_HASH].as_str().unwrap().to_owned();
         assert_eq!(set["metadata"]["name"], format!("web-{hash}"));
-        assert_eq!(set["spec"]["selector"]["matchLabels"], json!({ "app": "web", HASH: hash }));
-        assert_eq!(set["spec"]["template"]["metadata"]["labels"][HASH], hash);
+        assert_eq!(
+            set["spec"]["selector"]["matchLabels"],
+            json!({ "app": "web", POD_TEMPLATE_HASH: hash })
+        );
+        assert_eq!(set["spec"]["template"]["metadata"]["labels"][POD_TEMPLATE_HASH], hash);
         assert_eq!(set["metadata"]["annotations"]["note"], "kept");
-        assert_eq!(set["metadata"]["annotations"][REVISION], "8");
+        assert_eq!(set["metadata"]["annotations"][DEPLOYMENT_REVISION], "8");
         let other = replica_set(&deployment("one"), 8, 2, 4, 1);
         assert_ne!(set["metadata"]["name"], other["metadata"]["name"]);
     }

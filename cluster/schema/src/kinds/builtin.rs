@@ -73,6 +73,25 @@ fn resource(row: Row) -> Resource {
     }
 }
 
+/// The Scale of other resources, which is no resource of its own.
+pub(super) fn scale() -> Resource {
+    resource(Row {
+        group: "autoscaling".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Scale".to_owned(),
+        plural: "scales".to_owned(),
+        r#type: "autoscaling.v1.Scale".to_owned(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        namespaced: true,
+        verbs: None,
+        status: true,
+        scale: false,
+        selectable: Vec::new(),
+        columns: Vec::new(),
+    })
+}
+
 fn column((name, kind, format, priority): (String, String, String, i64)) -> Column {
     Column { name, kind, format, description: String::new(), priority, path: None }
 }

@@ -135,6 +135,12 @@ impl Kinds {
         Self { resources: RwLock::new(resources) }
     }
 
+    /// The kind of the scale subresource, which is served as a part of other resources alone.
+    #[must_use]
+    pub fn scale() -> Resource {
+        builtin::scale()
+    }
+
     /// The resource of a path: `("apps", "v1", "deployments")`.
     #[must_use]
     pub fn by_resource(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn node(name: &str, change: &Value) -> Seat {
+fn node(name: &str, change: &Value) -> NodeInfo {
     let mut node = json!({
         "metadata": { "name": name, "labels": { "disk": "ssd" } },
         "spec": {},
@@ -15,7 +15,7 @@ fn node(name: &str, change: &Value) -> Seat {
         *node.pointer_mut(path).unwrap() = value.clone();
     }
     let node = serde_json::from_value(node).unwrap();
-    Seat { node, used: Amounts::new(), ports: Vec::new() }
+    NodeInfo { node, used: Amounts::new(), ports: Vec::new() }
 }
 
 fn pod(cpu: &str, change: &Value) -> Pod {
@@ -32,16 +32,16 @@ fn pod(cpu: &str, change: &Value) -> Pod {
 fn a_pod_goes_to_the_node_with_the_most_room() {
     let mut busy = node("a", &json!({}));
     busy.used.insert("cpu".to_owned(), 1000);
-    let seats = [busy, node("b", &json!({}))];
-    assert_eq!(place(&pod("500m", &json!({})), &seats), Placement::Node("b".to_owned()));
+    let nodes = [busy, node("b", &json!({}))];
+    assert_eq!(place(&pod("500m", &json!({})), &nodes), Placement::Node("b".to_owned()));
 }
 
 #[test]
 fn a_pod_that_fits_nowhere_is_told_why() {
     let full = || {
-        let mut seat = node("a", &json!({}));
-        seat.used.insert("pods".to_owned(), 3000);
-        seat
+        let mut info = node("a", &json!({}));
+        info.used.insert("pods".to_owned(), 3000);
+        info
     };
     let taints = json!([{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }]);
     let nothing = json!({});
@@ -75,8 +75,8 @@ fn a_pod_that_fits_nowhere_is_told_why() {
              {node.kubernetes.io/not-ready: }.",
         ),
     ];
-    for (cpu, change, seats, message) in rows {
-        let found = place(&pod(cpu, change), &seats);
+    for (cpu, change, nodes, message) in rows {
+        let found = place(&pod(cpu, change), &nodes);
         assert_eq!(found, Placement::Unschedulable(message.to_owned()));
     }
 }
@@ -84,7 +84,7 @@ fn a_pod_that_fits_nowhere_is_told_why() {
 #[test]
 fn a_taint_is_tolerated_by_key_value_and_effect() {
     let taints = json!([{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }]);
-    let seats = [node("a", &json!({ "/spec": { "taints": taints } }))];
+    let nodes = [node("a", &json!({ "/spec": { "taints": taints } }))];
     let rows = [
         (json!({ "key": "gpu", "operator": "Exists" }), true),
         (json!({ "key": "gpu", "value": "yes", "effect": "NoSchedule" }), true),
@@ -93,14 +93,14 @@ fn a_taint_is_tolerated_by_key_value_and_effect() {
         (json!({ "key": "gpu", "operator": "Exists", "effect": "NoExecute" }), false),
     ];
     for (toleration, fits) in rows {
-        let found = place(&pod("1", &json!({ "tolerations": [toleration.clone()] })), &seats);
+        let found = place(&pod("1", &json!({ "tolerations": [toleration.clone()] })), &nodes);
         assert_eq!(found == Placement::Node("a".to_owned()), fits, "{toleration}");
     }
 }
 
 #[test]
 fn a_required_affinity_names_the_nodes_that_will_do() {
-    let seats = [node("a", &json!({}))];
+    let nodes = [node("a", &json!({}))];
     let rows = [
         (
             json!({ "matchExpressions": [{ "key": "disk", "operator": "In", "values": ["ssd"] }] }),
@@ -121,7 +121,7 @@ fn a_required_affinity_names_the_nodes_that_will_do() {
         let required = json!({ "nodeSelectorTerms": [term] });
         let affinity = json!({ "affinity": { "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": required } } });
-        let found = place(&pod("1", &affinity), &seats);
+        let found = place(&pod("1", &affinity), &nodes);
         assert_eq!(found == Placement::Node("a".to_owned()), fits, "{term}");
     }
 }
@@ -137,7 +137,7 @@ fn an_init_container_counts_where_it_asks_for_more() {
 
 #[test]
 fn amounts_of_any_size_fit_or_do_not_and_are_given_back() {
-    let occupied = |cpu: &str| Occupied {
+    let occupied = |cpu: &str| PodInfo {
         node: "a".to_owned(),
         requests: requests(&pod(cpu, &json!({})).spec.unwrap()),
         ports: Vec::new(),
@@ -153,16 +153,16 @@ fn amounts_of_any_size_fit_or_do_not_and_are_given_back() {
         ("0", "-1e99", true),
         ("no number", "2", true),
     ] {
-        let mut seat = has(room);
-        let before = seat.used.clone();
-        let place = place(&pod(cpu, &json!({})), [&seat]);
+        let mut info = has(room);
+        let before = info.used.clone();
+        let place = place(&pod(cpu, &json!({})), [&info]);
         assert_eq!(place == Placement::Node("a".to_owned()), fits, "{cpu} on {room}: {place:?}");
         let pods = [occupied(cpu), occupied("500m"), occupied(cpu), occupied(cpu)];
-        pods.iter().for_each(|pod| seat.take(pod));
-        [0, 2, 3].iter().for_each(|at| seat.give_back(&pods[*at]));
-        assert_eq!((seat.used["cpu"], seat.used["pods"]), (500, 1000), "{cpu}");
-        seat.give_back(&pods[1]);
-        assert!(before.is_empty() && seat.used.values().all(|amount| *amount == 0), "{cpu}");
+        pods.iter().for_each(|pod| info.add_pod(pod));
+        [0, 2, 3].iter().for_each(|at| info.remove(&pods[*at]));
+        assert_eq!((info.used["cpu"], info.used["pods"]), (500, 1000), "{cpu}");
+        info.remove(&pods[1]);
+        assert!(before.is_empty() && info.used.values().all(|amount| *amount == 0), "{cpu}");
     }
 }
 
@@ -173,6 +173,6 @@ fn sums_of_the_largest_amounts_do_not_overflow() {
         "overhead": { "cpu": "1e99" } });
     let wanted = requests(&pod("1", &spec).spec.unwrap());
     assert_eq!(wanted["cpu"], MOST * 1001);
-    let seat = node("a", &json!({ "/status/allocatable/cpu": "1e99" }));
-    assert_eq!(lacking(&wanted, &seat), ["Insufficient cpu"]);
+    let info = node("a", &json!({ "/status/allocatable/cpu": "1e99" }));
+    assert_eq!(lacking(&wanted, &info), ["Insufficient cpu"]);
 }

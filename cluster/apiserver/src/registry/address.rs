@@ -3,27 +3,21 @@
 //! Whoever routes requests believes them, so a user who could set one could have another's requests.
 
 use rouse_kit::address::ADDRESS_ANNOTATION;
+use rouse_schema::kinds::Resource;
 use serde_json::Value;
 
 use crate::identity::UserInfo;
-use crate::kinds::Resource;
 use crate::status::Failure;
 
-/// Refuses a write that sets or changes the annotation, unless a node agent makes it.
+/// Refuses a write that sets or changes the annotation under `path`, unless a node agent makes it.
 pub(super) fn check(
+    path: &str,
     resource: &Resource,
     name: &str,
     user: &UserInfo,
     new: &Value,
     old: Option<&Value>,
 ) -> Result<(), Failure> {
-    let path = if resource.is("", "Pod") {
-        "/metadata/annotations"
-    } else if resource.is("apps", "Deployment") || resource.is("apps", "ReplicaSet") {
-        "/spec/template/metadata/annotations"
-    } else {
-        return Ok(());
-    };
     let set = |object: &Value| object.pointer(path)?.get(ADDRESS_ANNOTATION).cloned();
     let wanted = set(new);
     if wanted.is_none() || wanted == old.and_then(set) || user.is_node() {

@@ -1,0 +1,74 @@
+//! The changes that can be made of an object, and what comes of them.
+
+use std::sync::Arc;
+
+use rouse_schema::kinds::Resource;
+use serde_json::Value;
+
+use super::delete_options::DeleteOptions;
+use crate::store::Object;
+
+/// Which part of an object a write changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but the status, where that has a subresource.
+    Main,
+    Status,
+    /// `autoscaling/v1` Scale.
+    Scale,
+}
+
+/// A patch by its media type.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    Json(Value),
+    Merge(Value),
+    Strategic(Value),
+}
+
+/// An object, there or to be created. A created one may have no name yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub resource: &'a Arc<Resource>,
+    /// Ignored for cluster-wide resources.
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// One change of one object.
+pub enum Change<'a> {
+    Create(Value),
+    /// The whole object, or its status, or its Scale.
+    Replace(Part, Value),
+    Patch(Part, &'a Patch),
+    /// A trusted actor's function of the object as it stands, tried again when another was quicker.
+    Edit(&'a dyn Fn(&mut Value)),
+    Delete(&'a DeleteOptions),
+}
+
+/// The object as written, and what the writer should be told.
+#[derive(Debug)]
+pub struct Written {
+    pub object: Arc<Object>,
+    pub warnings: Vec<String>,
+    /// It was taken out of the store by this change.
+    pub gone: bool,
+}
+
+/// What a deletion came to.
+#[derive(Debug)]
+pub enum Deleted {
+    /// It is gone.
+    Gone(Arc<Object>),
+    /// It waits for its grace period or its finalizers.
+    Waiting(Arc<Object>),
+}
+
+impl Deleted {
+    #[must_use]
+    pub fn object(&self) -> &Arc<Object> {
+        match self {
+            Self::Gone(object) | Self::Waiting(object) => object,
+        }
+    }
+}

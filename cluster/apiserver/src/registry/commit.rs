@@ -1,0 +1,101 @@
+//! The one place where an object comes into the store, changes in it, and leaves it.
+
+use std::sync::Arc;
+
+use rouse_schema::kinds::Resource;
+use serde_json::Value;
+
+use super::change::{Part, Written};
+use super::strategy::{self, Followup, Strategy};
+use super::{Registry, meta};
+use crate::status::Failure;
+use crate::store::{Conflict, Object, Prepared};
+
+impl Registry {
+    /// Puts `new` in the place of `current`, whose value is `old`: a new generation if the kind
+    /// counts it, nothing at all if nothing differs.
+    pub(super) fn put(
+        &self,
+        resource: &Arc<Resource>,
+        (current, old): (&Arc<Object>, &Value),
+        part: Part,
+        mut new: Value,
+        dry_run: bool,
+    ) -> Result<Written, Failure> {
+        let rules = strategy::of(resource);
+        let mut followup = Followup::Nothing;
+        if part == Part::Main {
+            followup = (rules.prepare_for_update)(self, &mut new, old)?;
+            if rules.generation && meta::spec_differs(&new, old) {
+                new["metadata"]["generation"] = current.generation.saturating_add(1).into();
+            }
+        }
+        let unchanged = new == *old;
+        if unchanged && !is_gone(rules, &new) {
+            let object = Arc::clone(current);
+            return Ok(Written { object, warnings: Vec::new(), gone: false });
+        }
+        let (object, gone) = self.commit(resource, Some(current), new, followup, dry_run)?;
+        Ok(Written { object, warnings: Vec::new(), gone })
+    }
+
+    /// Stores an object, or takes it out if it is deleted and nothing holds it; says which.
+    pub(super) fn commit(
+        &self,
+        resource: &Arc<Resource>,
+        current: Option<&Arc<Object>>,
+        object: Value,
+        followup: Followup,
+        dry_run: bool,
+    ) -> Result<(Arc<Object>, bool), Failure> {
+        let gone = current.is_some() && is_gone(strategy::of(resource), &object);
+        let prepared = self.prepared(resource, object);
+        let name = prepared.key().name.clone();
+        let conflict = |found: Conflict| match found {
+            Conflict::Missing => Failure::not_found(resource, &name),
+            Conflict::Exists => Failure::exists(resource, &name),
+            Conflict::Changed(_) => Failure::changed(resource, &name),
+        };
+        let stored = match current {
+            None if dry_run && self.store.get(prepared.key()).is_some() => {
+                return Err(Failure::exists(resource, &name));
+            }
+            None if dry_run => return Ok((Arc::new(prepared.unnumbered()), false)),
+            Some(current) if dry_run => {
+                return Ok((Arc::new(prepared.numbered(current.resource_version)), gone));
+            }
+            None => self.store.create(prepared).map_err(conflict)?,
+            Some(current) if gone => {
+                let removed =
+                    self.store.remove(prepared, current.resource_version).map_err(conflict)?;
+                (strategy::of(resource).removed)(self, resource, &removed);
+                return Ok((removed, true));
+            }
+            Some(current) => {
+                self.store.replace(prepared, current.resource_version).map_err(conflict)?
+            }
+        };
+        match followup {
+            Followup::Nothing => {}
+            Followup::Serve(served) => self.serve_crd(served),
+        }
+        Ok((stored, false))
+    }
+
+    /// The object ready to be numbered, in its stored version.
+    fn prepared(&self, resource: &Resource, object: Value) -> Prepared {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        Prepared::new(self.key(resource, namespace, name), object, &resource.selectable_fields)
+    }
+}
+
+/// Nothing holds an object that is being deleted any more, and no grace period runs.
+pub(super) fn is_gone(rules: &Strategy, object: &Value) -> bool {
+    let meta = &object["metadata"];
+    let waiting = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
+    let any = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
+    let held =
+        any(&meta["finalizers"]) || rules.finalizers_in_spec && any(&object["spec"]["finalizers"]);
+    !meta["deletionTimestamp"].is_null() && !waiting && !held
+}

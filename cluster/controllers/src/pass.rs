@@ -1,0 +1,205 @@
+//! A group's work: what is to be looked at, now and later, and the steps that look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rouse_apiserver::store::Key;
+use rouse_k8s::time;
+use rouse_kit::panics;
+
+use super::event::{self, Notice};
+use super::failures::{Failures, StepError};
+use super::metrics::{Ended, Reconciles};
+use super::objects::Objects;
+use super::scheduler::{Nodes, Outcome};
+use super::work::{Group, Next, Work};
+use super::{deployment, endpoints, gc, namespace, replicaset, scheduler};
+
+/// The longest sleep without an event.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+pub(super) struct Pass {
+    pub(super) group: Group,
+    pub(super) objects: Objects,
+    ca: String,
+    work: BTreeSet<Work>,
+    /// What the next pass goes on with, so that it holds up nothing else in this one.
+    rest: BTreeSet<Work>,
+    /// What to look at when time alone has changed it.
+    later: BTreeMap<Work, Timestamp>,
+    failures: Failures,
+    pub(super) nodes: Nodes,
+    /// Pods that fit nowhere yet.
+    pub(super) unscheduled: BTreeSet<Key>,
+    /// Namespaces that are being emptied.
+    pub(super) terminating: BTreeSet<String>,
+    notices: Vec<Notice>,
+    reconciles: Reconciles,
+    /// A key whose step is to panic.
+    #[cfg(test)]
+    pub(super) poisoned: Option<Key>,
+}
+
+impl Pass {
+    pub(super) fn new(group: Group, objects: Objects, ca: String, reconciles: Reconciles) -> Self {
+        Self {
+            group,
+            objects,
+            ca,
+            work: BTreeSet::new(),
+            rest: BTreeSet::new(),
+            later: BTreeMap::new(),
+            failures: Failures::default(),
+            nodes: Nodes::default(),
+            unscheduled: BTreeSet::new(),
+            terminating: BTreeSet::new(),
+            notices: Vec::new(),
+            reconciles,
+            #[cfg(test)]
+            poisoned: None,
+        }
+    }
+
+    pub(super) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.work.is_empty()
+    }
+
+    /// Names something to look at, if it is this group's and not set aside.
+    pub(super) fn push(&mut self, work: Work) {
+        if self.group.has(work.controller()) && !self.failures.set_aside(&work, self.objects.now())
+        {
+            self.work.insert(work);
+        }
+    }
+
+    /// Looks at everything that was named, until nothing is left to do.
+    pub(super) fn run(&mut self) {
+        while let Some(work) = self.work.pop_first() {
+            self.step(work);
+        }
+        for notice in std::mem::take(&mut self.notices) {
+            event::write(&self.objects, notice);
+        }
+        self.work.append(&mut self.rest);
+    }
+
+    fn step(&mut self, work: Work) {
+        let started = Instant::now();
+        let mut next = Next::default();
+        let done = panics::catch(|| self.reconcile(&work, &mut next))
+            .map_err(StepError::from)
+            .and_then(|done| done.map_err(StepError::from));
+        let ended = match &done {
+            Ok(()) => Ended::Success,
+            Err(StepError::Refused(_)) => Ended::Error,
+            Err(StepError::Panicked(_)) => Ended::Panic,
+        };
+        self.reconciles.count(work.controller(), ended, started.elapsed());
+        let Next { work: named, again, at, notices } = next;
+        named.into_iter().for_each(|named| self.push(named));
+        self.notices.extend(notices);
+        match done {
+            Ok(()) => {
+                let mended = self.failures.succeeded(&work);
+                if again {
+                    self.rest.insert(work);
+                } else if let Some(at) = at {
+                    self.later.insert(work, at);
+                } else if mended || !self.later.is_empty() {
+                    self.later.remove(&work);
+                }
+            }
+            Err(error) => self.failed(work, &error),
+        }
+    }
+
+    fn failed(&mut self, work: Work, error: &StepError) {
+        let (until, first) = self.failures.failed(&work, error, self.objects.now());
+        let controller = work.controller().as_str();
+        let Key { resource, namespace, name } = work.key();
+        if let StepError::Panicked(panicked) = error {
+            tracing::error!(controller, %resource, namespace, name, %panicked, "set aside");
+            // The step may have left them halfway.
+            self.index();
+            if let Some(object) = self.objects.store.get(work.key()) {
+                self.notices.push(Notice {
+                    about: event::about(&object),
+                    component: controller,
+                    warning: true,
+                    reason: "InternalError",
+                    message: error.to_string(),
+                });
+            }
+        } else if first {
+            tracing::warn!(controller, %resource, namespace, name, %error, "refused; tried again");
+        } else {
+            tracing::debug!(controller, %resource, namespace, name, %error, "refused again");
+        }
+        self.later.insert(work, until);
+    }
+
+    fn reconcile(
+        &mut self,
+        work: &Work,
+        next: &mut Next,
+    ) -> Result<(), rouse_apiserver::status::Failure> {
+        #[cfg(test)]
+        assert!(self.poisoned.as_ref() != Some(work.key()), "poisoned");
+        match work {
+            Work::Deployment(key) => deployment::roll(&self.objects, key, next),
+            Work::ReplicaSet(key) => replicaset::scale(&self.objects, key, next),
+            Work::Pod(key) => self.schedule(key, next),
+            Work::ReplicaSetStatus(key) => replicaset::report(&self.objects, key, next),
+            Work::DeploymentStatus(key) => deployment::report(&self.objects, key, next),
+            Work::Endpoints(key) => endpoints::sync(&self.objects, key),
+            Work::Collect(key) => gc::collect(&self.objects, key),
+            Work::Namespace(key) => namespace::sync(&self.objects, key, &self.ca),
+        }
+    }
+
+    /// Finds a place for a pod.
+    fn schedule(
+        &mut self,
+        key: &Key,
+        next: &mut Next,
+    ) -> Result<(), rouse_apiserver::status::Failure> {
+        match scheduler::schedule(&self.objects, &mut self.nodes, key)? {
+            Outcome::Nothing => {
+                self.unscheduled.remove(key);
+            }
+            Outcome::Bound(notice) => {
+                self.unscheduled.remove(key);
+                next.notices.push(notice);
+            }
+            Outcome::Waits(notice) => {
+                self.unscheduled.insert(key.clone());
+                next.notices.extend(notice);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long until something has to be looked at without an event.
+    pub(super) fn next_time(&self) -> Duration {
+        if self.has_work() {
+            return Duration::ZERO;
+        }
+        let next = self.later.values().min();
+        next.map_or(LONGEST_SLEEP, |at| time::since(self.objects.now(), *at).min(LONGEST_SLEEP))
+    }
+
+    pub(super) fn time_passed(&mut self) {
+        let now = self.objects.now();
+        let due: Vec<Work> =
+            self.later.iter().filter(|(_, at)| **at <= now).map(|(work, _)| work.clone()).collect();
+        for work in due {
+            self.later.remove(&work);
+            self.work.insert(work);
+        }
+    }
+}

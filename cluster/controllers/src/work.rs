@@ -1,0 +1,108 @@
+//! The steps that controllers take, and what a step leaves to be done.
+
+use jiff::Timestamp;
+use rouse_apiserver::store::Key;
+
+use super::event::Notice;
+
+/// A built-in controller. Named as upstream's in `controller_runtime_reconcile_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Controller {
+    Deployment,
+    ReplicaSet,
+    Scheduler,
+    Endpoints,
+    GarbageCollector,
+    Namespace,
+}
+
+impl Controller {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::ReplicaSet => "replicaset",
+            Self::Scheduler => "scheduler",
+            Self::Endpoints => "endpoints",
+            Self::GarbageCollector => "garbage-collector",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
+/// Controllers that share a task: one's writes are looked at by the next in the same pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) name: &'static str,
+    pub(super) controllers: &'static [Controller],
+}
+
+impl Group {
+    pub(super) fn has(self, controller: Controller) -> bool {
+        self.controllers.contains(&controller)
+    }
+}
+
+/// The task that also removes old Events is the one with the least to do.
+pub(super) const NAMESPACES: Group =
+    Group { name: "namespaces", controllers: &[Controller::Namespace] };
+
+pub(super) const GROUPS: [Group; 4] = [
+    Group {
+        name: "workloads",
+        controllers: &[Controller::Deployment, Controller::ReplicaSet, Controller::Scheduler],
+    },
+    Group { name: "endpoints", controllers: &[Controller::Endpoints] },
+    Group { name: "garbage-collection", controllers: &[Controller::GarbageCollector] },
+    NAMESPACES,
+];
+
+/// Something to look at. The order of the variants is the order within a pass.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    Deployment(Key),
+    ReplicaSet(Key),
+    Pod(Key),
+    ReplicaSetStatus(Key),
+    DeploymentStatus(Key),
+    Endpoints(Key),
+    Collect(Key),
+    Namespace(Key),
+}
+
+impl Work {
+    pub(super) fn key(&self) -> &Key {
+        match self {
+            Self::Deployment(key)
+            | Self::ReplicaSet(key)
+            | Self::Pod(key)
+            | Self::ReplicaSetStatus(key)
+            | Self::DeploymentStatus(key)
+            | Self::Endpoints(key)
+            | Self::Collect(key)
+            | Self::Namespace(key) => key,
+        }
+    }
+
+    pub(super) fn controller(&self) -> Controller {
+        match self {
+            Self::Deployment(_) | Self::DeploymentStatus(_) => Controller::Deployment,
+            Self::ReplicaSet(_) | Self::ReplicaSetStatus(_) => Controller::ReplicaSet,
+            Self::Pod(_) => Controller::Scheduler,
+            Self::Endpoints(_) => Controller::Endpoints,
+            Self::Collect(_) => Controller::GarbageCollector,
+            Self::Namespace(_) => Controller::Namespace,
+        }
+    }
+}
+
+/// What a step leaves to be done, also when it fails on the way.
+#[derive(Debug, Default)]
+pub(super) struct Next {
+    /// To be looked at in the same pass.
+    pub(super) work: Vec<Work>,
+    /// The same key in the next pass, after everything else that waits.
+    pub(super) again: bool,
+    /// When to look again without an event.
+    pub(super) at: Option<Timestamp>,
+    pub(super) notices: Vec<Notice>,
+}
