@@ -264,13 +264,7 @@ fn serve_api(
     component: &Component,
 ) -> Result {
     let listener = tokio_listener(listener, "API")?;
-    let (cluster, tls, token) = (cluster.clone(), Arc::clone(&pki.server), pki.token.clone());
-    let shutdown = component.shutdown.clone();
-    component.tasks.vital("listener", async move {
-        if let Err(error) = cluster.serve(listener, tls, token, shutdown).await {
-            tracing::error!(%error, "the API ended");
-        }
-    });
+    cluster.serve(listener, Arc::clone(&pki.server), pki.token.clone(), component);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Component};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -18,6 +18,7 @@ use crate::admission::Hook;
 use crate::http::{Api, Credentials, ResponseBody, listen};
 use crate::identity::UserInfo;
 use crate::kinds::Kinds;
+use crate::observe;
 use crate::registry::{Options, Part, Registry};
 use crate::status::Failure;
 use crate::store::{self, Store};
@@ -193,15 +194,19 @@ impl Cluster {
         &self.ca
     }
 
-    /// Serves over TLS until `shutdown`.
-    pub async fn serve(
+    /// Serves over TLS until the component's shutdown. Once a cluster: it is what the component shows of it.
+    pub fn serve(
         &self,
         listener: TcpListener,
         tls: Arc<rustls::ServerConfig>,
         token: String,
-        shutdown: Shutdown,
-    ) -> std::io::Result<()> {
-        listen(self.api.clone(), listener, tls, Credentials::token(token), shutdown).await
+        component: &Component,
+    ) {
+        self.api.metrics.register(&component.metrics);
+        observe::store(&self.registry.store, component);
+        let credentials = Credentials::token(token);
+        let listening = listen(self.api.clone(), listener, tls, credentials, component.clone());
+        component.tasks.vital("listener", listening);
     }
 
     /// Makes everything durable and lets go of the file.

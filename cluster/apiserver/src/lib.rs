@@ -9,6 +9,7 @@ pub mod admission;
 mod cluster;
 pub mod http;
 pub mod identity;
+mod observe;
 pub mod registry;
 pub mod status;
 

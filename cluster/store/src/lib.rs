@@ -19,7 +19,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch as signal;
@@ -28,6 +28,7 @@ pub use self::durable::Error;
 pub use self::object::{Key, Object, Owner, Prepared};
 pub use self::ring::{Change, Event, Expired};
 pub use self::watch::Watch;
+pub use self::writer::Commit;
 
 use self::durable::{File, Loaded, Op};
 use self::ring::Ring;
@@ -51,6 +52,17 @@ pub enum Conflict {
 )]
 pub struct Unwritable(Arc<str>);
 
+impl Unwritable {
+    /// With the cause as the disk's error words it.
+    #[must_use]
+    pub fn new(cause: &str) -> Self {
+        Self(cause.into())
+    }
+}
+
+/// Told of every batch that was made durable.
+type OnCommit = Box<dyn Fn(Commit) + Send + Sync>;
+
 /// All objects of all kinds. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -67,6 +79,16 @@ struct Shared {
     /// Why nothing more becomes durable, while that is so.
     failing: signal::Sender<Option<Unwritable>>,
     log: Option<Mutex<Writer>>,
+    observer: Arc<Observer>,
+}
+
+#[derive(Default)]
+struct Observer(OnceLock<OnCommit>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Observer").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -141,8 +163,10 @@ impl Store {
     fn with(inner: Inner, file: Option<File>) -> Self {
         let durable = signal::Sender::new(inner.version);
         let failing = signal::Sender::new(None);
+        let observer = Arc::<Observer>::default();
         let log = file.map(|file| {
             let (durable, failing) = (durable.clone(), failing.clone());
+            let observer = Arc::clone(&observer);
             let report = Report {
                 reached: Box::new(move |version| {
                     durable.send_replace(version);
@@ -150,12 +174,17 @@ impl Store {
                 failing: Box::new(move |why| {
                     failing.send_replace(why.map(|why| Unwritable(why.into())));
                 }),
+                committed: Box::new(move |commit| {
+                    if let Some(observe) = observer.0.get() {
+                        observe(commit);
+                    }
+                }),
             };
             Mutex::new(Writer::start(file, report))
         });
         let ordered = signal::Sender::new(inner.version);
         let inner = RwLock::new(inner);
-        Self { shared: Arc::new(Shared { inner, durable, ordered, failing, log }) }
+        Self { shared: Arc::new(Shared { inner, durable, ordered, failing, log, observer }) }
     }
 
     /// The newest version.
@@ -307,6 +336,18 @@ impl Store {
     #[doc(hidden)]
     pub fn pretend_failing(&self, why: Option<&str>) {
         self.shared.failing.send_replace(why.map(|why| Unwritable(why.into())));
+    }
+
+    /// Follows why writes are not made durable; `None` while they are.
+    #[must_use]
+    pub fn failing(&self) -> signal::Receiver<Option<Unwritable>> {
+        self.shared.failing.subscribe()
+    }
+
+    /// Has `observe` told of every batch that is made durable from now on. The first observer stays.
+    pub fn observe_commits(&self, observe: impl Fn(Commit) + Send + Sync + 'static) {
+        // A second observer is a mistake of the composition and changes nothing.
+        let _second = self.shared.observer.0.set(Box::new(observe));
     }
 
     /// The version up to which everything is durable.

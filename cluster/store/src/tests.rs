@@ -185,6 +185,28 @@ async fn a_full_disk_is_an_error_and_loses_nothing_once_there_is_room() {
 }
 
 #[tokio::test]
+async fn commits_are_told_with_their_writes_and_a_failed_one_only_once_it_succeeds() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&told);
+    store.observe_commits(move |commit| seen.lock().push(commit.writes));
+    let mut failing = store.failing();
+    let a = store.create(map("a", 1)).unwrap();
+    store.durable(a.resource_version).await.unwrap();
+    assert_eq!(*told.lock(), [1]);
+    disk.fill(true);
+    store.create(map("b", 1)).unwrap();
+    failing.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(*told.lock(), [1]);
+    disk.fill(false);
+    failing.wait_for(Option::is_none).await.unwrap();
+    assert_eq!(told.lock().iter().sum::<usize>(), 2);
+    store.close();
+}
+
+#[tokio::test]
 async fn on_a_full_disk_readers_see_the_last_durable_state() {
     let disk = Disk::default();
     let (file, loaded) = disk.open();

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -34,6 +34,15 @@ pub(super) struct Report {
     pub(super) reached: Box<dyn Fn(u64) + Send>,
     /// Why writing fails at present; `None` when it goes on.
     pub(super) failing: Box<dyn Fn(Option<String>) + Send>,
+    /// A batch is on the disk.
+    pub(super) committed: Box<dyn Fn(Commit) + Send>,
+}
+
+/// One batch that was made durable.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    pub took: Duration,
+    pub writes: usize,
 }
 
 /// The way to the writer thread.
@@ -44,11 +53,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the store's one thread: its end is reported as a failure to write"
+    )]
     pub(super) fn start(mut file: File, report: Report) -> Self {
         let queue = Arc::new(Queue::default());
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let queue = Arc::clone(&queue);
-            move || write_all(&mut file, &queue, &report)
+            move || {
+                let ended =
+                    catch_unwind(AssertUnwindSafe(|| write_all(&mut file, &queue, &report)));
+                if ended.is_err() {
+                    (report.failing)(Some("the thread that writes it panicked".to_owned()));
+                }
+            }
         });
         Self { queue, thread: Some(thread.expect("the system can start one more thread")) }
     }
@@ -96,11 +115,12 @@ fn write_all(file: &mut File, queue: &Queue, report: &Report) {
 fn write_until_done(file: &mut File, queue: &Queue, report: &Report, ops: &[Op]) -> bool {
     let mut failed = false;
     loop {
+        let started = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| file.write(ops)));
         let why = match written {
             Ok(Ok(())) => {
+                (report.committed)(Commit { took: started.elapsed(), writes: ops.len() });
                 if failed {
-                    tracing::info!("the state file can be written again");
                     (report.failing)(None);
                 }
                 return true;
@@ -108,9 +128,6 @@ fn write_until_done(file: &mut File, queue: &Queue, report: &Report, ops: &[Op])
             Ok(Err(error)) => error.to_string(),
             Err(_) => "writing it panicked".to_owned(),
         };
-        if !failed {
-            tracing::error!(error = why, "the state file cannot be written");
-        }
         failed = true;
         (report.failing)(Some(why));
         let mut gathered = queue.gathered.lock();

@@ -9,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use rouse_kit::Shutdown;
+use rouse_kit::Component;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -29,15 +29,17 @@ pub(crate) async fn listen(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     credentials: Credentials,
-    shutdown: Shutdown,
-) -> std::io::Result<()> {
+    component: Component,
+) {
+    let health = component.health.part("api");
+    health.ready();
     let acceptor = TlsAcceptor::from(tls);
     let graceful = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {
             biased;
             // The end first: nothing new is taken once it was asked for.
-            () = shutdown.cancelled() => break,
+            () = component.shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -49,12 +51,13 @@ pub(crate) async fn listen(
             },
         };
         let watcher = graceful.watcher();
-        tokio::spawn(serve(api.clone(), stream, acceptor.clone(), credentials.clone(), watcher));
+        let connection = serve(api.clone(), stream, acceptor.clone(), credentials.clone(), watcher);
+        component.tasks.detached("connection", connection);
     }
     drop(listener);
+    health.not_ready("shutting down");
     // Watches never end by themselves; their clients resume at the next start.
     let _rest = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
-    Ok(())
 }
 
 async fn serve(

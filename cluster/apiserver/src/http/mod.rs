@@ -7,6 +7,7 @@ mod events;
 mod list;
 mod listen;
 mod logs;
+mod metrics;
 mod negotiate;
 mod read;
 mod request;

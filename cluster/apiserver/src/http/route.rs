@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::body::{self, Answer, BoxError};
 use super::list::Pages;
+use super::metrics::{self, ApiMetrics};
 use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
@@ -38,6 +39,7 @@ pub(crate) struct Api {
     pub(super) pages: Arc<Pages>,
     pub(super) kubelets: Arc<RwLock<std::collections::BTreeMap<String, KubeletService>>>,
     pub(super) documents: Arc<discovery::Documents>,
+    pub(crate) metrics: ApiMetrics,
 }
 
 /// What stays of a request when its body is read.
@@ -56,6 +58,7 @@ impl Api {
             pages: Arc::default(),
             kubelets: Arc::default(),
             documents: Arc::default(),
+            metrics: ApiMetrics::default(),
         }
     }
 
@@ -69,32 +72,38 @@ impl Api {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
+        let path = request::path(uri.path());
+        let query = Query::parse(uri.query().unwrap_or_default());
+        let about = metrics::about(&self.registry.kinds, request.method(), &path, &query);
+        let clock = self.registry.clock;
+        let arrived = clock.instant();
+        let (parts, body) = request.into_parts();
+        let Parts { method, headers, .. } = parts;
+        let reach = if inside { Reach::Inside } else { Reach::Outside };
+        let asked = Asked { method, headers, query, user, reach };
         // A bug in one request is that request's 500, and nobody else's trouble.
-        match AssertUnwindSafe(self.answer(request, user, inside)).catch_unwind().await {
+        let answer = match AssertUnwindSafe(self.answer(&asked, path, body)).catch_unwind().await {
             Ok(answer) => answer,
             Err(_) => {
-                tracing::error!(path, "a request made the API panic");
+                tracing::error!(path = uri.path(), "a request made the API panic");
                 let why = "the API failed on this request; its log says where";
                 body::failure(&Failure::internal(why))
             }
-        }
+        };
+        let took = clock.instant().saturating_duration_since(arrived);
+        self.metrics.answered(about, answer.status(), took);
+        answer
     }
 
-    async fn answer<B>(&self, request: Request<B>, user: UserInfo, inside: bool) -> Answer
+    async fn answer<B>(&self, asked: &Asked, path: Path, body: B) -> Answer
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let (parts, body) = request.into_parts();
-        let Parts { method, uri, headers, .. } = parts;
-        let path = request::path(uri.path());
-        let query = Query::parse(uri.query().unwrap_or_default());
-        let reach = if inside { Reach::Inside } else { Reach::Outside };
-        let asked = Asked { method, headers, query, user, reach };
         let answered = match path {
-            Path::Resource(target) => self.resource(&asked, target, body).await,
-            other => self.document(&asked, &other),
+            Path::Resource(target) => self.resource(asked, target, body).await,
+            other => self.document(asked, &other),
         };
         let mut answer = answered.unwrap_or_else(|failure| body::failure(&failure));
         if let Some(warning) = too_old(&asked.headers) {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::body::{Answer, BoxError, ResponseBody};
+use super::metrics::Open;
 use super::negotiate::{self, Form, Include};
 use super::request::{Query, Target};
 use super::route::Api;
@@ -44,6 +45,7 @@ struct Stream {
     next_bookmark: Instant,
     reach: Reach,
     ended: bool,
+    _open: Open,
 }
 
 struct Encoder {
@@ -111,6 +113,7 @@ impl Api {
             next_bookmark: now + BOOKMARK_EVERY,
             reach,
             ended: false,
+            _open: self.metrics.watching(&resource.group, &resource.plural),
         };
         let frames = stream::unfold(stream, |mut s| async move {
             let bytes = s.next().await?;

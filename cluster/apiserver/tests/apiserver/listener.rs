@@ -8,10 +8,9 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rouse_apiserver::Storage;
-use rouse_kit::Shutdown;
+use rouse_kit::Component;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use crate::common::cluster_with;
@@ -19,8 +18,15 @@ use crate::common::cluster_with;
 struct Served {
     address: SocketAddr,
     certificate: CertificateDer<'static>,
-    shutdown: Shutdown,
-    serving: JoinHandle<std::io::Result<()>>,
+    component: Component,
+}
+
+impl Served {
+    /// Ends it, and its connections too.
+    async fn end(self) {
+        self.component.shutdown.cancel();
+        self.component.tasks.finish_all().await;
+    }
 }
 
 async fn serve() -> Served {
@@ -38,12 +44,10 @@ async fn serve() -> Served {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let shutdown = Shutdown::new();
-    let serving = tokio::spawn({
-        let (cluster, shutdown) = (cluster_with(Storage::Memory, Vec::new()), shutdown.clone());
-        async move { cluster.serve(listener, Arc::new(tls), "secret".to_owned(), shutdown).await }
-    });
-    Served { address, certificate, shutdown, serving }
+    let component = Component::alone("apiserver");
+    let cluster = cluster_with(Storage::Memory, Vec::new());
+    cluster.serve(listener, Arc::new(tls), "secret".to_owned(), &component);
+    Served { address, certificate, component }
 }
 
 /// The status and body of a GET over a connection of its own.
@@ -92,8 +96,7 @@ async fn both_versions_of_http_are_served_to_who_holds_the_token() {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["reason"], "Unauthorized");
     }
-    served.shutdown.cancel();
-    served.serving.await.unwrap().unwrap();
+    served.end().await;
 }
 
 #[tokio::test]
@@ -111,6 +114,37 @@ async fn without_the_token_only_health_is_told_and_a_wrong_one_opens_nothing() {
         }
         assert_ne!(get(&served, b"h2", path, "secret").await.0, StatusCode::UNAUTHORIZED, "{path}");
     }
-    served.shutdown.cancel();
-    served.serving.await.unwrap().unwrap();
+    served.end().await;
+}
+
+#[tokio::test]
+async fn operators_see_requests_watches_objects_and_health() {
+    let served = serve().await;
+    get(&served, b"h2", "/api/v1/namespaces", "secret").await;
+    get(&served, b"h2", "/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=0", "secret").await;
+    get(&served, b"h2", "/api/v1/made-up", "secret").await;
+    let text = served.component.metrics.encode();
+    for line in [
+        r#"apiserver_request_total{verb="LIST",group="",resource="namespaces",subresource="",code="200"} 1"#,
+        r#"apiserver_request_total{verb="WATCH",group="",resource="pods",subresource="",code="200"} 1"#,
+        r#"apiserver_request_total{verb="GET",group="",resource="other",subresource="",code="404"} 1"#,
+        r#"apiserver_request_duration_seconds_count{verb="LIST",group="",resource="namespaces",subresource=""} 1"#,
+        r#"apiserver_longrunning_requests{verb="WATCH",group="",resource="pods",subresource=""} 0"#,
+        r#"apiserver_storage_objects{resource="namespaces"} 4"#,
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    let ready: Vec<_> = served.component.health.report();
+    assert_eq!(
+        ready.iter().map(|p| (p.name, p.ready)).collect::<Vec<_>>(),
+        [("api", true), ("store", true)]
+    );
+    let page = served.component.debug.render("store").unwrap().unwrap();
+    assert_eq!(
+        (&page["objects"]["namespaces"], &page["problem"]),
+        (&4.into(), &serde_json::Value::Null)
+    );
+    let health = served.component.health.clone();
+    served.end().await;
+    assert_eq!(health.report()[0].reason.as_deref(), Some("shutting down"));
 }

@@ -8,10 +8,9 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use rouse_apiserver::identity::UserInfo;
 use rouse_apiserver::{Cluster, Config, Storage};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::{Clock, Component};
 use rouse_schema::kinds::Resource;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 /// Where the objects under test are.
@@ -21,8 +20,7 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct Running {
     pub(crate) cluster: Cluster,
-    controllers: JoinHandle<()>,
-    shutdown: Shutdown,
+    controllers: Component,
     seen: usize,
 }
 
@@ -69,9 +67,9 @@ impl Running {
             serde_json::from_str(include_str!("../../../../manifests/initial.json")).unwrap();
         let (storage, clock, ca) = (Storage::Memory, Clock::system(), String::new());
         let cluster = Cluster::open(Config { storage, initial, clock, ca }).unwrap();
-        let shutdown = Shutdown::new();
-        let controllers = controllers(&cluster, &shutdown);
-        let running = Self { cluster, controllers, shutdown, seen: 0 };
+        let controllers = Component::alone("controllers");
+        rouse_controllers::start(&rouse_controllers::Config::of(&cluster), &controllers);
+        let running = Self { cluster, controllers, seen: 0 };
         let namespace = json!({ "metadata": { "name": NAMESPACE } });
         running.must("POST", "/api/v1/namespaces", &namespace).await;
         running.must("POST", "/api/v1/nodes", &json!({ "metadata": { "name": "n" } })).await;
@@ -125,16 +123,18 @@ impl Running {
         answer.value
     }
 
-    /// Panics since the last look, and whether the controllers ended; they are started again.
+    /// Panics since the last look, and whether the controllers ended.
     pub(crate) fn broken(&mut self) -> Option<String> {
         let panics = PANICS.load(Ordering::Relaxed);
         let new = panics - std::mem::replace(&mut self.seen, panics);
-        let ended = self.controllers.is_finished();
-        if ended {
-            self.controllers = controllers(&self.cluster, &self.shutdown);
-        }
+        let ended = self.controllers.shutdown.is_cancelled();
         let ended_too = if ended { ", the controllers ended" } else { "" };
         (new > 0 || ended).then(|| format!("{new} panics{ended_too}"))
+    }
+
+    pub(crate) async fn end(self) {
+        self.controllers.shutdown.cancel();
+        self.controllers.tasks.finish().await;
     }
 
     /// Takes pods away as the agent of their node would.
@@ -146,6 +146,8 @@ impl Running {
 
     /// Whether a Deployment beside still scales from 1 to 2, and a namespace still goes.
     pub(crate) async fn goes_on(&self) -> Result<(), String> {
+        // What waits for time is looked at as well.
+        tokio::time::advance(Duration::from_secs(61)).await;
         for replicas in [1, 2] {
             let scale = json!({ "spec": { "replicas": replicas } });
             self.must("PATCH", &format!("{NEIGHBOURS}/neighbour/scale"), &scale).await;
@@ -197,8 +199,4 @@ fn neighbour() -> Value {
         "selector": { "matchLabels": labels },
         "template": { "metadata": { "labels": labels },
             "spec": { "containers": [{ "name": "c", "image": "i" }] } } } })
-}
-
-fn controllers(cluster: &Cluster, shutdown: &Shutdown) -> JoinHandle<()> {
-    tokio::spawn(rouse_controllers::run(rouse_controllers::Config::of(cluster), shutdown.clone()))
 }

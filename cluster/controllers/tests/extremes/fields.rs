@@ -125,6 +125,25 @@ const ANNOTATIONS: [&str; 4] = [
     "deployment.kubernetes.io/revision",
 ];
 
+/// Fields that the built-in controllers calculate with.
+const COUNTED: [&str; 7] = [
+    "replicas",
+    "maxSurge",
+    "maxUnavailable",
+    "progressDeadlineSeconds",
+    "minReadySeconds",
+    "revisionHistoryLimit",
+    "collisionCount",
+];
+
+impl Field {
+    /// Whether all of its extremes are tried.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.of == Of::Text
+            || matches!(self.path.last(), Some(Step::Field(name)) if COUNTED.contains(&name.as_str()))
+    }
+}
+
 /// The extremes of what a field holds, as JSON.
 pub(crate) fn values(of: Of) -> Vec<&'static str> {
     match of {
@@ -144,7 +163,8 @@ pub(crate) fn of(resource: &Resource) -> Vec<Field> {
     if resource.custom {
         walk(types::object_meta(), &mut vec![metadata.clone()], &mut Vec::new(), &mut found);
     }
-    for name in ANNOTATIONS {
+    let workload = matches!(resource.kind.as_str(), "Pod" | "Deployment" | "ReplicaSet");
+    for name in ANNOTATIONS.iter().filter(|_| workload) {
         let path = [metadata.clone(), field("annotations"), field(name)].to_vec();
         found.push(Field { path, of: Of::Text, subresource: None });
     }
