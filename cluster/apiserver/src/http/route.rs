@@ -76,7 +76,7 @@ impl Api {
         let path = request::path(uri.path());
         let query = Query::parse(uri.query().unwrap_or_default());
         let about = metrics::about(&self.registry.kinds, request.method(), &path, &query);
-        let clock = self.registry.clock;
+        let clock = self.registry.clock();
         let arrived = clock.instant();
         let (parts, body) = request.into_parts();
         let Parts { method, headers, .. } = parts;

@@ -2,9 +2,9 @@
 //! the built-in controllers running. Nothing panics, every answer is a success or says what is wrong, and the neighbours
 //! go on.
 //!
-//! The fields are found in the table of kinds and in the schemas of the CRDs, so that a new field is fed too. All
-//! combinations take many minutes: a sample is drawn for all fields but those that the controllers count with, whose seed is printed and can be given in `ROUSE_EXTREMES_SEED`;
-//! `ROUSE_EXTREMES=all` makes them all.
+//! The fields are found in the table of kinds and in the schemas of the CRDs, so that a new field is fed too. What the
+//! controllers count with is tried whole; of everything else a sample is drawn, for all combinations take many minutes.
+//! The sample's seed is printed and can be given in `ROUSE_EXTREMES_SEED`; `ROUSE_EXTREMES=all` tries them all.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
