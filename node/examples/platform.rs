@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rouse_kit::Clock;
+use rouse_kit::Component;
 use rouse_node::LocalImage;
 use rouse_node::logs::{LogOptions, Logs};
 use rouse_node::runtime::process::ProcessRuntime;
@@ -26,10 +26,11 @@ async fn main() {
     let dir = Path::new(&args[0]);
     let own = std::env::current_exe().unwrap();
     let guard = [own.into(), "guard".into()];
-    let runtime = ProcessRuntime::open(dir, Some(&guard)).unwrap();
+    let component = Component::alone("runtime");
+    let runtime = ProcessRuntime::open(dir, Some(&guard), &component).unwrap();
     println!("survivors {}", runtime.end_survivors().await.unwrap());
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
-    let logs = Logs::new(dir.join("logs"), Clock::system());
+    let logs = Logs::new(dir.join("logs"), component.clock, component.tasks.clone());
     let script = "sleep 600 & echo $!; echo $$; wait";
     let image = Arc::new(LocalImage::empty("test", dir));
     let log = logs.writer(&pod, "user", 0);

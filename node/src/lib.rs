@@ -21,9 +21,11 @@ pub mod logs;
 mod pod;
 pub mod runtime;
 mod spec;
+#[cfg(test)]
+mod testing;
 mod worker;
 
-pub use agent::{Body, BoxError, KubeletService, Node, run};
+pub use agent::{Body, BoxError, KubeletService, Node};
 pub use images::{ImageError, Images, LocalImage, StoreImages};
 pub use spec::Security;
 pub use worker::Config;

@@ -49,6 +49,8 @@ struct Components {
     controller: Component,
     autoscaler: Component,
     node: Component,
+    /// Of the containers, which end with the node and before this.
+    runtime: Component,
     /// Built-in controllers and the scheduler.
     controllers: Component,
     apiserver: Component,
@@ -63,6 +65,7 @@ impl Components {
             controller: component("controller"),
             autoscaler: component("autoscaler"),
             node: component("node"),
+            runtime: component("runtime"),
             controllers: component("controllers"),
             apiserver: component("apiserver"),
             admin: component("admin"),
@@ -127,7 +130,7 @@ impl Platform {
         serve_admin(&process, admin_listener, &components.admin)?;
         run_builtin(&cluster, &components.controllers);
         traces::follow(&settings, &components.admin);
-        let chosen = choose(args.runtime, dir, &images).await?;
+        let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         run_node(&cluster, dir, &images, &chosen, &components.node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, http_port.held, reports, &components.activator)?;
@@ -193,6 +196,8 @@ impl Platform {
         }
         // Its pods end with it, and that they have ended is still written.
         components.node.tasks.finish().await;
+        components.runtime.shutdown.cancel();
+        components.runtime.tasks.finish().await;
         for component in [&components.controllers, &components.apiserver, &components.admin] {
             component.shutdown.cancel();
         }
@@ -288,6 +293,7 @@ async fn choose(
     wanted: Runtime,
     dir: &DataDir,
     images: &rouse_image::Store,
+    component: &Component,
 ) -> Result<runtime::Chosen> {
     let guard = std::env::current_exe().ok().map(|me| vec![me.into_os_string(), GUARD.into()]);
     let wanted = match wanted {
@@ -296,7 +302,7 @@ async fn choose(
         Runtime::Process => Wanted::Process,
         Runtime::Fake => Wanted::Fake,
     };
-    runtime::choose(wanted, dir.path(), images, guard.as_deref())
+    runtime::choose(wanted, dir.path(), images, guard.as_deref(), component)
         .await
         .or_fail(|| "the container runtime cannot be used".to_owned())
         .map_err(|failure| failure.next("rouse doctor; or rouse up --runtime process"))
@@ -315,8 +321,7 @@ async fn run_node(
         cluster.client(&format!("system:node:{NODE}")),
         Arc::new(rouse_node::StoreImages::new(images.clone())),
         Arc::clone(&chosen.runtime),
-        component.clock,
-        component.shutdown.clone(),
+        component.clone(),
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());

@@ -90,10 +90,10 @@ pub(super) fn expire(objects: &Objects) {
             .find_map(|field| value[*field].as_str())
             .or_else(|| value["metadata"]["creationTimestamp"].as_str());
         let last = last.and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        if last.is_some_and(|last| is_over(last, now)) {
-            if let Err(failure) = objects.delete(&event.key, Propagation::Background) {
-                tracing::debug!(%failure, "an old Event stays");
-            }
+        if last.is_some_and(|last| is_over(last, now))
+            && let Err(failure) = objects.delete(&event.key, Propagation::Background)
+        {
+            tracing::debug!(%failure, "an old Event stays");
         }
     }
 }

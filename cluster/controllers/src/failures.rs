@@ -73,7 +73,7 @@ mod tests {
     fn a_key_that_panics_is_left_alone_for_longer_and_longer() {
         let work = Work::Pod(Key::new("pods", "d", "p"));
         let other = Work::Pod(Key::new("pods", "d", "q"));
-        let panicked = rouse_kit::panics::catch(|| panic!("no")).map(|()| ()).unwrap_err();
+        let panicked = rouse_kit::panics::catch(|| -> () { panic!("no") }).unwrap_err();
         let error = StepError::from(panicked);
         let mut failures = Failures::default();
         let mut now = Timestamp::UNIX_EPOCH;

@@ -1,7 +1,5 @@
 //! The controllers beside an API server, watched by a client in the process.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};

@@ -1,11 +1,12 @@
 //! The agent: it registers the node, gives each of its pods a worker, and answers the kubelet's paths.
 
-mod known;
 mod node;
 mod pods;
 mod register;
 mod server;
+mod summary;
 mod takeover;
+mod usage;
 
-pub use node::{Node, run};
+pub use node::Node;
 pub use server::{Body, BoxError, KubeletService};

@@ -3,60 +3,70 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use rouse_kit::{Clock, Events, Shutdown};
+use rouse_kit::mirror::Mirror;
+use rouse_kit::{Component, Events, Shutdown};
 
-use super::known::Known;
 use super::server::KubeletService;
-use super::{pods, server, takeover};
-use crate::images::{Images, StoreImages};
+use super::usage::Usages;
+use super::{pods, register, server, takeover, usage};
+use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
-use crate::worker::{Config, HOST_IP, Shared};
+use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
 
 /// A node that can be asked and run.
 pub struct Node {
     shared: Arc<Shared>,
-    known: Known,
+    pods: Mirror<Pod>,
+    usages: Arc<Usages>,
     events: BoxFuture<'static, ()>,
-    shutdown: Shutdown,
+    component: Component,
 }
 
 impl Node {
+    /// A node that lives as `component`. `runtime` must outlive it.
     #[must_use]
     pub fn new(
         config: Config,
         client: Client,
         images: Arc<dyn Images>,
         runtime: Arc<dyn ContainerRuntime>,
-        clock: Clock,
-        shutdown: Shutdown,
+        component: Component,
     ) -> Self {
-        let (events, writing) = Events::new(client.clone(), "kubelet", clock, shutdown.clone());
-        let logs = Logs::new(config.data_dir.join("logs"), clock);
-        let shared = Shared {
+        let Component { clock, tasks, shutdown, .. } = component.clone();
+        let (events, writing) = Events::new(client.clone(), "kubelet", clock, shutdown);
+        let logs = Logs::new(config.data_dir.join("logs"), clock, tasks.clone());
+        let shared = Arc::new(Shared {
             config,
             client,
             images,
             runtime,
             clock,
+            tasks,
             logs,
             events,
             host_ip: HOST_IP,
+            live: Live::default(),
+            metrics: Metrics::register(&component.metrics),
             halting: Shutdown::new(),
-        };
-        Self {
-            shared: Arc::new(shared),
-            known: Known::default(),
-            events: Box::pin(writing),
-            shutdown,
-        }
+        });
+        let usages = Arc::new(Usages::new(Arc::clone(&shared)));
+        component.metrics.collector(Box::new(usage::Collector::new(Arc::clone(&usages))));
+        let live = shared.live.clone();
+        component.debug.page("pods", "pods of this node as their workers see them", move || {
+            serde_json::to_value(live.pods()).unwrap_or_default()
+        });
+        let (pods, events) = (pods::mirror(&shared), Box::pin(writing));
+        Self { shared, pods, usages, events, component }
     }
 
     /// Answers the kubelet's paths; works before, while and after the node runs.
     #[must_use]
     pub fn kubelet(&self) -> KubeletService {
-        server::service(self.shared.logs.clone(), Arc::clone(&self.known), self.shared.clock)
+        let usages = Arc::clone(&self.usages);
+        server::service(self.shared.logs.clone(), self.pods.store(), usages, self.shared.clock)
     }
 
     /// Forgets where an earlier run's pods were reached: their containers ended with it, and their
@@ -71,22 +81,21 @@ impl Node {
     /// Runs pods until the shutdown, and then ends them. Their objects stay: they start again with
     /// the next run.
     pub async fn run(self) {
-        let writing = tokio::spawn(self.events);
-        pods::run(self.shared, self.known, self.shutdown).await;
-        // It ends with the same shutdown.
-        let _ = writing.await;
+        let Self { shared, pods, usages, events, component } = self;
+        let Component { tasks, shutdown, health, .. } = component;
+        tasks.vital("events", events);
+        let part = health.part("node");
+        match shared.runtime.end_survivors().await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(ended, "ended what an earlier run had left"),
+            Err(error) => tracing::warn!(%error, "cannot end what an earlier run may have left"),
+        }
+        let (registered, until) = (Arc::clone(&shared), shutdown.clone());
+        tasks.restarting("registration", move || {
+            register::keep(Arc::clone(&registered), part.clone(), until.clone())
+        });
+        let until = shutdown.clone();
+        tasks.restarting("usage", move || usage::sample(Arc::clone(&usages), until.clone()));
+        pods::run(shared, pods, shutdown).await;
     }
-}
-
-/// [`Node::new`] and [`Node::run`] in one, with the store's images.
-pub async fn run(
-    config: Config,
-    client: Client,
-    store: rouse_image::Store,
-    runtime: Arc<dyn ContainerRuntime>,
-    clock: Clock,
-    shutdown: Shutdown,
-) {
-    let images = Arc::new(StoreImages::new(store));
-    Node::new(config, client, images, runtime, clock, shutdown).run().await;
 }

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::Api;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use rouse_kit::Shutdown;
+use rouse_kit::{Part, Shutdown};
 use serde_json::json;
 
 use crate::worker::{HOST_IP, Shared};
@@ -25,34 +25,62 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 /// What the embedded API says it is.
 const KUBELET_VERSION: &str = "v1.35.0";
 
-/// Registers the node and keeps it alive until `shutdown`.
-pub(crate) async fn keep(shared: Arc<Shared>, shutdown: Shutdown) {
+/// A runtime that does not answer for so long is not there.
+const CHECK_MAX: Duration = Duration::from_secs(5);
+/// A failed registration is tried again after this.
+const REGISTER_AGAIN: Duration = Duration::from_secs(1);
+
+/// Registers the node and keeps it alive until `shutdown`; `part` says whether pods can run here.
+pub(super) async fn keep(shared: Arc<Shared>, part: Part, shutdown: Shutdown) {
+    // What the node's condition says, once it is written.
+    let mut said = None;
     loop {
-        let done = async {
-            if let Err(error) = register(&shared).await {
-                tracing::warn!(%error, "cannot register the node; trying again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                return;
-            }
-            loop {
-                if let Err(error) = renew(&shared).await {
-                    tracing::warn!(%error, "cannot renew the node's lease");
-                    // Somebody may have deleted the node: it comes back.
-                    return;
+        let beat = async {
+            let problem = check(&shared).await;
+            match beat(&shared, &mut said, &problem).await {
+                Ok(()) => {
+                    part.set(problem);
+                    tokio::time::sleep(RENEW_EVERY).await;
                 }
-                tokio::time::sleep(RENEW_EVERY).await;
+                Err(error) => {
+                    // Somebody may have deleted the node: it comes back.
+                    said = None;
+                    part.not_ready(format!("the node cannot be registered: {error}"));
+                    tokio::time::sleep(REGISTER_AGAIN).await;
+                }
             }
         };
-        if shutdown.run_until_cancelled(done).await.is_none() {
+        if shutdown.run_until_cancelled(beat).await.is_none() {
             return;
         }
     }
 }
 
-async fn register(shared: &Shared) -> Result<(), kube::Error> {
+/// Why no pods can run, if none can.
+async fn check(shared: &Shared) -> Option<String> {
+    match tokio::time::timeout(CHECK_MAX, shared.runtime.check()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("the container runtime does not answer within {CHECK_MAX:?}")),
+    }
+}
+
+async fn beat(
+    shared: &Shared,
+    said: &mut Option<Option<String>>,
+    problem: &Option<String>,
+) -> Result<(), kube::Error> {
+    if said.as_ref() != Some(problem) {
+        register(shared, problem.as_deref()).await?;
+        *said = Some(problem.clone());
+    }
+    renew(shared).await
+}
+
+async fn register(shared: &Shared, problem: Option<&str>) -> Result<(), kube::Error> {
     let nodes: Api<Node> = Api::all(shared.client.clone());
     let name = &shared.config.node_name;
-    let node = node(shared);
+    let node = node(shared, problem);
     if nodes.get_opt(name).await?.is_none() {
         nodes.create(&PostParams::default(), &node).await?;
     }
@@ -94,7 +122,7 @@ async fn renew(shared: &Shared) -> Result<(), kube::Error> {
     leases.create(&PostParams::default(), &lease).await.map(drop)
 }
 
-fn node(shared: &Shared) -> Node {
+fn node(shared: &Shared, problem: Option<&str>) -> Node {
     let name = &shared.config.node_name;
     let runtime = &shared.runtime;
     let (os, architecture) = ("linux", architecture());
@@ -117,7 +145,7 @@ fn node(shared: &Shared) -> Node {
         status: Some(NodeStatus {
             capacity: Some(resources.clone()),
             allocatable: Some(resources),
-            conditions: Some(conditions(Time(shared.clock.now()))),
+            conditions: Some(conditions(problem, Time(shared.clock.now()))),
             addresses: Some(vec![
                 address("InternalIP", HOST_IP.to_string()),
                 address("Hostname", name.clone()),
@@ -138,12 +166,16 @@ fn node(shared: &Shared) -> Node {
     }
 }
 
-fn conditions(now: Time) -> Vec<NodeCondition> {
+fn conditions(problem: Option<&str>, now: Time) -> Vec<NodeCondition> {
+    let ready = match problem {
+        None => ("Ready", "True", "KubeletReady", "the node agent runs"),
+        Some(problem) => ("Ready", "False", "KubeletNotReady", problem),
+    };
     let all = [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "the node has disk space available"),
         ("PIDPressure", "False", "KubeletHasSufficientPID", "the node has process ids available"),
-        ("Ready", "True", "KubeletReady", "the node agent runs"),
+        ready,
     ];
     all.map(|(type_, status, reason, message)| NodeCondition {
         type_: type_.to_owned(),

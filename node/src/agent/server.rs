@@ -1,4 +1,4 @@
-//! The kubelet's HTTP API, as the API server calls it: logs and pods.
+//! The kubelet's HTTP API, as the API server calls it: logs, pods, and their use of the machine.
 //!
 //! `exec`, `attach` and `portForward` are refused by name.
 
@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -13,13 +14,16 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Frame;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use rouse_kit::Clock;
+use rouse_kit::mirror::Store;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
-use super::known::Known;
+use super::summary::Summary;
+use super::usage::Usages;
 use crate::logs::{LogError, LogOptions, Logs};
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -27,11 +31,16 @@ pub type Body = BoxBody<Bytes, BoxError>;
 /// Answers the kubelet's paths.
 pub type KubeletService = BoxCloneSyncService<Request<Bytes>, Response<Body>, BoxError>;
 
-pub(crate) fn service(logs: Logs, known: Known, clock: Clock) -> KubeletService {
-    let server = Arc::new(Server { logs, known, clock });
+pub(super) fn service(
+    logs: Logs,
+    pods: Store<Pod>,
+    usages: Arc<Usages>,
+    clock: Clock,
+) -> KubeletService {
+    let server = Arc::new(Server { logs, pods, usages, clock });
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let server = Arc::clone(&server);
-        async move { Ok::<_, Infallible>(server.answer(&request)) }
+        async move { Ok::<_, Infallible>(server.answer(&request).await) }
     });
     BoxCloneSyncService::new(service.map_err(BoxError::from))
 }
@@ -53,16 +62,22 @@ impl hyper::body::Body for Chunks {
 
 struct Server {
     logs: Logs,
-    known: Known,
+    pods: Store<Pod>,
+    usages: Arc<Usages>,
     clock: Clock,
 }
 
 impl Server {
-    fn answer(&self, request: &Request<Bytes>) -> Response<Body> {
+    async fn answer(&self, request: &Request<Bytes>) -> Response<Body> {
         let parts: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["healthz"]) => text(StatusCode::OK, "ok"),
             (&Method::GET, ["pods"]) => self.pods(),
+            (&Method::GET, ["stats", "summary"]) => {
+                self.usages.refresh().await;
+                let summary = json!(Summary::of(&self.usages));
+                respond(StatusCode::OK, "application/json", full(summary.to_string()))
+            }
             (&Method::GET, ["containerLogs", namespace, pod, container]) => {
                 let query = request.uri().query().unwrap_or_default();
                 self.container_logs((namespace, pod, container), query)
@@ -76,8 +91,8 @@ impl Server {
     }
 
     fn pods(&self) -> Response<Body> {
-        let items: Vec<_> = self.known.lock().values().cloned().collect();
-        let items: Vec<_> = items.iter().map(AsRef::as_ref).collect();
+        let items = self.pods.all();
+        let items: Vec<&Pod> = items.iter().map(AsRef::as_ref).collect();
         let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items});
         respond(StatusCode::OK, "application/json", full(list.to_string()))
     }
@@ -109,29 +124,32 @@ impl Server {
 /// As the API server passes them on. What it does not know is ignored, as by the kubelet.
 fn options(query: &str, now: Timestamp) -> Result<LogOptions, String> {
     let mut options = LogOptions::default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let wrong = || format!("invalid value {value:?} for {name}");
-        let flag = || match value {
+        let flag = || match &*value {
             "true" | "1" | "" => Ok(true),
             "false" | "0" => Ok(false),
             _ => Err(wrong()),
         };
-        match name {
+        // As the API validates it.
+        let at_least = |least: i64| {
+            let number: i64 = value.parse().map_err(|_| wrong())?;
+            u64::try_from(number).ok().filter(|_| number >= least).ok_or_else(wrong)
+        };
+        match &*name {
             "follow" => options.follow = flag()?,
             "previous" => options.previous = flag()?,
             "timestamps" => options.timestamps = flag()?,
-            "tailLines" => options.tail_lines = Some(value.parse().map_err(|_| wrong())?),
-            "limitBytes" => options.limit_bytes = Some(value.parse().map_err(|_| wrong())?),
+            "tailLines" => {
+                options.tail_lines = Some(usize::try_from(at_least(0)?).unwrap_or(usize::MAX));
+            }
+            "limitBytes" => options.limit_bytes = Some(at_least(1)?),
             "sinceSeconds" => {
-                let seconds: i64 = value.parse().map_err(|_| wrong())?;
-                let since = now.checked_sub(SignedDuration::from_secs(seconds));
-                options.since = Some(since.map_err(|_| wrong())?);
+                let ago = SignedDuration::try_from(Duration::from_secs(at_least(1)?));
+                let since = now.checked_sub(ago.unwrap_or(SignedDuration::MAX));
+                options.since = Some(since.unwrap_or(Timestamp::MIN));
             }
-            "sinceTime" => {
-                let value = value.replace("%3A", ":").replace("%3a", ":").replace("%2B", "+");
-                options.since = Some(value.parse().map_err(|_| wrong())?);
-            }
+            "sinceTime" => options.since = Some(value.parse().map_err(|_| wrong())?),
             _ => {}
         }
     }

@@ -6,12 +6,12 @@
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use rouse_kit::address::ADDRESS_ANNOTATION;
 use serde_json::{Value, json};
 
-use crate::pod::kubernetes_time;
 use crate::worker::Shared;
 
 /// So many pods are written at once.
@@ -76,7 +76,7 @@ fn not_running(condition: &PodCondition, now: Timestamp) -> PodCondition {
     let mut condition = condition.clone();
     if OF_CONTAINERS.contains(&condition.type_.as_str()) && condition.status == "True" {
         "False".clone_into(&mut condition.status);
-        condition.last_transition_time = Some(kubernetes_time(now));
+        condition.last_transition_time = Some(Time(now));
     }
     condition
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use rouse_kit::Tasks;
 use tokio::sync::{mpsc, watch};
 
 use super::files::{run_path, runs};
@@ -59,7 +60,8 @@ impl Logs {
         let path = run_path(&dir, run);
         let live = options.follow.then(|| self.live.lock().get(&path).cloned()).flatten();
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-        tokio::spawn(send(path, options, live, sender));
+        let tasks = self.tasks.clone();
+        self.tasks.detached("log reader", send(path, options, live, sender, tasks));
         Ok(receiver)
     }
 }
@@ -69,6 +71,7 @@ async fn send(
     options: LogOptions,
     mut live: Option<watch::Receiver<u64>>,
     sender: mpsc::Sender<Bytes>,
+    tasks: Tasks,
 ) {
     // Seen before the first read, so that a line written in between wakes the loop below.
     if let Some(live) = &mut live {
@@ -77,9 +80,8 @@ async fn send(
     let mut out = Out { options, sent: 0 };
     let at = path.clone();
     let options = out.options.clone();
-    let Ok((lines, mut offset)) =
-        tokio::task::spawn_blocking(move || beginning(&at, &options)).await
-    else {
+    let read = tasks.blocking("log reader", move || beginning(&at, &options));
+    let Ok((lines, mut offset)) = read.await else {
         return;
     };
     if !out.send(lines.iter().map(Vec::as_slice), &sender).await {

@@ -4,7 +4,7 @@ use std::fs;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rouse_kit::Clock;
+use rouse_kit::{Clock, Component};
 use tokio::sync::mpsc;
 
 use super::line::LINE_MAX_BYTES;
@@ -19,7 +19,8 @@ fn pod() -> PodRef {
 fn logs() -> (tempfile::TempDir, Logs) {
     let dir = tempfile::tempdir().unwrap();
     let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    let logs = Logs::new(dir.path().to_owned(), Clock::starting_at(start));
+    let logs =
+        Logs::new(dir.path().to_owned(), Clock::starting_at(start), Component::alone("test").tasks);
     (dir, logs)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use rouse_kit::Clock;
+use rouse_kit::{Clock, Tasks};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
 
@@ -28,14 +28,15 @@ pub(super) const GONE_KEPT_MAX: usize = 50;
 pub struct Logs {
     pub(super) root: PathBuf,
     clock: Clock,
+    pub(super) tasks: Tasks,
     /// Runs that may still write; the value moves with each write and closes with the writer.
     pub(super) live: Arc<Mutex<HashMap<PathBuf, watch::Receiver<u64>>>>,
 }
 
 impl Logs {
     #[must_use]
-    pub fn new(root: PathBuf, clock: Clock) -> Self {
-        Self { root, clock, live: Arc::default() }
+    pub fn new(root: PathBuf, clock: Clock, tasks: Tasks) -> Self {
+        Self { root, clock, tasks, live: Arc::default() }
     }
 
     fn pod_dir(&self, pod: &PodRef) -> PathBuf {

@@ -1,8 +1,7 @@
 //! The conditions of a pod, as they follow from its state.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
+use rouse_k8s::{condition, pod};
 
 use super::container::Container;
 use super::state::PodState;
@@ -92,17 +91,10 @@ impl PodState {
     /// A readiness gate that does not hold, as a message.
     fn missing_gate(&self) -> Option<String> {
         let gates = self.pod.spec.as_ref()?.readiness_gates.as_ref()?;
-        let held: BTreeMap<&str, &str> = self
-            .pod
-            .status
-            .iter()
-            .flat_map(|status| status.conditions.iter().flatten())
-            .map(|condition| (condition.type_.as_str(), condition.status.as_str()))
-            .collect();
         gates.iter().find_map(|gate| {
             let kind = gate.condition_type.as_str();
-            match held.get(kind) {
-                Some(&"True") => None,
+            match pod::condition(&self.pod, kind).map(|held| held.status.as_str()) {
+                Some(condition::TRUE) => None,
                 Some(_) => Some(format!(
                     "the status of pod readiness gate {kind:?} is not \"True\", but False"
                 )),

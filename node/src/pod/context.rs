@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
+use rouse_k8s::time::seconds;
 
 use super::ending::Stage;
 use super::event::Index;
-use super::time::seconds;
 
 /// As in the API, where nothing is said.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -42,5 +42,5 @@ pub(super) fn restart_policy(pod: &Pod) -> &str {
 /// `terminationGracePeriodSeconds` of the spec.
 pub(crate) fn grace(pod: &Pod) -> Duration {
     let asked = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-    asked.and_then(seconds).unwrap_or(DEFAULT_GRACE)
+    asked.map_or(DEFAULT_GRACE, seconds)
 }

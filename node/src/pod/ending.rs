@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container as Spec;
-
-use super::time::{after, seconds};
+use rouse_k8s::time::{later, seconds};
 
 /// When the platform itself ends, pods do not get their whole grace: a laptop wants to shut down.
 pub(super) const HALT_GRACE: Duration = Duration::from_secs(5);
@@ -28,6 +27,17 @@ pub(super) enum Stage {
     Over,
 }
 
+impl Stage {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::PreStop => "preStop",
+            Self::Terminating => "terminating",
+            Self::Killed => "killed",
+            Self::Over => "over",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) why: Why,
@@ -44,10 +54,10 @@ impl Ending {
             Why::Deleted => sleep.min(grace),
             Why::Gone | Why::Halt => Duration::ZERO,
         };
-        let term_at = after(now, sleep);
-        let mut kill_at = after(now, grace);
+        let term_at = later(now, sleep);
+        let mut kill_at = later(now, grace);
         if !sleep.is_zero() && !grace.is_zero() {
-            kill_at = kill_at.max(after(term_at, LEAST_GRACE));
+            kill_at = kill_at.max(later(term_at, LEAST_GRACE));
         }
         Self { why, term_at, kill_at, stage: Stage::PreStop }
     }
@@ -57,7 +67,7 @@ impl Ending {
         if self.why == Why::Deleted {
             self.why = why;
         }
-        self.kill_at = self.kill_at.min(after(now, grace));
+        self.kill_at = self.kill_at.min(later(now, grace));
         self.term_at = self.term_at.min(self.kill_at);
     }
 
@@ -75,7 +85,7 @@ impl Ending {
 pub(super) fn pre_stop_sleep(spec: &Spec) -> Duration {
     let hook = spec.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
     let sleep = hook.and_then(|hook| hook.sleep.as_ref());
-    sleep.and_then(|sleep| seconds(sleep.seconds)).unwrap_or_default()
+    sleep.map(|sleep| seconds(sleep.seconds)).unwrap_or_default()
 }
 
 /// Whether a container asks for a `preStop` hook that is not a sleep.

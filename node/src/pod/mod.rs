@@ -13,12 +13,11 @@
 //! | `status`, `conditions` | the status, derived from the state |
 //! | `state` | a pod's containers and its end |
 //! | `container` | one container: its start, its probes, its exit |
-//! | `ending`, `context`, `event`, `probe`, `backoff`, `time` | what these use |
+//! | `ending`, `context`, `event`, `probe` | what these use |
 //!
 //! Invariant: no IO and no clock. The status is derived from the state, never patched.
 //! Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go, pkg/kubelet/pod_workers.go.
 
-mod backoff;
 mod conditions;
 mod container;
 mod context;
@@ -28,15 +27,13 @@ mod probe;
 mod state;
 mod status;
 mod step;
-mod time;
 
 pub(crate) use container::Run;
 pub(crate) use context::{grace, spec_of};
 pub(crate) use event::{Effect, Event, Index, Launched, Note};
-pub(crate) use probe::{ProbeKind, Timing, Tracker, Verdict};
+pub(crate) use probe::{Check, ProbeKind, Timing, Tracker, Verdict};
 pub(crate) use state::PodState;
 pub(crate) use status::status;
-pub(crate) use time::kubernetes_time;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use rouse_k8s::condition::READY;
+use rouse_k8s::pod::has_ended;
 
 use super::container::{Container, Run, of_pod};
 use super::context::{Context, restart_policy};
@@ -15,7 +17,7 @@ use super::event::Index;
 pub(crate) struct PodState {
     pub(crate) pod: Arc<Pod>,
     pub(crate) containers: Vec<Container>,
-    pub(super) started_at: Timestamp,
+    pub(crate) started_at: Timestamp,
     pub(crate) ip: Option<IpAddr>,
     pub(crate) addresses: BTreeMap<u16, SocketAddr>,
     pub(super) ending: Option<Ending>,
@@ -30,7 +32,6 @@ impl PodState {
     pub(crate) fn new(pod: Arc<Pod>, now: Timestamp) -> Self {
         let status = pod.status.as_ref();
         let started = status.and_then(|status| status.start_time.as_ref());
-        let phase = status.and_then(|status| status.phase.as_deref());
         let conditions = status.and_then(|status| status.conditions.as_ref());
         let conditions = conditions.into_iter().flatten().filter_map(|condition| {
             let since = condition.last_transition_time.as_ref()?.0;
@@ -42,7 +43,7 @@ impl PodState {
             ip: None,
             addresses: BTreeMap::new(),
             ending: None,
-            done: matches!(phase, Some("Succeeded" | "Failed")),
+            done: has_ended(&pod),
             conditions: conditions.collect(),
             pod,
         }
@@ -74,6 +75,15 @@ impl PodState {
                 Run::Running { .. } => container.fresh && !self.addresses.is_empty(),
                 Run::Waiting { .. } | Run::Pulling | Run::Ended(_) => false,
             })
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.conditions.get(READY).is_some_and(|(holds, _)| *holds)
+    }
+
+    /// How far the end has come, if it has begun.
+    pub(crate) fn ending_stage(&self) -> Option<&'static str> {
+        self.ending.map(|ending| ending.stage.word())
     }
 
     /// When the next `Tick` is due, if nothing else happens.

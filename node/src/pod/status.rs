@@ -9,10 +9,10 @@ use k8s_openapi::api::core::v1::{
     PodCondition, PodIP, PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::container::{Container, Run};
 use super::state::PodState;
-use super::time::kubernetes_time;
 
 /// The status as it is now; `host_ip` is where the node is reached.
 pub(crate) fn status(state: &PodState, host_ip: IpAddr) -> PodStatus {
@@ -26,7 +26,7 @@ pub(crate) fn status(state: &PodState, host_ip: IpAddr) -> PodStatus {
         host_ips: Some(vec![HostIP { ip: host_ip }]),
         pod_ips: ip.clone().map(|ip| vec![PodIP { ip }]),
         pod_ip: ip,
-        start_time: Some(kubernetes_time(state.started_at)),
+        start_time: Some(Time(state.started_at)),
         qos_class: before.qos_class.or_else(|| Some(qos_class(&state.pod).to_owned())),
         init_container_statuses: statuses(state, true),
         container_statuses: statuses(state, false),
@@ -43,7 +43,7 @@ fn conditions(state: &PodState, before: Vec<PodCondition>) -> Vec<PodCondition> 
         status: if now.holds { "True" } else { "False" }.to_owned(),
         reason: now.reason.map(str::to_owned),
         message: now.message,
-        last_transition_time: state.conditions.get(now.kind).map(|(_, at)| kubernetes_time(*at)),
+        last_transition_time: state.conditions.get(now.kind).map(|(_, at)| Time(*at)),
         observed_generation: state.pod.metadata.generation,
         ..PodCondition::default()
     }));
@@ -76,7 +76,7 @@ fn container_status(container: &Container, initialized: bool) -> ContainerStatus
         Run::Waiting { reason, message, .. } => waiting(reason, message.as_ref()),
         Run::Launching | Run::Pulling => waiting("ContainerCreating", None),
         Run::Running { since, .. } => ContainerState {
-            running: Some(ContainerStateRunning { started_at: Some(kubernetes_time(*since)) }),
+            running: Some(ContainerStateRunning { started_at: Some(Time(*since)) }),
             ..ContainerState::default()
         },
         Run::Ended(ended) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use rouse_k8s::time::seconds;
 
 use super::container::Run;
 use super::context::grace;
@@ -12,7 +13,6 @@ use super::context::spec_of;
 use super::ending::{Ending, HALT_GRACE, Stage, Why, has_other_hook, pre_stop_sleep};
 use super::event::{Effect, Event, Index};
 use super::state::PodState;
-use super::time::seconds;
 use crate::runtime::Signal;
 
 /// As in the API, where a deletion says nothing.
@@ -82,7 +82,7 @@ impl PodState {
         if meta.deletion_timestamp.is_some() {
             let asked = meta.deletion_grace_period_seconds;
             let grace = seconds(asked.unwrap_or(DEFAULT_DELETION_GRACE_SECONDS));
-            self.end(Why::Deleted, grace.unwrap_or_default(), now, out);
+            self.end(Why::Deleted, grace, now, out);
         }
     }
 

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
+use rouse_kit::Component;
+
 use super::docker::DockerRuntime;
 use super::fake::{FakeRuntime, Script};
 use super::interface::{ContainerRuntime, Error};
@@ -28,6 +30,7 @@ pub struct Chosen {
 }
 
 /// Chooses and opens a runtime. `guard` is the command line that runs `run_guard`.
+/// `component` lives as long as there are pods: it ends after the node.
 ///
 /// # Errors
 /// If the one that was asked for cannot be had; with `Auto`, if no directory for processes can.
@@ -36,17 +39,18 @@ pub async fn choose(
     data_dir: &Path,
     store: &rouse_image::Store,
     guard: Option<&[OsString]>,
+    component: &Component,
 ) -> Result<Chosen, Error> {
     match wanted {
-        Wanted::Docker => docker(data_dir, store, guard).await,
-        Wanted::Process => process(data_dir, guard, "it was asked for".to_owned()),
+        Wanted::Docker => docker(data_dir, store, guard, component).await,
+        Wanted::Process => process(data_dir, guard, component, "it was asked for".to_owned()),
         Wanted::Fake => Ok(Chosen {
             runtime: Arc::new(FakeRuntime::new(Script::default())),
             why: "it was asked for".to_owned(),
         }),
-        Wanted::Auto => match docker(data_dir, store, guard).await {
+        Wanted::Auto => match docker(data_dir, store, guard, component).await {
             Ok(chosen) => Ok(chosen),
-            Err(error) => process(data_dir, guard, format!("no Docker: {error}")),
+            Err(error) => process(data_dir, guard, component, format!("no Docker: {error}")),
         },
     }
 }
@@ -55,12 +59,18 @@ async fn docker(
     data_dir: &Path,
     store: &rouse_image::Store,
     guard: Option<&[OsString]>,
+    component: &Component,
 ) -> Result<Chosen, Error> {
-    let docker = DockerRuntime::connect(None, data_dir, store.clone(), guard).await?;
+    let docker = DockerRuntime::connect(None, data_dir, store.clone(), guard, component).await?;
     Ok(Chosen { why: docker.describe(), runtime: Arc::new(docker) })
 }
 
-fn process(data_dir: &Path, guard: Option<&[OsString]>, why: String) -> Result<Chosen, Error> {
-    let runtime = ProcessRuntime::open(data_dir, guard)?;
+fn process(
+    data_dir: &Path,
+    guard: Option<&[OsString]>,
+    component: &Component,
+    why: String,
+) -> Result<Chosen, Error> {
+    let runtime = ProcessRuntime::open(data_dir, guard, component)?;
     Ok(Chosen { runtime: Arc::new(runtime), why })
 }

@@ -1,19 +1,26 @@
 //! Waiting for a container's end in a task of its own.
 
 use futures::future::BoxFuture;
+use rouse_kit::Tasks;
+use tokio::sync::oneshot;
 
 use super::interface::Exit;
 
 /// Runs `future` in a task of its own, so that it goes on whoever waits for it.
 pub(super) fn detached(
+    tasks: &Tasks,
     future: impl Future<Output = Exit> + Send + 'static,
 ) -> BoxFuture<'static, Exit> {
-    let task = tokio::spawn(future);
+    let (ended, exit) = oneshot::channel();
+    tasks.detached("container", async move {
+        // Nobody may be waiting any more.
+        let _ = ended.send(future.await);
+    });
     Box::pin(async move {
-        task.await.unwrap_or_else(|error| Exit {
+        exit.await.unwrap_or_else(|_| Exit {
             code: 255,
             oom_killed: false,
-            message: Some(format!("waiting for it failed: {error}")),
+            message: Some("the wait for its end failed; see the log of the platform".to_owned()),
         })
     })
 }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::interface::{
-    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started,
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started, Usage,
 };
 use crate::images::LocalImage;
 use crate::logs::LogStream;
@@ -48,7 +48,12 @@ const START_ERROR: &str = "FAKE_START_ERROR";
 pub struct FakeRuntime {
     script: Script,
     next: AtomicU32,
-    running: Arc<Mutex<HashMap<String, mpsc::Sender<Signal>>>>,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+}
+
+struct Running {
+    pod: PodRef,
+    signals: mpsc::Sender<Signal>,
 }
 
 impl FakeRuntime {
@@ -70,7 +75,8 @@ impl FakeRuntime {
         let serial = self.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("fake://{serial:08x}");
         let (signals, received) = mpsc::channel(2);
-        self.running.lock().insert(id.clone(), signals);
+        let running = Running { pod: spec.pod.clone(), signals };
+        self.running.lock().insert(id.clone(), running);
         spec.log.line(LogStream::Stdout, true, b"a fake container started");
         let end = Exit {
             code: number(EXIT_CODE).and_then(|code| code.try_into().ok()).unwrap_or(0),
@@ -116,7 +122,7 @@ async fn live(
         signal = signals.recv() => signal,
         () = own_end => return if end.oom_killed { Exit { code: 137, ..end } } else { end },
     };
-    if first == Some(Signal::Kill) {
+    if matches!(first, Some(Signal::Kill) | None) {
         return by(137);
     }
     tokio::select! {
@@ -169,7 +175,7 @@ impl ContainerRuntime for FakeRuntime {
 
     fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let sender = self.running.lock().get(id).cloned();
+            let sender = self.running.lock().get(id).map(|running| running.signals.clone());
             if let Some(sender) = sender {
                 // Full means that it already has all the signals that matter.
                 let _ = sender.try_send(signal);
@@ -191,6 +197,22 @@ impl ContainerRuntime for FakeRuntime {
         _limit: Duration,
     ) -> BoxFuture<'a, Result<(i32, String), Error>> {
         Box::pin(async { Ok((0, String::new())) })
+    }
+
+    fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            // A container that can be sent no signal any more has been killed.
+            self.running.lock().retain(|_, running| running.pod != *pod);
+            Ok(())
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn usage<'a>(&'a self, _ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>> {
+        Box::pin(async { BTreeMap::new() })
     }
 
     fn listening(&self, _id: &str) -> Option<Vec<u16>> {

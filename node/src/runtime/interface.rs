@@ -87,6 +87,15 @@ pub struct Exit {
     pub message: Option<String>,
 }
 
+/// What a container has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time since its start.
+    pub cpu: Duration,
+    /// Memory that cannot be taken from it without harm.
+    pub working_set_bytes: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Term,
@@ -162,6 +171,15 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         command: &'a [String],
         limit: Duration,
     ) -> BoxFuture<'a, Result<(i32, String), Error>>;
+
+    /// Ends and forgets all containers of a pod, also those that are just being started.
+    fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Whether the engine behind the runtime answers.
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// The use of containers by now, by id. What cannot be told stays out.
+    fn usage<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>>;
 
     /// The TCP ports on which the container listens, where the host can tell.
     fn listening(&self, id: &str) -> Option<Vec<u16>>;

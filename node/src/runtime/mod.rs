@@ -15,6 +15,8 @@ pub mod process;
 pub use choose::{Chosen, Wanted, choose};
 pub use futures::future::BoxFuture;
 pub use guard_main::run as run_guard;
-pub use interface::{Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started};
+pub use interface::{
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started, Usage,
+};
 
 pub use crate::spec::{Mount, PodRef};

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -17,6 +18,8 @@ pub(super) struct Stat {
     pub(super) session: u32,
     /// Clock ticks after boot; with the pid it names a process for ever.
     pub(super) started: u64,
+    /// CPU time in clock ticks, with that of the children that it waited for.
+    pub(super) ticks: u64,
 }
 
 pub(super) fn stat(pid: u32) -> Option<Stat> {
@@ -26,19 +29,46 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
 /// The name in parentheses may hold anything, spaces and parentheses among it.
 fn parse_stat(pid: u32, text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    // After the state (3rd field of proc(5)): ppid, pgrp, session are the 4th to 6th, starttime
-    // is the 22nd.
-    let session = fields.nth(2)?.parse().ok()?;
-    let started = fields.nth(15)?.parse().ok()?;
-    Some(Stat { pid, zombie: state == "Z", session, started })
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // proc(5) counts from 1; the first field after the name, the state, is its 3rd.
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let times = [14, 15, 16, 17].map(|field| number(field).unwrap_or(0));
+    Some(Stat {
+        pid,
+        zombie: *fields.first()? == "Z",
+        session: number(6)?.try_into().ok()?,
+        started: number(22)?,
+        ticks: times.into_iter().fold(0, u64::saturating_add),
+    })
 }
 
-/// All processes of this host that can be seen.
-pub(super) fn all() -> impl Iterator<Item = Stat> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+/// A number of clock ticks as time.
+pub(super) fn ticks(ticks: u64) -> Duration {
+    let second = rustix::param::clock_ticks_per_second().max(1);
+    let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(second);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// All processes of this host that can be seen, by one reading of `/proc`.
+pub(super) struct Table(Vec<Stat>);
+
+impl Table {
+    pub(super) fn read() -> Self {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        Self(entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect())
+    }
+
+    /// Those that run.
+    pub(super) fn alive(&self) -> impl Iterator<Item = &Stat> {
+        self.0.iter().filter(|stat| !stat.zombie)
+    }
+
+    /// The processes of a session. Outside a process namespace of its own a platform may see
+    /// sessions that it cannot name: 0.
+    pub(super) fn session(&self, session: u32) -> impl Iterator<Item = &Stat> {
+        self.alive()
+            .filter(move |stat| session > 1 && (stat.session == session || stat.pid == session))
+    }
 }
 
 /// The marker that a process was started with, or inherited.
@@ -51,15 +81,15 @@ pub(super) fn marker(pid: u32) -> Option<String> {
 
 /// The processes of a session, and those that left it but still carry its marker.
 pub(super) fn members(session: u32, marked: Option<&str>) -> Vec<Stat> {
-    // Outside a process namespace of its own a platform may see sessions that it cannot name: 0.
-    let ours = |stat: &Stat| session > 1 && (stat.session == session || stat.pid == session);
-    all()
-        .filter(|stat| {
-            !stat.zombie
-                && (ours(stat)
-                    || marked.is_some_and(|marked| marker(stat.pid).as_deref() == Some(marked)))
-        })
-        .collect()
+    let table = Table::read();
+    let mut members: Vec<Stat> = table.session(session).copied().collect();
+    if let Some(marked) = marked {
+        let others = table.alive().filter(|stat| !members.iter().any(|of| of.pid == stat.pid));
+        let marked = others.filter(|stat| marker(stat.pid).as_deref() == Some(marked));
+        let marked: Vec<Stat> = marked.copied().collect();
+        members.extend(marked);
+    }
+    members
 }
 
 pub(super) fn kill(pid: u32) {
@@ -110,17 +140,17 @@ fn as_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(pid.try_into().ok()?)
 }
 
-/// Resident memory of a session in bytes. File pages, which its processes mostly share, are
+/// Resident memory of a session's processes in bytes. File pages, which they mostly share, are
 /// counted once.
-pub(super) fn resident(session: u32, members: &[u32]) -> u64 {
-    let mut own = 0;
-    let mut shared_max = 0;
-    for pid in members.iter().chain([&session]) {
+pub(super) fn resident(pids: impl IntoIterator<Item = u32>) -> u64 {
+    let (mut own, mut shared_max) = (0_u64, 0);
+    for pid in pids {
         let Ok(text) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
-        own += kib(&text, "RssAnon:");
-        shared_max = shared_max.max(kib(&text, "RssFile:") + kib(&text, "RssShmem:"));
+        own = own.saturating_add(kib(&text, "RssAnon:"));
+        let shared = kib(&text, "RssFile:").saturating_add(kib(&text, "RssShmem:"));
+        shared_max = shared_max.max(shared);
     }
-    (own + shared_max) * 1024
+    own.saturating_add(shared_max).saturating_mul(1024)
 }
 
 fn kib(status: &str, name: &str) -> u64 {
@@ -187,7 +217,7 @@ mod tests {
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_confuse_stat() {
         let text = "42 (a) b) (c) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        let want = Stat { pid: 42, zombie: false, session: 41, started: 987_654 };
+        let want = Stat { pid: 42, zombie: false, session: 41, started: 987_654, ticks: 26 };
         assert_eq!(parse_stat(42, text), Some(want));
     }
 

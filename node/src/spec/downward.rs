@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, ObjectFieldSelector, Pod, ResourceFieldSelector};
+use k8s_openapi::apimachinery::pkg::api::resource;
+use rouse_k8s::Quantity;
 
-use super::quantity;
 use super::sources::Sources;
 
 /// The downward API, as far as variables can have it.
@@ -54,7 +55,11 @@ pub(crate) fn resource(
         "requests" => resources.requests,
         _ => return Err(unsupported()),
     };
-    let value = map.unwrap_or_default().get(name).and_then(quantity::millis).unwrap_or(0);
-    let divisor = from.divisor.as_ref().and_then(quantity::millis).filter(|d| *d > 0);
+    let millis = |quantity: &resource::Quantity| {
+        let quantity = Quantity::try_from(quantity).ok()?;
+        u128::try_from(quantity.milli_value()).ok()
+    };
+    let value = map.unwrap_or_default().get(name).and_then(millis).unwrap_or(0);
+    let divisor = from.divisor.as_ref().and_then(millis).filter(|d| *d > 0);
     Ok(value.div_ceil(divisor.unwrap_or(1000)).to_string())
 }

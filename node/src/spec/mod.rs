@@ -5,8 +5,8 @@
 pub(crate) mod downward;
 pub(crate) mod env;
 pub(crate) mod ports;
-pub(crate) mod quantity;
 mod reference;
+pub(crate) mod resources;
 mod security;
 pub(crate) mod sources;
 pub(crate) mod volumes;

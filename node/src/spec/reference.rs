@@ -3,9 +3,11 @@
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Pod;
+use rouse_k8s::object;
+use serde::Serialize;
 
 /// Which pod, in the words that users know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PodRef {
     pub namespace: String,
     pub name: String,
@@ -16,9 +18,9 @@ impl PodRef {
     pub(crate) fn of(pod: &Pod) -> Self {
         let meta = &pod.metadata;
         Self {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
+            namespace: object::namespace(meta).to_owned(),
+            name: object::name(meta).to_owned(),
+            uid: object::uid(meta).to_owned(),
         }
     }
 }

@@ -1,31 +1,56 @@
-//! Performs the effects that a pod asks for, each in a task of its own.
+//! Performs the effects that a pod asks for.
+//!
+//! What becomes of launches, pulls and containers comes back by `next`, and a task that panicked as
+//! the failure that it is to the pod; probes and the like tell the inbox.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use k8s_openapi::api::core::v1::Container;
 use rouse_kit::events::{self, Level, Notice};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use rouse_kit::{Task, TaskError};
+use tokio::sync::{mpsc, oneshot};
 
-use super::launch::{Launch, Outcome};
+use super::launch::{Launch, Outcome, Running};
 use super::prober::Target;
 use super::shared::Shared;
 use super::{listening, probes};
 use crate::pod::{self, Effect, Event, Index, Note, PodState, ProbeKind, Run};
-use crate::runtime::Signal;
+use crate::runtime::{Exit, Signal};
 use crate::spec::PodRef;
 
-/// One pod's effects, whose results come back to its inbox.
+/// Exit code of a container whose end could not be waited for.
+const UNKNOWN_EXIT_CODE: i32 = 255;
+
+/// One pod's effects, which end with this.
 pub(super) struct Effects {
     shared: Arc<Shared>,
     pod: PodRef,
     inbox: mpsc::Sender<Event>,
-    probes: BTreeMap<(Index, ProbeKind), AbortHandle>,
+    pending: FuturesUnordered<BoxFuture<'static, Done>>,
+    followers: BTreeMap<(Index, Follower), Task<()>>,
+}
+
+/// A task that follows a container which runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Follower {
+    Probe(ProbeKind),
+    Script,
+    Listening,
+}
+
+/// An effect that was performed.
+pub(super) enum Done {
+    Event(Event),
+    Launched(Index, Arc<Container>, Box<Running>),
 }
 
 impl Effects {
     pub(super) fn new(shared: Arc<Shared>, pod: PodRef, inbox: mpsc::Sender<Event>) -> Self {
-        Self { shared, pod, inbox, probes: BTreeMap::new() }
+        let (pending, followers) = (FuturesUnordered::new(), BTreeMap::new());
+        Self { shared, pod, inbox, pending, followers }
     }
 
     pub(super) fn perform(&mut self, effect: Effect, state: &PodState) {
@@ -33,11 +58,11 @@ impl Effects {
             Effect::Launch(at) => self.launch(at, state),
             Effect::Pull(at) => self.pull(at, state),
             Effect::Probe(at, kind) => self.probe(at, kind, state),
-            Effect::StopProbes(at) => self.stop_probes(at),
+            Effect::StopProbes(at) => self.followers.retain(|(of, _), _| *of != at),
             Effect::Signal(at, signal) => self.signal(at, signal, state),
             Effect::Remove(id) => {
                 let runtime = Arc::clone(&self.shared.runtime);
-                tokio::spawn(async move { runtime.remove(&id).await });
+                self.shared.tasks.detached("removal", async move { runtime.remove(&id).await });
             }
             Effect::Note(note) => self.record(note, state),
             // The worker's own.
@@ -45,7 +70,20 @@ impl Effects {
         }
     }
 
-    fn launch(&self, at: Index, state: &PodState) {
+    /// The next effect that has been performed; `None` while none is under way.
+    pub(super) async fn next(&mut self) -> Option<Done> {
+        self.pending.next().await
+    }
+
+    /// The event that an effect comes to. A container that runs is followed from here on.
+    pub(super) fn take(&mut self, done: Done) -> Event {
+        match done {
+            Done::Event(event) => event,
+            Done::Launched(at, spec, running) => self.follow(at, &spec, *running),
+        }
+    }
+
+    fn launch(&mut self, at: Index, state: &PodState) {
         let Some(spec) = pod::spec_of(&state.pod, at).cloned() else { return };
         let spec = Arc::new(spec);
         let launch = Launch {
@@ -57,39 +95,46 @@ impl Effects {
             restarts: state.containers[at].restarts,
             grace: pod::grace(&state.pod),
         };
-        let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
-        tokio::spawn(async move {
-            match launch.run().await {
-                Outcome::Not(event) => {
-                    // The worker has ended only if nothing of the pod matters any more.
-                    let _ = inbox.send(event).await;
-                }
-                Outcome::Running { run, exit, ready_after } => {
-                    let script =
-                        ready_after.map(|after| probes::scripted(inbox.clone(), at, after));
-                    let looking = listening::look(&shared, &run, &spec, at, inbox.clone());
-                    let _ = inbox.send(Event::Started { container: at, run }).await;
-                    let others = async {
-                        tokio::join!(
-                            async { futures::future::OptionFuture::from(script).await },
-                            looking
-                        )
-                    };
-                    let exit = tokio::select! {
-                        biased; // the end is all that counts
-                        exit = exit => exit,
-                        _ = async { others.await; std::future::pending::<()>().await } => return,
-                    };
-                    let _ = inbox.send(Event::Exited { container: at, exit }).await;
+        let task = self.shared.tasks.attached("launch", launch.run());
+        self.pending.push(Box::pin(async move {
+            match task.await {
+                Ok(Outcome::Running(running)) => Done::Launched(at, spec, running),
+                Ok(Outcome::Not(event)) => Done::Event(event),
+                Err(error) => {
+                    let message = failed("start", &error);
+                    Done::Event(Event::StartFailed { container: at, message })
                 }
             }
-        });
+        }));
     }
 
-    fn pull(&self, at: Index, state: &PodState) {
+    fn follow(&mut self, at: Index, spec: &Arc<Container>, running: Running) -> Event {
+        let Running { run, exit, ready_after } = running;
+        let tasks = &self.shared.tasks;
+        let exit = tasks.attached("exit", exit);
+        self.pending.push(Box::pin(async move {
+            let exit = exit.await.unwrap_or_else(|error| Exit {
+                code: UNKNOWN_EXIT_CODE,
+                oom_killed: false,
+                message: Some(failed("wait for its end", &error)),
+            });
+            Done::Event(Event::Exited { container: at, exit })
+        }));
+        let looking = listening::look(&self.shared, &run, spec, at, self.inbox.clone());
+        self.followers.insert((at, Follower::Listening), tasks.attached("listening", looking));
+        if let Some(after) = ready_after {
+            let script = probes::scripted(self.inbox.clone(), at, after);
+            self.followers.insert((at, Follower::Script), tasks.attached("script", script));
+        }
+        Event::Started { container: at, run }
+    }
+
+    /// Goes on when the pod goes: the next one may want the image.
+    fn pull(&mut self, at: Index, state: &PodState) {
         let image = state.containers[at].image.clone();
-        let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
-        tokio::spawn(async move {
+        let shared = Arc::clone(&self.shared);
+        let (pulled, event) = oneshot::channel();
+        self.shared.tasks.detached("pull", async move {
             let began = tokio::time::Instant::now();
             let event = match shared.images.pull(&image).await {
                 Err(error) => Event::PullFailed { container: at, message: error.to_string() },
@@ -102,8 +147,14 @@ impl Effects {
                     Err(error) => Event::PullFailed { container: at, message: error.to_string() },
                 },
             };
-            let _ = inbox.send(event).await;
+            // The pod may have gone.
+            let _ = pulled.send(event);
         });
+        self.pending.push(Box::pin(async move {
+            let message = "the pull panicked; see the log of the platform".to_owned();
+            let failed = || Event::PullFailed { container: at, message };
+            Done::Event(event.await.unwrap_or_else(|_| failed()))
+        }));
     }
 
     fn probe(&mut self, at: Index, kind: ProbeKind, state: &PodState) {
@@ -120,31 +171,22 @@ impl Effects {
         let Some(probe) = probe.clone() else { return };
         let target = Target {
             runtime: Arc::clone(&self.shared.runtime),
+            tasks: self.shared.tasks.clone(),
             id: id.clone(),
             ip: state.ip,
             addresses: state.addresses.clone(),
             spec: Arc::new(spec.clone()),
         };
-        let asking = probes::keep_asking(target, probe, kind, at, self.inbox.clone());
-        let task = tokio::spawn(asking);
-        if let Some(before) = self.probes.insert((at, kind), task.abort_handle()) {
-            before.abort();
-        }
-    }
-
-    fn stop_probes(&mut self, at: Index) {
-        self.probes.retain(|(of, _), task| {
-            if *of == at {
-                task.abort();
-            }
-            *of != at
-        });
+        let metrics = self.shared.metrics.clone();
+        let asking = probes::keep_asking(target, probe, (at, kind), self.inbox.clone(), metrics);
+        let task = self.shared.tasks.attached("probe", asking);
+        self.followers.insert((at, Follower::Probe(kind)), task);
     }
 
     fn signal(&self, at: Index, signal: Signal, state: &PodState) {
         let Run::Running { id, .. } = &state.containers[at].run else { return };
         let (runtime, id) = (Arc::clone(&self.shared.runtime), id.clone());
-        tokio::spawn(async move {
+        self.shared.tasks.detached("signal", async move {
             if let Err(error) = runtime.signal(&id, signal).await {
                 tracing::warn!(%error, id, "cannot signal a container");
             }
@@ -164,13 +206,19 @@ impl Effects {
     }
 
     /// Nothing of the pod is left here.
-    pub(super) fn forget(&mut self) {
-        for (_, task) in std::mem::take(&mut self.probes) {
-            task.abort();
-        }
-        self.shared.runtime.release(&self.pod);
-        let volumes = self.shared.config.data_dir.join("volumes").join(&self.pod.uid);
-        // Most pods have none.
-        let _ = std::fs::remove_dir_all(volumes);
+    pub(super) fn forget(self) {
+        forget(&self.shared, &self.pod);
     }
+}
+
+/// Gives back what is kept here for a pod.
+pub(super) fn forget(shared: &Shared, pod: &PodRef) {
+    shared.runtime.release(pod);
+    let volumes = shared.config.data_dir.join("volumes").join(&pod.uid);
+    // Most pods have none.
+    let _ = std::fs::remove_dir_all(volumes);
+}
+
+fn failed(doing: &str, error: &TaskError) -> String {
+    format!("the node agent failed to {doing}: {error}")
 }

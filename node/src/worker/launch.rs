@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use rouse_k8s::template::declared_port;
 
 use super::shared::Shared;
 use super::{address, sources, volumes as disk};
@@ -18,9 +19,9 @@ use crate::images::LocalImage;
 use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
-use crate::spec::ports::{ports, serving_port};
+use crate::spec::ports::ports;
 use crate::spec::sources::Sources;
-use crate::spec::{Mount, PodRef, Security, env, quantity, volumes};
+use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
 
 /// As upstream: so much of the log is a termination message.
 const LAST_WORDS_LINES: usize = 80;
@@ -28,8 +29,15 @@ const LAST_WORDS_BYTES: usize = 2048;
 
 /// How a launch ended.
 pub(super) enum Outcome {
-    Running { run: Launched, exit: BoxFuture<'static, Exit>, ready_after: Option<Duration> },
+    Running(Box<Running>),
     Not(Event),
+}
+
+/// A container that was started.
+pub(super) struct Running {
+    pub(super) run: Launched,
+    pub(super) exit: BoxFuture<'static, Exit>,
+    pub(super) ready_after: Option<Duration>,
 }
 
 /// Why it was not started.
@@ -93,7 +101,7 @@ impl Launch {
         let reserved = runtime.reserve(&self.reference, &self.spec.name, &own_ports);
         let sources = self.sources().await?;
         let mut overrides = BTreeMap::new();
-        if let Some(address) = serving_port(&self.spec).and_then(|port| reserved.get(&port)) {
+        if let Some(address) = declared_port(&self.spec).and_then(|port| reserved.get(&port)) {
             overrides.insert("PORT".to_owned(), address.port().to_string());
         }
         let vars = env::resolve(&self.pod, &self.spec, &sources, &overrides)
@@ -125,7 +133,7 @@ impl Launch {
             not_enforced: started.not_enforced,
             scripted: started.ready_after.is_some(),
         };
-        Ok(Outcome::Running { run, exit, ready_after: started.ready_after })
+        Ok(Outcome::Running(Box::new(Running { run, exit, ready_after: started.ready_after })))
     }
 
     /// `terminationMessagePolicy: FallbackToLogsOnError`: the end of the log is the message.
@@ -157,9 +165,6 @@ impl Launch {
         mounts: Vec<Mount>,
     ) -> ContainerSpec {
         let log = self.shared.logs.writer(&self.reference, &self.spec.name, self.restarts);
-        let limits = self.spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
-        let limit = |name: &str| limits.and_then(|limits| limits.get(name));
-        let millis = limit("cpu").and_then(quantity::millis);
         ContainerSpec {
             pod: self.reference.clone(),
             container: self.spec.name.clone(),
@@ -172,8 +177,8 @@ impl Launch {
             ports,
             reserved,
             mounts,
-            memory_limit: limit("memory").and_then(quantity::units),
-            cpu_limit_millis: millis.and_then(|millis| millis.try_into().ok()),
+            memory_limit: resources::memory_limit(&self.spec),
+            cpu_limit_millis: resources::cpu_limit_millis(&self.spec),
             security: Security::of(&self.pod, &self.spec),
             grace: self.grace,
             log,
@@ -199,10 +204,8 @@ impl Launch {
         let failed = |message| Failure::Refused("FailedMount", message);
         let made = volumes::mounts(&dir, &self.pod, &self.spec, sources);
         let (volumes, mounts) = made.map_err(failed)?;
-        tokio::task::spawn_blocking(move || disk::write_all(&volumes))
-            .await
-            .unwrap_or_else(|error| Err(error.to_string()))
-            .map_err(failed)?;
+        let written = self.shared.tasks.blocking("volumes", move || disk::write_all(&volumes));
+        written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
         Ok(mounts)
     }
 }

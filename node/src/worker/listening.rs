@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Container;
+use rouse_k8s::template::declared_port;
 use tokio::sync::mpsc;
 
 use super::shared::Shared;
 use crate::pod::{Event, Index, Launched};
-use crate::spec::ports::serving_port;
 
 /// When a program is asked where it listens, if it is not where it should be.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ const LOOKS_MAX: u32 = 60;
 
 /// The port as the program is to see it: given by the runtime, or as declared.
 fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAddr>) -> Option<u16> {
-    let serving = serving_port(spec)?;
+    let serving = declared_port(spec)?;
     if !shared.runtime.capabilities().remaps_port {
         return Some(serving);
     }
@@ -40,7 +40,7 @@ pub(super) fn look(
         for _ in 0..LOOKS_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
             let (runtime, id) = (Arc::clone(&shared.runtime), id.clone());
-            let found = tokio::task::spawn_blocking(move || runtime.listening(&id)).await;
+            let found = shared.tasks.blocking("listening", move || runtime.listening(&id)).await;
             let Ok(Some(found)) = found else { return };
             let elsewhere: Vec<String> = found.iter().map(u16::to_string).collect();
             let message = if found.is_empty() {

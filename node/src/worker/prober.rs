@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use rouse_k8s::template::resolve_port;
+use rouse_kit::Tasks;
 use tokio::net::TcpStream;
 
 use crate::runtime::ContainerRuntime;
@@ -23,6 +26,7 @@ const USER_AGENT: &str = "kube-probe/1.35";
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) runtime: Arc<dyn ContainerRuntime>,
+    pub(crate) tasks: Tasks,
     pub(crate) id: String,
     pub(crate) ip: Option<IpAddr>,
     pub(crate) addresses: BTreeMap<u16, SocketAddr>,
@@ -55,18 +59,14 @@ async fn over_network(target: &Target, probe: &Probe) -> Result<(), String> {
     }
     if let Some(grpc) = &probe.grpc {
         let address = resolve(target, &IntOrString::Int(grpc.port), None)?;
-        return grpc_health(address, grpc.service.as_deref().unwrap_or_default()).await;
+        return grpc_health(target, address, grpc.service.as_deref().unwrap_or_default()).await;
     }
     Err("the probe names no handler that this node knows".to_owned())
 }
 
 /// A port by number or name, and through the address table where it is reached elsewhere.
 fn resolve(target: &Target, port: &IntOrString, host: Option<&str>) -> Result<SocketAddr, String> {
-    let port = match port {
-        IntOrString::Int(0) => first_port(&target.spec),
-        IntOrString::Int(port) => u16::try_from(*port).ok(),
-        IntOrString::String(name) => named_port(&target.spec, name),
-    };
+    let port = resolve_port(port, &target.spec);
     let port = port.ok_or("the probe's port is neither a number nor a name of the container's")?;
     if let Some(host) = host.filter(|host| !host.is_empty()) {
         let ip: IpAddr = host.parse().map_err(|_| format!("host {host:?} is no IP address"))?;
@@ -77,20 +77,6 @@ fn resolve(target: &Target, port: &IntOrString, host: Option<&str>) -> Result<So
     }
     let ip = target.ip.ok_or("the pod has no IP address yet")?;
     Ok(SocketAddr::new(ip, port))
-}
-
-/// Knative leaves the port at 0 where it means the container's only one.
-fn first_port(spec: &Container) -> Option<u16> {
-    let port = spec.ports.iter().flatten().next().map_or(8080, |port| port.container_port);
-    u16::try_from(port).ok()
-}
-
-fn named_port(spec: &Container, name: &str) -> Option<u16> {
-    let named = spec.ports.iter().flatten().find(|port| port.name.as_deref() == Some(name));
-    match named {
-        Some(port) => u16::try_from(port.container_port).ok(),
-        None => name.parse().ok(),
-    }
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
@@ -139,27 +125,43 @@ async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> 
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed(error.to_string()))?;
-    let driver = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(|error| failed(error.to_string()));
-    let status = match answer {
-        Ok(answer) => {
-            let status = answer.status();
-            // Read, so that the server is not cut off in the middle of a small answer.
-            let _ = Limited::new(answer.into_body(), BODY_MAX).collect().await;
-            Ok(status)
-        }
-        Err(error) => Err(error),
+    let exchange = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        // Read, so that the server is not cut off in the middle of a small answer.
+        let _ = Limited::new(answer.into_body(), BODY_MAX).collect().await;
+        Ok(status)
     };
-    driver.abort();
-    match status? {
+    let status = over(connection, exchange).await;
+    match status.map_err(|error: hyper::Error| failed(error.to_string()))? {
         status if status.is_success() || status.is_redirection() => Ok(()),
         status => Err(format!("HTTP probe failed with statuscode: {}", status.as_u16())),
     }
 }
 
+/// Has an exchange done over a connection, which goes no further than that.
+async fn over<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
+    let (connection, exchange) = (std::pin::pin!(connection), std::pin::pin!(exchange));
+    match select(exchange, connection).await {
+        Either::Left((answer, _)) => answer,
+        // Closed, with what came before.
+        Either::Right((_, exchange)) => exchange.await,
+    }
+}
+
+/// For the tasks of an HTTP/2 connection, which end with it.
+#[derive(Clone)]
+struct Executor(Tasks);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
+    fn execute(&self, future: F) {
+        self.0.detached("probe connection", future);
+    }
+}
+
 /// `grpc.health.v1.Health/Check`, whose messages are small enough to write by hand:
 /// the request is field 1 (service, a string), the answer field 1 (status; 1 is SERVING).
-async fn grpc_health(address: SocketAddr, service: &str) -> Result<(), String> {
+async fn grpc_health(target: &Target, address: SocketAddr, service: &str) -> Result<(), String> {
     let failed = |why: String| format!("error: health rpc failed at {address}: {why}");
     let mut message = Vec::new();
     if !service.is_empty() {
@@ -178,13 +180,12 @@ async fn grpc_health(address: SocketAddr, service: &str) -> Result<(), String> {
         .body(Full::new(Bytes::from(frame)))
         .map_err(|error| failed(error.to_string()))?;
     let stream = connect(address).await.map_err(failed)?;
-    let executor = TokioExecutor::new();
+    let executor = Executor(target.tasks.clone());
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(executor, TokioIo::new(stream))
             .await
             .map_err(|error| failed(error.to_string()))?;
-    let driver = tokio::spawn(connection);
-    let answer = async {
+    let exchange = async {
         let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, BODY_MAX).collect().await;
@@ -193,10 +194,8 @@ async fn grpc_health(address: SocketAddr, service: &str) -> Result<(), String> {
         let code = trailers.get("grpc-status").or_else(|| head.headers.get("grpc-status"));
         let code = code.and_then(|code| code.to_str().ok()).unwrap_or("2").to_owned();
         Ok::<_, String>((code, body.to_bytes()))
-    }
-    .await;
-    driver.abort();
-    match answer? {
+    };
+    match over(connection, exchange).await? {
         (code, _) if code == "12" => Err(failed(
             "this server does not implement the grpc health protocol \
              (grpc.health.v1.Health)"

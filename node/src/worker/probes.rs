@@ -5,8 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Probe;
 use tokio::sync::mpsc;
 
+use super::metrics::Metrics;
 use super::prober::{self, Target};
-use crate::pod::{Event, Index, ProbeKind, Timing, Tracker, Verdict};
+use crate::pod::{Check, Event, Index, ProbeKind, Timing, Tracker, Verdict};
 
 /// A scripted container is ready when its script says so.
 pub(super) async fn scripted(inbox: mpsc::Sender<Event>, at: Index, after: Duration) {
@@ -22,9 +23,9 @@ pub(super) async fn scripted(inbox: mpsc::Sender<Event>, at: Index, after: Durat
 pub(super) async fn keep_asking(
     target: Target,
     probe: Probe,
-    kind: ProbeKind,
-    at: Index,
+    (at, kind): (Index, ProbeKind),
     inbox: mpsc::Sender<Event>,
+    metrics: Metrics,
 ) {
     let mut tracker = Tracker::new(kind, Timing::of(&probe));
     let mut told = Verdict::Nothing;
@@ -34,6 +35,9 @@ pub(super) async fn keep_asking(
         first = false;
         tokio::time::sleep(wait).await;
         let answer = prober::ask(&target, &probe, tracker.timeout(check)).await;
+        if check == Check::Periodic || answer.is_ok() {
+            metrics.probed(kind, answer.is_ok());
+        }
         let verdict = tracker.record(check, answer.is_ok());
         let news = match verdict {
             Verdict::Nothing => false,

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use rouse_kit::Shutdown;
 use tokio::sync::{mpsc, watch};
 
 use super::effects::Effects;
+use super::metrics::Measured;
 use super::shared::Shared;
 use super::status::StatusWriter;
 use crate::pod::{Effect, Event, PodState};
@@ -29,21 +29,26 @@ pub(crate) struct Seen {
 }
 
 /// Follows one pod until nothing of it is left here.
-pub(crate) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>, halt: Shutdown) {
+pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
     let first = seen.borrow_and_update().clone();
     let clock = shared.clock;
     let mut state = PodState::new(Arc::clone(&first.pod), clock.now());
     let pod = PodRef::of(&first.pod);
     let (inbox, mut events) = mpsc::channel(INBOX);
     let written = first.pod.status.clone();
+    let entry = shared.live.enter(pod.clone());
+    let mut measured = Measured::new(shared.metrics.clone(), &state);
     let mut status = StatusWriter::new(Arc::clone(&shared), pod.clone(), written);
+    let halt = shared.halting.clone();
     let mut effects = Effects::new(shared, pod, inbox);
     let mut event = if first.gone { Event::Gone } else { Event::Observed(first.pod) };
     let mut halted = false;
     loop {
         let was_starting = state.is_starting();
         let mut over = false;
+        measured.event(&event);
         for effect in state.step(event, clock.now()) {
+            measured.effect(&effect);
             match effect {
                 Effect::Finish => {
                     status.finish(&state).await;
@@ -57,17 +62,21 @@ pub(crate) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>, ha
             effects.forget();
             return;
         }
+        measured.state(&state);
+        entry.update(&state);
         status.pace(was_starting, state.is_starting());
         event = loop {
             status.begin(&state);
             let wake = wakes_in(&state, clock.now(), status.due_in(&state));
             tokio::select! {
-                biased; // the end of the platform first, then what happened, in no particular order
+                biased; // the end of the platform first
                 () = halt.cancelled(), if !halted => {
                     halted = true;
                     break Event::Halt;
                 }
+                // These first: what a run's probes said comes before the start of the next one.
                 Some(event) = events.recv() => break event,
+                Some(done) = effects.next() => break effects.take(done),
                 changed = seen.changed() => match changed {
                     Ok(()) => {
                         let seen = seen.borrow_and_update().clone();

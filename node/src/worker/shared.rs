@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
-use rouse_kit::{Clock, Events, Shutdown};
+use rouse_kit::{Clock, Events, Shutdown, Tasks};
 
+use super::live::Live;
+use super::metrics::Metrics;
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
@@ -28,9 +30,12 @@ pub(crate) struct Shared {
     pub(crate) images: Arc<dyn Images>,
     pub(crate) runtime: Arc<dyn ContainerRuntime>,
     pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
     pub(crate) logs: Logs,
     pub(crate) events: Events,
     pub(crate) host_ip: IpAddr,
+    pub(crate) live: Live,
+    pub(crate) metrics: Metrics,
     /// No statuses are written any more: the pods start again with the platform.
     pub(crate) halting: Shutdown,
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Api, LONG, condition, get, is_ready, waiting};
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::Component;
 use rouse_node::runtime::fake::{FakeRuntime, Script};
 use rouse_node::runtime::process::ProcessRuntime;
 use rouse_node::runtime::{BoxFuture, ContainerRuntime};
-use rouse_node::{Config, ImageError, Images, LocalImage, Node, StoreImages};
+use rouse_node::{Config, ImageError, Images, KubeletService, LocalImage, Node, StoreImages};
 use serde_json::{Value, json};
 
 /// One image that is here, and none that can be pulled.
@@ -33,7 +33,8 @@ fn image(rootfs: &Path) -> OneImage {
 struct Running {
     api: Api,
     dir: tempfile::TempDir,
-    shutdown: Shutdown,
+    component: Component,
+    kubelet: KubeletService,
     node: tokio::task::JoinHandle<()>,
 }
 
@@ -48,15 +49,16 @@ fn start_with(
     images: Arc<dyn Images>,
     runtime: Arc<dyn ContainerRuntime>,
 ) -> Running {
-    let shutdown = Shutdown::new();
+    let component = Component::alone("node");
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
-    let node = Node::new(config, api.client(), images, runtime, Clock::system(), shutdown.clone());
-    Running { node: tokio::spawn(node.run()), api, dir, shutdown }
+    let node = Node::new(config, api.client(), images, runtime, component.clone());
+    Running { kubelet: node.kubelet(), node: tokio::spawn(node.run()), api, dir, component }
 }
 
 fn processes() -> Running {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    let runtime =
+        Arc::new(ProcessRuntime::open(dir.path(), None, &Component::alone("runtime")).unwrap());
     start_in(Api::new(), dir, runtime)
 }
 
@@ -67,7 +69,7 @@ fn fakes(script: Script) -> Running {
 
 impl Running {
     async fn stop(self) -> (Api, tempfile::TempDir) {
-        self.shutdown.cancel();
+        self.component.shutdown.cancel();
         tokio::time::timeout(LONG, self.node).await.unwrap().unwrap();
         (self.api, self.dir)
     }
@@ -120,7 +122,8 @@ async fn an_image_of_a_program_runs_as_a_process_with_its_own_libraries() {
     let program = crate::killed::example("container");
     let reference = "app:1".parse().unwrap();
     store.pack_program(&reference, &program, &[], Default::default()).unwrap();
-    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    let runtime =
+        Arc::new(ProcessRuntime::open(dir.path(), None, &Component::alone("runtime")).unwrap());
     let node = start_with(Api::new(), dir, Arc::new(StoreImages::new(store)), runtime);
     let mut spec = server("");
     let container = spec["containers"][0].as_object_mut().unwrap();
@@ -141,7 +144,8 @@ async fn pods_start_again_with_the_next_run_of_the_platform() {
     node.api.until("web", "ready", is_ready).await;
     let (api, dir) = node.stop().await;
     assert!(is_ready(api.pod("web").as_ref()), "the end of the platform is not the pod's");
-    let runtime = Arc::new(ProcessRuntime::open(dir.path(), None).unwrap());
+    let runtime =
+        Arc::new(ProcessRuntime::open(dir.path(), None, &Component::alone("runtime")).unwrap());
     let node = start_in(api, dir, runtime);
     let again = |pod: Option<&Value>| {
         is_ready(pod) && pod.unwrap()["status"]["containerStatuses"][0]["restartCount"] == 1
@@ -238,5 +242,57 @@ async fn a_crashing_program_backs_off_and_its_last_words_are_kept() {
     assert_eq!(last["exitCode"], 4);
     assert_eq!(last["message"], "cannot load the model\n");
     node.api.until_event("Back-off restarting failed container user in pod web_demo(").await;
+    node.stop().await;
+}
+
+/// The answer of a path of the kubelet's.
+async fn asked(node: &Running, path: &str) -> Value {
+    let request = http::Request::get(path).body(bytes::Bytes::new()).unwrap();
+    let response = tower::ServiceExt::oneshot(node.kubelet.clone(), request).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn the_use_of_a_pod_that_runs_is_told_as_the_kubelet_and_cadvisor_tell_it() {
+    let node = processes();
+    let busy = json!({"nodeName": "n1", "containers": [{
+        "name": "user", "image": "app:1", "command": ["/bin/sh", "-c", "while :; do :; done"],
+    }]});
+    node.api.put_pod("busy", busy);
+    node.api.until("busy", "ready", is_ready).await;
+    let used = async {
+        loop {
+            let summary = asked(&node, "/stats/summary").await;
+            if summary["pods"][0]["cpu"]["usageNanoCores"].as_u64().is_some_and(|cores| cores > 0) {
+                return summary;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let summary = tokio::time::timeout(LONG, used).await.unwrap();
+    let pod = &summary["pods"][0];
+    assert_eq!(
+        (&summary["node"]["nodeName"], &pod["podRef"]["name"]),
+        (&json!("n1"), &json!("busy"))
+    );
+    assert_eq!(pod["containers"][0]["name"], "user");
+    assert!(pod["memory"]["workingSetBytes"].as_u64().unwrap() > 4096, "{pod}");
+    let labels = r#"{namespace="demo",pod="busy",container="user"}"#;
+    let lines = ["container_cpu_usage_seconds_total", "container_memory_working_set_bytes"];
+    let metrics = node.component.metrics.encode();
+    for name in lines {
+        assert!(metrics.contains(&format!("{name}{labels}")), "{metrics}");
+    }
+    assert!(metrics.contains("kubelet_running_pods 1"), "{metrics}");
+    assert!(
+        metrics.contains(r#"rouse_node_pod_start_duration_seconds_count{phase="ready"} 1"#),
+        "{metrics}"
+    );
+    let page = node.component.debug.render("pods").unwrap().unwrap();
+    assert_eq!((&page[0]["name"], &page[0]["phase"]), (&json!("busy"), &json!("Running")));
+    assert_eq!(page[0]["containers"][0]["state"], "running");
+    node.api.delete_pod("busy", 0);
+    node.api.until("busy", "gone", |pod| pod.is_none()).await;
     node.stop().await;
 }

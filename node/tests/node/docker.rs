@@ -8,7 +8,7 @@ use crate::killed::example;
 use crate::support::{Api, LONG, get, is_ready, waiting};
 use rouse_image::Store;
 use rouse_image::build::LayerFiles;
-use rouse_kit::{Clock, Shutdown};
+use rouse_kit::Component;
 use rouse_node::runtime::docker::DockerRuntime;
 use rouse_node::{Config, Node, StoreImages};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 struct Running {
     api: Api,
     dir: tempfile::TempDir,
-    shutdown: Shutdown,
+    component: Component,
     node: tokio::task::JoinHandle<()>,
 }
 
@@ -31,20 +31,22 @@ async fn start_in(api: Api, dir: tempfile::TempDir) -> Running {
     let store = Store::open(dir.path().join("images")).unwrap();
     let reference = "app:1".parse().unwrap();
     store.pack_program(&reference, &example("container"), &[], LayerFiles::default()).unwrap();
-    let runtime =
-        DockerRuntime::connect(Some(&host), dir.path(), store.clone(), None).await.unwrap();
-    let shutdown = Shutdown::new();
+    let runtime = {
+        let component = Component::alone("runtime");
+        let store = store.clone();
+        DockerRuntime::connect(Some(&host), dir.path(), store, None, &component).await.unwrap()
+    };
+    let component = Component::alone("node");
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
     let images = Arc::new(StoreImages::new(store));
     let client = api.client();
-    let clock = Clock::system();
-    let node = Node::new(config, client, images, Arc::new(runtime), clock, shutdown.clone());
-    Running { node: tokio::spawn(node.run()), api, dir, shutdown }
+    let node = Node::new(config, client, images, Arc::new(runtime), component.clone());
+    Running { node: tokio::spawn(node.run()), api, dir, component }
 }
 
 impl Running {
     async fn stop(self) -> (Api, tempfile::TempDir) {
-        self.shutdown.cancel();
+        self.component.shutdown.cancel();
         tokio::time::timeout(LONG, self.node).await.unwrap().unwrap();
         (self.api, self.dir)
     }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rouse_kit::Clock;
+use rouse_kit::Component;
 use rouse_node::LocalImage;
 use rouse_node::logs::Logs;
 use rouse_node::runtime::process::ProcessRuntime;
@@ -84,7 +84,8 @@ fn what_outlived_platform_and_guard_ends_with_the_next_start() {
 async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_another() {
     let dir = tempfile::tempdir().unwrap();
     let command = [example("platform").into(), "guard".into()];
-    let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
+    let runtime =
+        ProcessRuntime::open(dir.path(), Some(&command), &Component::alone("runtime")).unwrap();
     let [guard] = guards(std::process::id(), dir.path())[..] else { panic!("one guard") };
     let run = runtime.start(sleeper(dir.path())).await.unwrap();
     signal(guard, Signal::KILL);
@@ -101,7 +102,8 @@ async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_anoth
 async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
     let dir = tempfile::tempdir().unwrap();
     let command = [example("platform").into(), "guard".into()];
-    let runtime = ProcessRuntime::open(dir.path(), Some(&command)).unwrap();
+    let runtime =
+        ProcessRuntime::open(dir.path(), Some(&command), &Component::alone("runtime")).unwrap();
     let first = runtime.start(sleeper(dir.path())).await.unwrap();
     let before = guards(std::process::id(), dir.path());
     for sent in [Signal::TERM, Signal::INT, Signal::HUP] {
@@ -133,7 +135,9 @@ fn ends_are_seen_though_who_started_the_platform_ignored_those_of_its_children()
 /// A container that does nothing for long.
 fn sleeper(dir: &Path) -> ContainerSpec {
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
-    let log = Logs::new(dir.join("logs"), Clock::system()).writer(&pod, "user", 0);
+    let component = Component::alone("node");
+    let logs = Logs::new(dir.join("logs"), component.clock, component.tasks);
+    let log = logs.writer(&pod, "user", 0);
     ContainerSpec::new(pod, Arc::new(LocalImage::empty("test", dir)), &["/bin/sleep", "600"], log)
 }
 

@@ -4,5 +4,6 @@
 
 mod agent;
 mod docker;
+mod extremes;
 mod killed;
 mod support;

@@ -125,9 +125,9 @@ const ANNOTATIONS: [&str; 4] = [
     "deployment.kubernetes.io/revision",
 ];
 
-/// Fields that the built-in controllers calculate with.
-const COUNTED: [&str; 7] = [
-    "replicas",
+/// Fields that the built-in controllers calculate with. Replicas are left to the draw: each large number of them makes
+/// hundreds of pods.
+const COUNTED: [&str; 6] = [
     "maxSurge",
     "maxUnavailable",
     "progressDeadlineSeconds",

@@ -300,6 +300,7 @@ async fn extremes_of_every_field_are_refused_or_taken_and_nothing_breaks() {
             objects.options(resource).await;
         }
         objects.check(&resource.qualified_kind()).await;
+        eprintln!("{} {} {}", resource.qualified_kind(), objects.count, objects.failures.len());
     }
     let Objects { running, count, accepted, failures, .. } = objects;
     running.end().await;

@@ -3,6 +3,9 @@
 use super::*;
 use crate::logs::LogStream;
 use crate::runtime::PodRef;
+use crate::runtime::fake::FakeRuntime;
+use crate::testing;
+use rouse_kit::Component;
 
 async fn get(service: &KubeletService, path: &str) -> (u16, String) {
     let request = Request::get(path).body(Bytes::new()).unwrap();
@@ -15,15 +18,17 @@ async fn get(service: &KubeletService, path: &str) -> (u16, String) {
 fn served() -> (tempfile::TempDir, KubeletService) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let logs = Logs::new(dir.path().to_owned(), clock);
+    let component = Component::alone("node");
+    let logs = Logs::new(dir.path().to_owned(), clock, component.tasks.clone());
     let pod = PodRef { namespace: "demo".into(), name: "p-1".into(), uid: "u".into() };
     let writer = logs.writer(&pod, "user", 0);
     for line in ["one", "two"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }
-    let known = Known::default();
-    known.lock().insert("u".to_owned(), Arc::default());
-    (dir, service(logs, known, clock))
+    let pods = Store::from_iter([Pod::default()]);
+    let runtime = Arc::new(FakeRuntime::default());
+    let (shared, _) = testing::shared(dir.path(), runtime, &component);
+    (dir, service(logs, pods, Arc::new(Usages::new(shared)), clock))
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ContainerStateTerminated;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::{GoDuration, time};
 
 use super::state::{Container, Run, restarts_after};
 use crate::pod::context::{Context, restart_policy};
 use crate::pod::event::Effect;
-use crate::pod::time::{after, between, kubernetes_time};
 use crate::runtime::Exit;
 use crate::spec::PodRef;
 
@@ -20,7 +21,7 @@ impl Container {
     ) {
         let Context { at, now, .. } = context;
         let Run::Running { id, since, .. } = &self.run else { return };
-        let ran = between(*since, now);
+        let ran = time::since(*since, now);
         let reason = match (exit.oom_killed, exit.code) {
             (true, _) => "OOMKilled",
             (false, 0) => "Completed",
@@ -31,8 +32,8 @@ impl Container {
             exit_code: exit.code,
             reason: Some(reason.to_owned()),
             message: exit.message,
-            started_at: Some(kubernetes_time(*since)),
-            finished_at: Some(kubernetes_time(now)),
+            started_at: Some(Time(*since)),
+            finished_at: Some(Time(now)),
             ..ContainerStateTerminated::default()
         };
         out.push(Effect::StopProbes(at));
@@ -64,21 +65,13 @@ impl Container {
             self.launch(at, out);
             return;
         }
-        let (name, pod, seconds) = (&self.name, PodRef::of(pod), go_duration(wait));
+        let (name, pod, seconds) = (&self.name, PodRef::of(pod), GoDuration::from(wait));
         let message = format!("back-off {seconds} restarting failed container={name} pod={pod}");
         out.push(Effect::warning(
             "BackOff",
             format!("Back-off restarting failed container {name} in pod {pod}"),
             at,
         ));
-        self.wait("CrashLoopBackOff", Some(message), after(now, wait));
-    }
-}
-
-/// `10s`, `1m20s`, `5m0s`: as Go prints it, and so as the kubelet's messages have it.
-fn go_duration(duration: Duration) -> String {
-    match (duration.as_secs() / 60, duration.as_secs() % 60) {
-        (0, seconds) => format!("{seconds}s"),
-        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+        self.wait("CrashLoopBackOff", Some(message), time::later(now, wait));
     }
 }

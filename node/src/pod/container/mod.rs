@@ -1,5 +1,6 @@
 //! One container of a pod: each event changes its state and may ask for effects.
 
+mod crash;
 mod exit;
 mod probed;
 mod start;

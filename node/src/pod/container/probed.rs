@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rouse_k8s::time::{later, seconds};
+
 use super::state::{Container, Run};
 use crate::pod::context::{Context, grace};
 use crate::pod::event::{Effect, Index};
 use crate::pod::probe::{ProbeKind, Verdict};
-use crate::pod::time::{after, seconds};
 use crate::runtime::Signal;
 
 impl Container {
@@ -61,7 +62,7 @@ impl Container {
                 if kill_at.is_some() || context.ending.is_some() {
                     return;
                 }
-                *kill_at = Some(after(now, kill_grace(context, kind)));
+                *kill_at = Some(later(now, kill_grace(context, kind)));
                 self.ready = false;
                 let (name, word) = (&self.name, kind.word().to_lowercase());
                 let message = format!("Container {name} failed {word} probe, will be restarted");
@@ -101,5 +102,5 @@ fn kill_grace(context: Context<'_>, kind: ProbeKind) -> Duration {
         ProbeKind::Readiness => None,
     });
     let own = probe.and_then(|probe| probe.termination_grace_period_seconds);
-    own.and_then(seconds).unwrap_or_else(|| grace(context.pod))
+    own.map_or_else(|| grace(context.pod), seconds)
 }

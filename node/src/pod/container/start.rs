@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ContainerStateTerminated;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::time::later;
 
 use super::state::{Container, Run};
-use crate::pod::backoff::Backoff;
 use crate::pod::context::Context;
 use crate::pod::ending::Stage;
 use crate::pod::event::{Effect, Launched};
 use crate::pod::probe::ProbeKind;
-use crate::pod::time::{after, kubernetes_time};
 use crate::runtime::Signal;
 
 /// How long a wrong configuration waits before it is looked at again. A watch of every ConfigMap
@@ -35,7 +35,7 @@ impl Container {
         if policy == Some("Never") {
             let message =
                 format!("Container image {image:?} is not present with pull policy of Never");
-            let until = after(now, self.pull.after_failure());
+            let until = later(now, self.pull.next_pause());
             out.push(Effect::warning("ErrImageNeverPull", message.clone(), at));
             out.push(Effect::warning("Failed", "Error: ErrImageNeverPull".to_owned(), at));
             self.wait("ErrImageNeverPull", Some(message), until);
@@ -52,7 +52,7 @@ impl Container {
         context: Context<'_>,
         out: &mut Vec<Effect>,
     ) {
-        self.pull = Backoff::default();
+        self.pull.reset();
         self.pulled = true;
         let (image, took) = (&self.image, took.as_millis());
         let message = format!(
@@ -76,7 +76,7 @@ impl Container {
         let message = format!("Failed to pull image {:?}: {why}", self.image);
         out.push(Effect::warning("Failed", message, at));
         out.push(Effect::warning("Failed", format!("Error: {ERR_IMAGE_PULL}"), at));
-        self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), after(now, FAILURE_SHOWN));
+        self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), later(now, FAILURE_SHOWN));
     }
 
     /// Whatever is due by now. The kubelet says ErrImagePull at the failure and ImagePullBackOff
@@ -94,8 +94,8 @@ impl Container {
                 let message = format!("Back-off pulling image {image:?}: {ERR_IMAGE_PULL}: {why}");
                 out.push(Effect::note("BackOff", format!("Back-off pulling image {image:?}"), at));
                 out.push(Effect::warning("Failed", "Error: ImagePullBackOff".to_owned(), at));
-                let wait = self.pull.after_failure().saturating_sub(FAILURE_SHOWN);
-                self.wait("ImagePullBackOff", Some(message), after(now, wait));
+                let wait = self.pull.next_pause().saturating_sub(FAILURE_SHOWN);
+                self.wait("ImagePullBackOff", Some(message), later(now, wait));
             }
             Run::Waiting { until, .. } if until.is_none_or(|until| until <= now) => {
                 self.launch(at, out);
@@ -128,7 +128,7 @@ impl Container {
         let text = if event == "Failed" { format!("Error: {message}") } else { message.clone() };
         out.push(Effect::warning(event, text, at));
         let reason = if event == "FailedMount" { "ContainerCreating" } else { reason };
-        self.wait(reason, Some(message), after(now, CONFIG_RETRY));
+        self.wait(reason, Some(message), later(now, CONFIG_RETRY));
     }
 
     pub(in crate::pod) fn started(
@@ -185,7 +185,7 @@ impl Container {
         context: Context<'_>,
         out: &mut Vec<Effect>,
     ) {
-        let now = Some(kubernetes_time(context.now));
+        let now = Some(Time(context.now));
         out.push(Effect::warning("Failed", format!("Error: {message}"), context.at));
         let ended = ContainerStateTerminated {
             exit_code: NOT_STARTED_EXIT_CODE,

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, ContainerStateTerminated, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::Backoff;
 
-use crate::pod::backoff::Backoff;
+use super::crash::{BACKOFF, CrashBackoff};
 use crate::pod::context::restart_policy;
 use crate::pod::event::{Effect, Index};
-use crate::pod::time::kubernetes_time;
 
 /// Exit code of a container whose end nobody saw, as the kubelet says it.
 const UNSEEN_EXIT_CODE: i32 = 137;
@@ -27,6 +28,18 @@ pub(crate) enum Run {
         kill_at: Option<Timestamp>,
     },
     Ended(Box<ContainerStateTerminated>),
+}
+
+impl Run {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting { reason, .. } => reason,
+            Self::Launching => "launching",
+            Self::Pulling => "pulling",
+            Self::Running { .. } => "running",
+            Self::Ended(_) => "ended",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +66,7 @@ pub(crate) struct Container {
     pub(super) probes: Probes,
     /// There is nothing to probe: it says itself when it is ready.
     pub(super) scripted: bool,
-    pub(super) crash: Backoff,
+    pub(super) crash: CrashBackoff,
     pub(super) pull: Backoff,
 }
 
@@ -93,7 +106,7 @@ fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
         reason: Some("ContainerStatusUnknown".to_owned()),
         message: Some("the container ended with the node agent that had started it".to_owned()),
         started_at: running.started_at.clone(),
-        finished_at: Some(kubernetes_time(now)),
+        finished_at: Some(Time(now)),
         container_id: before.container_id.clone(),
         ..ContainerStateTerminated::default()
     });
@@ -140,8 +153,8 @@ impl Container {
                 liveness: spec.liveness_probe.is_some() && !init,
             },
             scripted: false,
-            crash: Backoff::default(),
-            pull: Backoff::default(),
+            crash: CrashBackoff::default(),
+            pull: BACKOFF,
         }
     }
 

@@ -9,12 +9,14 @@ use bollard::models::{
 use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBuilder};
 
 use crate::runtime::interface::ContainerSpec;
-use crate::spec::{Mount, Security};
+use crate::spec::{Mount, PodRef, Security};
 
 /// Tells whose containers these are, when several platforms use one engine.
 const LABEL_DATA_DIR: &str = "dev.rouse.data-dir";
 /// Tells one run of a platform from the next one.
 const LABEL_INSTANCE: &str = "dev.rouse.instance";
+const LABEL_POD: &str = "io.kubernetes.pod.uid";
+
 /// Labels by which a later start, or the guard, finds the containers of this platform.
 pub(super) struct Labels {
     pub(super) data_dir: String,
@@ -26,6 +28,11 @@ impl Labels {
     pub(super) fn of_data_dir(&self) -> String {
         format!("{LABEL_DATA_DIR}={}", self.data_dir)
     }
+}
+
+/// The label of everything of one pod.
+pub(super) fn label_of_pod(pod: &PodRef) -> String {
+    format!("{LABEL_POD}={}", pod.uid)
 }
 
 /// The label of everything of one run of a platform.
@@ -50,7 +57,7 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
         (LABEL_INSTANCE, &whose.instance),
         ("io.kubernetes.pod.name", &spec.pod.name),
         ("io.kubernetes.pod.namespace", &spec.pod.namespace),
-        ("io.kubernetes.pod.uid", &spec.pod.uid),
+        (LABEL_POD, &spec.pod.uid),
         ("io.kubernetes.container.name", &spec.container),
     ];
     let published = if direct { None } else { Some(publish(&spec.ports)) };

@@ -9,6 +9,7 @@ mod end;
 mod engine;
 mod images;
 mod runtime;
+mod usage;
 mod wait;
 
 pub(super) use end::end_instance;

@@ -12,19 +12,20 @@ use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
 };
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
+use rouse_kit::{Component, Tasks};
 
-use super::container::{self, Labels};
+use super::container::{self, Labels, label_of_pod};
 use super::end::{end_labelled, remove_container};
 use super::engine::{self, NO_ENGINE, engine, is_code, why};
-use super::{images, wait};
+use super::{images, usage, wait};
 use crate::images::LocalImage;
 use crate::runtime::guard::Guard;
 use crate::runtime::instance::instance;
 use crate::runtime::interface::{
-    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started,
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
 };
 use crate::runtime::{detached, proc};
 use crate::spec::PodRef;
@@ -32,6 +33,8 @@ use crate::spec::PodRef;
 /// The output of a probe's command is kept this far.
 const EXEC_OUTPUT_MAX: usize = 10 * 1024;
 const PODS_MAX: u32 = 250;
+/// So many containers are asked for their use at once.
+const USAGES_AT_ONCE: usize = 16;
 const SCHEME: &str = "docker://";
 
 /// The engine's own id.
@@ -48,12 +51,13 @@ pub struct DockerRuntime {
     direct: bool,
     /// First processes of running containers, as the engine's host numbers them.
     pids: Mutex<HashMap<String, u32>>,
+    tasks: Tasks,
     _guard: Option<Guard>,
 }
 
 impl DockerRuntime {
     /// Connects to the engine at `host`, else of `DOCKER_HOST`, else at the default socket.
-    /// `guard` is the command line that runs `run_guard`.
+    /// `component` ends after the pods. `guard` is the command line that runs `run_guard`.
     ///
     /// # Errors
     /// If no engine answers there.
@@ -62,6 +66,7 @@ impl DockerRuntime {
         data_dir: &Path,
         store: rouse_image::Store,
         guard: Option<&[OsString]>,
+        component: &Component,
     ) -> Result<Self, Error> {
         let host = match host {
             Some(host) => host.to_owned(),
@@ -79,6 +84,7 @@ impl DockerRuntime {
             store,
             labels,
             pids: Mutex::default(),
+            tasks: component.tasks.clone(),
         })
     }
 
@@ -123,14 +129,16 @@ impl DockerRuntime {
         if let Some(pid) = pid {
             self.pids.lock().insert(id.clone(), pid);
         }
-        let exit = wait::wait(self.docker.clone(), id.clone(), spec.log, spec.memory_limit);
+        let pump = wait::pump(self.docker.clone(), id.clone(), spec.log);
+        let pump = self.tasks.attached("log", pump);
+        let exit = wait::wait(self.docker.clone(), id.clone(), pump, spec.memory_limit);
         Ok(Started {
             id: format!("{SCHEME}{id}"),
             ip: container::ip(&inspected),
             addresses: if self.direct { BTreeMap::new() } else { container::published(&inspected) },
             not_enforced: Vec::new(),
             ready_after: None,
-            exit: detached::detached(exit),
+            exit: detached::detached(&self.tasks, exit),
         })
     }
 
@@ -229,6 +237,25 @@ impl ContainerRuntime for DockerRuntime {
                 Err(Error::Start(format!("command {command:?} timed out after {limit:?}")))
             })
         })
+    }
+
+    fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            end_labelled(&self.docker, label_of_pod(pod)).await?;
+            Ok(())
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move { self.docker.ping().await.map(drop).map_err(engine(NO_ENGINE)) })
+    }
+
+    fn usage<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>> {
+        let one = async move |id: &'a String| {
+            Some((id.clone(), usage::of_container(&self.docker, bare(id)).await?))
+        };
+        let all = stream::iter(ids).map(one).buffer_unordered(USAGES_AT_ONCE);
+        Box::pin(all.filter_map(std::future::ready).collect())
     }
 
     fn listening(&self, id: &str) -> Option<Vec<u16>> {

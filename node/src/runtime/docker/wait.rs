@@ -9,20 +9,20 @@ use bollard::query_parameters::{
     InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions,
 };
 use futures::StreamExt as _;
+use rouse_kit::Task;
 
 use crate::logs::{Lines, LogStream, LogWriter};
 use crate::runtime::interface::Exit;
 
 const OUTPUT_MAX: Duration = Duration::from_secs(2);
 
-/// Writes the container's output to its log and says how it ended.
+/// Waits for the container's end and for the rest of its output, and says how it ended.
 pub(super) async fn wait(
     docker: Docker,
     id: String,
-    log: LogWriter,
+    mut output: Task<()>,
     memory_limit: Option<u64>,
 ) -> Exit {
-    let mut output = tokio::spawn(pump(docker.clone(), id.clone(), log));
     let mut waiting = std::pin::pin!(docker.wait_container(&id, None::<WaitContainerOptions>));
     let code = match waiting.next().await {
         Some(Ok(ended)) => ended.status_code,
@@ -50,7 +50,8 @@ pub(super) async fn wait(
     }
 }
 
-async fn pump(docker: Docker, id: String, log: LogWriter) {
+/// Copies the output of a container to its log.
+pub(super) async fn pump(docker: Docker, id: String, log: LogWriter) {
     log.open();
     let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
     let mut chunks = std::pin::pin!(docker.logs(&id, Some(options)));

@@ -3,17 +3,15 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use rouse_kit::{Task, Tasks};
 
+use super::memory::{Limits, Watch};
 use super::running::Running;
 use super::spawn::Spawned;
 use super::survivors::Record;
-use super::watchdog;
 use crate::logs::{LogStream, LogWriter};
 use crate::runtime::interface::{ContainerSpec, Exit};
 use crate::runtime::proc;
@@ -29,14 +27,11 @@ const STARTER_ENDED: &str = "the process that starts pods ended, and the contain
 pub(super) struct Waiting {
     child: Spawned,
     running: Running,
-    pump: JoinHandle<()>,
-    over_limit: Arc<AtomicBool>,
-    memory_limit: Option<u64>,
+    pump: Task<()>,
+    memory: Option<(u64, Watch)>,
     grace: Duration,
     log: LogWriter,
     record: Record,
-    /// Ends the watch of its memory.
-    _ended: DropGuard,
 }
 
 impl Waiting {
@@ -46,38 +41,27 @@ impl Waiting {
         record: Record,
         running: Running,
         spec: ContainerSpec,
+        (tasks, limits): (&Tasks, &Arc<Limits>),
     ) -> Self {
         let stdout = child.stdout.take().map(|stdout| (LogStream::Stdout, stdout));
         let stderr = child.stderr.take().map(|stderr| (LogStream::Stderr, stderr));
-        let pump = tokio::spawn(spec.log.clone().pump(stdout.into_iter().chain(stderr)));
-        let ended = CancellationToken::new();
-        let over_limit = Arc::new(AtomicBool::new(false));
-        if let Some(limit) = spec.memory_limit {
-            let watch = watchdog::watch(running.leader, limit, Arc::clone(&over_limit));
-            let ended = ended.clone();
-            tokio::spawn(async move { ended.run_until_cancelled(watch).await });
-        }
-        Self {
-            child,
-            running,
-            pump,
-            over_limit,
-            memory_limit: spec.memory_limit,
-            grace: spec.grace,
-            log: spec.log,
-            record,
-            _ended: ended.drop_guard(),
-        }
+        let output = spec.log.clone().pump(stdout.into_iter().chain(stderr));
+        let pump = tasks.attached("log", output);
+        let memory = spec.memory_limit.map(|limit| (limit, limits.watch(running.leader, limit)));
+        Self { child, running, pump, memory, grace: spec.grace, log: spec.log, record }
     }
 
     pub(super) async fn wait(mut self) -> Exit {
         let status = self.child.wait().await;
         // It was asked to end, so those that it leaves get their grace as well.
         if self.running.terminating.load(Ordering::Relaxed) {
-            let until = Instant::now() + self.grace;
-            while Instant::now() < until && !proc::members(self.running.leader, None).is_empty() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+            let others = async {
+                while !proc::members(self.running.leader, None).is_empty() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            };
+            // Whether they ended or not, what is left is ended now.
+            let _ended = tokio::time::timeout(self.grace, others).await;
         }
         self.child.end(&self.running.marker);
         if tokio::time::timeout(OUTPUT_MAX, &mut self.pump).await.is_err() {
@@ -85,14 +69,15 @@ impl Waiting {
         }
         drop(self.record);
         drop(self.log);
-        let oom_killed = self.over_limit.load(Ordering::Relaxed);
-        let message = match (oom_killed, self.memory_limit, status) {
-            (true, Some(limit), _) => {
+        let over = self.memory.filter(|(_, watch)| watch.is_over()).map(|(limit, _)| limit);
+        let message = match (over, status) {
+            (Some(limit), _) => {
                 Some(format!("it used more memory than its limit of {limit} bytes"))
             }
-            (_, _, None) => Some(STARTER_ENDED.to_owned()),
-            (_, _, Some(_)) => None,
+            (None, None) => Some(STARTER_ENDED.to_owned()),
+            (None, Some(_)) => None,
         };
+        let oom_killed = over.is_some();
         Exit { code: status.map_or(KILLED_CODE, code), oom_killed, message }
     }
 }

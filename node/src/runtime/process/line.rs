@@ -14,11 +14,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rouse_kit::{Component, Tasks};
 use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 
 use super::session::Owned;
 use super::wire::{self, Born, PIPES_MAX, Reply, Request};
@@ -63,8 +63,14 @@ impl Line {
     }
 }
 
-/// Has requests done until nobody can ask any more.
-pub(super) async fn keep(begin: Begin, first: Line, mut jobs: mpsc::Receiver<Job>) {
+/// Has requests done until the shutdown, or until nobody can ask any more.
+pub(super) async fn keep(
+    begin: Begin,
+    first: Line,
+    mut jobs: mpsc::Receiver<Job>,
+    component: Component,
+) {
+    let Component { tasks, shutdown, .. } = component;
     let mut line = first;
     let mut waiting = VecDeque::new();
     loop {
@@ -73,19 +79,21 @@ pub(super) async fn keep(begin: Begin, first: Line, mut jobs: mpsc::Receiver<Job
         let asking = tokio::select! {
             biased; // what was answered before the line broke is answered
             () = listen(from, &open) => true,
+            () = shutdown.cancelled() => false,
             asking = send(to, &mut waiting, &mut jobs, &open) => asking,
         };
         if asking {
             tracing::warn!("the process that starts pods has ended; the next pod gets another");
         }
-        // Waits for the guard. It can fail only if the guard was dropped by unwinding.
-        let _ = spawn_blocking(move || drop(line)).await;
+        // Waits for the guard.
+        let _ended = tasks.blocking("guard's end", move || drop(line)).await;
         if !asking {
             return;
         }
         // What is not in there has its end told by this.
         waiting.extend(unanswered(open.into_inner()));
-        line = match next(&begin, &mut waiting, &mut jobs).await {
+        let next = next(&begin, &mut waiting, &mut jobs, &tasks);
+        line = match shutdown.run_until_cancelled(next).await.flatten() {
             Some(line) => line,
             None => return,
         };
@@ -112,13 +120,15 @@ async fn next(
     begin: &Begin,
     waiting: &mut VecDeque<Job>,
     jobs: &mut mpsc::Receiver<Job>,
+    tasks: &Tasks,
 ) -> Option<Line> {
     loop {
         if waiting.is_empty() {
             waiting.push_back(jobs.recv().await?);
         }
         let begin = Arc::clone(begin);
-        let begun = spawn_blocking(move || begin()).await.unwrap_or_else(|e| Err(e.into()));
+        let begun = tasks.blocking("guard's start", move || begin()).await;
+        let begun = begun.unwrap_or_else(|error| Err(io::Error::other(error)));
         match begun.and_then(Line::open) {
             Ok(line) => return Some(line),
             Err(error) => {
@@ -228,16 +238,17 @@ mod tests {
     async fn the_next_starter_begins_when_the_last_is_gone_and_does_what_was_asked_of_that() {
         let dir = tempfile::tempdir().unwrap();
         let (home, begun) = (dir.path().to_owned(), AtomicUsize::new(0));
+        let tasks = Component::alone("runtime").tasks;
         let begin: Begin = Arc::new(move || {
             let mut log = OpenOptions::new().create(true).append(true).open(home.join("log"))?;
             writeln!(log, "begun")?;
             if begun.fetch_add(1, Ordering::Relaxed) > 0 {
-                return on_a_thread();
+                return on_a_thread(&tasks);
             }
             let command = ["/bin/sh", "-c", LEAVES].map(OsString::from);
             Guard::of_processes(&command, &home, "").map(|(guard, socket)| (Some(guard), socket))
         });
-        let spawner = Spawner::start(begin).unwrap();
+        let spawner = Spawner::start(begin, &Component::alone("runtime")).unwrap();
         let mut child = spawner.spawn(request("exit 3"), Output::Both).await.unwrap();
         assert_eq!(child.wait().await.unwrap().code(), Some(3));
         let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
@@ -248,7 +259,7 @@ mod tests {
     async fn what_ends_two_starters_is_not_asked_a_third_time() {
         // A socket that nobody is behind.
         let begin: Begin = Arc::new(|| Ok((None, StdStream::pair()?.0)));
-        let spawner = Spawner::start(begin).unwrap();
+        let spawner = Spawner::start(begin, &Component::alone("runtime")).unwrap();
         let error = spawner.spawn(request("exit 3"), Output::Both).await.unwrap_err();
         assert!(error.to_string().contains("ended twice"), "{error}");
     }
@@ -257,7 +268,7 @@ mod tests {
     async fn a_starter_that_says_nothing_holds_nobody_up_for_ever() {
         let (ours, _theirs) = StdStream::pair().unwrap();
         let begin: Begin = Arc::new(move || Ok((None, ours.try_clone()?)));
-        let spawner = Spawner::start(begin).unwrap();
+        let spawner = Spawner::start(begin, &Component::alone("runtime")).unwrap();
         let error = spawner.spawn(request("exit 3"), Output::Both).await.unwrap_err();
         assert!(error.to_string().contains("did not start within 60s"), "{error}");
     }

@@ -12,6 +12,7 @@
 mod command;
 mod exit;
 mod line;
+mod memory;
 mod ports;
 mod running;
 mod runtime;
@@ -19,7 +20,6 @@ mod session;
 mod spawn;
 mod starter;
 mod survivors;
-mod watchdog;
 mod wire;
 
 pub use runtime::ProcessRuntime;

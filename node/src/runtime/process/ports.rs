@@ -1,12 +1,16 @@
 //! Free ports for `PORT`, one per container for as long as its pod is here.
 //!
 //! They are taken from outside the range from which the kernel gives ports to outgoing
-//! connections, so that none is taken by accident between here and the program's own `bind`.
+//! connections, so that none is taken by accident between here and the program's own `bind`. Two
+//! platforms on one host keep out of each other's way by a lock for each port, which ends with the
+//! platform: before the program listens, nothing else shows that its port is taken.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use parking_lot::Mutex;
 
@@ -27,7 +31,13 @@ pub(super) struct Ports {
 #[derive(Default)]
 struct Taken {
     next: u16,
-    by: BTreeMap<(PodRef, String), u16>,
+    by: BTreeMap<(PodRef, String), Held>,
+}
+
+/// A port that is promised to a container.
+struct Held {
+    port: u16,
+    _lock: UnixDatagram,
 }
 
 impl Ports {
@@ -43,14 +53,16 @@ impl Ports {
     pub(super) fn reserve(&self, pod: &PodRef, container: &str) -> Option<u16> {
         let key = (pod.clone(), container.to_owned());
         let mut taken = self.taken.lock();
-        if let Some(port) = taken.by.get(&key) {
-            return Some(*port);
+        if let Some(held) = taken.by.get(&key) {
+            return Some(held.port);
         }
         for _ in self.range.clone() {
             let port = taken.next;
             taken.next = if port + 1 < self.range.end { port + 1 } else { self.range.start };
-            if !taken.by.values().any(|other| *other == port) && is_free(port) {
-                taken.by.insert(key, port);
+            if let Some(lock) = lock(port)
+                && is_free(port)
+            {
+                taken.by.insert(key, Held { port, _lock: lock });
                 return Some(port);
             }
         }
@@ -60,6 +72,12 @@ impl Ports {
     pub(super) fn release(&self, pod: &PodRef) {
         self.taken.lock().by.retain(|(owner, _), _| owner != pod);
     }
+}
+
+/// The lock of a port, if nobody has it: a name in the network namespace that the port is of.
+fn lock(port: u16) -> Option<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name(format!("rouse/port/{port}")).ok()?;
+    UnixDatagram::bind_addr(&name).ok()
 }
 
 /// As a program would bind it: on every address.
@@ -108,6 +126,15 @@ mod tests {
         assert_ne!(ports.reserve(&pod("b"), "user"), Some(first));
         ports.release(&pod("a"));
         assert_ne!(ports.reserve(&pod("a"), "user"), Some(first), "not again at once");
+    }
+
+    #[test]
+    fn two_platforms_give_no_port_twice_though_nothing_listens_yet() {
+        let (one, other) = (Ports::new(), Ports::new());
+        let pod = PodRef { namespace: "n".into(), name: "p".into(), uid: "u".into() };
+        let port = one.reserve(&pod, "user").unwrap();
+        other.taken.lock().next = port;
+        assert_ne!(other.reserve(&pod, "user"), Some(port));
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::images::LocalImage;
+use crate::spec::PodRef;
 
 #[derive(Clone)]
 pub(super) struct Running {
+    pub(super) pod: PodRef,
     pub(super) leader: u32,
     pub(super) marker: String,
     pub(super) image: Arc<LocalImage>,

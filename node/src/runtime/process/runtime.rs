@@ -1,6 +1,7 @@
 //! The process runtime: starts, signals and asks the processes that are containers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,17 +12,19 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rouse_image::{InPlace, Overrides, command_in_place};
+use rouse_kit::{Component, Tasks};
 use tokio::io::AsyncReadExt as _;
 
 use super::command::{not_enforced, not_started, plan, request};
 use super::line::Begin;
+use super::memory::Limits;
 use super::running::Running;
 use super::spawn::{self, Output};
 use super::{exit, ports, survivors};
 use crate::images::LocalImage;
 use crate::runtime::guard::Guard;
 use crate::runtime::interface::{
-    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started,
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
 };
 use crate::runtime::{detached, proc};
 use crate::spec::PodRef;
@@ -37,23 +40,32 @@ pub struct ProcessRuntime {
     survivors: Arc<survivors::Survivors>,
     ports: ports::Ports,
     running: Arc<Mutex<HashMap<String, Running>>>,
+    limits: Arc<Limits>,
+    tasks: Tasks,
 }
 
 impl ProcessRuntime {
-    /// `data_dir` tells platforms on one host apart. `guard` is a command that runs
+    /// `data_dir` tells platforms on one host apart. `component` ends after the pods. `guard` is a command that runs
     /// `run_guard`; without one, what a program starts in turn outlives a `kill -9` of the
     /// platform until the next start.
     ///
     /// # Errors
     /// If the directory for its records cannot be made, or the guard cannot be started.
-    pub fn open(data_dir: &Path, guard: Option<&[std::ffi::OsString]>) -> Result<Self, Error> {
+    pub fn open(
+        data_dir: &Path,
+        guard: Option<&[OsString]>,
+        component: &Component,
+    ) -> Result<Self, Error> {
         let home = data_dir.join("pods");
         let failed = |what| move |error: io::Error| Error::Engine { what, why: error.to_string() };
         let survivors = survivors::Survivors::open(&home);
         let survivors =
             Arc::new(survivors.map_err(failed("cannot keep records of pod processes"))?);
         let begin: Begin = match guard.map(<[_]>::to_vec) {
-            None => Arc::new(spawn::on_a_thread),
+            None => {
+                let tasks = component.tasks.clone();
+                Arc::new(move || spawn::on_a_thread(&tasks))
+            }
             Some(command) => {
                 let (home, instance) = (home.clone(), survivors.instance().to_owned());
                 Arc::new(move || {
@@ -62,13 +74,24 @@ impl ProcessRuntime {
                 })
             }
         };
-        let spawner = spawn::Spawner::start(begin);
+        let spawner = spawn::Spawner::start(begin, component);
+        let (limits, shutdown) = (Arc::<Limits>::default(), component.shutdown.clone());
+        let watching = Arc::clone(&limits);
+        component.tasks.restarting("memory limits", move || {
+            let (limits, shutdown) = (Arc::clone(&watching), shutdown.clone());
+            async move {
+                // Either it is over, or it never ends.
+                let _over = shutdown.run_until_cancelled(limits.run()).await;
+            }
+        });
         Ok(Self {
             home,
             spawner: spawner.map_err(failed("cannot start the process that starts pods"))?,
             survivors,
             ports: ports::Ports::new(),
             running: Arc::default(),
+            limits,
+            tasks: component.tasks.clone(),
         })
     }
 
@@ -90,6 +113,7 @@ impl ProcessRuntime {
         let record = self.survivors.record(leader, child.started);
         let id = format!("process://{leader}-{}", child.started);
         let running = Running {
+            pod: spec.pod.clone(),
             leader,
             marker,
             image: Arc::clone(&spec.image),
@@ -100,7 +124,7 @@ impl ProcessRuntime {
         self.running.lock().insert(id.clone(), running.clone());
         let not_enforced = not_enforced(&spec);
         let addresses = spec.reserved.clone();
-        let waiting = exit::Waiting::new(child, record, running, spec);
+        let waiting = exit::Waiting::new(child, record, running, spec, (&self.tasks, &self.limits));
         let (all, key) = (Arc::clone(&self.running), id.clone());
         let exit = async move {
             let exit = waiting.wait().await;
@@ -114,7 +138,7 @@ impl ProcessRuntime {
             not_enforced,
             ready_after: None,
             // Its own task, so that it is waited for whoever holds the future.
-            exit: detached::detached(exit),
+            exit: detached::detached(&self.tasks, exit),
         })
     }
 
@@ -164,6 +188,17 @@ impl ProcessRuntime {
         let status = status.ok_or_else(|| failed("the process that started it has ended"))?;
         Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
     }
+}
+
+/// The use of sessions, by one reading of `/proc`.
+fn usage(leaders: &[(String, u32)]) -> BTreeMap<String, Usage> {
+    let table = proc::Table::read();
+    let of = |leader: u32| {
+        let ticks = table.session(leader).map(|stat| stat.ticks).fold(0, u64::saturating_add);
+        let pids = table.session(leader).map(|stat| stat.pid);
+        Usage { cpu: proc::ticks(ticks), working_set_bytes: proc::resident(pids) }
+    };
+    leaders.iter().map(|(id, leader)| (id.clone(), of(*leader))).collect()
 }
 
 impl ContainerRuntime for ProcessRuntime {
@@ -240,6 +275,38 @@ impl ContainerRuntime for ProcessRuntime {
         limit: Duration,
     ) -> BoxFuture<'a, Result<(i32, String), Error>> {
         Box::pin(self.exec_in(id, command, limit))
+    }
+
+    fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
+        // One that is just being started ends with the future of its start.
+        let running = self.running.lock();
+        let of_pod: Vec<_> = running.values().filter(|one| one.pod == *pod).cloned().collect();
+        Box::pin(async move {
+            for running in of_pod {
+                running.terminating.store(true, Ordering::Relaxed);
+                proc::kill_session(running.leader, Some(&running.marker));
+            }
+            Ok(())
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let answers = self.spawner.is_open();
+        Box::pin(async move {
+            let why = "it has ended".to_owned();
+            let what = "the process that starts pods does not answer";
+            if answers { Ok(()) } else { Err(Error::Engine { what, why }) }
+        })
+    }
+
+    fn usage<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>> {
+        let leader = |id: &String| Some((id.clone(), self.find(id)?.leader));
+        let leaders: Vec<_> = ids.iter().filter_map(leader).collect();
+        Box::pin(async move {
+            let read = self.tasks.blocking("usage", move || usage(&leaders));
+            // It says so itself if it fails.
+            read.await.unwrap_or_default()
+        })
     }
 
     fn listening(&self, id: &str) -> Option<Vec<u16>> {

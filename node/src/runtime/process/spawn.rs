@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rouse_kit::{Component, Tasks};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,11 +62,16 @@ pub(super) struct Spawner {
 impl Spawner {
     /// Begins a starter, which ends with this. Must be called within the runtime that is to listen
     /// to it.
-    pub(super) fn start(begin: Begin) -> io::Result<Self> {
+    pub(super) fn start(begin: Begin, component: &Component) -> io::Result<Self> {
         let first = Line::open(begin()?)?;
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(line::keep(begin, first, waiting));
+        component.tasks.vital("starter", line::keep(begin, first, waiting, component.clone()));
         Ok(Self { jobs, next: AtomicU64::new(0) })
+    }
+
+    /// Whether requests are still taken.
+    pub(super) fn is_open(&self) -> bool {
+        !self.jobs.is_closed()
     }
 
     /// Starts `request`, whose id is given here.
@@ -96,9 +102,8 @@ impl Spawner {
 }
 
 /// A starter on a thread of this process, where there is no guard.
-pub(super) fn on_a_thread() -> io::Result<(Option<Guard>, StdStream)> {
+pub(super) fn on_a_thread(tasks: &Tasks) -> io::Result<(Option<Guard>, StdStream)> {
     let (ours, theirs) = StdStream::pair()?;
-    let thread = std::thread::Builder::new().name("pods".to_owned());
-    thread.spawn(move || starter::serve(&theirs))?;
+    tasks.thread("starter thread", "pods".to_owned(), move || starter::serve(&theirs))?;
     Ok((None, ours))
 }

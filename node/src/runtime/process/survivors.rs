@@ -10,6 +10,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rouse_k8s::hash::fnv1a_64;
+
 use crate::runtime::instance::{boot, instance};
 use crate::runtime::proc;
 use crate::spec::PodRef;
@@ -102,8 +104,8 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
             }
         }
         let prefix = format!("{place}/{instance}/");
-        for stat in proc::all() {
-            if !stat.zombie && proc::marker(stat.pid).is_some_and(|m| m.starts_with(&prefix)) {
+        for stat in proc::Table::read().alive() {
+            if proc::marker(stat.pid).is_some_and(|m| m.starts_with(&prefix)) {
                 proc::kill(stat.pid);
                 ended.insert(stat.pid);
             }
@@ -114,11 +116,8 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
     ended.len()
 }
 
-/// A short name for a directory: FNV-1a of its path.
+/// A short name for a directory.
 fn place(home: &Path) -> String {
-    let bytes = home.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv1a_64(home.as_os_str().as_encoded_bytes());
     format!("{hash:016x}")
 }

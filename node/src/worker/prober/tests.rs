@@ -18,6 +18,7 @@ fn target(address: SocketAddr) -> Target {
     let spec = json!({"name": "user", "ports": [{"name": "web", "containerPort": 8080}]});
     Target {
         runtime: Arc::new(FakeRuntime::default()),
+        tasks: rouse_kit::Component::alone("test").tasks,
         id: "fake://1".to_owned(),
         ip: None,
         addresses: [(8080, address)].into(),

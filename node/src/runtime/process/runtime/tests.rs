@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rouse_kit::Clock;
+use rouse_kit::{Clock, Component};
 use tempfile::TempDir;
 
 use super::*;
@@ -25,8 +25,9 @@ fn pod() -> PodRef {
 impl Host {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().join("logs"), Clock::system());
-        let runtime = ProcessRuntime::open(dir.path(), None).unwrap();
+        let component = Component::alone("runtime");
+        let logs = Logs::new(dir.path().join("logs"), Clock::system(), component.tasks.clone());
+        let runtime = ProcessRuntime::open(dir.path(), None, &component).unwrap();
         Self { dir, logs, runtime }
     }
 

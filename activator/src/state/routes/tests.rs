@@ -1,0 +1,128 @@
+//! Hosts, and how their requests are split.
+
+use super::*;
+use crate::state::keys::RouteKind;
+
+fn routes(split: &[(&str, u8)]) -> BTreeMap<RouteKey, Arc<Routing>> {
+    let share = |(revision, percent): &(&str, u8)| routing::Share {
+        revision: (*revision).to_owned(),
+        percent: *percent,
+    };
+    let host = routing::Host {
+        public: vec!["hello.default.localhost".to_owned()],
+        local: vec!["hello.default.svc.cluster.local".to_owned()],
+        split: split.iter().map(share).collect(),
+        ..Default::default()
+    };
+    let key = RouteKey { kind: RouteKind::Route, key: ObjectKey::new("default", "hello") };
+    [(key, Arc::new(Routing { version: 3, hosts: vec![host] }))].into()
+}
+
+type Table = RouteTable<String>;
+
+fn build(split: &[(&str, u8)], previous: &Table) -> Table {
+    RouteTable::build(&routes(split), previous, |key| key.name)
+}
+
+#[test]
+fn a_host_is_found_however_it_is_written() {
+    let table = build(&[("hello-00001", 100)], &RouteTable::default());
+    let found = |host| table.find(host, Side::Public).is_some();
+    assert!(found("hello.default.localhost"));
+    assert!(found("hello.default.localhost:7080"));
+    assert!(found("Hello.Default.LOCALHOST.:80"));
+    assert!(!found("default.localhost"));
+    assert!(!found("x.hello.default.localhost"));
+    assert!(!found("[::1]:7080"));
+    assert!(!found(""));
+}
+
+#[test]
+fn a_local_host_is_unknown_to_the_public() {
+    let table = build(&[("hello-00001", 100)], &RouteTable::default());
+    let local = "hello.default.svc.cluster.local";
+    assert!(table.find(local, Side::Public).is_none());
+    assert!(table.find(local, Side::Local).is_some());
+    assert!(table.find("hello.default.localhost", Side::Local).is_some());
+}
+
+#[test]
+fn any_thousand_requests_split_exactly_wherever_counting_starts() {
+    let table = build(&[("a", 70), ("b", 27), ("c", 3)], &RouteTable::default());
+    let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
+    for _ in 0..37 {
+        host.next();
+    }
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..1000 {
+        *counts.entry(host.next().clone()).or_default() += 1;
+    }
+    assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
+}
+
+#[test]
+fn a_host_that_did_not_change_keeps_its_turns() {
+    let first = build(&[("a", 50), ("b", 50)], &RouteTable::default());
+    let again = build(&[("a", 50), ("b", 50)], &first);
+    let changed = build(&[("a", 40), ("b", 60)], &first);
+    let host = |table: &Table| Arc::clone(&table.hosts["hello.default.localhost"].host);
+    assert!(Arc::ptr_eq(&host(&first), &host(&again)));
+    assert!(!Arc::ptr_eq(&host(&first), &host(&changed)));
+}
+
+#[test]
+fn a_host_that_moved_to_another_namespace_is_another_host() {
+    let first = build(&[("a", 100)], &RouteTable::default());
+    let moved: BTreeMap<_, _> = routes(&[("a", 100)])
+        .into_iter()
+        .map(|(key, routing)| {
+            (RouteKey { key: ObjectKey::new("other", key.key.name), ..key }, routing)
+        })
+        .collect();
+    let table = Table::build(&moved, &first, |key| key.to_string());
+    let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
+    assert_eq!(host.next(), "other/a");
+}
+
+#[test]
+fn a_route_wins_over_a_domain_mapping_that_claims_its_host() {
+    let mut both = routes(&[("a", 100)]);
+    let mapping = routes(&[("b", 100)]).into_values().next().expect("one");
+    let key = ObjectKey::new("a-first-namespace", "a-first-name");
+    both.insert(RouteKey { kind: RouteKind::DomainMapping, key }, mapping);
+    let table = Table::build(&both, &Table::default(), |key| key.name);
+    let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
+    assert_eq!(host.next(), "a");
+}
+
+#[test]
+fn a_port_and_a_final_dot_are_no_part_of_a_name() {
+    for (host, name) in [
+        ("a.b", "a.b"),
+        ("a.b:80", "a.b"),
+        ("a.b.:80", "a.b"),
+        ("[::1]", "[::1]"),
+        ("[::1]:80", "[::1]"),
+        ("[::1", "[::1"),
+        ("", ""),
+    ] {
+        assert_eq!(without_port(host), name, "{host}");
+    }
+}
+
+#[test]
+fn a_host_without_shares_is_not_served() {
+    let mut routes = routes(&[("hello-00001", 100)]);
+    let route = routes.values_mut().next().expect("one Route");
+    let hosts = &mut Arc::make_mut(route).hosts;
+    let empty = routing::Host {
+        public: vec!["empty.default.localhost".to_owned()],
+        split: Vec::new(),
+        ..hosts[0].clone()
+    };
+    hosts.push(empty);
+    let table = Table::build(&routes, &Table::default(), |key| key.name);
+    let found = |name| table.find(name, Side::Public).map(|host| host.next().as_str());
+    assert_eq!(found("empty.default.localhost"), None);
+    assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
+}
