@@ -137,7 +137,7 @@ const COUNTED: [&str; 6] = [
 ];
 
 impl Field {
-    /// Whether all of its extremes are tried.
+    /// Whether more of its extremes are tried.
     pub(crate) fn is_counted(&self) -> bool {
         self.of == Of::Text
             || matches!(self.path.last(), Some(Step::Field(name)) if COUNTED.contains(&name.as_str()))
