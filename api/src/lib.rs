@@ -1,4 +1,4 @@
-//! What users write and what components tell one another: kinds, names, routing, load.
+//! Knative's kinds, their defaults and validation, settings, routing and load reports.
 //!
 //! Pure data and functions: no IO, no clock, no async. Kinds and their JSON are Knative Serving's,
 //! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.

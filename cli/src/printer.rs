@@ -131,7 +131,7 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     lines
 }
 
-/// A time span as kubectl writes it: 45s, 3m, 2h, 5d.
+/// A time span in the largest unit of which there are at least two: 45s, 3m, 2h, 5d.
 pub(crate) fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s if s < 120 => format!("{s}s"),
@@ -141,7 +141,7 @@ pub(crate) fn age(seconds: i64) -> String {
     }
 }
 
-/// `percent` of a bar that is `width` wide.
+/// A bar that is `width` wide, of which `share` is full.
 pub(crate) fn bar(share: f64, width: usize) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to width")]
     let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
@@ -165,13 +165,35 @@ mod tests {
     }
 
     #[test]
-    fn ages_read_as_kubectl_writes_them() {
-        assert_eq!([age(45), age(180), age(7300), age(200_000)], ["45s", "3m", "2h", "2d"]);
+    fn ages_are_in_the_largest_unit_of_which_there_are_two() {
+        let rows = [
+            (-5, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7199, "119m"),
+            (7200, "2h"),
+            (172_799, "47h"),
+            (172_800, "2d"),
+            (31_536_000, "365d"),
+        ];
+        for (seconds, written) in rows {
+            assert_eq!(age(seconds), written, "{seconds}");
+        }
     }
 
     #[test]
-    fn a_bar_is_never_longer_than_its_width() {
-        assert_eq!(bar(0.5, 4), "██░░");
-        assert_eq!(bar(2.0, 3), "███");
+    fn a_bar_is_as_long_as_its_width_and_as_full_as_its_share() {
+        let rows = [
+            (-1.0, "░░░░"),
+            (0.0, "░░░░"),
+            (0.49, "██░░"),
+            (0.99, "████"),
+            (2.0, "████"),
+            (f64::NAN, "░░░░"),
+        ];
+        for (share, drawn) in rows {
+            assert_eq!(bar(share, 4), drawn, "{share}");
+        }
     }
 }

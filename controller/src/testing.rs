@@ -14,7 +14,7 @@ pub(crate) fn now() -> Timestamp {
 
 /// An object from YAML.
 pub(crate) fn object<K: DeserializeOwned>(yaml: &str) -> K {
-    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+    serde_yaml::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
 }
 
 /// Writes, notices and conditions, a line each.

@@ -1,4 +1,4 @@
-//! What a pull or a build tells while it works.
+//! Progress of a pull or a build, for whoever shows it.
 
 use std::sync::Arc;
 

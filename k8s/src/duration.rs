@@ -35,6 +35,9 @@ pub enum ParseError {
 }
 
 impl GoDuration {
+    /// 292 years.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// Saturates at 292 years.
     #[must_use]
     pub const fn from_secs(seconds: i64) -> Self {

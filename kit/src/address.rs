@@ -1,4 +1,4 @@
-//! Where a container port is reached.
+//! Addresses of container ports.
 //!
 //! A pod in the host's network, or behind Docker Desktop, is not reached at `podIP:containerPort`.
 //! Its node agent then writes the annotation below; on a real cluster the annotation means nothing

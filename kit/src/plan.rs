@@ -1,4 +1,4 @@
-//! What a reconciler wants done: plain data, in order, printable, comparable.
+//! Plans of reconcilers: plain data, in order, printable, comparable.
 //!
 //! A decision function makes a `Plan` from what it observed; only `apply` carries it out. A write
 //! that would change nothing is not in the plan, so that "nothing to do" is an empty plan.

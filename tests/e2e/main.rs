@@ -13,5 +13,6 @@ mod kubectl_read;
 mod kubectl_serving;
 mod kubectl_write;
 mod lifecycle;
+mod metrics;
 mod scaling;
 mod trouble;

@@ -28,7 +28,8 @@ pub fn generated(root: &Path) -> Result<Vec<(String, String)>> {
     let mut objects = vec![read(&root.join("manifests/namespace.yaml"))?];
     let mut files = Vec::new();
     for crd in crds::all()? {
-        let yaml = serde_yaml::to_string(&crd.object)?;
+        let one_line = serde_yaml::ser_options! { prefer_block_scalars: false };
+        let yaml = serde_yaml::to_string_with_options(&crd.object, one_line)?;
         files.push((format!("manifests/crds/{}", crd.file), format!("{HEADER}{yaml}")));
         objects.push(crd.object);
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 pub(crate) trait Look {
     fn field(&self, name: &str) -> Option<&Value>;
     fn text(&self, name: &str) -> &str;
+    /// A whole number; one that is too large is the largest.
     fn int(&self, name: &str) -> Option<i64>;
     fn list(&self, name: &str) -> &[Value];
     fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Value)>;
@@ -27,7 +28,10 @@ impl Look for Value {
     }
 
     fn int(&self, name: &str) -> Option<i64> {
-        self.get(name).and_then(Self::as_i64)
+        match self.get(name)? {
+            Self::Number(number) if number.is_u64() => Some(number.as_i64().unwrap_or(i64::MAX)),
+            other => other.as_i64(),
+        }
     }
 
     fn list(&self, name: &str) -> &[Value] {

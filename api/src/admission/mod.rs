@@ -1,4 +1,4 @@
-//! What is done to a document before it is stored: defaults are written into it, then it is judged.
+//! Defaulting and validation of documents before they are stored.
 
 pub mod defaults;
 mod json;

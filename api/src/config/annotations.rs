@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::AutoscalerConfig;
-use crate::config::autoscaler::BurstCapacity;
+use super::autoscaler::{self as limits, AutoscalerConfig, BurstCapacity};
+use super::deployment::PROGRESS_DEADLINE_MAX;
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
 
@@ -154,7 +154,7 @@ impl<'a> Autoscaling<'a> {
         match (written, self.metric()) {
             (Some(percentage), _) => percentage / 100.0,
             (None, Metric::Concurrency) => self.config.container_concurrency_target_fraction,
-            (None, Metric::Rps) => crate::config::autoscaler::TARGET_UTILIZATION,
+            (None, Metric::Rps) => limits::TARGET_UTILIZATION,
         }
     }
 
@@ -196,28 +196,34 @@ impl<'a> Autoscaling<'a> {
 
     #[must_use]
     pub fn window(self) -> Duration {
-        self.duration(WINDOW).unwrap_or(self.config.stable_window)
+        let least = limits::WINDOW_MIN;
+        self.duration(WINDOW, least).unwrap_or(self.config.stable_window)
     }
 
     /// Of the stable window, 1 to 100.
     #[must_use]
     pub fn panic_window_percentage(self) -> f64 {
-        self.float(PANIC_WINDOW_PERCENTAGE).unwrap_or(self.config.panic_window_percentage)
+        self.float(PANIC_WINDOW_PERCENTAGE)
+            .filter(|p| limits::PANIC_WINDOW_PERCENTAGE.contains(p))
+            .unwrap_or(self.config.panic_window_percentage)
     }
 
     #[must_use]
     pub fn panic_threshold_percentage(self) -> f64 {
-        self.float(PANIC_THRESHOLD_PERCENTAGE).unwrap_or(self.config.panic_threshold_percentage)
+        self.float(PANIC_THRESHOLD_PERCENTAGE)
+            .filter(|p| limits::PANIC_THRESHOLD_PERCENTAGE.contains(p))
+            .unwrap_or(self.config.panic_threshold_percentage)
     }
 
     #[must_use]
     pub fn scale_down_delay(self) -> Duration {
-        self.duration(SCALE_DOWN_DELAY).unwrap_or(self.config.scale_down_delay)
+        let least = GoDuration::default();
+        self.duration(SCALE_DOWN_DELAY, least).unwrap_or(self.config.scale_down_delay)
     }
 
     #[must_use]
     pub fn scale_to_zero_retention(self) -> Duration {
-        self.duration(SCALE_TO_ZERO_RETENTION)
+        self.duration(SCALE_TO_ZERO_RETENTION, GoDuration::default())
             .unwrap_or(self.config.scale_to_zero_pod_retention_period)
     }
 
@@ -229,26 +235,31 @@ impl<'a> Autoscaling<'a> {
         key.get(self.annotations)?.1.parse().ok().filter(|n| *n <= i32::MAX.unsigned_abs())
     }
 
-    fn duration(self, key: Key) -> Option<Duration> {
-        duration(key, self.annotations)
+    fn duration(self, key: Key, least: GoDuration) -> Option<Duration> {
+        duration(key, self.annotations, least, limits::WINDOW_MAX)
     }
 }
 
 /// How long a Revision may take until it is ready, if it says so.
 #[must_use]
 pub fn progress_deadline(annotations: &BTreeMap<String, String>) -> Option<Duration> {
-    duration(PROGRESS_DEADLINE, annotations)
+    duration(PROGRESS_DEADLINE, annotations, GoDuration::default(), PROGRESS_DEADLINE_MAX)
 }
 
 /// Over how long a Route moves traffic to a new Revision, if it says so.
 #[must_use]
 pub fn rollout_duration(annotations: &BTreeMap<String, String>) -> Option<Duration> {
-    duration(ROLLOUT_DURATION, annotations)
+    duration(ROLLOUT_DURATION, annotations, GoDuration::default(), GoDuration::MAX)
 }
 
-fn duration(key: Key, annotations: &BTreeMap<String, String>) -> Option<Duration> {
+fn duration(
+    key: Key,
+    annotations: &BTreeMap<String, String>,
+    least: GoDuration,
+    most: GoDuration,
+) -> Option<Duration> {
     let read = GoDuration::parse(key.get(annotations)?.1).ok()?;
-    (!read.is_negative()).then(|| read.to_std())
+    (least..=most).contains(&read).then(|| read.to_std())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Upstream: `pkg/autoscaler/config/config.go`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::read::Reader;
@@ -17,8 +18,13 @@ pub const WINDOW_MIN: GoDuration = GoDuration::from_secs(6);
 pub const WINDOW_MAX: GoDuration = GoDuration::from_secs(3600);
 pub const PANIC_WINDOW_PERCENTAGE_MIN: f64 = 1.0;
 pub const PANIC_WINDOW_PERCENTAGE_MAX: f64 = 100.0;
+/// Of a revision's own threshold; the cluster's may be any that is positive.
 pub const PANIC_THRESHOLD_PERCENTAGE_MIN: f64 = 110.0;
 pub const PANIC_THRESHOLD_PERCENTAGE_MAX: f64 = 1000.0;
+pub(crate) const PANIC_WINDOW_PERCENTAGE: RangeInclusive<f64> =
+    PANIC_WINDOW_PERCENTAGE_MIN..=PANIC_WINDOW_PERCENTAGE_MAX;
+pub(crate) const PANIC_THRESHOLD_PERCENTAGE: RangeInclusive<f64> =
+    PANIC_THRESHOLD_PERCENTAGE_MIN..=PANIC_THRESHOLD_PERCENTAGE_MAX;
 
 /// What a revision has where its annotations say nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,13 +197,17 @@ impl AutoscalerConfig {
             }
         }
         let percentage = self.panic_window_percentage;
-        if !(PANIC_WINDOW_PERCENTAGE_MIN..=PANIC_WINDOW_PERCENTAGE_MAX).contains(&percentage) {
-            return refuse(
-                "panic-window-percentage",
-                format!(
-                    "panic-window-percentage = {percentage}, must be in [{PANIC_WINDOW_PERCENTAGE_MIN}, {PANIC_WINDOW_PERCENTAGE_MAX}] interval"
-                ),
-            );
+        if !PANIC_WINDOW_PERCENTAGE.contains(&percentage) {
+            let (least, most) = PANIC_WINDOW_PERCENTAGE.into_inner();
+            let key = "panic-window-percentage";
+            let problem = format!("{key} = {percentage}, must be in [{least}, {most}] interval");
+            return refuse(key, problem);
+        }
+        // Knative takes any number; at none or less every revision would panic for ever.
+        if self.panic_threshold_percentage <= 0.0 {
+            let key = "panic-threshold-percentage";
+            let problem = format!("{key} = {}, must be positive", self.panic_threshold_percentage);
+            return refuse(key, problem);
         }
         Ok(())
     }

@@ -9,6 +9,10 @@ use super::settings::{ConfigError, Data, Settings};
 use crate::terms::keys;
 use crate::terms::template::{Template, Values};
 
+/// The largest number of seconds or requests that a setting may name: what any part of Kubernetes can
+/// hold.
+const NUMBER_MAX: i64 = i32::MAX as i64;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct DefaultsConfig {
     pub revision_timeout_seconds: i64,
@@ -113,6 +117,20 @@ impl DefaultsConfig {
 
         let timeout = self.revision_timeout_seconds;
         let max = self.max_revision_timeout_seconds;
+        let start = self.revision_response_start_timeout_seconds;
+        let idle = self.revision_idle_timeout_seconds;
+        // Knative takes any; with a negative one it then refuses every revision.
+        for (key, seconds) in [
+            ("revision-timeout-seconds", timeout),
+            ("max-revision-timeout-seconds", max),
+            ("revision-response-start-timeout-seconds", start),
+            ("revision-idle-timeout-seconds", idle),
+        ] {
+            if !(0..=NUMBER_MAX).contains(&seconds) {
+                let problem = format!("expected 0 <= {seconds} <= {NUMBER_MAX}: {key}");
+                return Err(ConfigError::new(key, problem));
+            }
+        }
         if timeout > max {
             return Err(ConfigError::new(
                 "revision-timeout-seconds",
@@ -122,11 +140,8 @@ impl DefaultsConfig {
             ));
         }
         for (key, value) in [
-            (
-                "revision-response-start-timeout-seconds",
-                self.revision_response_start_timeout_seconds,
-            ),
-            ("revision-idle-timeout-seconds", self.revision_idle_timeout_seconds),
+            ("revision-response-start-timeout-seconds", start),
+            ("revision-idle-timeout-seconds", idle),
         ] {
             if value > 0 && value > timeout {
                 let problem = format!(
@@ -143,8 +158,8 @@ impl DefaultsConfig {
         read.int("container-concurrency", &mut self.container_concurrency)?;
         read.int(limit_key, &mut self.container_concurrency_max_limit)?;
         let (value, limit) = (self.container_concurrency, self.container_concurrency_max_limit);
-        if limit < 1 {
-            let problem = format!("expected 1 <= {limit} <= {}: {limit_key}", i32::MAX);
+        if !(1..=NUMBER_MAX).contains(&limit) {
+            let problem = format!("expected 1 <= {limit} <= {NUMBER_MAX}: {limit_key}");
             return Err(ConfigError::new(limit_key, problem));
         }
         if value < 0 || value > limit {

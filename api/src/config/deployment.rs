@@ -16,6 +16,9 @@ use super::selector::{Selector, most_specific};
 use super::settings::{ConfigError, Data, Settings};
 use crate::terms::field_error::go_list;
 
+/// The longest `progressDeadlineSeconds` that a Deployment can hold.
+pub const PROGRESS_DEADLINE_MAX: GoDuration = GoDuration::from_secs(i32::MAX as i64);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentConfig {
     /// Registries whose images are run by tag, without a digest.
@@ -112,6 +115,12 @@ impl DeploymentConfig {
                 return Err(ConfigError::new(key, problem));
             }
         }
+        if deadline > PROGRESS_DEADLINE_MAX {
+            let key = "progress-deadline";
+            let problem =
+                format!("{key} = {deadline}, cannot be more than {PROGRESS_DEADLINE_MAX}");
+            return Err(ConfigError::new(key, problem));
+        }
         if !deadline.is_whole_seconds() {
             let key = "progress-deadline";
             let problem = format!("{key} must be rounded to a whole second, was: {deadline}");
@@ -142,7 +151,7 @@ fn runtime_classes(data: &Data) -> Result<BTreeMap<String, Selector>, ConfigErro
     if raw.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let entries: BTreeMap<String, Option<Entry>> = serde_saphyr::from_str(raw).map_err(|e| {
+    let entries: BTreeMap<String, Option<Entry>> = serde_yaml::from_str(raw).map_err(|e| {
         ConfigError::new(key, format!("{key} cannot be parsed, please check the format: {e}"))
     })?;
     let mut classes = BTreeMap::new();

@@ -64,7 +64,7 @@ fn selector(domain: &str, raw: &str) -> Result<Selector, ConfigError> {
     if raw.trim().is_empty() {
         return Ok(BTreeMap::new());
     }
-    let entry: Option<Entry> = serde_saphyr::from_str(raw).map_err(|e| {
+    let entry: Option<Entry> = serde_yaml::from_str(raw).map_err(|e| {
         ConfigError::new(domain, format!("failed to parse the selector of {domain:?}: {e}"))
     })?;
     Ok(entry.unwrap_or_default().selector.unwrap_or_default())

@@ -46,10 +46,13 @@ impl Reader<'_> {
         self.with(key, into, |raw| GoDuration::parse(raw).map_err(|e| e.to_string()))
     }
 
-    /// A quantity, kept as it is written.
+    /// A quantity that is not negative, kept as it is written.
     pub(super) fn quantity(self, key: &str, into: &mut Option<String>) -> Result<(), ConfigError> {
         self.with(key, into, |raw| {
-            Quantity::parse(raw.trim()).map_err(|e| e.to_string())?;
+            let amount = Quantity::parse(raw.trim()).map_err(|e| e.to_string())?;
+            if amount.is_negative() {
+                return Err("must be greater than or equal to 0".to_owned());
+            }
             Ok(Some(raw.trim().to_owned()))
         })
     }

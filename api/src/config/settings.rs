@@ -1,4 +1,4 @@
-//! What one ConfigMap's settings are: its data, how it is read, why it may be refused.
+//! Settings of one ConfigMap: its data, how it is read, why it may be refused.
 
 use std::collections::BTreeMap;
 

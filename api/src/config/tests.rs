@@ -1,4 +1,4 @@
-//! What the ConfigMaps mean, and what is refused in them.
+//! The ConfigMaps: what they mean, and what is refused in them.
 
 use super::domain::CLUSTER_LOCAL_DOMAIN;
 use super::features::{
@@ -289,7 +289,7 @@ fn config_maps() -> BTreeMap<String, ConfigMap> {
         .unwrap()
         .map(|entry| {
             let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-            let map: ConfigMap = serde_saphyr::from_str(&text).unwrap();
+            let map: ConfigMap = serde_yaml::from_str(&text).unwrap();
             (map.metadata.name.clone().unwrap(), map)
         })
         .collect()
@@ -297,7 +297,7 @@ fn config_maps() -> BTreeMap<String, ConfigMap> {
 
 fn example(map: &ConfigMap) -> Data {
     let text = &map.data.as_ref().unwrap()[EXAMPLE_KEY];
-    serde_saphyr::from_str::<Option<Data>>(text).unwrap().unwrap_or_default()
+    serde_yaml::from_str::<Option<Data>>(text).unwrap().unwrap_or_default()
 }
 
 #[test]

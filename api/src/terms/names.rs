@@ -1,4 +1,4 @@
-//! How the objects that belong to a Configuration or a Revision are named.
+//! Names of the objects that belong to a Configuration or a Revision.
 //!
 //! Upstream: `pkg/reconciler/{configuration,revision}/resources/names`.
 

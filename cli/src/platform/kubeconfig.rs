@@ -10,7 +10,7 @@ use crate::target::EXTENSION;
 /// Name of the cluster, the user and the context.
 pub(crate) const NAME: &str = "rouse";
 
-/// The file's text: JSON, which is YAML, so that no reader is left out.
+/// The file's text.
 pub(crate) fn text(api: &str, authority_pem: &str, token: &str, data_dir: &Path) -> String {
     let authority = base64::engine::general_purpose::STANDARD.encode(authority_pem);
     let config = json!({
@@ -22,5 +22,8 @@ pub(crate) fn text(api: &str, authority_pem: &str, token: &str, data_dir: &Path)
         "users": [{ "name": NAME, "user": { "token": token } }],
         "contexts": [{ "name": NAME, "context": { "cluster": NAME, "user": NAME, "namespace": "default" } }]
     });
-    serde_yaml::to_string(&config).expect("a JSON document is a YAML document")
+    // The authority stays on one line, which simpler readers ask for.
+    let one_line = serde_yaml::ser_options! { prefer_block_scalars: false };
+    serde_yaml::to_string_with_options(&config, one_line)
+        .expect("a JSON document is a YAML document")
 }

@@ -9,13 +9,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::combinators::BoxBody;
 use rouse_kit::{Clock, Component};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::admission::Hook;
-use crate::http::{Api, Credentials, ResponseBody, listen};
+use crate::http::{Api, Credentials, KubeletService, ResponseBody, listen};
 use crate::identity::UserInfo;
 use crate::kinds::Kinds;
 use crate::observe;
@@ -24,10 +23,6 @@ use crate::status::Failure;
 use crate::store::{self, Store};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A node agent's own API: `/containerLogs/…`.
-pub type KubeletService =
-    tower::util::BoxCloneSyncService<Request<Bytes>, Response<BoxBody<Bytes, BoxError>>, BoxError>;
 
 /// Where the state lives.
 #[derive(Clone, Debug)]

@@ -23,4 +23,5 @@ pub mod store {
     };
 }
 
-pub use cluster::{Cluster, Config, KubeletService, OpenError, Storage};
+pub use cluster::{Cluster, Config, OpenError, Storage};
+pub use http::KubeletService;

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::kinds::{Kinds, Resource, fingerprint, types};
-use crate::schema::{self, Node};
+use rouse_k8s::hash::fnv1a_64;
+
+use crate::kinds::{Kinds, Resource};
+use crate::schema::{self, Node, types};
 
 /// The index: where the document of each group version is, with a hash that changes when the document does.
 #[must_use]
@@ -68,7 +70,7 @@ fn hash(resources: &[Arc<Resource>]) -> String {
     for resource in resources {
         text += &format!("{}/{}/{:x};", resource.plural, resource.kind, resource.fingerprint);
     }
-    format!("{:016X}", fingerprint(text.as_bytes()))
+    format!("{:016X}", fnv1a_64(text.as_bytes()))
 }
 
 /// `api/v1`, or `apis/apps/v1`.

@@ -10,8 +10,6 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::object::Owner;
-
 /// What the header holds.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Head {
@@ -35,25 +33,12 @@ pub(super) struct Meta {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct OwnerReference {
-    uid: String,
-    api_version: String,
-    kind: String,
-    name: String,
-    controller: Option<bool>,
-    block_owner_deletion: Option<bool>,
-}
-
-impl From<OwnerReference> for Owner {
-    fn from(read: OwnerReference) -> Self {
-        Self {
-            uid: read.uid,
-            api_version: read.api_version,
-            kind: read.kind,
-            name: read.name,
-            controller: read.controller == Some(true),
-            block_owner_deletion: read.block_owner_deletion == Some(true),
-        }
-    }
+    pub(super) uid: String,
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) controller: Option<bool>,
+    pub(super) block_owner_deletion: Option<bool>,
 }
 
 /// Reads the header of `json`; `wanted` are dotted paths. `None` if it is not of this form, which
@@ -140,6 +125,7 @@ pub(super) fn text(value: Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::Owner;
 
     const POD: &str = r#"{"kind":"Pod","metadata":{"name":"p","uid":"u","resourceVersion":"7",
         "generation":2,"labels":{"app":"a"},"annotations":{"x":"{}"},"finalizers":["f"],

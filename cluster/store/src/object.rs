@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
-use super::head::{self, Head};
+use super::head::{self, Head, OwnerReference};
 
 /// Stands where the resource version will; no text of a user's can hold it by accident.
 const MARK: &str = "\u{1}rv\u{1}";
@@ -39,6 +39,19 @@ pub struct Owner {
     pub name: String,
     pub controller: bool,
     pub block_owner_deletion: bool,
+}
+
+impl From<OwnerReference> for Owner {
+    fn from(read: OwnerReference) -> Self {
+        Self {
+            uid: read.uid,
+            api_version: read.api_version,
+            kind: read.kind,
+            name: read.name,
+            controller: read.controller == Some(true),
+            block_owner_deletion: read.block_owner_deletion == Some(true),
+        }
+    }
 }
 
 /// One version of one object. Immutable; a change makes another.

@@ -310,7 +310,7 @@ fn the_autoscaler_keeps_the_autoscaling_annotations() {
 }
 
 fn serde_yaml(value: &Value) -> String {
-    serde_saphyr::to_string(value).unwrap()
+    serde_yaml::to_string(value).unwrap()
 }
 
 #[test]

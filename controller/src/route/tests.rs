@@ -230,7 +230,7 @@ fn shares_of_one_revision_add_up_and_each_tag_has_its_host() {
           percent: 0
           url: http://idle-hello.shop.localhost:7080
     "#]]
-    .assert_eq(&serde_saphyr::to_string(&traffic).unwrap());
+    .assert_eq(&serde_yaml::to_string(&traffic).unwrap());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the head of an executable says about how it is started.
+//! The head of an executable: its loader, and the folders that it names for libraries.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Where the libraries of a program are: on this machine, and in an unpacked image.
+//! Libraries of a program: on this machine, and in an unpacked image.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What can go wrong with an image, worded for the person who named it.
+//! Errors of images, worded for the person who named the image.
 
 use std::io;
 use std::path::{Path, PathBuf};

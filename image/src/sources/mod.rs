@@ -1,4 +1,4 @@
-//! How images come into the store: from a registry, or built from a folder or an executable.
+//! Images on their way into the store: from a registry, or built from a folder or an executable.
 
 pub mod build;
 pub(crate) mod registry;

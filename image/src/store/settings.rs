@@ -1,4 +1,4 @@
-//! What a store is opened with: limits of what is unpacked, and times for registries.
+//! Settings of a store: limits of what is unpacked, and times for registries.
 
 use std::path::PathBuf;
 use std::time::Duration;

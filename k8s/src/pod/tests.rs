@@ -1,3 +1,5 @@
+//! Pods by their JSON, and what is read of them.
+
 use serde_json::{Value, json};
 
 use super::*;

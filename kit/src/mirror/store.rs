@@ -1,4 +1,4 @@
-//! What a mirror knows: every object of the kind by its key, and how far the present list is.
+//! Objects that a mirror knows, by key, and how far the present list is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

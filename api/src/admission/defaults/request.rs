@@ -1,4 +1,4 @@
-//! What defaulting may look at.
+//! The settings, the user and the present object that defaulting may look at.
 
 use serde_json::Value;
 

@@ -5,11 +5,13 @@
 //! metadata_validation.go`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::config::AutoscalerConfig;
 use crate::config::annotations as keyed;
 use crate::config::annotations::Key;
 use crate::config::autoscaler as limits;
+use crate::config::deployment::PROGRESS_DEADLINE_MAX;
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
@@ -161,21 +163,15 @@ fn floats(annotations: &Annotations) -> FieldErrors {
             ),
         }
     };
-    let within = |low: f64, high: f64| {
+    let within = |range: RangeInclusive<f64>| {
         move |raw: &str, number: f64, key: &str| {
-            (!(low..=high).contains(&number))
-                .then(|| FieldError::out_of_bounds(raw, low, high, key))
+            (!range.contains(&number))
+                .then(|| FieldError::out_of_bounds(raw, range.start(), range.end(), key))
         }
     };
-    check(
-        keyed::PANIC_WINDOW_PERCENTAGE,
-        &within(limits::PANIC_WINDOW_PERCENTAGE_MIN, limits::PANIC_WINDOW_PERCENTAGE_MAX),
-    );
-    check(
-        keyed::PANIC_THRESHOLD_PERCENTAGE,
-        &within(limits::PANIC_THRESHOLD_PERCENTAGE_MIN, limits::PANIC_THRESHOLD_PERCENTAGE_MAX),
-    );
-    check(keyed::TARGET_UTILIZATION, &within(1.0, 100.0));
+    check(keyed::PANIC_WINDOW_PERCENTAGE, &within(limits::PANIC_WINDOW_PERCENTAGE));
+    check(keyed::PANIC_THRESHOLD_PERCENTAGE, &within(limits::PANIC_THRESHOLD_PERCENTAGE));
+    check(keyed::TARGET_UTILIZATION, &within(1.0..=100.0));
     check(keyed::TARGET, &|raw, number, key| {
         let message = format!("target {raw} should be at least {}", limits::TARGET_MIN);
         (number < limits::TARGET_MIN).then(|| FieldError::new(message, key))
@@ -284,7 +280,7 @@ fn sidecar(annotations: &Annotations) -> FieldErrors {
     errors
 }
 
-/// Whole seconds, not negative.
+/// Whole seconds, not negative, and no more than a Deployment can hold.
 fn seconds(annotations: &Annotations, key: Key, name: &str) -> FieldErrors {
     let Some((key, raw)) = key.get(annotations).filter(|(_, raw)| !raw.is_empty()) else {
         return FieldErrors::none();
@@ -296,6 +292,10 @@ fn seconds(annotations: &Annotations, key: Key, name: &str) -> FieldErrors {
         }
         Ok(time) if time.is_negative() => {
             FieldError::new(format!("{name}={raw} must be positive"), key).into()
+        }
+        Ok(time) if time > PROGRESS_DEADLINE_MAX => {
+            FieldError::new(format!("{name}={raw} is more than {PROGRESS_DEADLINE_MAX}"), key)
+                .into()
         }
         Ok(_) => FieldErrors::none(),
     }

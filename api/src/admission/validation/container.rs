@@ -5,7 +5,7 @@
 use rouse_k8s::Quantity;
 use serde_json::Value;
 
-use super::fields::mask;
+use super::fields::{self, mask, text_of};
 use super::{image, probe, security, volume};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
@@ -160,9 +160,7 @@ fn ports(ports: &[Value]) -> FieldErrors {
         let details = format!("{reserved}, please use a different value");
         errors.push(FieldError::invalid(reserved, "containerPort").with_details(details));
     }
-    if !(0..=65535).contains(&number) {
-        errors.push(FieldError::out_of_bounds(number, 0, 65535, "containerPort"));
-    }
+    errors.extend(fields::port(port, "containerPort"));
     let protocol = port.text("protocol");
     if !matches!(protocol, "" | "TCP") {
         errors.push(FieldError::invalid(protocol, "protocol"));
@@ -181,10 +179,7 @@ fn resources(resources: Option<&Value>) -> FieldErrors {
     let mut errors = mask(resources, &["limits", "requests"]);
     for kind in ["limits", "requests"] {
         for (name, amount) in resources.pairs(kind) {
-            let text = match amount {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
+            let text = text_of(amount);
             let path = format!("{kind}.{name}");
             match Quantity::parse(&text) {
                 Ok(quantity) if quantity.is_negative() => {

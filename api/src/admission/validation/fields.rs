@@ -38,3 +38,27 @@ pub(super) fn mask(value: &Value, allowed: &[&str]) -> FieldErrors {
     }
     errors
 }
+
+/// Refuses a number that is negative or beyond `int32`.
+pub(super) fn int32(value: &Value, field: &str) -> FieldErrors {
+    match value.int(field).filter(|number| !(0..=i64::from(i32::MAX)).contains(number)) {
+        Some(number) => FieldError::out_of_bounds(number, 0, i32::MAX, field).into(),
+        None => FieldErrors::none(),
+    }
+}
+
+/// Refuses a port, if it is a number, that is none. Zero stands for the container's own.
+pub(super) fn port(value: &Value, field: &str) -> FieldErrors {
+    match value.int(field).filter(|number| !(0..=i64::from(u16::MAX)).contains(number)) {
+        Some(number) => FieldError::out_of_bounds(number, 0, u16::MAX, field).into(),
+        None => FieldErrors::none(),
+    }
+}
+
+/// An amount, which may be written as a number.
+pub(super) fn text_of(amount: &Value) -> String {
+    match amount {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::fields::mask;
+use super::fields::{int32, mask, port};
 use crate::admission::json::Look;
 use crate::terms::field_error::{FieldError, FieldErrors};
 
@@ -21,6 +21,16 @@ const FIELDS: [&str; 10] = [
     "timeoutSeconds",
 ];
 
+/// Of these the numbers.
+const NUMBERS: [&str; 6] = [
+    "failureThreshold",
+    "initialDelaySeconds",
+    "periodSeconds",
+    "successThreshold",
+    "terminationGracePeriodSeconds",
+    "timeoutSeconds",
+];
+
 /// A handler and what it may say.
 const HANDLERS: [(&str, &[&str]); 4] = [
     ("httpGet", &["host", "path", "scheme", "httpHeaders", "port"]),
@@ -33,11 +43,15 @@ const HANDLERS: [(&str, &[&str]); 4] = [
 pub(super) fn any(probe: Option<&Value>, port_name: &str) -> FieldErrors {
     let Some(probe) = probe else { return FieldErrors::none() };
     let mut errors = mask(probe, &FIELDS);
+    for field in NUMBERS {
+        errors.extend(int32(probe, field));
+    }
     let mut handlers = Vec::new();
     for (handler, allowed) in HANDLERS {
         let Some(action) = probe.field(handler) else { continue };
         handlers.push(handler);
         errors.within(handler, mask(action, allowed));
+        errors.within(handler, port(action, "port"));
         let named = action.text("port");
         if !named.is_empty() && named != port_name {
             let error = FieldError::invalid(named, &format!("{handler}.port"));

@@ -1,4 +1,4 @@
-//! What a document is held against.
+//! The settings and the present object that a document is validated against.
 
 use serde_json::Value;
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::fields::int32;
 use super::pod;
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
@@ -16,12 +17,9 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
             errors.push(FieldError::out_of_bounds(seconds, 0, max, "timeoutSeconds"));
         }
     }
-    // Knative leaves these to chance; a negative time means nothing.
+    // Knative takes any; a negative time means nothing, and the longest is beyond all arithmetic.
     for field in ["responseStartTimeoutSeconds", "idleTimeoutSeconds"] {
-        if let Some(seconds) = spec.int(field).filter(|seconds| *seconds < 0) {
-            let max = defaults.max_revision_timeout_seconds;
-            errors.push(FieldError::out_of_bounds(seconds, 0, max, field));
-        }
+        errors.extend(int32(spec, field));
     }
     if let Some(limit) = spec.int("containerConcurrency") {
         let least = i64::from(!defaults.allow_container_concurrency_zero);

@@ -1,4 +1,4 @@
-//! What the tests of the rules share: a minimal Service, changed and judged.
+//! Shared by the tests of the rules: a minimal Service, changed and judged.
 
 use serde_json::{Value, json};
 

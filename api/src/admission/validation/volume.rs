@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rouse_k8s::{Quantity, form};
 use serde_json::Value;
 
-use super::fields::{is_set, mask};
+use super::fields::{is_set, mask, text_of};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
 use crate::config::features as feature;
@@ -102,11 +102,13 @@ fn contents(volume: &Value) -> FieldErrors {
     ] {
         if let Some(source) = volume.field(field) {
             errors.within(field, mask(source, &allowed));
+            errors.within(field, mode(source, "defaultMode"));
             errors.extend(items(source));
         }
     }
     if let Some(projected) = volume.field("projected") {
         errors.within("projected", mask(projected, &["defaultMode", "sources"]));
+        errors.within("projected", mode(projected, "defaultMode"));
         for (index, source) in projected.list("sources").iter().enumerate() {
             errors.within_index("projected", index, projection(source));
         }
@@ -117,14 +119,21 @@ fn contents(volume: &Value) -> FieldErrors {
         if !matches!(medium, "" | "Memory") {
             found.push(FieldError::invalid(medium, "medium"));
         }
-        let limit = directory.text("sizeLimit");
-        let bad = |q: Result<Quantity, _>| q.map_or(true, Quantity::is_negative);
-        if !limit.is_empty() && bad(Quantity::parse(limit)) {
+        let limit = directory.field("sizeLimit").map(text_of).unwrap_or_default();
+        if !limit.is_empty() && Quantity::parse(&limit).map_or(true, Quantity::is_negative) {
             found.push(FieldError::invalid(limit, "sizeLimit"));
         }
         errors.within("emptyDir", found);
     }
     errors
+}
+
+/// Permissions of a file: nine bits, as Kubernetes has it.
+fn mode(value: &Value, field: &str) -> FieldErrors {
+    match value.int(field).filter(|mode| !(0..=0o777).contains(mode)) {
+        Some(mode) => FieldError::out_of_bounds(mode, 0, 0o777, field).into(),
+        None => FieldErrors::none(),
+    }
 }
 
 fn projection(source: &Value) -> FieldErrors {
@@ -164,6 +173,7 @@ fn downward(source: &Value) -> FieldErrors {
     let mut errors = mask(source, &["items"]);
     for (index, item) in source.list("items").iter().enumerate() {
         let mut found = mask(item, &["path", "fieldRef", "resourceFieldRef", "mode"]);
+        found.extend(mode(item, "mode"));
         match (item.has("fieldRef"), item.has("resourceFieldRef")) {
             (false, false) => {
                 found.push(FieldError::missing_one_of(&["fieldRef", "resourceFieldRef"]));
@@ -187,6 +197,7 @@ fn items(source: &Value) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (index, item) in source.list("items").iter().enumerate() {
         let mut found = mask(item, &["key", "path", "mode"]);
+        found.extend(mode(item, "mode"));
         for field in ["key", "path"] {
             if item.text(field).is_empty() {
                 found.push(FieldError::missing(field));

@@ -1,3 +1,5 @@
+//! Ready as the sum of its dependents.
+
 use super::*;
 
 const SET: ConditionSet = ConditionSet::new(&["Bar", "Foo"]);

@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::body::{self, Answer};
-use super::route::GIT_VERSION;
 use crate::kinds::{Kinds, Resource};
 use crate::openapi;
 use crate::status::Failure;
+
+/// The version that this API says it is.
+pub(super) const GIT_VERSION: &str = "v1.35.0";
 
 /// Groups first that kubectl should prefer; the others by name.
 const ORDER: [&str; 4] = ["", "apps", "events.k8s.io", "authentication.k8s.io"];
@@ -61,7 +63,7 @@ impl Documents {
         };
         let document = aggregated(kinds, core, version);
         let bytes = Bytes::from(serde_json::to_vec(&document).expect("a JSON value is JSON"));
-        let hash = format!("{:016X}", crate::kinds::fingerprint(&bytes));
+        let hash = format!("{:016X}", rouse_k8s::hash::fnv1a_64(&bytes));
         let quoted = format!("\"{hash}\"");
         let known =
             headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()) == Some(quoted.as_str());

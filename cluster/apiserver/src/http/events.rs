@@ -3,10 +3,10 @@
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use super::api::Api;
 use super::body::{self, Answer};
 use super::read::{self, Expected};
 use super::request::{Target, Verb};
-use super::route::Api;
 use crate::identity::UserInfo;
 use crate::kinds::{Resource, events};
 use crate::patch;

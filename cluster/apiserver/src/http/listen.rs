@@ -13,9 +13,9 @@ use rouse_kit::Component;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::api::Api;
 use super::auth::{Caller, Credentials};
 use super::body::{self, Answer};
-use super::route::Api;
 use crate::status::Failure;
 
 /// Longest a client may take to say hello.

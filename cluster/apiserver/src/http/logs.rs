@@ -6,9 +6,9 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use super::api::Api;
 use super::body::Answer;
 use super::request::{Query, Target, Verb};
-use super::route::Api;
 use crate::status::Failure;
 
 /// Options of a log request that the node reads.

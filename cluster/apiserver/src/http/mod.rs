@@ -1,5 +1,6 @@
 //! The API server's HTTP side: from a request to a response, whatever carried them.
 
+mod api;
 mod auth;
 mod body;
 mod discovery;
@@ -9,6 +10,7 @@ mod listen;
 mod logs;
 mod metrics;
 mod negotiate;
+mod pages;
 mod read;
 mod request;
 mod review;
@@ -17,7 +19,8 @@ mod select;
 mod watch;
 mod write;
 
+pub(crate) use api::Api;
+pub use api::KubeletService;
 pub use auth::Credentials;
 pub(crate) use body::ResponseBody;
 pub(crate) use listen::listen;
-pub(crate) use route::Api;

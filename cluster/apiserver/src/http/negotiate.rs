@@ -119,22 +119,38 @@ pub(super) fn table(
 mod tests {
     use super::*;
 
-    fn asked(accept: &str) -> Result<Form, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, accept.parse().unwrap());
-        form(&headers)
-    }
-
     #[test]
     fn the_first_form_that_is_served_wins() {
-        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(asked(kubectl), Ok(Form::Table));
-        assert_eq!(asked("application/vnd.kubernetes.protobuf,application/json"), Ok(Form::Whole));
-        assert_eq!(
-            asked("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"),
-            Ok(Form::Metadata)
-        );
-        assert_eq!(asked("text/html").unwrap_err().code, 406);
-        assert_eq!(form(&HeaderMap::new()), Ok(Form::Whole));
+        const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        const METADATA: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+        const METADATA_LIST: &str = "application/json; as=PartialObjectMetadataList; v=v1beta1";
+        const JSON: &str = "application/json";
+        const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+        let rows: &[(&[&str], Option<Form>)] = &[
+            (&[], Some(Form::Whole)),
+            (&["*/*"], Some(Form::Whole)),
+            (&["application/*"], Some(Form::Whole)),
+            (&[TABLE, JSON], Some(Form::Table)),
+            (&[JSON, TABLE], Some(Form::Whole)),
+            (&[METADATA, TABLE], Some(Form::Metadata)),
+            (&[METADATA_LIST, JSON], Some(Form::Metadata)),
+            (&[PROTOBUF, TABLE], Some(Form::Table)),
+            (&["text/html", JSON], Some(Form::Whole)),
+            (&["application/json;as=Table;v=v2;g=meta.k8s.io", JSON], Some(Form::Whole)),
+            (&["application/json;as=Table;v=v1;g=other.io", METADATA], Some(Form::Metadata)),
+            (&["application/json;as=Chair;v=v1;g=meta.k8s.io", TABLE], Some(Form::Table)),
+            (&["text/html"], None),
+            (&[PROTOBUF, "application/json;as=Chair"], None),
+        ];
+        for (ranges, expected) in rows {
+            let mut headers = HeaderMap::new();
+            if !ranges.is_empty() {
+                headers.insert(ACCEPT, ranges.join(",").parse().unwrap());
+            }
+            match (form(&headers), expected) {
+                (answer, Some(form)) => assert_eq!(answer, Ok(*form), "{ranges:?}"),
+                (answer, None) => assert_eq!(answer.unwrap_err().code, 406, "{ranges:?}"),
+            }
+        }
     }
 }

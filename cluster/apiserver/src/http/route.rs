@@ -1,7 +1,6 @@
 //! From a request to what answers it. The one function that every request passes.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -9,38 +8,23 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Body;
-use parking_lot::RwLock;
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::body::{self, Answer, BoxError};
-use super::list::Pages;
-use super::metrics::{self, ApiMetrics};
+use super::metrics;
 use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
 use super::write::Incoming;
 use super::{discovery, events, logs, review};
-use crate::cluster::KubeletService;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
-use crate::registry::{Registry, is_new_event};
+use crate::registry::is_new_event;
 use crate::status::Failure;
-
-/// The version that this API says it is.
-pub(super) const GIT_VERSION: &str = "v1.35.0";
 
 /// The minor version of the oldest kubectl that asks for OpenAPI v3 alone.
 const OLDEST_KUBECTL: u32 = 27;
-
-/// The API server behind every listener and in-process client. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(super) registry: Registry,
-    pub(super) pages: Arc<Pages>,
-    pub(super) kubelets: Arc<RwLock<std::collections::BTreeMap<String, KubeletService>>>,
-    pub(super) documents: Arc<discovery::Documents>,
-    pub(crate) metrics: ApiMetrics,
-}
 
 /// What stays of a request when its body is read.
 struct Asked {
@@ -52,20 +36,6 @@ struct Asked {
 }
 
 impl Api {
-    pub(crate) fn new(registry: Registry) -> Self {
-        Self {
-            registry,
-            pages: Arc::default(),
-            kubelets: Arc::default(),
-            documents: Arc::default(),
-            metrics: ApiMetrics::default(),
-        }
-    }
-
-    pub(crate) fn register_kubelet(&self, node: &str, service: KubeletService) {
-        self.kubelets.write().insert(node.to_owned(), service);
-    }
-
     /// Answers one request of `user`.
     pub(crate) async fn call<B>(&self, request: Request<B>, user: UserInfo, inside: bool) -> Answer
     where
@@ -232,7 +202,7 @@ fn check_subresource(resource: &Resource, target: &Target) -> Result<(), Failure
 
 fn version() -> Value {
     json!({
-        "major": "1", "minor": "35", "gitVersion": GIT_VERSION, "gitCommit": "", "gitTreeState": "clean",
+        "major": "1", "minor": "35", "gitVersion": discovery::GIT_VERSION, "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc", "platform": "linux/amd64"
     })
 }

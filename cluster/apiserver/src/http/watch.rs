@@ -11,11 +11,11 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::api::Api;
 use super::body::{Answer, BoxError, ResponseBody};
 use super::metrics::Open;
 use super::negotiate::{self, Form, Include};
 use super::request::{Query, Target};
-use super::route::Api;
 use super::select::selects;
 use crate::kinds::Resource;
 use crate::registry::stored_as;

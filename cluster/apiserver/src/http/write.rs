@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use super::api::Api;
 use super::body::{self, Answer};
 use super::negotiate::Form;
 use super::read::{self, Expected};
 use super::request::{Query, Target};
-use super::route::Api;
 use super::select::selects;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Column, Resource, ScalePaths, types};
-use crate::schema::Schema;
+use super::resource::{Column, Resource, ScalePaths};
+use crate::schema::{Schema, types};
 
 static RESOURCES: &str = include_str!("../../kinds/resources.json");
 

@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
+use rouse_k8s::hash::fnv1a_64;
 use serde_json::Value;
 
-use super::{Column, Resource, ScalePaths, fingerprint};
+use super::resource::{Column, Resource, ScalePaths};
+use crate::jsonpath;
 use crate::schema::{Invalid, ParseError, Schema, schema_rules, structural_problems};
-use crate::table::jsonpath;
 
 const VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
+impl Resource {
+    /// One version of a CRD, checked as Kubernetes checks it: a structural schema, names, columns.
+    pub fn from_crd(crd: &Value, version: &str) -> Result<Self, Vec<Invalid>> {
+        resource(crd, version)
+    }
+}
+
 /// One version of a CRD, or what is wrong with it.
-pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
+fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
     let mut problems = structure(crd);
     let versions = crd["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let Some(entry) = versions.iter().find(|v| v["name"] == version) else {
@@ -41,7 +49,7 @@ pub(super) fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Inval
         scale: scale(&entry["subresources"]["scale"]),
         columns: columns(entry),
         selectable_fields: selectable(entry),
-        fingerprint: fingerprint(document.to_string().as_bytes()),
+        fingerprint: fnv1a_64(document.to_string().as_bytes()),
         schema: Arc::new(schema),
         custom: true,
         storage: entry["storage"] == true,

@@ -1,5 +1,6 @@
 //! Patches: JSON patch, merge patch and strategic merge patch, each a function from documents to a document.
 
+mod error;
 mod order;
 mod strategic;
 #[cfg(test)]
@@ -7,44 +8,9 @@ mod tests;
 
 use serde_json::Value;
 
+pub use self::error::Error;
+
 use crate::schema::Schema;
-
-/// Why a patch cannot be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The patch itself is no patch of its kind.
-    #[error("error decoding patch: {what}")]
-    Malformed { what: String },
-    /// A JSON patch whose test or path fails on this document.
-    #[error("{source}")]
-    Inapplicable {
-        #[source]
-        source: json_patch::PatchError,
-    },
-    /// A list item of a strategic merge patch without the field that identifies it.
-    #[error("map: {item} does not contain declared merge key: {key}")]
-    NoMergeKey { item: String, key: String },
-    /// A `$patch` directive that does not exist.
-    #[error("unknown patch type {directive:?}: only delete, merge and replace are known")]
-    Directive { directive: String },
-    /// A list, set or object meets something else.
-    #[error("unable to merge {path}: expected {want}")]
-    Shape { path: String, want: &'static str },
-}
-
-impl Error {
-    /// The HTTP status that the error becomes: 400 for a patch that is none, 422 for one that does not fit.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Malformed { .. }
-            | Self::NoMergeKey { .. }
-            | Self::Directive { .. }
-            | Self::Shape { .. } => 400,
-            Self::Inapplicable { .. } => 422,
-        }
-    }
-}
 
 /// Applies a JSON patch (RFC 6902).
 pub fn json(document: &Value, patch: &Value) -> Result<Value, Error> {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Error;
+use super::error::Error;
 use super::order;
 use crate::schema::{Node, Strategy};
 

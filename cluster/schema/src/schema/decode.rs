@@ -5,7 +5,7 @@ use rouse_k8s::quantity::ParseError::Format;
 use serde_json::Value;
 
 use super::node::{Node, Type};
-use super::validate::is_integer;
+use super::values::is_integer;
 
 /// The first error that decoding into the kind's type would give.
 pub(super) fn type_error(root: &Node, object: &Value) -> Option<String> {
@@ -98,15 +98,6 @@ fn quantity(value: &Value) -> Option<String> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             Some(Format.to_string())
         }
-    }
-}
-
-/// The amount of a quantity, to be compared.
-pub(crate) fn amount(value: &Value) -> Option<Quantity> {
-    match value {
-        Value::Number(number) => Quantity::parse(&number.to_string()).ok(),
-        Value::String(text) => Quantity::parse(text).ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::node::{List, Node, Type};
-use crate::kinds::types;
+use super::types;
 
 /// The OpenAPI v3 form of a node; built-in types are referred to by name.
 pub(super) fn node(node: &Node) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::node::{Node, Type};
-use crate::kinds::types;
+use super::types;
 
 /// The paths of unknown fields, in the object's order.
 pub(super) fn unknown(root: &Node, object: &Value) -> Vec<String> {

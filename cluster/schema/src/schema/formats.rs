@@ -8,9 +8,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::decode::amount;
 use super::node::Type;
-use super::validate::is_integer;
+use super::values::{amount, is_integer};
 
 /// Whether a value is what its format says.
 pub(super) fn fits(kind: Type, format: &str, value: &Value) -> bool {

@@ -13,14 +13,16 @@ mod invalid;
 mod node;
 mod parse;
 mod protobuf;
+mod resolve;
 mod structural;
 #[cfg(test)]
 mod tests;
+pub mod types;
 mod validate;
+mod values;
 
 use serde_json::Value;
 
-pub(crate) use decode::amount as quantity;
 pub use duplicates::duplicates;
 pub use invalid::{Invalid, Reason, aggregate};
 pub use node::{Limits, List, Node, Pattern, Strategy, Type};
@@ -28,6 +30,7 @@ pub use parse::Error as ParseError;
 pub use protobuf::{Envelope, Error as ProtobufError};
 pub(crate) use structural::problems as structural_problems;
 pub(crate) use structural::rules as schema_rules;
+pub(crate) use values::amount as quantity;
 
 /// The schema of one kind.
 #[derive(Clone, Debug)]

@@ -6,8 +6,6 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::kinds::types;
-
 /// The JSON type of a value, with the forms that Kubernetes gives a meaning of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Type {
@@ -116,31 +114,4 @@ pub struct Node {
     pub pointer: bool,
     /// The Go type, for built-in kinds: what decoding errors name.
     pub go_type: String,
-}
-
-impl Node {
-    /// The node that holds the properties: this one, or the built-in type it refers to.
-    #[must_use]
-    pub fn resolve(&self) -> &Self {
-        match &self.reference {
-            Some(name) => types::get(name).unwrap_or(self),
-            None => self,
-        }
-    }
-
-    /// The schema of a field: a declared property, else what a map holds.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Self> {
-        let node = self.resolve();
-        node.properties.get(name).or(node.additional.as_deref())
-    }
-
-    /// Whether fields that are not declared are kept.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        let node = self.resolve();
-        node.preserve_unknown
-            || node.additional.is_some()
-            || node.properties.is_empty() && matches!(node.kind, Type::Any | Type::IntOrString)
-    }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::formats;
 use super::invalid::Invalid;
 use super::node::{Limits, List, Node, Type};
+use super::values::is_integer;
 
 /// What is wrong with a custom resource by its schema.
 pub(super) fn check(root: &Node, object: &Value) -> Vec<Invalid> {
@@ -79,13 +80,6 @@ fn fits(kind: Type, value: &Value) -> bool {
         Type::IntOrString => value.is_string() || is_integer(value),
         Type::Quantity => value.is_string() || value.is_number(),
     }
-}
-
-/// A number without a fraction, however it is written.
-pub(super) fn is_integer(value: &Value) -> bool {
-    value.is_i64()
-        || value.is_u64()
-        || value.as_f64().is_some_and(|f| f.fract() == 0.0 && f.is_finite())
 }
 
 fn wrong_type(kind: Type, value: &Value, path: &str, found: &mut Vec<Invalid>) {

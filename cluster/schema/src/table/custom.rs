@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, jsonpath::Path};
+use super::age;
+use crate::jsonpath::Path;
 use crate::kinds::{Column, Resource};
 
 pub(super) fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, name, text_or};
+use super::age;
+use super::cells::{name, text_or};
 
 pub(super) fn event(event: &Value, now: Timestamp) -> Vec<Value> {
     // The two groups have the same facts under different names.

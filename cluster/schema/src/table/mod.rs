@@ -3,9 +3,9 @@
 //! Built-in kinds have code per kind, since their cells say more than one field does; CRDs name a JSONPath per column.
 
 mod age;
+mod cells;
 mod custom;
 mod events;
-pub mod jsonpath;
 mod network;
 mod objects;
 mod workloads;
@@ -16,6 +16,7 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::cells::name;
 use crate::kinds::Resource;
 
 /// The column definitions of a resource's table.
@@ -58,36 +59,4 @@ pub fn row(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         "ServiceAccount" => vec![name(object), age::since_creation(object, now)],
         _ => vec![name(object), object["metadata"]["creationTimestamp"].clone()],
     }
-}
-
-fn name(object: &Value) -> Value {
-    object["metadata"]["name"].clone()
-}
-
-/// A text, or what stands for none.
-fn text_or<'a>(value: &'a Value, none: &'a str) -> &'a str {
-    value.as_str().filter(|text| !text.is_empty()).unwrap_or(none)
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// `a=b,c=d`, or `<none>`.
-fn labels(value: &Value) -> String {
-    let map = value.as_object().filter(|map| !map.is_empty());
-    let Some(map) = map else { return "<none>".to_owned() };
-    let mut pairs: Vec<String> = map
-        .iter()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    pairs.sort();
-    pairs.join(",")
-}
-
-/// Whether the condition of a type is what the status says.
-fn condition(object: &Value, kind: &str, status: &str) -> bool {
-    items(&object["status"]["conditions"])
-        .iter()
-        .any(|c| c["type"] == kind && c["status"] == status)
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, items, labels, name, text_or};
+use super::age;
+use super::cells::{items, labels, name, text_or};
 
 /// How many addresses or ports a cell shows.
 const SHOWN: usize = 3;

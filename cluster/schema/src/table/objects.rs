@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, condition, items, name, text_or};
+use super::age;
+use super::cells::{condition, items, name, text_or};
 
 pub(super) fn node(node: &Value, now: Timestamp) -> Vec<Value> {
     let info = &node["status"]["nodeInfo"];

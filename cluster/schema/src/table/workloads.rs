@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, condition, items, labels, name, text_or};
+use super::age;
+use super::cells::{condition, items, labels, name, text_or};
 
 /// What a pod is doing, in one word.
 struct Summary {

@@ -1,4 +1,4 @@
-//! What a source is: decided by what lies in it, said when that is not clear.
+//! The kind of a source: decided by what lies in it, said when that is not clear.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What is to be built, what a build may look at, and what it makes: a recipe of layers and a start.
+//! The request for a build, its context, and the recipe that it makes: layers and a start.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What documents mean where they say nothing.
+//! Defaults of documents that say nothing.
 
 use super::*;
 use crate::config::{ApiConfig, Data};

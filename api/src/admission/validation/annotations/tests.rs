@@ -1,3 +1,5 @@
+//! Annotations of templates and of the objects that hold them.
+
 use serde_json::json;
 
 use crate::admission::defaults;

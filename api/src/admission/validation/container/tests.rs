@@ -1,3 +1,5 @@
+//! Containers: fields, images, ports, environment, resources, probes.
+
 use serde_json::json;
 
 use crate::admission::defaults;

@@ -1,3 +1,5 @@
+//! The rules of each kind: names, owners, what may change.
+
 use serde_json::json;
 
 use super::*;

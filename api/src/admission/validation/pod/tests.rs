@@ -1,3 +1,5 @@
+//! Fields of the pod that are refused by name.
+
 use serde_json::{Value, json};
 
 use crate::admission::validation::testing::{refused_by, with};

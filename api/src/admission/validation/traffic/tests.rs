@@ -1,3 +1,5 @@
+//! Shares, tags and targets of traffic.
+
 use serde_json::{Value, json};
 
 use crate::admission::validation::testing::refused;

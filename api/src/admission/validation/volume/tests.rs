@@ -1,3 +1,5 @@
+//! Volumes and their mounts.
+
 use serde_json::{Value, json};
 
 use crate::admission::validation::testing::refused;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{each, set, set_in, set_zero};
+use super::fields::{each, set, set_in, set_zero};
 
 /// A pod: its spec, and what only a pod and no template gets.
 pub(super) fn pod(object: &mut Value) {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{each, pod, set, set_in, set_zero};
+use super::fields::{each, set, set_in, set_zero};
+use super::pod;
 
 pub(super) fn deployment(object: &mut Value) {
     let Some(spec) = object.get_mut("spec").filter(|s| s.is_object()) else { return };

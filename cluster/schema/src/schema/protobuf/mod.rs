@@ -3,11 +3,13 @@
 //! Which number is which field stands in the table of kinds. A body is `k8s\0` and an envelope with
 //! the kind's name and its message. What the table does not know is skipped, as other servers do.
 
+mod error;
 mod special;
 mod wire;
 
 use serde_json::{Map, Value};
 
+pub use self::error::Error;
 use self::wire::{Reader, Wire};
 use super::node::{Node, Type};
 
@@ -15,25 +17,6 @@ use super::node::{Node, Type};
 const MAGIC: &[u8] = b"k8s\0";
 /// Messages in messages, at most.
 const DEPTH: usize = 64;
-
-/// Why a body cannot be read.
-#[derive(Debug, thiserror::Error, PartialEq)]
-pub enum Error {
-    #[error("it does not begin with the four bytes \"k8s\\0\"")]
-    Magic,
-    #[error("it is cut off, or its lengths do not add up")]
-    Broken,
-    #[error("its content is encoded as {0:?}")]
-    Encoding(String),
-    #[error("field {0} is no text in UTF-8")]
-    Text(String),
-    #[error("field {0} holds no JSON")]
-    Json(String),
-    #[error("field {0} is no number, time or text as its type has it")]
-    Form(String),
-    #[error("its messages are nested too deeply")]
-    Deep,
-}
 
 /// A body without its envelope.
 #[derive(Debug, PartialEq)]
@@ -232,12 +215,37 @@ fn single(node: &Node, name: &str, wire: &Wire<'_>, depth: usize) -> Result<Opti
         (Type::Quantity, _) => special::quantity(wire.bytes(name)?, name)?,
         (Type::IntOrString, _) => special::int_or_string(wire.bytes(name)?, name)?,
         (Type::Any, _) if node.reference.is_some() => {
-            return special::schema_or_other(node, name, wire.bytes(name)?, depth);
+            return schema_or_other(node, name, wire.bytes(name)?, depth);
         }
         (Type::Any | Type::Object | Type::Array, _) => {
             return special::raw(wire.bytes(name)?, name);
         }
     }))
+}
+
+/// In a CRD's schema: `items` is a schema 1 or a list of them 2, others are a truth 1 or a schema 2.
+fn schema_or_other(
+    node: &Node,
+    name: &str,
+    message: &[u8],
+    depth: usize,
+) -> Result<Option<Value>, Error> {
+    let schema = |bytes: &[u8]| -> Result<Value, Error> {
+        let mut object = Map::new();
+        fill(node.resolve(), &[], bytes, depth, &mut object)?;
+        Ok(Value::Object(object))
+    };
+    let (mut found, mut list, mut fields) = (None, Vec::new(), Reader::new(message));
+    while let Some((number, wire)) = fields.next()? {
+        match (name, number) {
+            ("items", 1) => found = Some(schema(wire.bytes(name)?)?),
+            ("items", 2) => list.push(schema(wire.bytes(name)?)?),
+            (_, 1) => found = found.or(Some(Value::Bool(wire.varint(name)? != 0))),
+            (_, 2) => found = Some(schema(wire.bytes(name)?)?),
+            _ => {}
+        }
+    }
+    Ok(if list.is_empty() { found } else { Some(Value::Array(list)) })
 }
 
 fn is_zero(value: &Value) -> bool {

@@ -3,11 +3,10 @@
 use base64::Engine;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::super::node::Node;
+use super::error::Error;
 use super::wire::{Reader, Wire, form};
-use super::{Error, fill};
 
 /// Negative numbers fill all 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the upper half only repeats the sign")]
@@ -86,29 +85,4 @@ pub(super) fn raw(message: &[u8], name: &str) -> Result<Option<Value>, Error> {
         }
     }
     Ok(json)
-}
-
-/// In a CRD's schema: `items` is a schema 1 or a list of them 2, others are a truth 1 or a schema 2.
-pub(super) fn schema_or_other(
-    node: &Node,
-    name: &str,
-    message: &[u8],
-    depth: usize,
-) -> Result<Option<Value>, Error> {
-    let schema = |bytes: &[u8]| -> Result<Value, Error> {
-        let mut object = Map::new();
-        fill(node.resolve(), &[], bytes, depth, &mut object)?;
-        Ok(Value::Object(object))
-    };
-    let (mut found, mut list, mut fields) = (None, Vec::new(), Reader::new(message));
-    while let Some((number, wire)) = fields.next()? {
-        match (name, number) {
-            ("items", 1) => found = Some(schema(wire.bytes(name)?)?),
-            ("items", 2) => list.push(schema(wire.bytes(name)?)?),
-            (_, 1) => found = found.or(Some(Value::Bool(wire.varint(name)? != 0))),
-            (_, 2) => found = Some(schema(wire.bytes(name)?)?),
-            _ => {}
-        }
-    }
-    Ok(if list.is_empty() { found } else { Some(Value::Array(list)) })
 }

@@ -1,6 +1,6 @@
 //! The wire: numbered fields, each in one of four forms.
 
-use super::Error;
+use super::error::Error;
 
 /// The value of one field.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::ring;
 
 fn map(name: &str, n: u32) -> Prepared {
     let value =

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::object::{Key, Object};
-use super::ring::{Change, Event};
 use super::{Listed, Resource, Store, Unwritable};
+use crate::object::{Key, Object};
+use crate::ring::{Change, Event};
 
 impl Store {
     /// An object in a state that is durable, or that it is durably absent.

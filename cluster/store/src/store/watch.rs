@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch as signal;
 
 use super::Store;
-use super::ring::{Event, Expired};
+use crate::ring::{Event, Expired};
 
 /// Events taken at a time.
 const BATCH: usize = 256;
@@ -22,7 +22,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(
+    fn new(
         store: Store,
         resource: Arc<str>,
         seen: u64,
@@ -74,5 +74,19 @@ impl Watch {
         let limit = if durable { *self.durable.borrow() } else { u64::MAX };
         self.seen = self.store.quiet_until(&self.resource, self.seen, limit);
         self.seen
+    }
+}
+
+impl Store {
+    /// The changes of a resource after `version`, as they are ordered.
+    pub fn watch(&self, resource: &str, version: u64) -> Result<Watch, Expired> {
+        let name: Arc<str> = resource.into();
+        let changed = {
+            let mut inner = self.shared.inner.write();
+            let resource = inner.resource(&name);
+            resource.ring.after(version, 0)?;
+            resource.changed.subscribe()
+        };
+        Ok(Watch::new(self.clone(), name, version, changed, self.shared.durable.subscribe()))
     }
 }
