@@ -1,4 +1,4 @@
-//! What is counted as it happens. What can be read from the revisions is read when it is asked for.
+//! Counters of events as they happen. Whatever can be read from the revisions is read when it is asked for.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;

@@ -1,4 +1,4 @@
-//! What operators see of the revisions that are scaled: metrics under Knative's names, and a page.
+//! Metrics of the revisions that are scaled, under Knative's names, and a page of them.
 //!
 //! Both are read from the revisions when they are asked for, so that nothing is left of one that is
 //! gone. Upstream: `pkg/autoscaler/scaling/metrics.go`, `pkg/reconciler/autoscaling/kpa/metrics.go`.

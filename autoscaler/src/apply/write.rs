@@ -1,4 +1,4 @@
-//! What the autoscaler writes: scales, marks on pods, statuses.
+//! The autoscaler's writes: scales, marks on pods, statuses.
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! What holds for one revision: its annotations over `config-autoscaler`, resolved to numbers.
+//! Settings of one revision: its annotations over `config-autoscaler`, resolved to numbers.
 //!
 //! Upstream: `pkg/reconciler/autoscaling/{resources/target.go,kpa/resources/decider.go}`.
 

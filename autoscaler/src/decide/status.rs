@@ -1,4 +1,4 @@
-//! What stands in a PodAutoscaler's status.
+//! The status of a PodAutoscaler.
 //!
 //! There is no ServerlessService here: the activator is always in the path, so what `SKSReady`
 //! promises upstream, an address that answers, always holds and it is True from the start.

@@ -1,4 +1,4 @@
-//! What the cluster says, brought to the revisions: PodAutoscalers, pods, Deployments, settings.
+//! The cluster's objects, brought to the revisions: PodAutoscalers, pods, Deployments, settings.
 
 mod pod;
 

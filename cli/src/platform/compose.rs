@@ -14,7 +14,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{OneActivator, ReadyImages, hooks};
-use super::{cannot_open, gateway, kubeconfig, pki, ports, traces};
+use super::{gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -366,4 +366,23 @@ fn run_controller(
         Arc::new(images),
         component.clone(),
     );
+}
+
+/// A failure to open the state, with what to do about it.
+fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        failure = failure.because(cause);
+        source = cause.source();
+    }
+    if !error.is_damage() {
+        return failure
+            .next("rouse status, in case another platform has it; or rouse up --data-dir DIR");
+    }
+    let state = dir.join("state.redb");
+    failure.because("nothing in it was changed").next(format!(
+        "mv {state} {state}.damaged, and start with an empty state; or rouse up --data-dir DIR",
+        state = state.display()
+    ))
 }

@@ -1,4 +1,4 @@
-//! Who asks.
+//! The identity of a client.
 
 /// A user as the API server knows them: in a request's extensions, or by the credential of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What operators see of the store: whether it can be written, how long commits take, how much is in it.
+//! Metrics of the store: whether it can be written, how long commits take, how much is in it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Who owns whom, by uid, as far as it was seen.
+//! Owners and their dependents, by uid, as far as they were seen.
 //!
 //! It says where to look, not what is so: a key it names may be gone, and the store is asked.
 

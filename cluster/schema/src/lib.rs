@@ -1,4 +1,4 @@
-//! What the kinds of the embedded Kubernetes are: their fields, and what follows from them.
+//! The kinds of the embedded Kubernetes: their fields, and the rules that follow from them.
 //!
 //! Synchronous and pure: no IO, no async, no clock (`now` is passed in). The server and the controllers ask here how an
 //! object is read, defaulted, checked, patched, selected and shown.

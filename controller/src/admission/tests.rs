@@ -1,4 +1,4 @@
-//! What the hooks answer.
+//! Answers of the admission hooks.
 
 use super::*;
 use serde_json::json;

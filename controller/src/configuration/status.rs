@@ -1,4 +1,4 @@
-//! What a Configuration says of its Revisions.
+//! The status of a Configuration, from its Revisions.
 //!
 //! Latched: `latestReadyRevisionName`, which never goes back to an older generation unless the user
 //! names an older Revision in the template.

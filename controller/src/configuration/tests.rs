@@ -1,4 +1,4 @@
-//! What a Configuration stamps and says.
+//! Revisions and status of a Configuration.
 
 use std::sync::Arc;
 

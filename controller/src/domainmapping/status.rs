@@ -1,4 +1,4 @@
-//! What a DomainMapping says of itself.
+//! The status of a DomainMapping.
 
 use jiff::Timestamp;
 use rouse_api::condition::{self, Condition, Conditions};

@@ -1,4 +1,4 @@
-//! Who has a domain, and where its requests go.
+//! Owners of domains, and where their requests go.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What all children have in common: owner references, copied labels and annotations.
+//! Common to all children: owner references, copied labels and annotations.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What makes a reconciler: how its kind is observed and decided on.
+//! The parts of a reconciler: how its kind is observed and decided on.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! What the pods of a Revision say about why it does not serve.
+//! Reasons in the pods of a Revision why it does not serve.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a Revision says of its image, Deployment, pods and PodAutoscaler.
+//! The status of a Revision, from its image, Deployment, pods and PodAutoscaler.
 //!
 //! ```text
 //! seen                                             ResourcesAvailable  ContainerHealthy

@@ -1,4 +1,4 @@
-//! What a Revision makes, and what it says of what became of that.
+//! Children and status of a Revision.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a Route says of itself.
+//! The status of a Route.
 
 use jiff::Timestamp;
 use rouse_api::condition::{self, Condition, ConditionStatus, Conditions};

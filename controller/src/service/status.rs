@@ -1,4 +1,4 @@
-//! What a Service says of its Configuration and Route.
+//! The status of a Service, from its Configuration and Route.
 
 use jiff::Timestamp;
 use kube::Resource;

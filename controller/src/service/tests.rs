@@ -1,4 +1,4 @@
-//! What a Service makes and says.
+//! Children and status of a Service.
 
 use std::sync::Arc;
 

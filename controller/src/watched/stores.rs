@@ -1,4 +1,4 @@
-//! What the controller knows: one local copy per kind, and the questions reconcilers ask of them.
+//! The controller's local copies, one per kind, and the questions that reconcilers ask of them.
 //!
 //! Each kind is watched once. A copy is changed first and wakes reconcilers afterwards, so that a
 //! pass that a change woke sees that change.

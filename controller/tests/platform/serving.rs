@@ -1,4 +1,4 @@
-//! What users of Knative rely on, object by object: names, generations, annotations, reasons.
+//! Promises to users of Knative, object by object: names, generations, annotations, reasons.
 
 use rouse_api::{Configuration, Revision, Route, Service};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a pod's spec asks for, as far as it can be said without doing anything.
+//! A pod's spec, read for the node agent as far as that needs no effects.
 //!
 //! Invariant: pure. What ConfigMaps and Secrets hold was fetched before ([`sources`]).
 

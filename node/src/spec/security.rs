@@ -1,4 +1,4 @@
-//! What a pod asks of its containers' security, the container's word over the pod's.
+//! Security contexts of a pod's containers, the container's word over the pod's.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 

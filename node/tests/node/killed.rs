@@ -1,4 +1,4 @@
-//! What is left when the platform is killed: nothing.
+//! Nothing is left when the platform is killed.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -6,21 +6,18 @@
 //! does not use them by that. Code under `#[cfg(test)]` and doc comments do not count.
 
 mod graph;
-mod known;
 mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
 use cargo_metadata::{MetadataCommand, TargetKind};
 
 use self::graph::{Edge, Graph};
-use self::known::KNOWN;
 use self::tree::Tree;
 
 /// Modules of one folder that use one another in a circle.
@@ -93,31 +90,13 @@ fn report(tree: &Tree) -> Report {
     }
 }
 
-/// Circles that are not known, and known ones that are gone.
+/// Every circle of the workspace.
 pub fn check() -> Result<Vec<String>> {
-    let circles: Vec<Circle> = survey()?.into_iter().flat_map(|r| r.circles).collect();
-    Ok(problems(&circles, KNOWN))
+    let circles = survey()?.into_iter().flat_map(|report| report.circles);
+    Ok(circles.map(|circle| circle.to_string()).collect())
 }
 
-fn problems(circles: &[Circle], known: &[(&str, &str)]) -> Vec<String> {
-    let mut listed: BTreeMap<(String, String), bool> =
-        known.iter().map(|(f, m)| (((*f).to_owned(), (*m).to_owned()), false)).collect();
-    let mut found = Vec::new();
-    for circle in circles {
-        match listed.get_mut(&(circle.folder.clone(), circle.members.join(" "))) {
-            Some(seen) => *seen = true,
-            None => found.push(circle.to_string()),
-        }
-    }
-    for ((folder, members), _) in listed.iter().filter(|(_, seen)| !**seen) {
-        found.push(format!(
-            "{folder}: no circle of exactly {members} any more: take the line out of circles/known.rs"
-        ));
-    }
-    found
-}
-
-/// A table of the whole workspace, and each circle with an example.
+/// A table of the whole workspace: its libraries and binaries, each with its layers.
 pub fn table() -> Result<String> {
     use fmt::Write as _;
     let reports = survey()?;
@@ -133,9 +112,6 @@ pub fn table() -> Result<String> {
             report.edges,
             report.circles.len()
         )?;
-    }
-    for circle in reports.iter().flat_map(|r| &r.circles) {
-        write!(out, "\n{circle}")?;
     }
     Ok(out)
 }

@@ -1,4 +1,4 @@
-//! What every request is answered from: the registry, the pages of lists, the node agents.
+//! The sources of every answer: the registry, the pages of lists, the node agents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

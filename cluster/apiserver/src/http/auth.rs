@@ -1,4 +1,4 @@
-//! Who a connection from outside is: the one that holds the kubeconfig's token, or nobody.
+//! Authentication of connections from outside: the holder of the kubeconfig's token, or nobody.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;

@@ -1,4 +1,4 @@
-//! What is served: both forms of discovery, and OpenAPI.
+//! Discovery in both its forms, and OpenAPI.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

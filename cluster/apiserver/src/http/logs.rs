@@ -1,4 +1,4 @@
-//! What a pod's node answers: its logs. The node is asked as a kubelet is.
+//! Logs of a pod, asked of its node as a kubelet is asked.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};

@@ -1,4 +1,4 @@
-//! What the API does, without HTTP: create, update, patch and delete with Kubernetes' rules.
+//! The API without HTTP: create, update, patch and delete with Kubernetes' rules.
 //!
 //! Every change of an object, an HTTP request's or a built-in controller's, goes through
 //! [`Registry::write`]:

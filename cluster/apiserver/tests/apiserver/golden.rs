@@ -1,4 +1,4 @@
-//! What a real API server answered, request by request, and what this one answers to the same.
+//! Recorded answers of a real API server, and this one's answers to the same requests.
 //!
 //! `statuses.json` was recorded from Kubernetes 1.36. Times, uids, versions and field managers
 //! are left out. Where this server differs on purpose, [`DIFFERS`] says what it answers instead.

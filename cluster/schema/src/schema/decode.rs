@@ -1,4 +1,4 @@
-//! What a typed decoder says of a value of the wrong type, for built-in kinds.
+//! Errors of a typed decoder on a value of the wrong type, for built-in kinds.
 
 use rouse_k8s::Quantity;
 use rouse_k8s::quantity::ParseError::Format;

@@ -1,4 +1,4 @@
-//! What may be shown outside: nothing that could be lost.
+//! Readers from outside are shown nothing that could be lost.
 //!
 //! While writes become durable, a reader waits for the newest state of what it asked for, and for
 //! nothing else. While they do not, it sees the last durable state: reading goes on when the disk is

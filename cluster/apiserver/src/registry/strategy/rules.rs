@@ -1,4 +1,4 @@
-//! What a kind may do differently from all others, and what all others do.
+//! Rules that a kind may override, and those of all other kinds.
 
 use std::sync::Arc;
 
