@@ -1,4 +1,4 @@
-//! What an operator sees: status, health, metrics, traces, the live view, logs.
+//! The operator's view: status, health, metrics, traces, the live view, logs.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn any_grace_period_and_any_sleep_give_a_time() {
         let now = "2025-01-02T00:00:00Z".parse().unwrap();
-        let grace = |grace: i64, sleep: i64| {
+        let grace = |grace: i64, pre_stop: i64| {
             let change = json!({
                 "/spec/terminationGracePeriodSeconds": grace,
-                "/spec/containers/0/lifecycle/preStop/sleep/seconds": sleep,
+                "/spec/containers/0/lifecycle/preStop/sleep/seconds": pre_stop,
             });
             view(&pod(change), now).unwrap().grace
         };

@@ -184,7 +184,7 @@ impl Running {
                 return Ok(());
             }
             // Time is the test's own: this only lets everything else come to rest.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::advance(Duration::from_millis(100)).await;
         }
         Err(format!("there never was {what}"))
     }
