@@ -72,7 +72,7 @@ mod tests {
         let number = 3;
         let formatted = catch(|| -> u32 { panic!("{number} is too many") }).unwrap_err();
         assert_eq!(formatted.to_string(), "panicked: 3 is too many");
-        let plain = catch_async(async { panic!("no more") }).await.map(|()| ()).unwrap_err();
+        let plain = catch_async(async { panic!("no more") }).await.unwrap_err();
         assert_eq!(plain.message(), "no more");
         assert_eq!(catch(|| 7), Ok(7));
     }

@@ -98,7 +98,7 @@ async fn an_attached_task_gives_its_value_or_says_why_not() {
     let (tasks, _ledger, _shutdown) = tasks();
     assert_eq!(tasks.attached("lookup", async { 7 }).await.unwrap(), 7);
     assert_eq!(tasks.blocking("read", || 8).await.unwrap(), 8);
-    let broken = tasks.attached("lookup", async { panic!("no") }).await.map(|()| ()).unwrap_err();
+    let broken = tasks.attached("lookup", async { panic!("no") }).await.unwrap_err();
     assert_eq!(broken.to_string(), "panicked: no");
     let aborted = tasks.attached("lookup", std::future::pending::<()>());
     aborted.abort();
