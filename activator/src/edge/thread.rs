@@ -140,6 +140,7 @@ fn begin(
         side,
         remote: from,
         client: Client::new(from.ip()),
+        unread: Rc::default(),
     });
     let owner = Rc::clone(worker);
     worker.tasks.spawn_local(async move {
