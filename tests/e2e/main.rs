@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod docker;
 mod examples;
+mod extremes;
 mod fixtures;
 mod functions;
 mod kubectl_read;
