@@ -2,6 +2,8 @@
 //!
 //! Tests named `kubectl…` and `docker…` are counted apart by `tests/run`.
 
+#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+
 mod api;
 mod cli;
 mod demo;

@@ -142,6 +142,7 @@ fn begin(
         client: Client::new(from.ip()),
     });
     let owner = Rc::clone(worker);
+    #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
     worker.tasks.spawn_local(async move {
         owner.kinds.connection.watch(connection::serve(peer, stream)).await;
         drop(counted);
