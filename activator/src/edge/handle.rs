@@ -325,6 +325,7 @@ impl Exchange {
         };
         let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
         let worker = Rc::clone(&peer.worker);
+        #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
         peer.worker.tasks.spawn_local(async move {
             worker.kinds.tunnel.watch(tunnel(client, pod, timer, held)).await;
         });

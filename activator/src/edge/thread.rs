@@ -143,6 +143,7 @@ fn begin(
         unread: Rc::default(),
     });
     let owner = Rc::clone(worker);
+    #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
     worker.tasks.spawn_local(async move {
         owner.kinds.connection.watch(connection::serve(peer, stream)).await;
         drop(counted);

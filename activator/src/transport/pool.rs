@@ -73,7 +73,7 @@ impl Pool {
     /// error; an idle connection just ends.
     fn drive<E>(&self, connection: impl Future<Output = Result<(), E>> + 'static) {
         let driver = Rc::clone(&self.driver);
-        #[allow(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
+        #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
         tokio::task::spawn_local(async move {
             driver.watch(async { drop(connection.await) }).await;
         });

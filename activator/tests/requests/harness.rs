@@ -302,7 +302,6 @@ impl Client {
 }
 
 /// Runs a double or a client, which ends with the runtime of its test.
-#[allow(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
 pub(crate) fn spawn<T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
