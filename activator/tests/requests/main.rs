@@ -9,6 +9,7 @@ mod api;
 mod balance;
 mod domain;
 mod failure;
+mod files;
 mod framing;
 mod harness;
 mod hold;
