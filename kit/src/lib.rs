@@ -9,6 +9,8 @@
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
 //! kinds.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod component;
 mod life;
 pub mod observe;

@@ -140,8 +140,10 @@ fn begin(
         side,
         remote: from,
         client: Client::new(from.ip()),
+        unread: Rc::default(),
     });
     let owner = Rc::clone(worker);
+    #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
     worker.tasks.spawn_local(async move {
         owner.kinds.connection.watch(connection::serve(peer, stream)).await;
         drop(counted);

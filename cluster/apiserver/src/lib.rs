@@ -5,6 +5,8 @@
 //!
 //! Invariant: nothing of Knative is known here. Any CRD is served, and any operator would run.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 pub mod admission;
 mod cluster;
 pub mod http;

@@ -21,6 +21,8 @@
 //!
 //! Invariant: a step decides by the store as it is, never by the event that named the object.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod adopt;
 mod changes;
 mod deployment;
