@@ -34,6 +34,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let first = timeout(HEAD_TIMEOUT, speaks_h2(&stream));
     let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
     let exec = LocalExec::new(Rc::clone(&peer.worker.kinds.stream));
+    let unread = Rc::clone(&peer.unread);
     let service = service_fn(move |request| handle(Rc::clone(&peer), request));
     let io = TokioIo::new(stream);
     // Errors here are the client's: it went away or did not speak HTTP.
@@ -61,8 +62,10 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return,
+            () = unread.drain() => {}
             () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
         }
+        unread.close();
         let _ = serving.await;
     }
 }

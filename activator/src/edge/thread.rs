@@ -140,6 +140,7 @@ fn begin(
         side,
         remote: from,
         client: Client::new(from.ip()),
+        unread: Rc::default(),
     });
     let owner = Rc::clone(worker);
     #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]

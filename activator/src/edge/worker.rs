@@ -15,6 +15,7 @@ use crate::observe::record::Observers;
 use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::Pool;
+use crate::transport::unread::Unread;
 
 /// A connection that was accepted, and counted for the thread that is to serve it.
 pub(crate) struct Accepted {
@@ -167,4 +168,5 @@ pub(crate) struct Peer {
     pub(crate) side: Side,
     pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
+    pub(crate) unread: Rc<Unread>,
 }

@@ -7,22 +7,19 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rouse_kit::{TaskKind, Tasks};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::state::pod::Pod;
 use crate::transport::exec::LocalExec;
+use crate::transport::pod_stream::{PodStream, Traffic};
 use crate::transport::request_body::Outgoing;
 
 /// Idle connections kept per pod and thread; more are closed at once.
@@ -44,19 +41,8 @@ const CONNECTION_WINDOW: u32 = 1 << 22;
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) sender: http1::SendRequest<Outgoing>,
-    /// Whether anything came back since the last request was sent.
-    answered: Arc<AtomicBool>,
+    pub(crate) traffic: Arc<Traffic>,
     idle_since: Instant,
-}
-
-impl Conn {
-    pub(crate) fn begin(&self) {
-        self.answered.store(false, Ordering::Relaxed);
-    }
-
-    pub(crate) fn answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
-    }
 }
 
 /// One thread's connections.
@@ -115,7 +101,7 @@ impl Pool {
     }
 
     pub(crate) fn put(&self, pod: &Arc<Pod>, mut conn: Conn) {
-        if pod.is_gone() || conn.sender.is_closed() {
+        if pod.is_gone() || conn.sender.is_closed() || conn.traffic.takes_no_more() {
             return;
         }
         conn.idle_since = Instant::now();
@@ -130,12 +116,12 @@ impl Pool {
     /// A new connection.
     pub(crate) async fn connect(&self, pod: &Pod) -> io::Result<Conn> {
         let stream = dial(pod).await?;
-        let answered = Arc::new(AtomicBool::new(false));
-        let io = TokioIo::new(Heard { stream, answered: Arc::clone(&answered) });
+        let traffic = Arc::new(Traffic::default());
+        let io = TokioIo::new(PodStream::new(stream, Arc::clone(&traffic)));
         let (sender, connection) =
             http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
         self.drive(connection.with_upgrades());
-        Ok(Conn { sender, answered, idle_since: Instant::now() })
+        Ok(Conn { sender, traffic, idle_since: Instant::now() })
     }
 
     /// The shared h2c connection, made if there is none.
@@ -187,55 +173,4 @@ async fn dial(pod: &Pod) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(pod.address)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// A stream that notes when anything was read from it.
-struct Heard {
-    stream: TcpStream,
-    answered: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.answered.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

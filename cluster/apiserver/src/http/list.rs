@@ -12,7 +12,6 @@ use super::request::{Query, Target};
 use super::select::selects;
 use super::watch::Reach;
 use crate::kinds::Resource;
-use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::Object;
@@ -107,7 +106,7 @@ impl Api {
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
         // What a list shows must not be lost.
-        let listed = self.registry.store.list_shown(&stored_as(resource), namespace).await?;
+        let listed = self.registry.store.list_shown(&resource.stored_as(), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {
             objects.retain(|object| selects(selector, object));

@@ -34,8 +34,11 @@ pub(super) enum Path {
     OldOpenApi,
     OpenApi(String, String),
     Version,
-    /// `/healthz`, `/livez`, `/readyz` and below
-    Health,
+    /// `/healthz`, `/livez`, `/readyz`, or one check below them.
+    Health {
+        endpoint: String,
+        check: Option<String>,
+    },
     Root,
     Unknown,
 }
@@ -47,7 +50,12 @@ pub(super) fn path(path: &str) -> Path {
     match parts.as_slice() {
         [] => Path::Root,
         ["version"] => Path::Version,
-        ["healthz" | "livez" | "readyz", ..] => Path::Health,
+        [endpoint @ ("healthz" | "livez" | "readyz")] => {
+            Path::Health { endpoint: owned(endpoint), check: None }
+        }
+        [endpoint @ ("healthz" | "livez" | "readyz"), check] => {
+            Path::Health { endpoint: owned(endpoint), check: Some(owned(check)) }
+        }
         ["api"] => Path::Groups { core: true },
         ["apis"] => Path::Groups { core: false },
         ["api", version] => Path::GroupVersion(String::new(), owned(version)),
@@ -104,6 +112,15 @@ impl Query {
     /// The first value; empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+    }
+
+    /// All values, in order.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {

@@ -9,4 +9,6 @@ mod common;
 mod golden;
 mod listener;
 mod protobuf;
+mod subresources;
+mod versions;
 mod writes;

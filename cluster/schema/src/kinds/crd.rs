@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rouse_k8s::hash::fnv1a_64;
 use serde_json::Value;
 
-use super::resource::{Column, Resource, ScalePaths};
+use super::resource::{Column, Resource, ScalePaths, StorageVersion};
 use crate::jsonpath;
-use crate::schema::{Invalid, ParseError, Schema, schema_rules, structural_problems};
+use crate::structure::{Invalid, ParseError, Schema, schema_rules, structural_problems};
 
 const VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -52,7 +52,13 @@ fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
         fingerprint: fnv1a_64(document.to_string().as_bytes()),
         schema: Arc::new(schema),
         custom: true,
-        storage: entry["storage"] == true,
+        storage: StorageVersion {
+            group: text(&crd["spec"]["group"]),
+            version: versions
+                .iter()
+                .find(|v| v["storage"] == true)
+                .map_or_else(|| version.to_owned(), |v| text(&v["name"])),
+        },
         kind,
     })
 }
