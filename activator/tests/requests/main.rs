@@ -8,6 +8,7 @@
 mod api;
 mod balance;
 mod domain;
+mod drained;
 mod failure;
 mod files;
 mod framing;

@@ -13,7 +13,7 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{OneActivator, ReadyImages, hooks};
+use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, hooks};
 use super::{gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -131,9 +131,12 @@ impl Platform {
         run_builtin(&cluster, &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
-        run_node(&cluster, dir, &images, &chosen, &components.node).await?;
+        let traffic = Arc::new(GatewayTraffic::default());
+        let node = (&components.node, Arc::clone(&traffic));
+        run_node(&cluster, dir, &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, http_port.held, reports, &components.activator)?;
+        traffic.set(Arc::clone(&activator));
         let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
         run_controller(&cluster, settings, &activator, images, &components.controller);
@@ -314,13 +317,14 @@ async fn run_node(
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
-    component: &Component,
+    (component, traffic): (&Component, Arc<GatewayTraffic>),
 ) -> Result {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
         cluster.client(&format!("system:node:{NODE}")),
         Arc::new(rouse_node::StoreImages::new(images.clone())),
         Arc::clone(&chosen.runtime),
+        traffic,
         component.clone(),
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
@@ -357,7 +361,8 @@ fn run_controller(
     images: ReadyImages,
     component: &Component,
 ) {
-    // Nobody sends past the activator here, so a pod need not linger for latecomers.
+    // A pod is told to end when the activator sends it nothing more and it is empty: it need not
+    // linger for latecomers.
     let config = rouse_controller::Config { drain: Duration::ZERO, settings };
     rouse_controller::start(
         config,

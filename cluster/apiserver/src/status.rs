@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
 use crate::patch;
-use crate::schema::{Invalid, aggregate};
 use crate::selector;
 use crate::store::Unwritable;
+use crate::structure::{Invalid, aggregate};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +95,13 @@ impl Failure {
             name,
             &resource.plural,
         ))
+    }
+
+    /// A Pod that cannot be placed on a node.
+    pub(crate) fn binding_conflict(name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on pods/binding \"{name}\": {why}");
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+            .with(json!({ "name": name, "kind": "pods/binding" }))
     }
 
     /// What a deletion expected of the object is not so. The real server names the kind here.
@@ -355,6 +362,12 @@ impl From<Unwritable> for Failure {
     fn from(error: Unwritable) -> Self {
         Self::internal(error.to_string())
     }
+}
+
+/// The `Status` that answers a creation that has no object of its own to show.
+pub(crate) fn created() -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "code": StatusCode::CREATED.as_u16() })
 }
 
 /// The `Status` that answers a deletion that is done.

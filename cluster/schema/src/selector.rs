@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::Resource;
+use crate::kinds::{Resource, versions};
 
 /// Why a selector cannot be read, as Kubernetes words it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -172,7 +172,9 @@ fn field_requirement(resource: &Resource, text: &str) -> Result<FieldRequirement
             "\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         )));
     }
-    Ok(FieldRequirement { field: field.to_owned(), value: value.to_owned(), equal })
+    // Objects are asked in the form in which they are stored.
+    let field = versions::stored_field(resource, field);
+    Ok(FieldRequirement { field, value: value.to_owned(), equal })
 }
 
 #[cfg(test)]

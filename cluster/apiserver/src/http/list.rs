@@ -12,7 +12,6 @@ use super::request::{Query, Target};
 use super::select::selects;
 use super::watch::Reach;
 use crate::kinds::Resource;
-use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::Object;
@@ -26,6 +25,7 @@ impl Api {
         query: &Query,
         reach: Reach,
     ) -> Result<Answer, Failure> {
+        self.check_version(query).await?;
         let key = self.registry.key(resource, &target.namespace, &target.name);
         let found = match reach {
             Reach::Inside => self.registry.store.get(&key),
@@ -78,9 +78,9 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let selector =
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+        let limit = limit(query)?;
         self.check_version(query).await?;
         let (objects, version) = self.page(resource, target, &selector, query).await?;
-        let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
         let (shown, rest) = match limit {
             Some(limit) if objects.len() > limit => objects.split_at(limit),
             _ => (objects.as_slice(), [].as_slice()),
@@ -107,7 +107,7 @@ impl Api {
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
         // What a list shows must not be lost.
-        let listed = self.registry.store.list_shown(&stored_as(resource), namespace).await?;
+        let listed = self.registry.store.list_shown(&resource.stored_as(), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {
             objects.retain(|object| selects(selector, object));
@@ -123,7 +123,14 @@ impl Api {
             let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
             return Err(Failure::options("resourceVersionMatch", why));
         }
-        let Ok(asked) = asked.parse::<u64>() else { return Ok(()) };
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let asked = asked.parse::<u64>().map_err(|_| {
+            Failure::bad_request(format!(
+                "invalid resource version: resourceVersion: Invalid value: {asked:?}: strconv.ParseUint: parsing {asked:?}: invalid syntax"
+            ))
+        })?;
         let current = self.registry.store.version();
         if asked > current {
             return Err(Failure::too_large_version(asked, current));
@@ -165,6 +172,16 @@ impl Api {
             }
         }
     }
+}
+
+/// The most objects of a page; none for all.
+fn limit(query: &Query) -> Result<Option<usize>, Failure> {
+    let Some(limit) = query.number("limit")? else { return Ok(None) };
+    if limit < 0 {
+        let why = format!("limit: Invalid value: {limit}: must be greater than or equal to 0");
+        return Err(Failure::bad_request(why));
+    }
+    Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
 
 /// The list around the stored bytes of its items.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rouse_schema::kinds::Resource;
+use rouse_schema::kinds::{Resource, StorageVersion, versions};
 use serde_json::Value;
 
 use super::change::{Part, Written};
@@ -86,7 +86,14 @@ impl Registry {
     fn prepared(&self, resource: &Resource, object: Value) -> Prepared {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        Prepared::new(self.key(resource, namespace, name), object, &resource.selectable_fields)
+        let key = self.key(resource, namespace, name);
+        if resource.is_storage() {
+            return Prepared::new(key, object, &resource.selectable_fields);
+        }
+        let StorageVersion { group, version } = &resource.storage;
+        let stored = self.kinds.by_resource(group, version, &resource.plural);
+        let fields = stored.as_ref().map_or(&resource.selectable_fields, |s| &s.selectable_fields);
+        Prepared::new(key, versions::to_stored(resource, object), fields)
     }
 }
 

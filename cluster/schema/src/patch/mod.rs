@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use self::error::Error;
 
-use crate::schema::Schema;
+use crate::structure::Schema;
 
 /// Applies a JSON patch (RFC 6902).
 pub fn json(document: &Value, patch: &Value) -> Result<Value, Error> {

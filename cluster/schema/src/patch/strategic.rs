@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::order;
-use crate::schema::{Node, Strategy};
+use crate::structure::{Node, Strategy};
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN: &str = "$retainKeys";

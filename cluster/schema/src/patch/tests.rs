@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{json as json_patch, merge, strategic};
 use crate::kinds::Kinds;
-use crate::schema::Schema;
+use crate::structure::Schema;
 
 fn schema(group: &str, kind: &str) -> std::sync::Arc<Schema> {
     Kinds::new().by_kind(group, "v1", kind).expect("a built-in kind").schema.clone()

@@ -1,11 +1,12 @@
 //! Containers: what a pod's spec says of each.
 
 use rouse_k8s::Quantity;
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::names;
 use super::problems::{Field, Problems};
-use crate::schema::quantity;
+use crate::structure::quantity;
 
 /// Where an environment variable may take its value from.
 const ENV_SOURCES: [&str; 5] =
@@ -19,7 +20,7 @@ pub(super) fn check<'a>(
     found: &mut Problems,
 ) {
     let name = container.at("name");
-    found.named(&name, names::label);
+    found.named(&name, form::dns_1123_label);
     let image = container.at("image");
     if image.text().is_empty() {
         found.required(&image, "");
@@ -103,7 +104,7 @@ fn environment(container: &Field<'_>, found: &mut Problems) {
         for source in ["configMapKeyRef", "secretKeyRef"] {
             let reference = from.at(source);
             if reference.is_set() {
-                found.named(&reference.at("name"), names::subdomain);
+                found.named(&reference.at("name"), form::dns_1123_subdomain);
                 found.named(&reference.at("key"), names::config_key);
             }
         }
@@ -121,8 +122,8 @@ fn environment(container: &Field<'_>, found: &mut Problems) {
                 let what = "must specify one of: `configMapRef` or `secretRef`";
                 found.invalid(&Field::new(&empty(), &source.path), what);
             }
-            (true, false) => found.named(&map.at("name"), names::subdomain),
-            (false, true) => found.named(&secret.at("name"), names::subdomain),
+            (true, false) => found.named(&map.at("name"), form::dns_1123_subdomain),
+            (false, true) => found.named(&secret.at("name"), form::dns_1123_subdomain),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Pods and pod templates.
 
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::problems::{Field, Problems};
-use super::{container, metadata, names};
+use super::{container, metadata};
 
 pub(super) fn check(pod: &Field<'_>, old: Option<&Field<'_>>, found: &mut Problems) {
     let new = pod.at("spec");
@@ -52,12 +53,12 @@ fn spec(spec: &Field<'_>, found: &mut Problems) {
     for name in ["serviceAccountName", "nodeName"] {
         let field = spec.at(name);
         if !field.text().is_empty() {
-            found.form(&field, names::subdomain(field.text()));
+            found.form(&field, form::dns_1123_subdomain(field.text()));
         }
     }
     let hostname = spec.at("hostname");
     if !hostname.text().is_empty() {
-        found.form(&hostname, names::label(hostname.text()));
+        found.form(&hostname, form::dns_1123_label(hostname.text()));
     }
 }
 
@@ -87,7 +88,7 @@ fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> Vec<&'a str> {
         if volume.at("hostPath").is_set() && volume.at("hostPath").at("path").text().is_empty() {
             found.required(&volume.at("hostPath").at("path"), "");
         }
-        found.named(&name, names::label);
+        found.named(&name, form::dns_1123_label);
         if seen.contains(&name.text()) && !name.text().is_empty() {
             found.duplicate(&name);
         }

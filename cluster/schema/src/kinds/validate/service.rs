@@ -1,9 +1,10 @@
 //! Services.
 
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::problems::{Field, Problems};
-use super::{metadata, names, objects};
+use super::{metadata, objects};
 
 pub(super) fn check(service: &Field<'_>, old: Option<&Field<'_>>, found: &mut Problems) {
     let spec = service.at("spec");
@@ -17,7 +18,7 @@ pub(super) fn check(service: &Field<'_>, old: Option<&Field<'_>>, found: &mut Pr
         if bare.is_empty() {
             found.required(&name, "");
         } else {
-            found.form(&name, names::subdomain(bare));
+            found.form(&name, form::dns_1123_subdomain(bare));
         }
         if !address.text().is_empty() {
             found.forbidden(
@@ -58,7 +59,7 @@ fn ports(ports: &Field<'_>, found: &mut Problems) {
         if ports.len() > 1 && name.text().is_empty() {
             found.required(&name, "");
         } else if !name.text().is_empty() {
-            found.form(&name, names::label(name.text()));
+            found.form(&name, form::dns_1123_label(name.text()));
             if seen_names.contains(&name.text()) {
                 found.duplicate(&name);
             }

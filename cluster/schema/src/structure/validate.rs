@@ -14,6 +14,13 @@ pub(super) fn check(root: &Node, object: &Value) -> Vec<Invalid> {
     found
 }
 
+/// What is wrong with a value that stands at `path`.
+pub(super) fn check_at(node: &Node, value: &Value, path: &str) -> Vec<Invalid> {
+    let mut found = Vec::new();
+    walk(node, value, path, &mut found);
+    found
+}
+
 fn walk(node: &Node, value: &Value, path: &str, found: &mut Vec<Invalid>) {
     let target = node.resolve();
     if value.is_null() {
