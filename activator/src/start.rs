@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1;
 use rouse_api::keys;
 use rouse_api::load::LoadReport;
 use rouse_k8s::{ObjectKey, object};
-use rouse_kit::{AddressResolver, Component, Shutdown};
+use rouse_kit::{AddressResolver, Component, Shutdown, files};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
@@ -21,6 +21,7 @@ use crate::control::registry::Registry;
 use crate::control::reporter::Reporter;
 use crate::control::shared::Shared;
 use crate::control::{pages, request_log, watch};
+use crate::edge::capacity::Capacity;
 use crate::edge::listen::ListenError;
 use crate::edge::metrics::GatewayMetrics;
 use crate::edge::thread::{self, Thread};
@@ -222,7 +223,7 @@ struct Threads<'a> {
 impl Threads<'_> {
     /// Starts one for each pair of sockets; `stopped` is cancelled when the last one has ended.
     fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
-        let Component { tasks, health, shutdown, .. } = component;
+        let Component { clock, tasks, health, shutdown, .. } = component;
         let Self { public, local, drain, shared, log } = self;
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
@@ -234,6 +235,7 @@ impl Threads<'_> {
         let siblings: Arc<[Sibling]> = siblings.into();
         let listeners = public.len() + local.len();
         let accepting = Arc::new(Accepting::new(health.part("gateway"), listeners));
+        let capacity = Arc::new(Capacity::new(files::limit(), clock.instant()));
         let gateway = GatewayMetrics { siblings: Arc::clone(&siblings), log: Arc::clone(&log) };
         component.metrics.collector(Box::new(gateway));
         let ended = Arc::new(stopped.clone().drop_guard());
@@ -250,6 +252,7 @@ impl Threads<'_> {
                 inbox,
                 listeners: [(Side::Public, public), (Side::Local, local)],
                 accepting: Arc::clone(&accepting),
+                capacity: Arc::clone(&capacity),
                 observers: Observers {
                     thread: index,
                     log: Arc::clone(&log),

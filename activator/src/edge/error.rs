@@ -26,6 +26,8 @@ pub(crate) enum Error {
     TimedOut { revision: ObjectKey, pod: String, which: Which },
     #[error("cannot connect to pod {pod} of revision {revision}")]
     Connect { revision: ObjectKey, pod: String, cause: String },
+    #[error("the gateway has no open file left for a connection to a pod of revision {revision}")]
+    OutOfFiles { revision: ObjectKey },
     #[error("pod {pod} of revision {revision} broke off before it answered")]
     Upstream { revision: ObjectKey, pod: String, cause: String },
     #[error("the request cannot be passed on")]
@@ -52,9 +54,8 @@ impl Error {
         match self {
             Self::Host { .. } | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
-            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. }) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. })
+            | Self::OutOfFiles { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
             | Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect { .. } | Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -75,6 +76,7 @@ impl Error {
             Self::TimedOut { which: Which::ResponseStart, .. } => "ResponseStartTimeout",
             Self::TimedOut { which: Which::Idle, .. } => "IdleTimeout",
             Self::Connect { .. } => "ConnectFailed",
+            Self::OutOfFiles { .. } => "OutOfFiles",
             Self::Upstream { .. } => "UpstreamFailed",
             Self::Malformed { .. } => "Malformed",
         }
@@ -91,6 +93,7 @@ impl Error {
             Self::Refused(refused) => Some(refused.revision()),
             Self::TimedOut { revision, .. }
             | Self::Connect { revision, .. }
+            | Self::OutOfFiles { revision }
             | Self::Upstream { revision, .. }
             | Self::Malformed { revision, .. } => Some(revision),
         }
@@ -104,6 +107,7 @@ impl Error {
             Self::Host { .. }
             | Self::UnknownHost { .. }
             | Self::Refused(_)
+            | Self::OutOfFiles { .. }
             | Self::Malformed { .. } => None,
         }
     }
@@ -117,6 +121,7 @@ impl Error {
             Self::Host { .. }
             | Self::UnknownHost { .. }
             | Self::Refused(_)
+            | Self::OutOfFiles { .. }
             | Self::TimedOut { .. } => None,
         }
     }

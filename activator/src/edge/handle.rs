@@ -43,12 +43,19 @@ pub(crate) async fn handle(
     peer: Rc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(respond(&peer, request).await.unwrap_or_else(|error| {
+    let http2 = request.version() == Version::HTTP_2;
+    let mut response = respond(&peer, request).await.unwrap_or_else(|error| {
         if error.is_unrouted() {
             peer.worker.totals().unrouted(error.status());
         }
         error.into_response()
-    }))
+    });
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if peer.worker.capacity.is_short() && !http2 && !switches {
+        // Another client waits for this connection.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Error> {
@@ -106,6 +113,11 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
             Ok(Err(Failed::Broken { cause })) => {
                 let (revision, pod) = slot.names();
                 return Err(pending.failed(Error::Upstream { revision, pod, cause }));
+            }
+            Ok(Err(Failed::OutOfFiles)) => {
+                peer.worker.capacity.reached("requests are refused", Instant::now());
+                let revision = revision.key.clone();
+                return Err(pending.failed(Error::OutOfFiles { revision }));
             }
             Ok(Err(Failed::Client { cause })) => {
                 let revision = revision.key.clone();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, Version, header, uri};
 use hyper::body::Incoming;
+use rouse_kit::files;
 
 use crate::state::pod::Pod;
 use crate::state::settings::Protocol;
@@ -44,6 +45,8 @@ pub(crate) enum Failed {
     Unreachable { request: Box<Request<Outgoing>>, cause: String },
     /// It may have been acted on.
     Broken { cause: String },
+    /// No file is left for a connection; the pod is not to blame.
+    OutOfFiles,
     /// The client's body ended too early or is malformed.
     Client { cause: String },
 }
@@ -197,6 +200,9 @@ fn with_authority(request: Request<Outgoing>) -> Request<Outgoing> {
 }
 
 fn unreachable(request: Request<Outgoing>, error: &io::Error) -> Failed {
+    if files::is_exhausted(error) {
+        return Failed::OutOfFiles;
+    }
     Failed::Unreachable { request: Box::new(request), cause: error.to_string() }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use rouse_kit::{TaskKind, Tasks};
+use rouse_kit::{TaskKind, Tasks, files};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -52,6 +52,8 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<u64, Shared>>,
     /// The tasks that drive connections.
     driver: Rc<TaskKind>,
+    /// No connection is made with as many files open: the rest of the process needs some.
+    files_max: u64,
 }
 
 /// A pod's h2c connection; clones of the sender share it.
@@ -64,9 +66,9 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(tasks: &Tasks) -> Self {
+    pub(crate) fn new(tasks: &Tasks, files_max: u64) -> Self {
         let driver = Rc::new(tasks.kind("pod-connection"));
-        Self { idle: RefCell::default(), shared: RefCell::default(), driver }
+        Self { idle: RefCell::default(), shared: RefCell::default(), driver, files_max }
     }
 
     /// Drives a connection on this thread until it ends. Whoever waits for an answer hears of an
@@ -115,7 +117,7 @@ impl Pool {
 
     /// A new connection.
     pub(crate) async fn connect(&self, pod: &Pod) -> io::Result<Conn> {
-        let stream = dial(pod).await?;
+        let stream = self.dial(pod).await?;
         let traffic = Arc::new(Traffic::default());
         let io = TokioIo::new(PodStream::new(stream, Arc::clone(&traffic)));
         let (sender, connection) =
@@ -131,7 +133,7 @@ impl Pool {
         {
             return Ok(sender.clone());
         }
-        let stream = dial(pod).await?;
+        let stream = self.dial(pod).await?;
         let (sender, connection) = http2::Builder::new(LocalExec::new(Rc::clone(&self.driver)))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -141,6 +143,19 @@ impl Pool {
         self.drive(connection);
         self.shared.borrow_mut().insert(pod.id, (Arc::clone(pod), sender.clone()));
         Ok(sender)
+    }
+
+    /// A stream to a pod. Idle connections give way if files are short.
+    async fn dial(&self, pod: &Pod) -> io::Result<TcpStream> {
+        match dial(pod, self.files_max).await {
+            Err(error) if files::is_exhausted(&error) => {
+                self.idle.borrow_mut().clear();
+                // Their tasks close them.
+                tokio::task::yield_now().await;
+                dial(pod, self.files_max).await
+            }
+            dialled => dialled,
+        }
     }
 
     /// Closes what is too old or leads to a pod that is gone.
@@ -169,8 +184,11 @@ pub(crate) async fn keep_swept(pool: &Pool, mut left: tokio::sync::watch::Receiv
     }
 }
 
-async fn dial(pod: &Pod) -> io::Result<TcpStream> {
+async fn dial(pod: &Pod, files_max: u64) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(pod.address)).await??;
+    if files::open_with(&stream) >= files_max {
+        return Err(files::exhausted());
+    }
     stream.set_nodelay(true)?;
     Ok(stream)
 }

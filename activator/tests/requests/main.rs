@@ -10,6 +10,7 @@ mod balance;
 mod domain;
 mod drained;
 mod failure;
+mod files;
 mod framing;
 mod harness;
 mod hold;

@@ -45,6 +45,10 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     };
     rouse_kit::telemetry::init(&filter, format);
     rouse_kit::panics::log_panics();
+    // Before anything reads it. A process that cannot raise it gets by with what it has.
+    if let Err(error) = rouse_kit::files::raise_limit() {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")

@@ -17,6 +17,7 @@ mod review;
 mod route;
 mod select;
 mod subresources;
+mod unread;
 mod watch;
 mod write;
 

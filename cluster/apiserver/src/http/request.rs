@@ -2,7 +2,11 @@
 //!
 //! Mirrors how kube's and client-go's clients build requests, odd queries (`?&limit=500`) included.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use http::Method;
+
+use crate::status::Failure;
 
 /// A path under `/api` or `/apis` that names a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,8 +131,19 @@ impl Query {
         matches!(self.get(name), "true" | "1" | "True" | "t")
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        self.get(name).parse().ok()
+    /// A whole number, if it is given; one that is not written as such is refused.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let text = self.get(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        })
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = &(String, String)> {
@@ -209,7 +224,8 @@ mod tests {
     #[test]
     fn queries_of_kube_begin_with_an_empty_pair() {
         let query = Query::parse("&limit=500&labelSelector=a%3Db%2Cc&watch=true");
-        assert_eq!(query.number("limit"), Some(500));
+        assert_eq!(query.number("limit"), Ok(Some(500)));
+        assert_eq!(query.number("absent"), Ok(None));
         assert_eq!(query.get("labelSelector"), "a=b,c");
         assert!(query.flag("watch"));
         assert_eq!(query.get("absent"), "");

@@ -101,8 +101,9 @@ impl Api {
             Err(expired) => return Ok(ended_at_once(&too_old(from, expired.oldest))),
         };
         let now = Instant::now();
-        let limit =
-            query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
+        let seconds =
+            query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok());
+        let limit = seconds.map_or(LONGEST, Duration::from_secs).min(LONGEST);
         let stream = Stream {
             watch,
             encoder,

@@ -9,6 +9,7 @@ mod common;
 mod golden;
 mod listener;
 mod protobuf;
+mod requests;
 mod subresources;
 mod versions;
 mod writes;

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::resource::{Column, Resource, ScalePaths, StorageVersion};
 use crate::jsonpath;
-use crate::structure::{Invalid, ParseError, Schema, schema_rules, structural_problems};
+use crate::structure::{
+    Invalid, ParseError, Schema, default_problems, schema_rules, structural_problems,
+};
 
 const VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -124,7 +126,11 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
         ));
         return;
     }
-    found.extend(structural_problems(schema, schema_at));
+    let problems = structural_problems(schema, schema_at);
+    if problems.is_empty() {
+        found.extend(default_problems(schema, schema_at));
+    }
+    found.extend(problems);
     found.extend(schema_rules(schema, &format!("{at}.schema.openAPIV3Schema")));
     for (index, column) in
         version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate()
