@@ -236,7 +236,11 @@ impl Failure {
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("Request entity too large: limit is {limit}");
+        Self::entity_too_large(&format!("limit is {limit}"))
+    }
+
+    fn entity_too_large(why: &str) -> Self {
+        let message = format!("Request entity too large: {why}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
     }
 
@@ -261,8 +265,10 @@ impl Failure {
     }
 
     pub(crate) fn from_patch(error: &patch::Error) -> Self {
-        if error.status() == 400 {
-            return Self::bad_request(error.to_string());
+        match error.status() {
+            400 => return Self::bad_request(error.to_string()),
+            413 => return Self::entity_too_large(&error.to_string()),
+            _ => {}
         }
         let message =
             format!("the server rejected our request due to an error in our request: {error}");

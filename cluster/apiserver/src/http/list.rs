@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::body::{self, Answer};
 use super::negotiate::{self, Form, Include};
+use super::pages::Position;
 use super::request::{Query, Target};
 use super::select::selects;
 use super::watch::Reach;
@@ -80,29 +81,28 @@ impl Api {
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
         let limit = limit(query)?;
         self.check_version(query).await?;
-        let (objects, version) = self.page(resource, target, &selector, query).await?;
-        let (shown, rest) = match limit {
-            Some(limit) if objects.len() > limit => objects.split_at(limit),
-            _ => (objects.as_slice(), [].as_slice()),
-        };
-        let mut meta = json!({ "resourceVersion": version.to_string() });
-        if !rest.is_empty() {
-            meta["continue"] = self.pages.keep(version, rest.to_vec()).into();
-            meta["remainingItemCount"] = rest.len().into();
+        let position = self.position(resource, target, &selector, query).await?;
+        let (shown, rest) = position.page(limit);
+        let mut meta = json!({ "resourceVersion": position.version.to_string() });
+        if rest > 0 {
+            let token = self.pages.keep(&position, shown.len(), self.registry.clock().instant());
+            meta["continue"] = token.into();
+            meta["remainingItemCount"] = rest.into();
         }
         Ok(self.collection(resource, shown, &meta, form, query))
     }
 
-    async fn page(
+    /// The list that is asked for, or the place in one whose beginning was sent.
+    async fn position(
         &self,
         resource: &Resource,
         target: &Target,
         selector: &Selector,
         query: &Query,
-    ) -> Result<(Vec<Arc<Object>>, u64), Failure> {
-        if !query.get("continue").is_empty() {
-            let page = self.pages.take(query.get("continue"))?;
-            return Ok((page.rest.to_vec(), page.version));
+    ) -> Result<Position, Failure> {
+        let token = query.get("continue");
+        if !token.is_empty() {
+            return self.pages.find(token, self.registry.clock().instant());
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
@@ -112,7 +112,7 @@ impl Api {
         if !selector.is_everything() {
             objects.retain(|object| selects(selector, object));
         }
-        Ok((objects, listed.version))
+        Ok(Position::first(listed.version, objects))
     }
 
     /// A version that was never given out cannot be waited for; one that was must be durable first.

@@ -11,6 +11,9 @@ use super::{Registry, meta};
 use crate::status::Failure;
 use crate::store::{Conflict, Object, Prepared};
 
+/// The largest object that is stored, in bytes of JSON.
+const MAX_OBJECT: usize = 3 << 20;
+
 impl Registry {
     /// Puts `new` in the place of `current`, whose value is `old`: a new generation if the kind
     /// counts it, nothing at all if nothing differs.
@@ -50,6 +53,10 @@ impl Registry {
     ) -> Result<(Arc<Object>, bool), Failure> {
         let gone = current.is_some() && is_gone(strategy::of(resource), &object);
         let prepared = self.prepared(resource, object);
+        // Small writes one after another must not make what no single one could.
+        if prepared.len() > MAX_OBJECT && !gone {
+            return Err(Failure::too_large(MAX_OBJECT));
+        }
         let name = prepared.key().name.clone();
         let conflict = |found: Conflict| match found {
             Conflict::Missing => Failure::not_found(resource, &name),

@@ -129,3 +129,68 @@ async fn a_definition_whose_default_does_not_fit_is_refused() {
     );
     assert_eq!(ask(&cluster, "POST", crds, &[], crd(json!(3)).to_string()).await.code, 201);
 }
+
+#[tokio::test]
+async fn a_patch_that_would_fill_the_memory_is_refused() {
+    let cluster = with_map().await;
+    let path = format!("{MAPS}/m");
+    let media = [("content-type", "application/json-patch+json")];
+    let before = ask(&cluster, "GET", &path, &[], "").await.json();
+    for count in [20, 30, 1_000] {
+        let copies: Value = (0..count)
+            .map(|n| json!({ "op": "copy", "from": "", "path": format!("/data/c{n}") }))
+            .collect();
+        let refused = ask(&cluster, "PATCH", &path, &media, copies.to_string()).await;
+        assert_eq!(refused.code, 422, "{}", refused.json());
+        let words = "the server rejected our request due to an error in our request: Unable to complete the copy, the accumulated size increase of copy is";
+        assert!(message(&refused).starts_with(words), "{}", message(&refused));
+    }
+    let tests: Value =
+        std::iter::repeat_n(json!({ "op": "test", "path": "/kind", "value": "ConfigMap" }), 10_001)
+            .collect();
+    let refused = ask(&cluster, "PATCH", &path, &media, tests.to_string()).await;
+    assert_eq!(
+        (refused.code, message(&refused).as_str()),
+        (
+            413,
+            "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+        )
+    );
+    assert_eq!(refused.json()["reason"], "RequestEntityTooLarge");
+    assert_eq!(ask(&cluster, "GET", &path, &[], "").await.json(), before);
+}
+
+#[tokio::test]
+async fn an_object_does_not_grow_without_end_by_small_patches() {
+    let cluster = cluster_with(Storage::Memory, Vec::new());
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    assert_eq!(ask(&cluster, "POST", pods, &[], pod.to_string()).await.code, 201);
+    let merge = [("content-type", "application/merge-patch+json")];
+    let status = format!("{pods}/p/status");
+    let mut codes = Vec::new();
+    for (n, field) in ["message", "reason", "nominatedNodeName", "phase"].into_iter().enumerate() {
+        let patch = json!({ "status": { field: "x".repeat(1 << 20) } }).to_string();
+        let answer = ask(&cluster, "PATCH", &status, &merge, patch).await;
+        codes.push(answer.code);
+        if n == 3 {
+            assert!(message(&answer).starts_with("Request entity too large: limit is 3145728"));
+        }
+    }
+    assert_eq!(codes[0], 200);
+    assert_eq!(codes[3], 413, "{codes:?}");
+    let stored = ask(&cluster, "GET", &format!("{pods}/p"), &[], "").await;
+    assert!(stored.body.len() < 3 << 20);
+}
+
+#[tokio::test]
+async fn a_selector_of_too_many_requirements_is_refused() {
+    let cluster = with_map().await;
+    let many = vec!["a"; 1_001].join(",");
+    for query in ["labelSelector", "watch=1&labelSelector"] {
+        let refused = ask(&cluster, "GET", &format!("{MAPS}?{query}={many}"), &[], "").await;
+        assert_eq!(refused.code, 400);
+    }
+    let refused = ask(&cluster, "DELETE", &format!("{MAPS}?labelSelector={many}"), &[], "").await;
+    assert_eq!(refused.code, 400);
+}

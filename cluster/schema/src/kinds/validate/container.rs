@@ -1,5 +1,7 @@
 //! Containers: what a pod's spec says of each.
 
+use std::collections::BTreeSet;
+
 use rouse_k8s::Quantity;
 use rouse_k8s::form;
 use serde_json::Value;
@@ -14,9 +16,9 @@ const ENV_SOURCES: [&str; 5] =
 
 pub(super) fn check<'a>(
     container: &Field<'a>,
-    volumes: &[&str],
+    volumes: &BTreeSet<&str>,
     host_network: bool,
-    seen: &mut Vec<&'a str>,
+    seen: &mut BTreeSet<&'a str>,
     found: &mut Problems,
 ) {
     let name = container.at("name");
@@ -46,11 +48,11 @@ pub(super) fn check<'a>(
     if !name.text().is_empty() && seen.contains(&name.text()) {
         found.duplicate(&name);
     }
-    seen.push(name.text());
+    seen.insert(name.text());
 }
 
 fn ports(ports: &Field<'_>, host_network: bool, found: &mut Problems) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for port in ports.each() {
         let (name, number, host) = (port.at("name"), port.at("containerPort"), port.at("hostPort"));
         if !name.text().is_empty() {
@@ -58,7 +60,7 @@ fn ports(ports: &Field<'_>, host_network: bool, found: &mut Problems) {
             if seen.contains(&name.text()) {
                 found.duplicate(&name);
             }
-            seen.push(name.text());
+            seen.insert(name.text());
         }
         if number.number().unwrap_or(0) == 0 {
             found.required(&number, "");
@@ -132,8 +134,8 @@ fn empty() -> Value {
     Value::String(String::new())
 }
 
-fn mounts(mounts: &Field<'_>, volumes: &[&str], found: &mut Problems) {
-    let mut seen: Vec<&str> = Vec::new();
+fn mounts(mounts: &Field<'_>, volumes: &BTreeSet<&str>, found: &mut Problems) {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for mount in mounts.each() {
         let (name, path) = (mount.at("name"), mount.at("mountPath"));
         if name.text().is_empty() {
@@ -146,7 +148,7 @@ fn mounts(mounts: &Field<'_>, volumes: &[&str], found: &mut Problems) {
         } else if seen.contains(&path.text()) {
             found.invalid(&path, "must be unique");
         }
-        seen.push(path.text());
+        seen.insert(path.text());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pods and pod templates.
 
+use std::collections::BTreeSet;
+
 use rouse_k8s::form;
 use serde_json::Value;
 
@@ -32,7 +34,7 @@ fn spec(spec: &Field<'_>, found: &mut Problems) {
     if containers.len() == 0 {
         found.required(&containers, "");
     }
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for container in containers.each() {
         container::check(&container, &volumes, host_network, &mut seen, found);
     }
@@ -63,8 +65,8 @@ fn spec(spec: &Field<'_>, found: &mut Problems) {
 }
 
 /// Checks the volumes, and gives their names.
-fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> Vec<&'a str> {
-    let mut seen: Vec<&str> = Vec::new();
+fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> BTreeSet<&'a str> {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for volume in volumes.each() {
         let name = volume.at("name");
         let fields = volume.value.as_object().into_iter().flatten();
@@ -92,7 +94,7 @@ fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> Vec<&'a str> {
         if seen.contains(&name.text()) && !name.text().is_empty() {
             found.duplicate(&name);
         }
-        seen.push(name.text());
+        seen.insert(name.text());
     }
     seen
 }
