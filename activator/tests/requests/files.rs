@@ -71,7 +71,7 @@ fn start(pod: SocketAddr) -> Child {
         .expect("it starts")
 }
 
-/// What the gateway says of which `read` makes something, among what its test says.
+/// The first line of the gateway of which `read` makes something.
 async fn said<T>(lines: &mut Said, read: impl Fn(&str) -> Option<T>) -> T {
     let saying = async {
         loop {
