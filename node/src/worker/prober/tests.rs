@@ -135,5 +135,5 @@ async fn no_answer_in_time_is_a_failure() {
     let asked = asked(address, json!({"httpGet": {"port": 8080}}));
     let error = tokio::time::timeout(LIMIT * 2, asked).await.expect("it ends").unwrap_err();
     assert!(error.starts_with("no answer within 10s"), "{error}");
-    assert_eq!(begun.elapsed(), LIMIT);
+    assert!((LIMIT..LIMIT * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
