@@ -4,21 +4,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1;
 use rouse_api::keys;
 use rouse_api::load::LoadReport;
-use rouse_k8s::ObjectKey;
-use rouse_kit::{AddressResolver, Component, Shutdown};
-use tokio::sync::mpsc;
+use rouse_k8s::{ObjectKey, object};
+use rouse_kit::{AddressResolver, Component, Shutdown, files};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::admission::report::ReportSignal;
 use crate::config::Config;
+use crate::control::change::{Change, GiveUp};
 use crate::control::directory::Directory;
 use crate::control::metrics::RevisionMetrics;
 use crate::control::registry::Registry;
 use crate::control::reporter::Reporter;
 use crate::control::shared::Shared;
 use crate::control::{pages, request_log, watch};
+use crate::edge::capacity::Capacity;
 use crate::edge::listen::ListenError;
 use crate::edge::metrics::GatewayMetrics;
 use crate::edge::thread::{self, Thread};
@@ -38,6 +41,7 @@ const ACCEPTED: usize = 1024;
 pub struct Handle {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
+    changes: mpsc::Sender<Change>,
     public: SocketAddr,
     local: SocketAddr,
     stopped: Shutdown,
@@ -95,6 +99,26 @@ impl Handle {
             .await;
     }
 
+    /// Sends nothing more to a pod, and returns once no request is in it. At once for pods that no
+    /// Revision has.
+    pub fn drained(&self, pod: &v1::Pod) -> impl Future<Output = ()> + Send + use<> {
+        let (changes, meta) = (self.changes.clone(), &pod.metadata);
+        let served = object::label(meta, keys::REVISION).is_some();
+        let (pod, uid) = (ObjectKey::of(meta), meta.uid.clone().unwrap_or_default());
+        async move {
+            if !served {
+                return;
+            }
+            let (done, given_up) = oneshot::channel();
+            // Errors mean that the activator has ended, and sends nothing.
+            if changes.send(Change::GiveUp(GiveUp { pod, uid, done })).await.is_ok()
+                && let Ok(Some(pod)) = given_up.await
+            {
+                pod.emptied().await;
+            }
+        }
+    }
+
     /// Sums over all revisions.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -140,7 +164,15 @@ pub fn start(
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
     let stopped = Shutdown::new();
-    learn(client.clone(), resolve, &shared, &registry, component, &stopped);
+    let (changes, changed) = mpsc::channel(CHANGES);
+    learn(
+        client.clone(),
+        resolve,
+        (&shared, &registry),
+        (changes.clone(), changed),
+        component,
+        &stopped,
+    );
     let (log, lines) = RequestLog::new();
     let log = Arc::new(log);
     request_log::follow(client, keys::SYSTEM_NAMESPACE, Arc::clone(&log), component);
@@ -160,19 +192,18 @@ pub fn start(
     tasks.vital("load-reports", reporter.run(stopped.clone()));
     let threads = Threads { public, local, drain, shared: &shared, log };
     threads.start(component, &stopped)?;
-    Ok(Handle { shared, registry, public: addresses.0, local: addresses.1, stopped })
+    Ok(Handle { shared, registry, changes, public: addresses.0, local: addresses.1, stopped })
 }
 
 /// Starts what keeps the tables up to date.
 fn learn(
     client: kube::Client,
     resolve: AddressResolver,
-    shared: &Arc<Shared>,
-    registry: &Arc<Registry>,
+    (shared, registry): (&Arc<Shared>, &Arc<Registry>),
+    (sender, changes): (mpsc::Sender<Change>, mpsc::Receiver<Change>),
     component: &Component,
     stopped: &Shutdown,
 ) {
-    let (sender, changes) = mpsc::channel(CHANGES);
     let Component { clock, tasks, health, .. } = component;
     let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
     let directory = Directory::new(shared, registry, tasks.clone(), health.part("routes"), *clock);
@@ -192,7 +223,7 @@ struct Threads<'a> {
 impl Threads<'_> {
     /// Starts one for each pair of sockets; `stopped` is cancelled when the last one has ended.
     fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
-        let Component { tasks, health, shutdown, .. } = component;
+        let Component { clock, tasks, health, shutdown, .. } = component;
         let Self { public, local, drain, shared, log } = self;
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
@@ -204,6 +235,7 @@ impl Threads<'_> {
         let siblings: Arc<[Sibling]> = siblings.into();
         let listeners = public.len() + local.len();
         let accepting = Arc::new(Accepting::new(health.part("gateway"), listeners));
+        let capacity = Arc::new(Capacity::new(files::limit(), clock.instant()));
         let gateway = GatewayMetrics { siblings: Arc::clone(&siblings), log: Arc::clone(&log) };
         component.metrics.collector(Box::new(gateway));
         let ended = Arc::new(stopped.clone().drop_guard());
@@ -220,6 +252,7 @@ impl Threads<'_> {
                 inbox,
                 listeners: [(Side::Public, public), (Side::Local, local)],
                 accepting: Arc::clone(&accepting),
+                capacity: Arc::clone(&capacity),
                 observers: Observers {
                     thread: index,
                     log: Arc::clone(&log),

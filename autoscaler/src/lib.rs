@@ -14,6 +14,8 @@
 //! The lower three are pure and take the time as a parameter, so that the same code runs against a
 //! virtual clock.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod apply;
 pub mod decide;
 pub mod load;

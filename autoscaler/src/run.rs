@@ -50,12 +50,12 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
         shutdown.clone(),
     );
     tasks.vital("settings", follow);
-    let reconciler = Reconciler::new(Arc::clone(&scaler), settings);
+    let reconciler = Reconciler::new(&client, Arc::clone(&scaler), settings);
     let end = shutdown.clone();
     tasks.vital("observe", async move {
         // Without its settings a revision would be scaled by the defaults for a moment.
         if settings_read.await.is_ok() {
-            reconciler.run(client, health, end).await;
+            reconciler.run(health, end).await;
         }
     });
     tasks.vital("reports", async move {

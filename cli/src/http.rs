@@ -47,7 +47,7 @@ impl Connection {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .or_fail(|| format!("cannot speak HTTP with {at}:{port}"))?;
-        #[allow(
+        #[expect(
             clippy::disallowed_methods,
             reason = "of one command: it ends with the connection, or with the process"
         )]

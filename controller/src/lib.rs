@@ -16,6 +16,8 @@
 //!
 //! [`admission`] stands beside them.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 pub mod admission;
 mod configuration;
 mod domainmapping;

@@ -15,6 +15,8 @@
 //! Invariant: a manifest is in the store only when everything that it names is.
 //! Deliberately absent: Kubernetes, and any garbage collection: what a user built stays.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod files;
 mod formats;
 mod progress;

@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
-//! kinds.
+//! kinds; and for the process: its limit of open files.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
 mod component;
 mod life;
@@ -16,6 +18,7 @@ pub mod observe;
 pub mod address;
 pub mod apply;
 pub mod events;
+pub mod files;
 pub mod live;
 pub mod mirror;
 pub mod plan;

@@ -10,10 +10,13 @@
 //! runtime   the container runtimes: docker, process, fake
 //! logs      the logs of containers
 //! images    images that are here, or to be pulled
+//! traffic   whoever sends requests to pods, asked before one ends
 //! spec      what a pod's spec asks for: variables, volumes, ports, security. Pure
 //! ```
 //!
 //! Invariant: nothing of the embedded cluster's insides is known here.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
 mod agent;
 mod images;
@@ -23,9 +26,11 @@ pub mod runtime;
 mod spec;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod worker;
 
 pub use agent::{Body, BoxError, KubeletService, Node};
 pub use images::{ImageError, Images, LocalImage, StoreImages};
 pub use spec::Security;
+pub use traffic::{NoTraffic, Traffic};
 pub use worker::Config;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rouse_kit::{Component, Events, Shutdown};
 use serde_json::Value;
 
+use crate::NoTraffic;
 use crate::images::StoreImages;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
@@ -53,6 +54,7 @@ pub(crate) fn shared(
         client,
         images: Arc::new(StoreImages::new(rouse_image::Store::open(dir.join("images")).unwrap())),
         runtime,
+        traffic: Arc::new(NoTraffic),
         clock,
         logs: Logs::new(dir.join("logs"), clock, tasks.clone()),
         tasks,

@@ -2,11 +2,15 @@
 //!
 //! Tests named `kubectl…` and `docker…` are counted apart by `tests/run`.
 
+#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+
 mod api;
+mod chaos;
 mod cli;
 mod demo;
 mod docker;
 mod examples;
+mod extremes;
 mod fixtures;
 mod functions;
 mod kubectl_read;

@@ -41,6 +41,7 @@ fn main() -> std::io::Result<()> {
     let state = Arc::new(State::default());
     for stream in listener.incoming().flatten() {
         let state = Arc::clone(&state);
+        #[expect(clippy::disallowed_methods, reason = "a program for tests")]
         std::thread::spawn(move || serve(stream, &state));
     }
     Ok(())

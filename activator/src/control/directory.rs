@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::admission::home::Place;
 use crate::admission::revision::Revision;
-use crate::control::change::Change;
+use crate::control::change::{Change, GiveUp};
 use crate::control::probe;
 use crate::control::registry::Registry;
 use crate::control::shared::{PodState, Progress, Shared};
@@ -44,6 +44,8 @@ struct Tracked {
     /// Made when there is an address.
     pod: Option<Arc<Pod>>,
     place: Place,
+    /// What `pod` was before it left the rotation for good; requests may still be in it.
+    retired: Option<Arc<Pod>>,
     /// Its probe, while one runs. Dropped, it stops.
     probing: Option<Task<()>>,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Directory {
     registry: Arc<Registry>,
     routes: BTreeMap<RouteKey, Arc<Routing>>,
     pods: HashMap<ObjectKey, Tracked>,
+    /// The ids of pods that were given up before their objects came here.
+    given_up: HashMap<ObjectKey, String>,
     passes: mpsc::Sender<Pass>,
     passed: mpsc::Receiver<Pass>,
     tasks: Tasks,
@@ -84,6 +88,7 @@ impl Directory {
             registry,
             routes: BTreeMap::new(),
             pods: HashMap::new(),
+            given_up: HashMap::new(),
             passes,
             passed,
             tasks,
@@ -136,6 +141,10 @@ impl Directory {
             }
             Change::Pod(key, Some(facts)) => self.pod_changed(key, facts),
             Change::Pod(key, None) => self.pod_gone(&key),
+            Change::GiveUp(GiveUp { pod, uid, done }) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = done.send(self.give_up(pod, uid));
+            }
             Change::Complete => {
                 self.complete = true;
                 self.news = true;
@@ -185,13 +194,15 @@ impl Directory {
             bound: None,
             pod: None,
             place: Place::Out,
+            retired: None,
             probing: None,
         });
         tracked.facts = facts;
+        tracked.memory.given_up |= self.given_up.get(&key) == Some(&tracked.facts.uid);
         if tracked.facts.bound {
             tracked.bound.get_or_insert(now);
         }
-        if tracked.facts.leaving {
+        if stage(&tracked.facts, tracked.memory) == Stage::Leaving {
             self.retire(&key);
             self.show(&key);
             return;
@@ -217,6 +228,7 @@ impl Directory {
     fn pod_gone(&mut self, key: &ObjectKey) {
         self.retire(key);
         self.pods.remove(key);
+        self.given_up.remove(key);
         self.shared.pods.lock().remove(key);
         self.registry.prune();
     }
@@ -230,7 +242,22 @@ impl Directory {
             pod.retire();
             tracked.revision.place(&pod, Place::Out);
             self.shared.pod_left();
+            tracked.retired = Some(pod);
         }
+    }
+
+    /// Takes a pod out of the rotation for good, whatever its object says or is still to say. Gives
+    /// the pod that requests may still be in.
+    fn give_up(&mut self, key: ObjectKey, uid: String) -> Option<Arc<Pod>> {
+        let known = self.pods.get_mut(&key).filter(|tracked| tracked.facts.uid == uid);
+        let Some(tracked) = known else {
+            self.given_up.insert(key, uid);
+            return None;
+        };
+        tracked.memory.given_up = true;
+        self.retire(&key);
+        self.show(&key);
+        self.pods.get(&key)?.retired.clone()
     }
 
     /// Tells people how a pod stands.

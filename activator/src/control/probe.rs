@@ -112,7 +112,6 @@ fn health_request(service: &str) -> Option<Bytes> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "doubles end with the runtime of their test")]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -68,7 +68,6 @@ impl Reporter {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "doubles end with the runtime of their test")]
 mod tests {
     use super::*;
     use crate::admission::home::{Attempt, Place};

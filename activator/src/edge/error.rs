@@ -9,15 +9,15 @@ use rouse_k8s::ObjectKey;
 use serde::Serialize;
 
 use crate::admission::error::Refused;
-use crate::transport::headers::REVISION;
+use crate::transport::headers::{HeadError, REVISION};
 use crate::transport::response_body::Body;
 use crate::transport::timeout::Which;
 
 /// An error, with the names and the cause that are needed to act on it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the request names no host; send a Host header")]
-    NoHost,
+    #[error("{cause}")]
+    Host { cause: HeadError },
     #[error("no Route or DomainMapping serves host {host:?} here")]
     UnknownHost { host: String },
     #[error(transparent)]
@@ -26,6 +26,8 @@ pub(crate) enum Error {
     TimedOut { revision: ObjectKey, pod: String, which: Which },
     #[error("cannot connect to pod {pod} of revision {revision}")]
     Connect { revision: ObjectKey, pod: String, cause: String },
+    #[error("the gateway has no open file left for a connection to a pod of revision {revision}")]
+    OutOfFiles { revision: ObjectKey },
     #[error("pod {pod} of revision {revision} broke off before it answered")]
     Upstream { revision: ObjectKey, pod: String, cause: String },
     #[error("the request cannot be passed on")]
@@ -50,11 +52,10 @@ struct Answer<'a> {
 impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NoHost | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::Host { .. } | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
-            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. }) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. })
+            | Self::OutOfFiles { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
             | Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect { .. } | Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -64,7 +65,8 @@ impl Error {
     /// A word for programs; stable.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::NoHost => "NoHost",
+            Self::Host { cause: HeadError::TwoHosts } => "TwoHosts",
+            Self::Host { .. } => "NoHost",
             Self::UnknownHost { .. } => "UnknownHost",
             Self::Refused(Refused::RevisionMissing { .. }) => "RevisionMissing",
             Self::Refused(Refused::QueueFull { .. }) => "QueueFull",
@@ -74,6 +76,7 @@ impl Error {
             Self::TimedOut { which: Which::ResponseStart, .. } => "ResponseStartTimeout",
             Self::TimedOut { which: Which::Idle, .. } => "IdleTimeout",
             Self::Connect { .. } => "ConnectFailed",
+            Self::OutOfFiles { .. } => "OutOfFiles",
             Self::Upstream { .. } => "UpstreamFailed",
             Self::Malformed { .. } => "Malformed",
         }
@@ -81,15 +84,16 @@ impl Error {
 
     /// Whether it is of no revision's doing, for none was found.
     pub(crate) fn is_unrouted(&self) -> bool {
-        matches!(self, Self::NoHost | Self::UnknownHost { .. })
+        matches!(self, Self::Host { .. } | Self::UnknownHost { .. })
     }
 
     fn revision(&self) -> Option<&ObjectKey> {
         match self {
-            Self::NoHost | Self::UnknownHost { .. } => None,
+            Self::Host { .. } | Self::UnknownHost { .. } => None,
             Self::Refused(refused) => Some(refused.revision()),
             Self::TimedOut { revision, .. }
             | Self::Connect { revision, .. }
+            | Self::OutOfFiles { revision }
             | Self::Upstream { revision, .. }
             | Self::Malformed { revision, .. } => Some(revision),
         }
@@ -100,9 +104,11 @@ impl Error {
             Self::TimedOut { pod, .. } | Self::Connect { pod, .. } | Self::Upstream { pod, .. } => {
                 Some(pod)
             }
-            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::Malformed { .. } => {
-                None
-            }
+            Self::Host { .. }
+            | Self::UnknownHost { .. }
+            | Self::Refused(_)
+            | Self::OutOfFiles { .. }
+            | Self::Malformed { .. } => None,
         }
     }
 
@@ -112,9 +118,11 @@ impl Error {
             Self::Connect { cause, .. }
             | Self::Upstream { cause, .. }
             | Self::Malformed { cause, .. } => Some(cause),
-            Self::NoHost | Self::UnknownHost { .. } | Self::Refused(_) | Self::TimedOut { .. } => {
-                None
-            }
+            Self::Host { .. }
+            | Self::UnknownHost { .. }
+            | Self::Refused(_)
+            | Self::OutOfFiles { .. }
+            | Self::TimedOut { .. } => None,
         }
     }
 

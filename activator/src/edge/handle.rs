@@ -26,7 +26,7 @@ use crate::observe::recorder::{PHASES, Retry};
 use crate::state::routes::{self, Side};
 use crate::state::settings::Settings;
 use crate::transport::forward::{self, Carrier, Failed};
-use crate::transport::headers;
+use crate::transport::headers::{self, HeadError};
 use crate::transport::held::Held;
 use crate::transport::request_body::Outgoing;
 use crate::transport::response_body::Body;
@@ -43,17 +43,25 @@ pub(crate) async fn handle(
     peer: Rc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(respond(&peer, request).await.unwrap_or_else(|error| {
+    let http2 = request.version() == Version::HTTP_2;
+    let mut response = respond(&peer, request).await.unwrap_or_else(|error| {
         if error.is_unrouted() {
             peer.worker.totals().unrouted(error.status());
         }
         error.into_response()
-    }))
+    });
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if peer.worker.capacity.is_short() && !http2 && !switches {
+        // Another client waits for this connection.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Error> {
     let arrived = Instant::now();
     let (mut parts, body) = request.into_parts();
+    let body = Outgoing::new(&parts, body, &peer.unread);
     let (name, host) = route(peer, &parts)?;
     if let Some(location) = redirect(peer, &host, &name, &parts) {
         return Ok(error::to_https(location));
@@ -67,7 +75,7 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     let mut timer = Timer::new(settings.limits, arrived);
     let version = parts.version;
     let upgrade = prepare(peer, &mut parts, name, &host, &mut pending)?;
-    let mut request = Request::from_parts(parts, Outgoing::new(body));
+    let mut request = Request::from_parts(parts, body);
     let mut attempt = Attempt::First;
     let mut hold = None;
     let mut tries = 0;
@@ -105,6 +113,15 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
             Ok(Err(Failed::Broken { cause })) => {
                 let (revision, pod) = slot.names();
                 return Err(pending.failed(Error::Upstream { revision, pod, cause }));
+            }
+            Ok(Err(Failed::OutOfFiles)) => {
+                peer.worker.capacity.reached("requests are refused", Instant::now());
+                let revision = revision.key.clone();
+                return Err(pending.failed(Error::OutOfFiles { revision }));
+            }
+            Ok(Err(Failed::Client { cause })) => {
+                let revision = revision.key.clone();
+                return Err(pending.failed(Error::Malformed { revision, cause }));
             }
             Err(which) => {
                 let (revision, pod) = slot.names();
@@ -201,7 +218,7 @@ async fn wait(revision: &Revision, timer: &mut Timer, queued: Queued<'_>) -> Res
 
 /// The host that was asked for, and who answers for it.
 fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>), Error> {
-    let name = headers::host(parts).ok_or(Error::NoHost)?;
+    let name = headers::host(parts).map_err(|cause| Error::Host { cause })?;
     let table = peer.worker.shared.table.load();
     let Some(host) = table.find(name, peer.side) else {
         return Err(Error::UnknownHost { host: name.to_owned() });
@@ -209,7 +226,9 @@ fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>)
     // An HTTP/1.1 request has the value already; sharing it copies nothing.
     let value = match (parts.uri.authority(), parts.headers.get(header::HOST)) {
         (None, Some(value)) => value.clone(),
-        (Some(_), _) | (None, None) => HeaderValue::from_str(name).map_err(|_| Error::NoHost)?,
+        (Some(_), _) | (None, None) => {
+            HeaderValue::from_str(name).map_err(|_| Error::Host { cause: HeadError::NoHost })?
+        }
     };
     Ok((value, Arc::clone(host)))
 }
@@ -231,23 +250,34 @@ fn redirect(
     HeaderValue::from_str(&format!("https://{name}{path}")).ok()
 }
 
-/// Turns the head of a request into what the pod is to see. Some is the client's side of an
-/// upgrade that it asks for.
+/// An upgrade that a client asks for.
+struct Upgrade {
+    client: OnUpgrade,
+    /// The protocols that it offers, as in its Upgrade header.
+    offer: HeaderValue,
+}
+
+/// Turns the head of a request into what the pod is to see, and into the upgrade that it asks for.
 fn prepare(
     peer: &Peer,
     parts: &mut request::Parts,
     name: HeaderValue,
     host: &Host,
     pending: &mut Pending<'_>,
-) -> Result<Option<OnUpgrade>, Error> {
-    if parts.method == Method::CONNECT {
-        let cause = "CONNECT is for forward proxies".to_owned();
+) -> Result<Option<Box<Upgrade>>, Error> {
+    let mut malformed = |cause: String| {
         let revision = pending.revision.key.clone();
-        return Err(pending.failed(Error::Malformed { revision, cause }));
+        pending.failed(Error::Malformed { revision, cause })
+    };
+    if parts.method == Method::CONNECT {
+        return Err(malformed("CONNECT is for forward proxies".to_owned()));
     }
-    let upgrade = headers::outgoing(parts, &peer.client, &name)
-        .then(|| parts.extensions.remove::<OnUpgrade>())
-        .flatten();
+    let asked = headers::outgoing(parts, &peer.client, &name);
+    let upgrade = asked.map_err(|cause| malformed(cause.to_string()))?.then(|| {
+        let client = parts.extensions.remove::<OnUpgrade>()?;
+        let offer = parts.headers.get(header::UPGRADE)?.clone();
+        Some(Box::new(Upgrade { client, offer }))
+    });
     if parts.uri.scheme().is_some() || parts.uri.authority().is_some() {
         parts.uri = headers::origin_form(&parts.uri);
     }
@@ -256,7 +286,7 @@ fn prepare(
     if let Some(traceparent) = pending.record.as_ref().and_then(Record::traceparent) {
         parts.headers.insert(TRACEPARENT, traceparent);
     }
-    Ok(upgrade)
+    Ok(upgrade.flatten())
 }
 
 /// A request that a pod begins to answer.
@@ -268,7 +298,7 @@ struct Exchange {
     timer: Timer,
     carrier: Carrier,
     slot: Slot,
-    upgrade: Option<OnUpgrade>,
+    upgrade: Option<Box<Upgrade>>,
 }
 
 impl Exchange {
@@ -280,39 +310,37 @@ impl Exchange {
     ) -> Result<Response<Body>, Error> {
         let Self { arrived, hold, version, mut timer, carrier, slot, upgrade } = self;
         let (mut parts, body) = response.into_parts();
-        headers::incoming(&mut parts);
+        if let Err(cause) = headers::incoming(&mut parts) {
+            let ((revision, pod), cause) = (slot.names(), cause.to_string());
+            return Err(pending.failed(Error::Upstream { revision, pod, cause }));
+        }
         parts.version = version;
         parts.headers.insert(headers::REVISION, slot.revision.header.clone());
         let wait = hold.map(|granted| Wait::of(arrived, granted, &slot.pod));
         if let Some(timing) = wait.as_ref().and_then(Wait::header) {
             parts.headers.append(headers::SERVER_TIMING, timing);
         }
-        timer.started();
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-            let growing = may_grow(&parts);
+            timer.started();
             let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
-            return Ok(Response::from_parts(parts, Body::passing(body, timer, held, growing)));
+            let body = Body::passing(&parts, body, timer, held);
+            return Ok(Response::from_parts(parts, body));
         }
-        let Some((client, pod)) = upgrade.zip(parts.extensions.remove::<OnUpgrade>()) else {
+        let upgrade =
+            upgrade.filter(|asked| headers::switches_as_offered(&parts.headers, &asked.offer));
+        let Some((Upgrade { client, .. }, pod)) =
+            upgrade.map(|asked| *asked).zip(parts.extensions.remove::<OnUpgrade>())
+        else {
             let (revision, pod) = slot.names();
-            let cause = "it switched protocols, which nobody asked for".to_owned();
+            let cause = "it switched to a protocol that the client did not ask for".to_owned();
             return Err(pending.failed(Error::Upstream { revision, pod, cause }));
         };
         let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
         let worker = Rc::clone(&peer.worker);
+        #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
         peer.worker.tasks.spawn_local(async move {
             worker.kinds.tunnel.watch(tunnel(client, pod, timer, held)).await;
         });
         Ok(Response::from_parts(parts, Body::empty()))
     }
-}
-
-/// Whether text may be appended when time runs out: not within a stated length, and not after
-/// gRPC's frames.
-fn may_grow(parts: &http::response::Parts) -> bool {
-    let grpc = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    !grpc && !parts.headers.contains_key(header::CONTENT_LENGTH)
 }

@@ -1,5 +1,6 @@
 //! Where requests come in: listeners, data threads, and the life of a request.
 
+pub(crate) mod capacity;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod handle;

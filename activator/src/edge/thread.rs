@@ -8,13 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rouse_kit::{Shutdown, Tasks};
+use rouse_kit::{Shutdown, Tasks, files};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::control::shared::Shared;
+use crate::edge::capacity::Capacity;
 use crate::edge::connection;
 use crate::edge::worker::{Accepted, Accepting, ConnectionCount, Kinds, Peer, Sibling, Worker};
 use crate::observe::record::Observers;
@@ -22,7 +23,7 @@ use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
 
-/// After accept failed, for lack of file descriptors most likely.
+/// After accept failed, or while there is no room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The parts of a thread that is not running yet.
@@ -32,6 +33,7 @@ pub(crate) struct Thread {
     pub(crate) inbox: mpsc::Receiver<Accepted>,
     pub(crate) listeners: [(Side, std::net::TcpListener); 2],
     pub(crate) accepting: Arc<Accepting>,
+    pub(crate) capacity: Arc<Capacity>,
     pub(crate) observers: Observers,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tasks: Tasks,
@@ -41,16 +43,17 @@ pub(crate) struct Thread {
 
 /// Serves until shutdown, then lets what is in flight finish within the bound.
 pub(crate) async fn run(thread: Thread) {
-    let Thread { index, siblings, inbox, listeners, accepting, observers, .. } = thread;
-    let Thread { shared, tasks, shutdown, drain, .. } = thread;
+    let Thread { index, siblings, inbox, listeners, accepting, capacity, .. } = thread;
+    let Thread { observers, shared, tasks, shutdown, drain, .. } = thread;
     let worker = Rc::new(Worker {
-        pool: Rc::new(Pool::new(&tasks)),
+        pool: Rc::new(Pool::new(&tasks, capacity.bounds.dial)),
         tasks: TaskTracker::new(),
         shared,
         index,
         siblings,
         kinds: Kinds::new(&tasks),
         accepting,
+        capacity,
         observers,
         shutdown: shutdown.clone(),
     });
@@ -83,7 +86,10 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
                     worker.accepting.recovered();
                 }
                 worker.totals().accepted(side);
+                let open = files::open_with(&stream);
+                worker.capacity.accepted(Instant::now());
                 assign(worker, stream, from, side);
+                until_there_is_room(worker, &listener, open).await;
             }
             // A client that is gone again is its own affair; without file descriptors all wait.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -93,6 +99,17 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Waits while as many clients are connected, or files open, as may be. The last client had `open`
+/// files beside it.
+async fn until_there_is_room(worker: &Worker, listener: &TcpListener, open: u64) {
+    let bounds = worker.capacity.bounds;
+    let crowded = || open >= bounds.accept && files::open_now(listener) >= bounds.accept;
+    while worker.clients() >= bounds.clients || crowded() {
+        worker.capacity.reached("new clients wait to be accepted", Instant::now());
+        sleep(ACCEPT_PAUSE).await;
     }
 }
 
@@ -140,8 +157,10 @@ fn begin(
         side,
         remote: from,
         client: Client::new(from.ip()),
+        unread: Rc::default(),
     });
     let owner = Rc::clone(worker);
+    #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
     worker.tasks.spawn_local(async move {
         owner.kinds.connection.watch(connection::serve(peer, stream)).await;
         drop(counted);

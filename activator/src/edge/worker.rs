@@ -11,10 +11,12 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::control::shared::Shared;
+use crate::edge::capacity::Capacity;
 use crate::observe::record::Observers;
 use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::Pool;
+use crate::transport::unread::Unread;
 
 /// A connection that was accepted, and counted for the thread that is to serve it.
 pub(crate) struct Accepted {
@@ -104,6 +106,7 @@ pub(crate) struct Worker {
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) kinds: Kinds,
     pub(crate) accepting: Arc<Accepting>,
+    pub(crate) capacity: Arc<Capacity>,
     pub(crate) observers: Observers,
     pub(crate) shutdown: Shutdown,
 }
@@ -111,6 +114,11 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn totals(&self) -> &ThreadTotals {
         &self.siblings[self.index].totals
+    }
+
+    /// Clients that are connected, over all threads.
+    pub(crate) fn clients(&self) -> usize {
+        self.siblings.iter().map(Sibling::connections).sum()
     }
 }
 
@@ -167,4 +175,5 @@ pub(crate) struct Peer {
     pub(crate) side: Side,
     pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
+    pub(crate) unread: Rc<Unread>,
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -24,6 +25,8 @@ pub(crate) struct Pod {
     in_flight: AtomicU32,
     /// Its idle connections are to be closed.
     gone: AtomicBool,
+    /// The last request left it after it was gone.
+    emptied: Notify,
 }
 
 /// The moments that split a cold start into its phases.
@@ -48,6 +51,7 @@ impl Pod {
             awaited: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             gone: AtomicBool::new(false),
+            emptied: Notify::new(),
         }
     }
 
@@ -67,7 +71,25 @@ impl Pod {
 
     /// Counts a request out and says how many are left. For `home.rs`, under its lock.
     pub(crate) fn leave(&self) -> u32 {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1
+        let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left == 0 && self.is_gone() {
+            self.emptied.notify_waiters();
+        }
+        left
+    }
+
+    /// Returns once no request is in a pod that gets no new ones.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let notified = self.emptied.notified();
+            tokio::pin!(notified);
+            // Before the count is read, so that the last to leave is not missed.
+            notified.as_mut().enable();
+            if self.in_flight() == 0 {
+                return;
+            }
+            notified.await;
+        }
     }
 
     pub(crate) fn retire(&self) {

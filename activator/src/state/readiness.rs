@@ -37,6 +37,7 @@ pub(crate) enum Check {
 /// The fields of a Pod that matter here.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PodFacts {
+    pub(crate) uid: String,
     pub(crate) revision: ObjectKey,
     /// A node was chosen for it.
     pub(crate) bound: bool,
@@ -56,6 +57,8 @@ pub(crate) struct Memory {
     pub(crate) passed: bool,
     pub(crate) was_ready: bool,
     pub(crate) unreachable: bool,
+    /// Its node asked that nothing more be sent to it.
+    pub(crate) given_up: bool,
 }
 
 /// How a pod stands, and so what comes next for it.
@@ -73,7 +76,7 @@ pub(crate) enum Stage {
 
 /// Decides from what is known.
 pub(crate) fn stage(facts: &PodFacts, memory: Memory) -> Stage {
-    if facts.leaving {
+    if facts.leaving || memory.given_up {
         return Stage::Leaving;
     }
     if facts.address.is_none() {
@@ -105,6 +108,7 @@ mod tests {
 
     fn facts() -> PodFacts {
         PodFacts {
+            uid: "1".to_owned(),
             revision: ObjectKey::new("default", "hello-00001"),
             bound: true,
             address: Some(ADDRESS.into()),
@@ -116,7 +120,8 @@ mod tests {
         }
     }
 
-    const NEW: Memory = Memory { passed: false, was_ready: false, unreachable: false };
+    const NEW: Memory =
+        Memory { passed: false, was_ready: false, unreachable: false, given_up: false };
 
     #[test]
     fn a_pod_is_probed_from_its_first_address_and_used_at_the_first_pass() {
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn after_ready_turned_false_only_ready_brings_it_back() {
-        let memory = Memory { passed: true, was_ready: true, unreachable: true };
+        let memory = Memory { passed: true, was_ready: true, unreachable: true, ..NEW };
         assert_eq!(stage(&facts(), memory), Stage::AwaitReady);
         let back = Memory { unreachable: false, ..memory };
         assert_eq!(stage(&PodFacts { ready: true, ..facts() }, back), Stage::Usable);
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_failed_connection_asks_for_a_new_pass_even_of_a_ready_pod() {
-        let memory = Memory { passed: true, was_ready: true, unreachable: true };
+        let memory = Memory { passed: true, was_ready: true, unreachable: true, ..NEW };
         assert_eq!(stage(&PodFacts { ready: true, ..facts() }, memory), Stage::Probe);
     }
 
@@ -151,6 +156,7 @@ mod tests {
     fn leaving_wins_over_draining_and_draining_over_ready() {
         let ready = PodFacts { ready: true, draining: true, ..facts() };
         assert_eq!(stage(&ready, NEW), Stage::Draining);
-        assert_eq!(stage(&PodFacts { leaving: true, ..ready }, NEW), Stage::Leaving);
+        assert_eq!(stage(&PodFacts { leaving: true, ..ready.clone() }, NEW), Stage::Leaving);
+        assert_eq!(stage(&ready, Memory { given_up: true, ..NEW }), Stage::Leaving);
     }
 }

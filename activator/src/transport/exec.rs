@@ -21,7 +21,7 @@ impl LocalExec {
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
     fn execute(&self, future: F) {
         let panicked = Rc::clone(&self.panicked);
-        #[allow(clippy::disallowed_methods, reason = "on this thread, with its panics counted")]
+        #[expect(clippy::disallowed_methods, reason = "on this thread, with its panics counted")]
         tokio::task::spawn_local(async move {
             // Counted only if it panics: every request of an HTTP/2 connection is such a task, and
             // a count would be one that all threads share.

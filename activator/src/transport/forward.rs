@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, Version, header, uri};
 use hyper::body::Incoming;
+use rouse_kit::files;
 
 use crate::state::pod::Pod;
 use crate::state::settings::Protocol;
+use crate::transport::describe::describe;
 use crate::transport::headers;
 use crate::transport::pool::{Conn, Pool};
 use crate::transport::request_body::Outgoing;
@@ -43,6 +45,10 @@ pub(crate) enum Failed {
     Unreachable { request: Box<Request<Outgoing>>, cause: String },
     /// It may have been acted on.
     Broken { cause: String },
+    /// No file is left for a connection; the pod is not to blame.
+    OutOfFiles,
+    /// The client's body ended too early or is malformed.
+    Client { cause: String },
 }
 
 /// Sends `request`, whose address is in origin form, and waits for the head of the answer. Sets
@@ -54,13 +60,18 @@ pub(crate) async fn send(
     request: Request<Outgoing>,
     resent: &mut bool,
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
-    match protocol {
+    let upload = request.body().failure();
+    let answer = match protocol {
         // An upgrade is HTTP/1.1's alone.
         Protocol::H2c if !headers::is_upgrade(request.headers()) => {
             Box::pin(h2c(pool, pod, request, resent)).await
         }
         Protocol::H2c | Protocol::Http1 => http1(pool, pod, request, resent).await,
-    }
+    };
+    answer.map_err(|failed| match (failed, upload.and_then(|upload| upload.take())) {
+        (Failed::Broken { .. }, Some(cause)) => Failed::Client { cause },
+        (failed, _) => failed,
+    })
 }
 
 async fn http1(
@@ -69,6 +80,9 @@ async fn http1(
     mut request: Request<Outgoing>,
     resent: &mut bool,
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
+    if !request.body().is_empty() {
+        frame(&mut request);
+    }
     let repeatable = is_repeatable(request.method(), request.body());
     if let Some(conn) = pool.take(pod, repeatable) {
         let spare = repeatable.then(|| copy(&request));
@@ -97,6 +111,15 @@ async fn http1(
     })
 }
 
+/// hyper takes a GET or HEAD whose body has no length for one without a body, unless told.
+fn frame(request: &mut Request<Outgoing>) {
+    let unstated = !request.headers().contains_key(header::CONTENT_LENGTH);
+    if unstated && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+    }
+}
+
 /// A request that got no answer on one connection.
 struct Lost {
     /// The request itself, if none of it was written.
@@ -111,13 +134,13 @@ async fn exchange(
     mut conn: Conn,
     request: Request<Outgoing>,
 ) -> Result<(Response<Incoming>, Carrier), Lost> {
-    conn.begin();
+    conn.traffic.begin();
     match conn.sender.try_send_request(request).await {
         Ok(response) => Ok((response, Carrier::Http1 { pool: Rc::clone(pool), conn })),
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);
             let cause = describe(&error.into_error());
-            Err(Lost { unsent, answered: conn.answered(), cause })
+            Err(Lost { unsent, answered: conn.traffic.answered(), cause })
         }
     }
 }
@@ -177,6 +200,9 @@ fn with_authority(request: Request<Outgoing>) -> Request<Outgoing> {
 }
 
 fn unreachable(request: Request<Outgoing>, error: &io::Error) -> Failed {
+    if files::is_exhausted(error) {
+        return Failed::OutOfFiles;
+    }
     Failed::Unreachable { request: Box::new(request), cause: error.to_string() }
 }
 
@@ -193,18 +219,6 @@ fn copy(request: &Request<Outgoing>) -> Request<Outgoing> {
     *again.version_mut() = request.version();
     *again.headers_mut() = request.headers().clone();
     again
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

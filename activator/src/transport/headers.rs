@@ -9,6 +9,8 @@
 //! | K-Proxy-Request             | `activator`                                           |
 //! | Knative-Serving-Revision, -Namespace, K-Original-Host | removed                     |
 //! | hop by hop, and whatever Connection names | removed; `TE: trailers` and upgrades stay |
+//! | Upgrade                     | without `h2c` and other versions of HTTP              |
+//! | Cookie                      | the fields of HTTP/2 are joined into one              |
 //!
 //! Upstream: pkg/queue/forwarded_shim.go, pkg/activator/handler/handler.go.
 
@@ -17,7 +19,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{request, response, uri};
+use http::{Version, request, response, uri};
 
 /// The revision that answered, on every answer.
 pub(crate) const REVISION: HeaderName = HeaderName::from_static("rouse-revision");
@@ -30,6 +32,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const PROXY_REQUEST: HeaderName = HeaderName::from_static("k-proxy-request");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const INTERNAL: [HeaderName; 3] = [
     HeaderName::from_static("knative-serving-revision"),
     HeaderName::from_static("knative-serving-namespace"),
@@ -73,6 +76,8 @@ struct Present {
     connection: bool,
     te: bool,
     upgrade: bool,
+    transfer_encoding: bool,
+    cookie: bool,
     /// Any of the other hop-by-hop ones.
     hop: bool,
     /// Any that only the platform may set.
@@ -89,7 +94,9 @@ impl Present {
                 "connection" => present.connection = true,
                 "te" => present.te = true,
                 "upgrade" => present.upgrade = true,
-                "keep-alive" | "proxy-connection" | "transfer-encoding" => present.hop = true,
+                "transfer-encoding" => present.transfer_encoding = true,
+                "cookie" => present.cookie = true,
+                "keep-alive" | "proxy-connection" | "http2-settings" => present.hop = true,
                 "knative-serving-revision" | "knative-serving-namespace" | "k-original-host" => {
                     present.internal = true;
                 }
@@ -103,12 +110,32 @@ impl Present {
     }
 }
 
+/// A head that cannot be passed on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeadError {
+    #[error("the request names no host; send a Host header")]
+    NoHost,
+    #[error("the request names more than one host")]
+    TwoHosts,
+    #[error("the only transfer coding that is passed on is chunked")]
+    TransferCoding,
+}
+
 /// Makes a request that came in ready to go out; whether it asks for an upgrade. `host` is what
 /// the client asked for.
-pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &HeaderValue) -> bool {
+pub(crate) fn outgoing(
+    parts: &mut request::Parts,
+    client: &Client,
+    host: &HeaderValue,
+) -> Result<bool, HeadError> {
     let headers = &mut parts.headers;
     let present = Present::of(headers);
-    let upgrade = present.upgrade && is_upgrade(headers);
+    if present.transfer_encoding && !is_only_chunked(headers) {
+        return Err(HeadError::TransferCoding);
+    }
+    // HTTP/1.0 knows no upgrade, and HTTP/2 no such header.
+    let upgrade =
+        present.upgrade && parts.version == Version::HTTP_11 && offers_other_protocol(headers);
     let trailers = present.te && headers.get(header::TE).is_some_and(names_trailers);
     remove_hop_by_hop(headers, present, upgrade);
     if trailers {
@@ -119,20 +146,78 @@ pub(crate) fn outgoing(parts: &mut request::Parts, client: &Client, host: &Heade
             headers.remove(name);
         }
     }
+    if present.cookie && parts.version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
     if present.forwarded {
         extend_forwarded(headers, client, host);
     } else {
         set_forwarded(headers, client, host);
     }
     headers.insert(PROXY_REQUEST, HeaderValue::from_static("activator"));
-    upgrade
+    Ok(upgrade)
 }
 
 /// Makes an answer that came in ready to go out.
-pub(crate) fn incoming(parts: &mut response::Parts) {
+pub(crate) fn incoming(parts: &mut response::Parts) -> Result<(), HeadError> {
     let upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
     let present = Present::of(&parts.headers);
+    if present.transfer_encoding {
+        if !is_only_chunked(&parts.headers) {
+            return Err(HeadError::TransferCoding);
+        }
+        // The chunks are what counts, RFC 9112 section 6.3.
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
     remove_hop_by_hop(&mut parts.headers, present, upgrade);
+    Ok(())
+}
+
+/// hyper undoes `chunked` alone; what else was done to a body would be lost with the header.
+fn is_only_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter().flat_map(tokens);
+    codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+        && codings.next().is_none()
+}
+
+/// Whether the client asks for a protocol that is not HTTP. Removes the versions of HTTP that it
+/// offers: within such a connection it could ask for hosts that nobody routes.
+fn offers_other_protocol(headers: &mut HeaderMap) -> bool {
+    if !is_upgrade(headers) {
+        return false;
+    }
+    let offers = headers.get_all(header::UPGRADE).iter().flat_map(tokens);
+    let others: Vec<&str> = offers.filter(|offer| !is_http(offer)).collect();
+    let Ok(others) = HeaderValue::from_str(&others.join(", ")) else { return false };
+    if others.is_empty() {
+        return false;
+    }
+    headers.insert(header::UPGRADE, others);
+    true
+}
+
+fn is_http(protocol: &str) -> bool {
+    let name = protocol.split('/').next().unwrap_or_default().trim();
+    ["h2c", "h2", "http", "tls"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether `answer` switches to a protocol that `offer`, a value of Upgrade, names.
+pub(crate) fn switches_as_offered(answer: &HeaderMap, offer: &HeaderValue) -> bool {
+    let mut chosen = answer.get_all(header::UPGRADE).iter().flat_map(tokens).peekable();
+    chosen.peek().is_some()
+        && chosen.all(|one| tokens(offer).any(|offered| offered.eq_ignore_ascii_case(one)))
+}
+
+/// HTTP/2 clients may send each cookie in a field of its own; elsewhere there is one field, RFC
+/// 9113 section 8.2.3.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
 /// Whether the client wants to speak something else from here on.
@@ -224,9 +309,12 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, present: Present, upgrade: bool) {
         }
     }
     if present.hop {
-        for name in [KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING] {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
             headers.remove(name);
         }
+    }
+    if present.transfer_encoding {
+        headers.remove(header::TRANSFER_ENCODING);
     }
     if present.te {
         headers.remove(header::TE);
@@ -262,11 +350,22 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
 }
 
 /// The host that a request asks for: of an absolute address, else the Host header.
-pub(crate) fn host(parts: &request::Parts) -> Option<&str> {
-    match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => parts.headers.get(header::HOST)?.to_str().ok(),
+pub(crate) fn host(parts: &request::Parts) -> Result<&str, HeadError> {
+    let mut named = parts.headers.get_all(header::HOST).iter();
+    let first = named.next();
+    if named.next().is_some() {
+        return Err(HeadError::TwoHosts);
     }
+    let Some(authority) = parts.uri.authority() else {
+        return first.and_then(|value| value.to_str().ok()).ok_or(HeadError::NoHost);
+    };
+    let same =
+        |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    // HTTP/1.1 says that the address wins, HTTP/2 that they may not differ.
+    if parts.version == Version::HTTP_2 && first.is_some_and(|value| !same(value)) {
+        return Err(HeadError::TwoHosts);
+    }
+    Ok(authority.as_str())
 }
 
 /// The path as HTTP/1.1 sends it.

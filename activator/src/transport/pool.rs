@@ -7,22 +7,19 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use rouse_kit::{TaskKind, Tasks};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rouse_kit::{TaskKind, Tasks, files};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::state::pod::Pod;
 use crate::transport::exec::LocalExec;
+use crate::transport::pod_stream::{PodStream, Traffic};
 use crate::transport::request_body::Outgoing;
 
 /// Idle connections kept per pod and thread; more are closed at once.
@@ -36,27 +33,20 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// A pod that takes longer to accept is not reachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// h2c windows: large enough that one shared connection does not throttle a stream.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 1 << 22;
+/// Bytes of a request, or of the head of an answer, that wait within a connection.
+const BUFFER_MAX: usize = 64 * 1024;
+/// Bytes of an answer that a pod may send over h2c before its client takes them.
+const STREAM_WINDOW: u32 = 24 * 1024;
+/// All that HTTP/2 allows: clients share the connection, and those that do not read may not keep
+/// the others waiting. Each stream has a bound of its own.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// An HTTP/1.1 connection to a pod.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) sender: http1::SendRequest<Outgoing>,
-    /// Whether anything came back since the last request was sent.
-    answered: Arc<AtomicBool>,
+    pub(crate) traffic: Arc<Traffic>,
     idle_since: Instant,
-}
-
-impl Conn {
-    pub(crate) fn begin(&self) {
-        self.answered.store(false, Ordering::Relaxed);
-    }
-
-    pub(crate) fn answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
-    }
 }
 
 /// One thread's connections.
@@ -66,6 +56,8 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<u64, Shared>>,
     /// The tasks that drive connections.
     driver: Rc<TaskKind>,
+    /// No connection is made with as many files open: the rest of the process needs some.
+    files_max: u64,
 }
 
 /// A pod's h2c connection; clones of the sender share it.
@@ -78,16 +70,16 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(tasks: &Tasks) -> Self {
+    pub(crate) fn new(tasks: &Tasks, files_max: u64) -> Self {
         let driver = Rc::new(tasks.kind("pod-connection"));
-        Self { idle: RefCell::default(), shared: RefCell::default(), driver }
+        Self { idle: RefCell::default(), shared: RefCell::default(), driver, files_max }
     }
 
     /// Drives a connection on this thread until it ends. Whoever waits for an answer hears of an
     /// error; an idle connection just ends.
     fn drive<E>(&self, connection: impl Future<Output = Result<(), E>> + 'static) {
         let driver = Rc::clone(&self.driver);
-        #[allow(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
+        #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
         tokio::task::spawn_local(async move {
             driver.watch(async { drop(connection.await) }).await;
         });
@@ -115,7 +107,7 @@ impl Pool {
     }
 
     pub(crate) fn put(&self, pod: &Arc<Pod>, mut conn: Conn) {
-        if pod.is_gone() || conn.sender.is_closed() {
+        if pod.is_gone() || conn.sender.is_closed() || conn.traffic.takes_no_more() {
             return;
         }
         conn.idle_since = Instant::now();
@@ -129,13 +121,12 @@ impl Pool {
 
     /// A new connection.
     pub(crate) async fn connect(&self, pod: &Pod) -> io::Result<Conn> {
-        let stream = dial(pod).await?;
-        let answered = Arc::new(AtomicBool::new(false));
-        let io = TokioIo::new(Heard { stream, answered: Arc::clone(&answered) });
-        let (sender, connection) =
-            http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+        let stream = self.dial(pod).await?;
+        let traffic = Arc::new(Traffic::default());
+        let io = TokioIo::new(PodStream::new(stream, Arc::clone(&traffic)));
+        let (sender, connection) = http1_builder().handshake(io).await.map_err(io::Error::other)?;
         self.drive(connection.with_upgrades());
-        Ok(Conn { sender, answered, idle_since: Instant::now() })
+        Ok(Conn { sender, traffic, idle_since: Instant::now() })
     }
 
     /// The shared h2c connection, made if there is none.
@@ -145,16 +136,27 @@ impl Pool {
         {
             return Ok(sender.clone());
         }
-        let stream = dial(pod).await?;
-        let (sender, connection) = http2::Builder::new(LocalExec::new(Rc::clone(&self.driver)))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+        let stream = self.dial(pod).await?;
+        let (sender, connection) = http2_builder(LocalExec::new(Rc::clone(&self.driver)))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
         self.drive(connection);
         self.shared.borrow_mut().insert(pod.id, (Arc::clone(pod), sender.clone()));
         Ok(sender)
+    }
+
+    /// A stream to a pod. Idle connections give way if files are short.
+    async fn dial(&self, pod: &Pod) -> io::Result<TcpStream> {
+        match dial(pod, self.files_max).await {
+            Err(error) if files::is_exhausted(&error) => {
+                self.idle.borrow_mut().clear();
+                // Their tasks close them.
+                tokio::task::yield_now().await;
+                dial(pod, self.files_max).await
+            }
+            dialled => dialled,
+        }
     }
 
     /// Closes what is too old or leads to a pod that is gone.
@@ -183,59 +185,28 @@ pub(crate) async fn keep_swept(pool: &Pool, mut left: tokio::sync::watch::Receiv
     }
 }
 
-async fn dial(pod: &Pod) -> io::Result<TcpStream> {
+/// HTTP/1.1 to pods.
+pub(crate) fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(BUFFER_MAX);
+    builder
+}
+
+/// h2c to pods.
+pub(crate) fn http2_builder<E: Clone>(exec: E) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(exec);
+    builder
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(BUFFER_MAX);
+    builder
+}
+
+async fn dial(pod: &Pod, files_max: u64) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(pod.address)).await??;
+    if files::open_with(&stream) >= files_max {
+        return Err(files::exhausted());
+    }
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// A stream that notes when anything was read from it.
-struct Heard {
-    stream: TcpStream,
-    answered: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.answered.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

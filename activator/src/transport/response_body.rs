@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header, response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -11,7 +12,46 @@ use crate::transport::held::Held;
 use crate::transport::timeout::Timer;
 
 /// Knative's text for the end of an answer that had begun when its time ran out.
-const TIMEOUT_TEXT: Bytes = Bytes::from_static(b"request timeout");
+const TIMEOUT_TEXT: &str = "request timeout";
+/// `DEADLINE_EXCEEDED`.
+const GRPC_TIMEOUT: HeaderValue = HeaderValue::from_static("4");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// How an answer that had begun when its time ran out says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// It has a length of its own, or frames that no text belongs behind.
+    Silent,
+    Text,
+    /// gRPC's trailers.
+    Grpc,
+}
+
+impl Ending {
+    fn of(head: &response::Parts) -> Self {
+        let kind = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        match kind.and_then(|kind| kind.strip_prefix(b"application/grpc")) {
+            Some([] | [b'+' | b';', ..]) => Self::Grpc,
+            // gRPC-Web has its trailers in the body.
+            Some(_) => Self::Silent,
+            None if head.headers.contains_key(header::CONTENT_LENGTH) => Self::Silent,
+            None => Self::Text,
+        }
+    }
+
+    fn frame(self) -> Option<Frame<Bytes>> {
+        match self {
+            Self::Silent => None,
+            Self::Text => Some(Frame::data(Bytes::from_static(TIMEOUT_TEXT.as_bytes()))),
+            Self::Grpc => {
+                let text = HeaderValue::from_static(TIMEOUT_TEXT);
+                let trailers = [(GRPC_STATUS, GRPC_TIMEOUT), (GRPC_MESSAGE, text)];
+                Some(Frame::trailers(trailers.into_iter().collect()))
+            }
+        }
+    }
+}
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -27,8 +67,8 @@ pub(crate) struct Passing {
     timer: Timer,
     /// Until the last byte.
     held: Option<Held>,
-    /// Appended if the time runs out; only to answers that may grow.
-    timeout_text: Option<Bytes>,
+    /// What follows if the time runs out.
+    ending: Ending,
     ended: bool,
 }
 
@@ -41,11 +81,15 @@ impl Body {
         Self::Text(Some(text))
     }
 
-    /// `growing` answers have no length of their own, and so may be told that time ran out.
-    pub(crate) fn passing(incoming: Incoming, timer: Timer, held: Held, growing: bool) -> Self {
-        let timeout_text = growing.then_some(TIMEOUT_TEXT);
-        let held = Some(held);
-        let mut passing = Passing { incoming, timer, held, timeout_text, ended: false };
+    /// A pod's answer with this head.
+    pub(crate) fn passing(
+        head: &response::Parts,
+        incoming: Incoming,
+        timer: Timer,
+        held: Held,
+    ) -> Self {
+        let (held, ending) = (Some(held), Ending::of(head));
+        let mut passing = Passing { incoming, timer, held, ending, ended: false };
         if passing.incoming.is_end_stream() {
             passing.end(true);
         }
@@ -89,7 +133,7 @@ impl Passing {
             }
             Poll::Pending => self.timer.poll(cx).map(|_| {
                 self.end(false);
-                self.timeout_text.take().map(|text| Ok(Frame::data(text)))
+                self.ending.frame().map(Ok)
             }),
         }
     }

@@ -71,8 +71,13 @@ impl Timer {
 
     /// The head of the answer is on its way.
     pub(crate) fn started(&mut self) {
-        self.progress.started = true;
+        self.answered();
         self.wrote();
+    }
+
+    /// The answer began at some time; the response start timeout is over.
+    pub(crate) fn answered(&mut self) {
+        self.progress.started = true;
     }
 
     /// Something of the answer is on its way. Costs nothing without an idle timeout.

@@ -1,4 +1,7 @@
 //! An upgraded connection: bytes both ways until either side ends, or time does.
+//!
+//! Its answer begins with the first byte that the pod sends over it, and not with the 101 before: a
+//! connection that stays silent runs into the response start timeout, as in Knative.
 
 use std::cell::Cell;
 use std::io;
@@ -17,39 +20,49 @@ use crate::transport::timeout::{Timer, Which};
 const BUFFER: usize = 16 * 1024;
 
 /// Joins both sides. What is held is held until the connection closes.
-pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, mut timer: Timer, held: Held) {
-    let Ok((client, pod)) = tokio::try_join!(client, pod) else {
-        return;
-    };
-    let last = Rc::new(Cell::new(Instant::now()));
-    let mut client = Noted { io: TokioIo::new(client), last: Rc::clone(&last) };
-    let mut pod = TokioIo::new(pod);
-    let mut copying =
-        std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
-    loop {
-        timer.wrote_at(last.get());
-        match timer.run(copying.as_mut()).await {
-            // Traffic moved the idle timeout while nobody told the timer.
-            Err(Which::Idle) if timer.moves(last.get()) => {}
-            Err(Which::Total | Which::ResponseStart | Which::Idle) | Ok(_) => break,
-        }
+pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, timer: Timer, held: Held) {
+    if let Ok((client, pod)) = tokio::try_join!(client, pod) {
+        copy(TokioIo::new(client), TokioIo::new(pod), timer).await;
     }
     drop(held);
 }
 
-/// Notes when bytes last passed.
-struct Noted<T> {
-    io: T,
-    last: Rc<Cell<Instant>>,
-}
-
-impl<T> Noted<T> {
-    fn note(&self) {
-        self.last.set(Instant::now());
+/// Copies until an end, an error or a timeout; which, if it was one.
+async fn copy<C, P>(client: C, mut pod: P, mut timer: Timer) -> Option<Which>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    P: AsyncRead + AsyncWrite + Unpin,
+{
+    let passed = Rc::new(Passed { last: Cell::new(Instant::now()), answered: Cell::new(false) });
+    let mut client = Observed { io: client, passed: Rc::clone(&passed) };
+    let mut copying =
+        std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
+    loop {
+        timer.wrote_at(passed.last.get());
+        match timer.run(copying.as_mut()).await {
+            // Bytes passed meanwhile, of which nobody told the timer.
+            Err(Which::Idle) if timer.moves(passed.last.get()) => {}
+            Err(Which::ResponseStart) if passed.answered.get() => timer.answered(),
+            Err(which) => return Some(which),
+            Ok(_) => return None,
+        }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+/// Bytes that passed, for the timeouts.
+struct Passed {
+    last: Cell<Instant>,
+    /// Whether any went to the client.
+    answered: Cell<bool>,
+}
+
+/// The client's side of the connection.
+struct Observed<T> {
+    io: T,
+    passed: Rc<Passed>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Observed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -58,13 +71,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.note();
+            self.passed.last.set(Instant::now());
         }
         polled
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Observed<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -72,7 +85,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         if polled.is_ready() {
-            self.note();
+            self.passed.last.set(Instant::now());
+            self.passed.answered.set(true);
         }
         polled
     }
@@ -83,5 +97,65 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::settings::Limits;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::sleep;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A timeout, and after how many seconds: of a connection over which the client sends once a
+    /// second and the pod does what `pod` says.
+    async fn end<F: Future>(
+        pod: impl FnOnce(tokio::io::DuplexStream) -> F,
+    ) -> (Option<Which>, u64) {
+        let limits = Limits { total: SECOND * 9, response_start: Some(SECOND * 4), idle: None };
+        let timer = Timer::new(limits, Instant::now());
+        let began = Instant::now();
+        let (mut client, client_side) = duplex(64);
+        let (pod_far, pod_side) = duplex(64);
+        let sending = async {
+            let (mut reader, mut writer) = tokio::io::split(&mut client);
+            let mut all = Vec::new();
+            let send = async {
+                for _ in 0..20 {
+                    if writer.write_all(b"ping").await.is_err() {
+                        break;
+                    }
+                    sleep(SECOND).await;
+                }
+            };
+            let _ = tokio::join!(send, reader.read_to_end(&mut all));
+        };
+        let which = tokio::select! {
+            which = copy(client_side, pod_side, timer) => which,
+            () = sending => unreachable!("it goes on for longer"),
+            _ = pod(pod_far) => unreachable!("it goes on for longer"),
+        };
+        (which, began.elapsed().as_secs())
+    }
+
+    async fn swallow(mut stream: tokio::io::DuplexStream) {
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_over_which_the_pod_sends_nothing_has_no_answer() {
+        assert_eq!(end(swallow).await, (Some(Which::ResponseStart), 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_byte_of_the_pod_is_the_start_of_the_answer() {
+        let greets = |mut stream: tokio::io::DuplexStream| async {
+            stream.write_all(b"hello").await.expect("open");
+            swallow(stream).await;
+        };
+        assert_eq!(end(greets).await, (Some(Which::Total), 9));
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -302,7 +302,6 @@ impl Client {
 }
 
 /// Runs a double or a client, which ends with the runtime of its test.
-#[allow(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
 pub(crate) fn spawn<T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
@@ -360,6 +359,14 @@ pub(crate) async fn says(word: &'static str) -> SocketAddr {
 
 pub(crate) fn text(word: impl Into<Bytes>) -> Reply {
     Response::new(Full::new(word.into()).map_err(|never| match never {}).boxed())
+}
+
+/// An answer whose body is whatever the test sends.
+pub(crate) fn stream(frames: mpsc::Receiver<Result<Frame<Bytes>, hyper::Error>>) -> Reply {
+    let frames = futures::stream::unfold(frames, |mut frames| async move {
+        frames.recv().await.map(|frame| (frame, frames))
+    });
+    Response::new(BodyExt::boxed(StreamBody::new(frames)))
 }
 
 /// Lets a test decide when requests in a pod go on.

@@ -1,8 +1,8 @@
 //! Bodies both ways, trailers, h2c, upgrades, headers.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt, Full, StreamBody};
+use http::{Request, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,18 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::harness::{
     Client, HOST, LOCAL, Reply, Spec, Stage, get, one_pod, pod_at, post, read, says, server, spawn,
-    stage, text,
+    stage, stream, text,
 };
-
-type Frames = mpsc::Receiver<Result<Frame<Bytes>, hyper::Error>>;
-
-/// An answer whose body is whatever the test sends.
-fn stream(frames: Frames) -> Reply {
-    let frames = futures::stream::unfold(frames, |mut frames| async move {
-        frames.recv().await.map(|frame| (frame, frames))
-    });
-    Response::new(BodyExt::boxed(StreamBody::new(frames)))
-}
 
 /// Says what it saw of the request.
 async fn echo(request: Request<Incoming>) -> Reply {

@@ -75,10 +75,6 @@ impl Multiscaler {
         self.units.lock().get(key).cloned()
     }
 
-    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
-        self.units.lock().keys().cloned().collect()
-    }
-
     /// Reads every revision.
     pub(crate) fn read<T>(&self, read: impl Fn(&About, &Revision) -> T) -> BTreeMap<ObjectKey, T> {
         let units = self.units.lock().clone();

@@ -45,16 +45,20 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     };
     rouse_kit::telemetry::init(&filter, format);
     rouse_kit::panics::log_panics();
+    // Before anything reads it. A process that cannot raise it gets by with what it has.
+    if let Err(error) = rouse_kit::files::raise_limit() {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()
         .or_fail(|| "cannot start the runtime".to_owned())?;
-    runtime.block_on(foreground(args, &dir, printer))
+    runtime.block_on(foreground(args, global, &dir, printer))
 }
 
-async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
+async fn foreground(args: &Up, global: &Global, dir: &DataDir, printer: &Printer) -> Result {
     dir.create()?;
     let lock = dir.lock()?;
     dir.remove_up();
@@ -63,7 +67,8 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         signal(SignalKind::terminate()).or_fail(|| "cannot listen for signals".to_owned())?;
     let mut interrupt =
         signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
-    let (platform, notes) = Platform::start(args, dir).await?;
+    let (platform, mut notes) = Platform::start(args, dir).await?;
+    notes.extend(dir.elsewhere(global.data_dir.as_deref()));
     let up = info(&platform, args, dir, notes);
     // The file of a user first: who waits in the background looks for ours.
     let told = args.ready_file.as_deref().map_or(Ok(()), |file| write_ready(file, &up));

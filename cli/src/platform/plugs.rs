@@ -1,12 +1,14 @@
 //! Adapters between the components when all of them run in one process.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
 use rouse_controller::{Activators, Images, NotServed, Routed, admission};
 use rouse_node::Images as _;
+use rouse_node::Traffic;
 use rouse_node::runtime::ContainerRuntime;
 
 /// The one activator of this process.
@@ -30,6 +32,26 @@ impl Activators for OneActivator {
             Ok(())
         }
         .boxed()
+    }
+}
+
+/// The pods' requests all come through the activator of this process, once there is one.
+#[derive(Default)]
+pub(super) struct GatewayTraffic(OnceLock<Arc<rouse_activator::Handle>>);
+
+impl GatewayTraffic {
+    pub(super) fn set(&self, activator: Arc<rouse_activator::Handle>) {
+        // Set once, at the start.
+        let _ = self.0.set(activator);
+    }
+}
+
+impl Traffic for GatewayTraffic {
+    fn drained(&self, pod: &Pod) -> BoxFuture<'static, ()> {
+        match self.0.get() {
+            Some(activator) => activator.drained(pod).boxed(),
+            None => std::future::ready(()).boxed(),
+        }
     }
 }
 

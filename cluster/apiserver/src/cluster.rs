@@ -198,6 +198,8 @@ impl Cluster {
         component: &Component,
     ) {
         self.api.metrics.register(&component.metrics);
+        // Served a second time, it tells of the same process.
+        let _again = self.api.health.set(component.health.clone());
         observe::store(&self.registry.store, component);
         let credentials = Credentials::token(token);
         let listening = listen(self.api.clone(), listener, tls, credentials, component.clone());

@@ -5,6 +5,8 @@
 //!
 //! Invariant: nothing of Knative is known here. Any CRD is served, and any operator would run.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 pub mod admission;
 mod cluster;
 pub mod http;
@@ -13,7 +15,7 @@ mod observe;
 pub mod registry;
 pub mod status;
 
-use rouse_schema::{kinds, openapi, patch, schema, selector, table};
+use rouse_schema::{kinds, openapi, patch, selector, structure, table};
 
 /// The store under the API, as the controllers beside it use it.
 pub mod store {

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
 use crate::patch;
-use crate::schema::{Invalid, aggregate};
 use crate::selector;
 use crate::store::Unwritable;
+use crate::structure::{Invalid, aggregate};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +95,13 @@ impl Failure {
             name,
             &resource.plural,
         ))
+    }
+
+    /// A Pod that cannot be placed on a node.
+    pub(crate) fn binding_conflict(name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on pods/binding \"{name}\": {why}");
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+            .with(json!({ "name": name, "kind": "pods/binding" }))
     }
 
     /// What a deletion expected of the object is not so. The real server names the kind here.
@@ -229,7 +236,11 @@ impl Failure {
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("Request entity too large: limit is {limit}");
+        Self::entity_too_large(&format!("limit is {limit}"))
+    }
+
+    fn entity_too_large(why: &str) -> Self {
+        let message = format!("Request entity too large: {why}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
     }
 
@@ -254,8 +265,10 @@ impl Failure {
     }
 
     pub(crate) fn from_patch(error: &patch::Error) -> Self {
-        if error.status() == 400 {
-            return Self::bad_request(error.to_string());
+        match error.status() {
+            400 => return Self::bad_request(error.to_string()),
+            413 => return Self::entity_too_large(&error.to_string()),
+            _ => {}
         }
         let message =
             format!("the server rejected our request due to an error in our request: {error}");
@@ -355,6 +368,12 @@ impl From<Unwritable> for Failure {
     fn from(error: Unwritable) -> Self {
         Self::internal(error.to_string())
     }
+}
+
+/// The `Status` that answers a creation that has no object of its own to show.
+pub(crate) fn created() -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "code": StatusCode::CREATED.as_u16() })
 }
 
 /// The `Status` that answers a deletion that is done.

@@ -21,11 +21,12 @@
 //!
 //! Invariant: a step decides by the store as it is, never by the event that named the object.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod adopt;
 mod changes;
 mod deployment;
 mod endpoints;
-mod event;
 mod failures;
 mod feed;
 mod gc;
@@ -34,6 +35,7 @@ mod metrics;
 mod namespace;
 mod objects;
 mod pass;
+mod recorder;
 mod replicaset;
 mod run;
 mod scheduler;

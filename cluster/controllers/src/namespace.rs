@@ -19,12 +19,13 @@ pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) -> Result<(), Failure
     let left = clear(objects, &key.name)?;
     objects.change(key, |namespace| {
         namespace["status"]["phase"] = "Terminating".into();
-        if left.is_empty() {
-            finish(namespace);
-        } else {
+        if !left.is_empty() {
             namespace["status"]["conditions"] = remaining(namespace, &left);
         }
     })?;
+    if left.is_empty() {
+        return objects.finalize(key, finish);
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rouse_apiserver::registry::{
-    Actor, Change, DeleteOptions, Options, Propagation, Registry, Target,
+    Actor, Change, DeleteOptions, Options, Part, Propagation, Registry, Target,
 };
 use rouse_apiserver::status::Failure;
 use rouse_apiserver::store::{Key, Object, Store};
@@ -70,10 +70,10 @@ impl Objects {
         let all = self.registry.kinds.all();
         let mut named = all.into_iter().filter(|resource| resource.qualified() == qualified);
         let first = named.next()?;
-        if first.storage {
+        if first.is_storage() {
             return Some(first);
         }
-        Some(named.find(|resource| resource.storage).unwrap_or(first))
+        Some(named.find(|resource| resource.is_storage()).unwrap_or(first))
     }
 
     pub(super) fn list<T: DeserializeOwned>(
@@ -118,7 +118,12 @@ impl Objects {
         key: &Key,
         change: impl Fn(&mut Value),
     ) -> Result<Option<Arc<Object>>, Failure> {
-        self.write(key, Change::Edit(&change))
+        self.write(key, Change::Edit(Part::Main, &change))
+    }
+
+    /// Changes a Namespace's `spec.finalizers`, and nothing of it besides.
+    pub(super) fn finalize(&self, key: &Key, change: impl Fn(&mut Value)) -> Result<(), Failure> {
+        self.write(key, Change::Edit(Part::Finalize, &change)).map(|_| ())
     }
 
     /// Sets the status of an object.

@@ -8,10 +8,10 @@ use rouse_apiserver::store::Key;
 use rouse_k8s::time;
 use rouse_kit::panics;
 
-use super::event::{self, Notice};
 use super::failures::{Failures, StepError};
 use super::metrics::{Ended, Reconciles};
 use super::objects::Objects;
+use super::recorder::{self, Notice};
 use super::scheduler::{Nodes, Outcome};
 use super::work::{Group, Next, Work};
 use super::{deployment, endpoints, gc, namespace, replicaset, scheduler};
@@ -83,7 +83,7 @@ impl Pass {
             self.step(work);
         }
         for notice in std::mem::take(&mut self.notices) {
-            event::write(&self.objects, notice);
+            recorder::write(&self.objects, notice);
         }
         self.work.append(&mut self.rest);
     }
@@ -128,7 +128,7 @@ impl Pass {
             self.index();
             if let Some(object) = self.objects.store.get(work.key()) {
                 self.notices.push(Notice {
-                    about: event::about(&object),
+                    about: recorder::about(&object),
                     component: controller,
                     warning: true,
                     reason: "InternalError",

@@ -16,8 +16,8 @@ use rouse_k8s::time;
 use serde_json::{Value, json};
 
 use super::adopt::adopt;
-use super::event::{self, Notice};
 use super::objects::{Objects, PODS};
+use super::recorder::{self, Notice};
 use super::work::{Next, Work};
 
 /// The condition of a ReplicaSet whose pods are refused.
@@ -179,7 +179,7 @@ fn refusal(objects: &Objects, key: &Key, set: &Value) -> Option<String> {
 }
 
 fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
-    let about = event::about(set);
+    let about = recorder::about(set);
     Notice { about, component: COMPONENT, warning: false, reason, message }
 }
 

@@ -9,11 +9,11 @@ use rouse_apiserver::Cluster;
 use rouse_apiserver::registry::Registry;
 use rouse_kit::{Component, Part, Shutdown};
 
-use super::event;
 use super::feed::Feed;
 use super::metrics::Reconciles;
 use super::objects::Objects;
 use super::pass::Pass;
+use super::recorder;
 use super::work::{GROUPS, Group, NAMESPACES};
 
 /// How often old Events are looked for.
@@ -119,7 +119,7 @@ async fn run(
                 Err(_) => pass.everything(),
             },
             () = tokio::time::sleep(again) => pass.time_passed(),
-            _ = expire.tick(), if group == NAMESPACES => event::expire(pass.objects()),
+            _ = expire.tick(), if group == NAMESPACES => recorder::expire(pass.objects()),
         }
     }
 }

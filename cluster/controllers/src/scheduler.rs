@@ -13,8 +13,8 @@ use rouse_k8s::pod::is_active;
 use rouse_k8s::time::rfc3339;
 use serde_json::{Value, json};
 
-use super::event::{self, Notice};
 use super::objects::Objects;
+use super::recorder::{self, Notice};
 
 const COMPONENT: &str = "default-scheduler";
 
@@ -350,7 +350,7 @@ pub(super) fn schedule(
     }
     let Ok(pod) = object.decode::<Pod>() else { return Ok(Outcome::Nothing) };
     let (true, Some(spec)) = (is_waiting(&pod), &pod.spec) else { return Ok(Outcome::Nothing) };
-    let about = event::about(&object);
+    let about = recorder::about(&object);
     let notice =
         |warning, reason, message| Notice { about, component: COMPONENT, warning, reason, message };
     let now = rfc3339(objects.now());

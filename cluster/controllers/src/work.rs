@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rouse_apiserver::store::Key;
 
-use super::event::Notice;
+use super::recorder::Notice;
 
 /// A built-in controller. Named as upstream's in `controller_runtime_reconcile_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,9 @@
 
 use serde_json::Value;
 
+/// Most steps of one path; an object is no deeper.
+const MAX_STEPS: usize = 128;
+
 /// A parsed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
@@ -36,6 +39,9 @@ impl Path {
                 dotted(rest)?
             };
             steps.extend(step);
+            if steps.len() > MAX_STEPS {
+                return None;
+            }
             rest = after;
         }
         Some(Self(steps))
@@ -64,8 +70,12 @@ impl Step {
             Self::Field(name) => value.get(name).into_iter().collect(),
             Self::Index(index) => {
                 let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-                let at = if *index < 0 { items.len() as i64 + index } else { *index };
-                usize::try_from(at).ok().and_then(|at| items.get(at)).into_iter().collect()
+                let behind = || {
+                    let back = usize::try_from(index.unsigned_abs()).ok()?;
+                    items.len().checked_sub(back)
+                };
+                let at = if *index < 0 { behind() } else { usize::try_from(*index).ok() };
+                at.and_then(|at| items.get(at)).into_iter().collect()
             }
             Self::Every => match value {
                 Value::Array(items) => items.iter().collect(),
@@ -180,6 +190,8 @@ mod tests {
             (".spec.ports[*].port", json!([1, 2])),
             (".spec.ports[1].port", json!([2])),
             (".spec.ports[-1].port", json!([2])),
+            (".spec.ports[-3].port", json!([])),
+            (".spec.ports[-9223372036854775808].port", json!([])),
             (r#".status.conditions[?(@.type=="Ready")].status"#, json!(["True"])),
             (r".status.conditions[?(@.type=='Ready')].status", json!(["True"])),
             (r#".status.conditions[?(@.type!="Ready")].status"#, json!(["False"])),
@@ -196,5 +208,8 @@ mod tests {
         for path in [".a[", ".a[x]", ".a[?(@.b)]", ".a..b"] {
             assert_eq!(Path::parse(path), None, "{path}");
         }
+        let deep = |steps| "[*]".repeat(steps);
+        assert!(Path::parse(&deep(super::MAX_STEPS)).is_some());
+        assert_eq!(Path::parse(&deep(super::MAX_STEPS + 1)), None);
     }
 }

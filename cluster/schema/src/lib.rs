@@ -7,6 +7,6 @@ pub mod jsonpath;
 pub mod kinds;
 pub mod openapi;
 pub mod patch;
-pub mod schema;
 pub mod selector;
+pub mod structure;
 pub mod table;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use rouse_k8s::hash::fnv1a_64;
 
 use crate::kinds::{Kinds, Resource};
-use crate::schema::{self, Node, types};
+use crate::structure::{self, Node, types};
 
 /// The index: where the document of each group version is, with a hash that changes when the document does.
 #[must_use]
@@ -160,7 +160,7 @@ fn add_types(mut wanted: BTreeSet<String>, schemas: &mut Map<String, Value>) {
         }
         if let Some(node) = types::get(&name) {
             references(node, &mut wanted);
-            schemas.insert(full, schema::emit_type(node));
+            schemas.insert(full, structure::emit_type(node));
         }
     }
 }

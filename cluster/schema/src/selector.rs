@@ -1,8 +1,8 @@
 //! Label and field selectors: read once per request, asked per object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::Resource;
+use crate::kinds::{Resource, versions};
 
 /// Why a selector cannot be read, as Kubernetes words it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,11 +19,14 @@ pub struct Selected<'a> {
     pub fields: &'a BTreeMap<String, String>,
 }
 
+/// Most requirements of one selector: every object is asked all of them.
+const MAX_REQUIREMENTS: usize = 1_000;
+
 /// One requirement of a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
+    In(String, BTreeSet<String>),
+    NotIn(String, BTreeSet<String>),
     Exists(String),
     Missing(String),
 }
@@ -46,7 +49,15 @@ pub struct Selector {
 impl Selector {
     /// Reads `labelSelector` and `fieldSelector`; empty texts select everything.
     pub fn parse(resource: &Resource, labels: &str, fields: &str) -> Result<Self, Error> {
-        Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(resource, fields)? })
+        let parsed =
+            Self { labels: parse_labels(labels)?, fields: parse_fields(resource, fields)? };
+        let count = parsed.labels.len() + parsed.fields.len();
+        if count > MAX_REQUIREMENTS {
+            return Err(Error(format!(
+                "a selector has at most {MAX_REQUIREMENTS} requirements, and this one has {count}"
+            )));
+        }
+        Ok(parsed)
     }
 
     #[must_use]
@@ -121,8 +132,8 @@ fn requirement(text: &str) -> Result<Requirement, Error> {
         return Ok(Requirement::Missing(key(rest)?));
     }
     for (operator, make) in [
-        (" notin ", Requirement::NotIn as fn(String, Vec<String>) -> Requirement),
-        (" in ", Requirement::In as fn(String, Vec<String>) -> Requirement),
+        (" notin ", Requirement::NotIn as fn(String, BTreeSet<String>) -> Requirement),
+        (" in ", Requirement::In as fn(String, BTreeSet<String>) -> Requirement),
     ] {
         let spaced = text.replacen('(', " (", 1);
         if let Some((k, values)) = spaced.split_once(operator) {
@@ -131,7 +142,7 @@ fn requirement(text: &str) -> Result<Requirement, Error> {
             return Ok(make(key(k)?, values.split(',').map(|v| v.trim().to_owned()).collect()));
         }
     }
-    let one = |v: &str| vec![v.trim().to_owned()];
+    let one = |v: &str| BTreeSet::from([v.trim().to_owned()]);
     if let Some((k, v)) = text.split_once("!=") {
         return Ok(Requirement::NotIn(key(k)?, one(v)));
     }
@@ -172,7 +183,9 @@ fn field_requirement(resource: &Resource, text: &str) -> Result<FieldRequirement
             "\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         )));
     }
-    Ok(FieldRequirement { field: field.to_owned(), value: value.to_owned(), equal })
+    // Objects are asked in the form in which they are stored.
+    let field = versions::stored_field(resource, field);
+    Ok(FieldRequirement { field, value: value.to_owned(), equal })
 }
 
 #[cfg(test)]
@@ -209,6 +222,14 @@ mod tests {
         assert!(
             matches("!!", "").unwrap_err().0.contains("unable to parse requirement: found '!'")
         );
+    }
+
+    #[test]
+    fn a_selector_has_a_thousand_requirements_and_no_more() {
+        let many = |count| vec!["app=web"; count].join(",");
+        assert_eq!(matches(&many(MAX_REQUIREMENTS), ""), Ok(true));
+        let error = matches(&many(MAX_REQUIREMENTS), "metadata.name=p").unwrap_err();
+        assert!(error.0.contains("at most 1000 requirements"), "{error}");
     }
 
     #[test]

@@ -15,6 +15,8 @@
 //! - `ring`: the last changes of a resource
 //! - `object`, `head`: one object, and the header that is read of it
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
+
 mod durable;
 mod head;
 mod object;

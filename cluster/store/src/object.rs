@@ -131,6 +131,18 @@ impl Prepared {
         &self.object.key
     }
 
+    /// Its size in bytes, but for the version.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    /// Whether it has no bytes: never, since an object has its metadata.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The object as a dry run shows it: without a version.
     #[must_use]
     pub fn unnumbered(self) -> Object {

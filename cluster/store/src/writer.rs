@@ -53,7 +53,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the store's one thread: its end is reported as a failure to write"
     )]

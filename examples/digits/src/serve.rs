@@ -96,6 +96,7 @@ fn connection(graceful: &GracefulShutdown, service: Arc<Service>, stream: TcpStr
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
     let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answering));
+    #[expect(clippy::disallowed_methods, reason = "watched by `graceful`")]
     tokio::spawn(async move {
         // A client that breaks off is no concern of the server.
         let _ = connection.await;

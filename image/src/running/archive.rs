@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -25,10 +26,20 @@ impl Store {
         let image = self.image(digest)?;
         let store = self.clone();
         let (sender, receiver) = mpsc::channel(CHUNKS);
-        tokio::task::spawn_blocking(move || {
-            let failures = sender.clone();
+        let failures = sender.clone();
+        let write = move || {
             let writer = ChannelWriter { sender, buffer: Vec::with_capacity(CHUNK_BYTES) };
-            if let Err(error) = write_archive(&store, &image, writer) {
+            write_archive(&store, &image, writer)
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "its end, by panic too, goes to the receiver"
+        )]
+        tokio::task::spawn_blocking(move || {
+            // Without a word, the end of a panic would look like the end of the archive.
+            let written = catch_unwind(AssertUnwindSafe(write))
+                .unwrap_or_else(|_| Err(io::Error::other("writing the archive panicked")));
+            if let Err(error) = written {
                 // The receiver may be gone, which is how a load is given up.
                 let _ = failures.blocking_send(Err(error));
             }

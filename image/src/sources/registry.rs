@@ -233,7 +233,9 @@ fn parse<T: serde::de::DeserializeOwned>(reference: &Reference, bytes: &[u8]) ->
 async fn blocking<R: Send + 'static>(
     f: impl FnOnce() -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Error> {
-    tokio::task::spawn_blocking(f).await.expect("disk work neither panics nor is cancelled")
+    #[expect(clippy::disallowed_methods, reason = "awaited here")]
+    let work = tokio::task::spawn_blocking(f);
+    work.await.expect("disk work neither panics nor is cancelled")
 }
 
 /// Which of our errors a registry's answer is.

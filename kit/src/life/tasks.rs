@@ -157,6 +157,7 @@ impl Tasks {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
         let entry = self.ledger.entry(self.owner, kind, Policy::LetGo);
+        #[expect(clippy::disallowed_methods, reason = "the one place where they are started")]
         let handle = self.others.spawn_blocking(move || {
             let _running = entry.start();
             catch(work).inspect_err(|panicked| entry.panicked(panicked))
@@ -202,7 +203,7 @@ impl Tasks {
             let why = entry.ended(ended.as_ref().err());
             ledger.end_platform(format!("{owner}: the thread {kind:?} {why}"));
         };
-        #[allow(clippy::disallowed_methods, reason = "the one place where threads are started")]
+        #[expect(clippy::disallowed_methods, reason = "the one place where threads are started")]
         std::thread::Builder::new().name(name).spawn(body)
     }
 
@@ -226,6 +227,7 @@ impl Tasks {
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         let span = tracing::debug_span!("task", owner = self.owner, kind);
+        #[expect(clippy::disallowed_methods, reason = "the one place where they are started")]
         tracker.spawn(task.instrument(span))
     }
 }

@@ -275,7 +275,7 @@ impl HttpClient for Sender {
             let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(http::Response::from_parts(parts, body))
         };
-        #[allow(clippy::disallowed_methods, reason = "awaited here, from a thread without tokio")]
+        #[expect(clippy::disallowed_methods, reason = "awaited here, from a thread without tokio")]
         let sent =
             self.runtime.spawn(async move { tokio::time::timeout(EXPORT_TIMEOUT, sent).await });
         sent.await??

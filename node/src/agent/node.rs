@@ -14,6 +14,7 @@ use super::{pods, register, server, takeover, usage};
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
+use crate::traffic::Traffic;
 use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
 
 /// A node that can be asked and run.
@@ -33,6 +34,7 @@ impl Node {
         client: Client,
         images: Arc<dyn Images>,
         runtime: Arc<dyn ContainerRuntime>,
+        traffic: Arc<dyn Traffic>,
         component: Component,
     ) -> Self {
         let Component { clock, tasks, shutdown, .. } = component.clone();
@@ -43,6 +45,7 @@ impl Node {
             client,
             images,
             runtime,
+            traffic,
             clock,
             tasks,
             logs,

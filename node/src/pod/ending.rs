@@ -1,4 +1,5 @@
-//! How a pod ends: `preStop` sleep, SIGTERM, SIGKILL when the grace is over, then no object.
+//! How a pod ends: its `preStop` sleep and the end of the requests in it, SIGTERM, SIGKILL when the
+//! grace is over, then no object.
 
 use std::time::Duration;
 
@@ -41,8 +42,13 @@ impl Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) why: Why,
-    /// SIGTERM is sent then, when the `preStop` sleep is over.
-    pub(super) term_at: Timestamp,
+    /// When the `preStop` sleep is over.
+    slept_at: Timestamp,
+    /// Nothing is sent to the pod any more, and no request is in it.
+    drained: bool,
+    grace_over: Timestamp,
+    /// A minimum for what follows SIGTERM.
+    least: Duration,
     pub(super) kill_at: Timestamp,
     pub(super) stage: Stage,
 }
@@ -54,12 +60,33 @@ impl Ending {
             Why::Deleted => sleep.min(grace),
             Why::Gone | Why::Halt => Duration::ZERO,
         };
-        let term_at = later(now, sleep);
-        let mut kill_at = later(now, grace);
-        if !sleep.is_zero() && !grace.is_zero() {
-            kill_at = kill_at.max(later(term_at, LEAST_GRACE));
+        let grace_over = later(now, grace);
+        let least = if grace.is_zero() { Duration::ZERO } else { LEAST_GRACE };
+        Self {
+            why,
+            slept_at: later(now, sleep),
+            drained: why != Why::Deleted,
+            grace_over,
+            least,
+            kill_at: grace_over,
+            stage: Stage::PreStop,
         }
-        Self { why, term_at, kill_at, stage: Stage::PreStop }
+    }
+
+    /// No request is in the pod any more.
+    pub(super) fn drained(&mut self) {
+        self.drained = true;
+    }
+
+    /// When SIGTERM is sent: once the pod has slept and is empty, at the latest when the grace is over.
+    pub(super) fn term_at(&self) -> Timestamp {
+        if self.drained { self.slept_at.min(self.grace_over) } else { self.grace_over }
+    }
+
+    /// SIGTERM is sent now.
+    pub(super) fn terminate(&mut self, now: Timestamp) {
+        self.stage = Stage::Terminating;
+        self.kill_at = self.grace_over.max(later(now, self.least));
     }
 
     /// Ends sooner than was begun; never later.
@@ -67,14 +94,21 @@ impl Ending {
         if self.why == Why::Deleted {
             self.why = why;
         }
-        self.kill_at = self.kill_at.min(later(now, grace));
-        self.term_at = self.term_at.min(self.kill_at);
+        if why != Why::Deleted {
+            // There is nobody left to wait for.
+            self.drained = true;
+            self.slept_at = self.slept_at.min(now);
+            self.least = Duration::ZERO;
+        }
+        let over = later(now, grace);
+        self.grace_over = self.grace_over.min(over);
+        self.kill_at = self.kill_at.min(over);
     }
 
     /// When the next stage begins by itself.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match self.stage {
-            Stage::PreStop => Some(self.term_at),
+            Stage::PreStop => Some(self.term_at()),
             Stage::Terminating => Some(self.kill_at),
             Stage::Killed | Stage::Over => None,
         }

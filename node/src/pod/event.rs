@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Gone,
     /// The platform ends: stop the containers, and leave the object for the next start.
     Halt,
+    /// Nothing is sent to the pod any more, and no request is in it.
+    Drained,
     /// A time that `wake_at` named has come.
     Tick,
     ImageMissing(Index),
@@ -86,6 +88,8 @@ pub(crate) enum Effect {
     /// Start this kind of probe; those that run go on.
     Probe(Index, ProbeKind),
     StopProbes(Index),
+    /// Ask that nothing more be sent to the pod, and wait until it is empty.
+    Drain,
     Signal(Index, Signal),
     /// Forget the ended container.
     Remove(String),

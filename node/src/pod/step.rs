@@ -35,6 +35,11 @@ impl PodState {
             Event::Gone => self.end(Why::Gone, Duration::ZERO, now, out),
             Event::Halt => self.end(Why::Halt, HALT_GRACE.min(grace(&pod)), now, out),
             Event::Tick => {}
+            Event::Drained => {
+                if let Some(ending) = &mut self.ending {
+                    ending.drained();
+                }
+            }
             Event::ImageMissing(at) => {
                 let context = self.context(&pod, at, now);
                 self.containers[at].image_missing(context, out);
@@ -96,6 +101,10 @@ impl PodState {
         let up = (0..self.containers.len()).filter(|at| self.containers[*at].is_up());
         let sleep = up.filter_map(|at| spec_of(&self.pod, at)).map(pre_stop_sleep).max();
         self.ending = Some(Ending::new(why, sleep.unwrap_or_default(), grace, now));
+        let launching = self.containers.iter().any(|container| container.run == Run::Launching);
+        if why == Why::Deleted && (launching || !self.running().is_empty()) {
+            out.push(Effect::Drain);
+        }
         for at in self.running() {
             let name = &self.containers[at].name;
             out.push(Effect::note("Killing", format!("Stopping container {name}"), at));
@@ -138,8 +147,8 @@ impl PodState {
             });
             return;
         }
-        if ending.stage == Stage::PreStop && ending.term_at <= now {
-            ending.stage = Stage::Terminating;
+        if ending.stage == Stage::PreStop && ending.term_at() <= now {
+            ending.terminate(now);
             // Readiness is asked on, as upstream; a failed liveness probe changes nothing any more.
             out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Term)));
         }

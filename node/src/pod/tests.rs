@@ -425,7 +425,8 @@ fn deletion_sleeps_then_asks_then_kills_then_removes_the_object() {
     let (mut pod, _) =
         Harness::new(pod(one(json!({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}))));
     pod.start("a");
-    assert_eq!(pod.delete(20), "Killing: Stopping container user");
+    assert_eq!(pod.delete(20), "Drain\nKilling: Stopping container user");
+    assert_eq!(pod.step(Event::Drained), "");
     assert_eq!(pod.wait(), (5, "Signal(0, Term)".to_owned()));
     assert_eq!(pod.wait(), (15, "Signal(0, Kill)".to_owned()));
     assert_eq!(pod.state.wake_at(), None);
@@ -437,9 +438,29 @@ fn deletion_sleeps_then_asks_then_kills_then_removes_the_object() {
 fn a_deleted_pod_that_obeys_is_gone_at_once() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     pod.start("a");
-    assert_eq!(pod.delete(30), "Killing: Stopping container user\nSignal(0, Term)");
+    assert_eq!(pod.delete(30), "Drain\nKilling: Stopping container user");
+    assert_eq!(pod.step(Event::Drained), "Signal(0, Term)");
     assert_eq!(pod.exit(0), "StopProbes(0)\nRemove(\"a\")\nFinish");
     assert_eq!(pod.summary(), "Succeeded Completed 0 ready=false restarts=0");
+}
+
+#[test]
+fn a_deleted_pod_keeps_its_requests_until_the_grace_is_over() {
+    let (mut pod, _) = Harness::new(pod(one(json!({}))));
+    pod.start("a");
+    pod.delete(20);
+    assert_eq!(pod.wait(), (20, "Signal(0, Term)".to_owned()));
+    assert_eq!(pod.wait(), (2, "Signal(0, Kill)".to_owned()));
+}
+
+#[test]
+fn nobody_is_waited_for_when_the_object_or_the_platform_is_gone() {
+    for event in [Event::Gone, Event::Halt] {
+        let (mut pod, _) = Harness::new(pod(one(json!({}))));
+        pod.start("a");
+        pod.delete(20);
+        assert!(pod.step(event).starts_with("Signal(0, Term)"));
+    }
 }
 
 #[test]
@@ -452,8 +473,9 @@ fn a_pod_that_runs_nothing_is_removed_at_its_deletion() {
 #[test]
 fn a_container_that_starts_while_its_pod_is_deleted_is_stopped() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
-    assert_eq!(pod.delete(30), "", "the launch is under way");
-    assert!(pod.start("a").ends_with("Signal(0, Term)"));
+    assert_eq!(pod.delete(30), "Drain", "the launch is under way");
+    assert!(!pod.start("a").contains("Signal"));
+    assert_eq!(pod.step(Event::Drained), "Signal(0, Term)");
     assert_eq!(pod.exit(143), "StopProbes(0)\nRemove(\"a\")\nFinish");
 }
 
@@ -462,6 +484,7 @@ fn a_second_deletion_with_less_grace_shortens_the_first() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     pod.start("a");
     pod.delete(30);
+    pod.step(Event::Drained);
     assert_eq!(pod.delete(1), "");
     assert_eq!(pod.wait(), (1, "Signal(0, Kill)".to_owned()));
 }

@@ -59,6 +59,7 @@ impl Effects {
             Effect::Pull(at) => self.pull(at, state),
             Effect::Probe(at, kind) => self.probe(at, kind, state),
             Effect::StopProbes(at) => self.followers.retain(|(of, _), _| *of != at),
+            Effect::Drain => self.drain(state),
             Effect::Signal(at, signal) => self.signal(at, signal, state),
             Effect::Remove(id) => {
                 let runtime = Arc::clone(&self.shared.runtime);
@@ -181,6 +182,16 @@ impl Effects {
         let asking = probes::keep_asking(target, probe, (at, kind), self.inbox.clone(), metrics);
         let task = self.shared.tasks.attached("probe", asking);
         self.followers.insert((at, Follower::Probe(kind)), task);
+    }
+
+    fn drain(&mut self, state: &PodState) {
+        let drained = self.shared.traffic.drained(&state.pod);
+        let task = self.shared.tasks.attached("drain", drained);
+        self.pending.push(Box::pin(async move {
+            // One that panicked was logged, and there is nobody else to ask.
+            let _ = task.await;
+            Done::Event(Event::Drained)
+        }));
     }
 
     fn signal(&self, at: Index, signal: Signal, state: &PodState) {

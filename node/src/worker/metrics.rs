@@ -120,6 +120,7 @@ impl Measured {
             Event::Observed(_)
             | Event::Gone
             | Event::Halt
+            | Event::Drained
             | Event::Tick
             | Event::ImageMissing(_)
             | Event::Exited { .. }

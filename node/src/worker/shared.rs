@@ -12,6 +12,7 @@ use super::metrics::Metrics;
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
+use crate::traffic::Traffic;
 
 /// The settings of a node.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) images: Arc<dyn Images>,
     pub(crate) runtime: Arc<dyn ContainerRuntime>,
+    pub(crate) traffic: Arc<dyn Traffic>,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) logs: Logs,

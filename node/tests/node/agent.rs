@@ -51,7 +51,14 @@ fn start_with(
 ) -> Running {
     let component = Component::alone("node");
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
-    let node = Node::new(config, api.client(), images, runtime, component.clone());
+    let node = Node::new(
+        config,
+        api.client(),
+        images,
+        runtime,
+        Arc::new(rouse_node::NoTraffic),
+        component.clone(),
+    );
     Running { kubelet: node.kubelet(), node: tokio::spawn(node.run()), api, dir, component }
 }
 

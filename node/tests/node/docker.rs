@@ -40,7 +40,14 @@ async fn start_in(api: Api, dir: tempfile::TempDir) -> Running {
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
     let images = Arc::new(StoreImages::new(store));
     let client = api.client();
-    let node = Node::new(config, client, images, Arc::new(runtime), component.clone());
+    let node = Node::new(
+        config,
+        client,
+        images,
+        Arc::new(runtime),
+        Arc::new(rouse_node::NoTraffic),
+        component.clone(),
+    );
     Running { node: tokio::spawn(node.run()), api, dir, component }
 }
 

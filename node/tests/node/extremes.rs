@@ -82,7 +82,14 @@ async fn whatever_a_pods_numbers_are_no_worker_panics_and_it_ends_when_it_is_del
     let runtime = Arc::new(FakeRuntime::new(Script::default()));
     let store = rouse_image::Store::open(dir.path().join("images")).unwrap();
     let images = Arc::new(StoreImages::new(store));
-    let node = Node::new(config, api.client(), images, runtime, component.clone());
+    let node = Node::new(
+        config,
+        api.client(),
+        images,
+        runtime,
+        Arc::new(rouse_node::NoTraffic),
+        component.clone(),
+    );
     let node = tokio::spawn(node.run());
     let (mut fields, mut count) = (0, 0);
     for line in NUMBERS.lines() {

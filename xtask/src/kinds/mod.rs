@@ -18,7 +18,8 @@ use self::packages::PACKAGES;
 pub use self::table::{Field, Table, TypeRow};
 
 /// Types that are served without being a resource of their own.
-const MORE_ROOTS: [&str; 3] = ["autoscaling.v1.Scale", "meta.v1.Status", "meta.v1.DeleteOptions"];
+const MORE_ROOTS: [&str; 4] =
+    ["autoscaling.v1.Scale", "core.v1.Binding", "meta.v1.Status", "meta.v1.DeleteOptions"];
 
 /// Writes `cluster/schema/kinds/types.json` from the sources under `directory`.
 pub fn generate(directory: &Path) -> Result<()> {

@@ -12,7 +12,7 @@ fn pass(sent: &[(&str, &str)]) -> Vec<String> {
     let (mut parts, ()) = request.into_parts();
     let client = Client::new([10, 0, 0, 7].into());
     let host = HeaderValue::from_static("a.localhost:7080");
-    outgoing(&mut parts, &client, &host);
+    outgoing(&mut parts, &client, &host).expect("it can be passed on");
     let mut lines: Vec<_> = parts
         .headers
         .iter()

@@ -1,12 +1,13 @@
 //! The sources of every answer: the registry, the pages of lists, the node agents.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
 use parking_lot::RwLock;
+use rouse_kit::Health;
 
 use super::body::BoxError;
 use super::discovery::Documents;
@@ -26,6 +27,8 @@ pub(crate) struct Api {
     pub(super) kubelets: Arc<RwLock<BTreeMap<String, KubeletService>>>,
     pub(super) documents: Arc<Documents>,
     pub(crate) metrics: ApiMetrics,
+    /// The parts of the process, once it is served.
+    pub(crate) health: Arc<OnceLock<Health>>,
 }
 
 impl Api {
@@ -36,6 +39,7 @@ impl Api {
             kubelets: Arc::default(),
             documents: Arc::default(),
             metrics: ApiMetrics::default(),
+            health: Arc::default(),
         }
     }
 

@@ -1,9 +1,17 @@
-//! Authentication of connections from outside: the holder of the kubeconfig's token, or nobody.
+//! Authentication of connections from outside: the holder of the kubeconfig's token, or nobody; and
+//! whom that administrator impersonates.
+//!
+//! Upstream: `pkg/authentication/request/bearertoken`, `pkg/endpoints/filters/impersonation`.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 
 use crate::identity::UserInfo;
+use crate::status::Failure;
+
+const IMPERSONATE_USER: &str = "impersonate-user";
+const IMPERSONATE_GROUP: &str = "impersonate-group";
+const IMPERSONATE: &str = "impersonate-";
 
 /// What the API accepts from outside.
 #[derive(Clone)]
@@ -24,12 +32,10 @@ impl Credentials {
         Self { token }
     }
 
-    /// Who sends a request.
+    /// The sender of a request.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
         let Some(given) = headers.get(AUTHORIZATION) else { return Caller::Nobody };
-        let given = given.as_bytes().trim_ascii();
-        let token = given.strip_prefix(b"Bearer").map(<[u8]>::trim_ascii);
-        match token {
+        match bearer(given.as_bytes()) {
             // A client whose kubeconfig holds no token sends this.
             Some(b"") => Caller::Nobody,
             Some(token) if same(token, self.token.as_bytes()) => {
@@ -38,6 +44,53 @@ impl Credentials {
             Some(_) | None => Caller::Wrong,
         }
     }
+}
+
+/// The token after the scheme, whose case does not matter.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+    let (scheme, token) = value.split_at(end);
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
+}
+
+/// The user that an administrator's request is made as: by its `Impersonate-*` headers another one.
+pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserInfo, Failure> {
+    let text = |name: &str| -> Result<Vec<String>, Failure> {
+        let values = headers.get_all(name).iter();
+        values
+            .map(|value| value.to_str().map(str::to_owned))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::bad_request(format!("the header {name} is no text")))
+    };
+    let username = text(IMPERSONATE_USER)?.into_iter().next().unwrap_or_default();
+    if username.is_empty() {
+        let impersonates = |name: &HeaderName| name.as_str().starts_with(IMPERSONATE);
+        return match headers.keys().find(|name| impersonates(name)) {
+            Some(name) => Err(Failure::bad_request(format!(
+                "requested {name} without impersonating a user name"
+            ))),
+            None => Ok(user),
+        };
+    }
+    let groups = text(IMPERSONATE_GROUP)?;
+    let mut user = UserInfo::component(&username);
+    if !groups.is_empty() {
+        user.groups = groups;
+    } else if let Some(account) = username.strip_prefix("system:serviceaccount:")
+        && let Some((namespace, _)) = account.split_once(':')
+    {
+        user.groups.push(format!("system:serviceaccounts:{namespace}"));
+    }
+    let everybody = match username.as_str() {
+        "system:anonymous" => "system:unauthenticated",
+        _ => "system:authenticated",
+    };
+    user.groups.retain(|group| group != "system:authenticated");
+    if !user.groups.iter().any(|group| group == everybody) {
+        user.groups.push(everybody.to_owned());
+    }
+    Ok(user)
 }
 
 /// What a request's credential says.
@@ -60,18 +113,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_token_opens() {
+    fn only_the_whole_token_opens_after_a_scheme_in_any_case() {
         let credentials = Credentials::token("secret".to_owned());
         let with = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, text.parse().unwrap());
             credentials.caller(&headers)
         };
-        assert_eq!(with("Bearer secret"), Caller::Known(UserInfo::administrator()));
-        for wrong in ["Bearer secre", "Bearer secret2", "Basic secret", "secret"] {
+        for right in ["Bearer secret", "bearer secret", "BEARER  secret", "bEaReR secret "] {
+            assert_eq!(with(right), Caller::Known(UserInfo::administrator()), "{right}");
+        }
+        for wrong in [
+            "Bearer secre",
+            "Bearer secret2",
+            "Bearer Secret",
+            "Bearersecret",
+            "Basic secret",
+            "secret",
+            "Bearer secret secret",
+        ] {
             assert_eq!(with(wrong), Caller::Wrong, "{wrong}");
         }
         assert_eq!(with("Bearer "), Caller::Nobody);
+        assert_eq!(with("bearer"), Caller::Nobody);
         assert_eq!(credentials.caller(&HeaderMap::new()), Caller::Nobody);
+    }
+
+    #[test]
+    fn an_administrator_is_taken_for_whom_the_headers_name() {
+        let as_of = |pairs: &[(&str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            impersonated(UserInfo::administrator(), &headers)
+                .map(|user| (user.username, user.groups.join(",")))
+                .map_err(|failure| failure.code.as_u16())
+        };
+        let user = |name: &str, groups: &str| Ok((name.to_owned(), groups.to_owned()));
+        for (headers, expected) in [
+            (&[][..], user("rouse-admin", "system:masters,system:authenticated")),
+            (&[("Impersonate-User", "bob")][..], user("bob", "system:authenticated")),
+            (
+                &[
+                    ("Impersonate-User", "bob"),
+                    ("Impersonate-Group", "a"),
+                    ("impersonate-group", "b"),
+                ][..],
+                user("bob", "a,b,system:authenticated"),
+            ),
+            (
+                &[("Impersonate-User", "system:serviceaccount:ns:robot")][..],
+                user(
+                    "system:serviceaccount:ns:robot",
+                    "system:serviceaccounts,system:serviceaccounts:ns,system:authenticated",
+                ),
+            ),
+            (
+                &[("Impersonate-User", "system:anonymous")][..],
+                user("system:anonymous", "system:unauthenticated"),
+            ),
+            (&[("Impersonate-Group", "a")][..], Err(400)),
+            (&[("Impersonate-Uid", "1")][..], Err(400)),
+            (&[("Impersonate-Extra-x", "1")][..], Err(400)),
+        ] {
+            assert_eq!(as_of(headers), expected, "{headers:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::body::{self, Answer};
+use super::subresources::{self, Subresource};
 use crate::kinds::{Kinds, Resource};
 use crate::openapi;
 use crate::status::Failure;
@@ -169,9 +170,9 @@ fn aggregated_resource(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         value["categories"] = json!(resource.categories);
     }
-    let subs: Vec<Value> = subresources(resource)
+    let subs: Vec<Value> = subresources::of(resource)
         .into_iter()
-        .map(|(name, group, version, kind, verbs)| {
+        .map(|Subresource { name, group, version, kind, verbs, .. }| {
             json!({ "subresource": name, "responseKind": { "group": group, "version": version, "kind": kind }, "verbs": verbs })
         })
         .collect();
@@ -179,32 +180,6 @@ fn aggregated_resource(resource: &Resource) -> Value {
         value["subresources"] = subs.into();
     }
     value
-}
-
-type Subresource = (&'static str, String, String, String, Vec<&'static str>);
-
-fn subresources(resource: &Resource) -> Vec<Subresource> {
-    let mut subs: Vec<Subresource> = Vec::new();
-    let own = |name, verbs| {
-        (name, resource.group.clone(), resource.version.clone(), resource.kind.clone(), verbs)
-    };
-    if resource.is("", "Pod") {
-        subs.push(own("log", vec!["get"]));
-    }
-    if resource.scale.is_some() {
-        let scale = (
-            "scale",
-            "autoscaling".to_owned(),
-            "v1".to_owned(),
-            "Scale".to_owned(),
-            vec!["get", "patch", "update"],
-        );
-        subs.push(scale);
-    }
-    if resource.status {
-        subs.push(own("status", vec!["get", "patch", "update"]));
-    }
-    subs
 }
 
 fn core_versions() -> Value {
@@ -278,12 +253,12 @@ pub(super) fn group_version(kinds: &Kinds, group: &str, version: &str) -> Result
             value["categories"] = json!(resource.categories);
         }
         resources.push(value);
-        for (name, sub_group, sub_version, kind, verbs) in subresources(resource) {
+        for Subresource { name, group, version, kind, verbs, .. } in subresources::of(resource) {
             let mut value = json!({ "name": format!("{}/{name}", resource.plural), "singularName": "",
                 "namespaced": resource.namespaced, "kind": kind, "verbs": verbs });
-            if sub_group != resource.group {
-                value["group"] = sub_group.into();
-                value["version"] = sub_version.into();
+            if group != resource.group {
+                value["group"] = group.into();
+                value["version"] = version.into();
             }
             resources.push(value);
         }

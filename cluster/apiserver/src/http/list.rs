@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::body::{self, Answer};
 use super::negotiate::{self, Form, Include};
+use super::pages::Position;
 use super::request::{Query, Target};
 use super::select::selects;
 use super::watch::Reach;
 use crate::kinds::Resource;
-use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::Object;
@@ -26,6 +26,7 @@ impl Api {
         query: &Query,
         reach: Reach,
     ) -> Result<Answer, Failure> {
+        self.check_version(query).await?;
         let key = self.registry.key(resource, &target.namespace, &target.name);
         let found = match reach {
             Reach::Inside => self.registry.store.get(&key),
@@ -78,41 +79,40 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let selector =
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+        let limit = limit(query)?;
         self.check_version(query).await?;
-        let (objects, version) = self.page(resource, target, &selector, query).await?;
-        let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
-        let (shown, rest) = match limit {
-            Some(limit) if objects.len() > limit => objects.split_at(limit),
-            _ => (objects.as_slice(), [].as_slice()),
-        };
-        let mut meta = json!({ "resourceVersion": version.to_string() });
-        if !rest.is_empty() {
-            meta["continue"] = self.pages.keep(version, rest.to_vec()).into();
-            meta["remainingItemCount"] = rest.len().into();
+        let position = self.position(resource, target, &selector, query).await?;
+        let (shown, rest) = position.page(limit);
+        let mut meta = json!({ "resourceVersion": position.version.to_string() });
+        if rest > 0 {
+            let token = self.pages.keep(&position, shown.len(), self.registry.clock().instant());
+            meta["continue"] = token.into();
+            meta["remainingItemCount"] = rest.into();
         }
         Ok(self.collection(resource, shown, &meta, form, query))
     }
 
-    async fn page(
+    /// The list that is asked for, or the place in one whose beginning was sent.
+    async fn position(
         &self,
         resource: &Resource,
         target: &Target,
         selector: &Selector,
         query: &Query,
-    ) -> Result<(Vec<Arc<Object>>, u64), Failure> {
-        if !query.get("continue").is_empty() {
-            let page = self.pages.take(query.get("continue"))?;
-            return Ok((page.rest.to_vec(), page.version));
+    ) -> Result<Position, Failure> {
+        let token = query.get("continue");
+        if !token.is_empty() {
+            return self.pages.find(token, self.registry.clock().instant());
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
         // What a list shows must not be lost.
-        let listed = self.registry.store.list_shown(&stored_as(resource), namespace).await?;
+        let listed = self.registry.store.list_shown(&resource.stored_as(), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {
             objects.retain(|object| selects(selector, object));
         }
-        Ok((objects, listed.version))
+        Ok(Position::first(listed.version, objects))
     }
 
     /// A version that was never given out cannot be waited for; one that was must be durable first.
@@ -123,7 +123,14 @@ impl Api {
             let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
             return Err(Failure::options("resourceVersionMatch", why));
         }
-        let Ok(asked) = asked.parse::<u64>() else { return Ok(()) };
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let asked = asked.parse::<u64>().map_err(|_| {
+            Failure::bad_request(format!(
+                "invalid resource version: resourceVersion: Invalid value: {asked:?}: strconv.ParseUint: parsing {asked:?}: invalid syntax"
+            ))
+        })?;
         let current = self.registry.store.version();
         if asked > current {
             return Err(Failure::too_large_version(asked, current));
@@ -165,6 +172,16 @@ impl Api {
             }
         }
     }
+}
+
+/// The most objects of a page; none for all.
+fn limit(query: &Query) -> Result<Option<usize>, Failure> {
+    let Some(limit) = query.number("limit")? else { return Ok(None) };
+    if limit < 0 {
+        let why = format!("limit: Invalid value: {limit}: must be greater than or equal to 0");
+        return Err(Failure::bad_request(why));
+    }
+    Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
 
 /// The list around the stored bytes of its items.

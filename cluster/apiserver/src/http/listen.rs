@@ -9,19 +9,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use rouse_kit::Component;
+use rouse_kit::{Component, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::api::Api;
-use super::auth::{Caller, Credentials};
+use super::auth::{self, Caller, Credentials};
 use super::body::{self, Answer};
+use super::unread::RequestBody;
 use crate::status::Failure;
 
-/// Longest a client may take to say hello.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Longest that a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that open requests are waited for at the end; watches are simply ended.
-const DRAIN: Duration = Duration::from_millis(300);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Serves until `shutdown`.
 pub(crate) async fn listen(
@@ -51,13 +52,15 @@ pub(crate) async fn listen(
             },
         };
         let watcher = graceful.watcher();
-        let connection = serve(api.clone(), stream, acceptor.clone(), credentials.clone(), watcher);
+        let (api, acceptor) = (api.clone(), acceptor.clone());
+        let (credentials, tasks) = (credentials.clone(), component.tasks.clone());
+        let connection = serve(api, stream, acceptor, credentials, watcher, tasks);
         component.tasks.detached("connection", connection);
     }
     drop(listener);
     health.not_ready("shutting down");
     // Watches never end by themselves; their clients resume at the next start.
-    let _rest = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+    let _rest = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
 }
 
 async fn serve(
@@ -66,15 +69,19 @@ async fn serve(
     acceptor: TlsAcceptor,
     credentials: Credentials,
     watcher: hyper_util::server::graceful::Watcher,
+    tasks: Tasks,
 ) {
     let _faster = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "no TLS connection"),
-        Err(_) => return tracing::debug!("a client said nothing"),
+        Err(_) => return tracing::debug!("a TLS handshake timed out"),
     };
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (api, credentials) = (api.clone(), credentials.clone());
+        let (parts, body) = request.into_parts();
+        let body = RequestBody::new(body, &parts.headers, &tasks);
+        let request = http::Request::from_parts(parts, body);
         async move { Ok::<_, Infallible>(answer(&api, &credentials, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -86,11 +93,18 @@ async fn serve(
     }
 }
 
-async fn answer(api: &Api, credentials: &Credentials, request: http::Request<Incoming>) -> Answer {
-    // Who only asks whether somebody is there needs no credential, but may not have a wrong one.
+async fn answer(
+    api: &Api,
+    credentials: &Credentials,
+    request: http::Request<RequestBody>,
+) -> Answer {
+    // Probes of health need no credential, but may not have a wrong one.
     let open = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
     let user = match credentials.caller(request.headers()) {
-        Caller::Known(user) => user,
+        Caller::Known(user) => match auth::impersonated(user, request.headers()) {
+            Ok(user) => user,
+            Err(failure) => return body::failure(&failure),
+        },
         Caller::Nobody if open => crate::identity::UserInfo::component("system:anonymous"),
         Caller::Nobody | Caller::Wrong => return body::failure(&Failure::unauthorized()),
     };

@@ -3,19 +3,21 @@
 mod api;
 mod auth;
 mod body;
+mod decode;
 mod discovery;
-mod events;
+mod health;
 mod list;
 mod listen;
 mod logs;
 mod metrics;
 mod negotiate;
 mod pages;
-mod read;
 mod request;
 mod review;
 mod route;
 mod select;
+mod subresources;
+mod unread;
 mod watch;
 mod write;
 

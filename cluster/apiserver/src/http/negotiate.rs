@@ -5,8 +5,7 @@ use http::{HeaderMap, header::ACCEPT};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::kinds::{Resource, events};
-use crate::registry::{Registry, is_new_event};
+use crate::kinds::{Resource, versions};
 use crate::status::Failure;
 use crate::store::Object;
 use crate::table;
@@ -64,22 +63,12 @@ impl Include {
     }
 }
 
-/// Whether objects of this resource are sent as they are stored: all but those of CRDs' other
-/// versions and the Events of the newer group.
-pub(super) fn as_stored(resource: &Resource) -> bool {
-    (!resource.custom || resource.storage) && !is_new_event(resource)
-}
-
 /// The object's bytes, in the version asked for.
 pub(super) fn whole(resource: &Resource, object: &Object) -> Bytes {
-    if as_stored(resource) {
+    if resource.is_storage() {
         return object.json.clone();
     }
-    let value = if is_new_event(resource) {
-        events::from_core(&object.value())
-    } else {
-        Registry::in_version(resource, object.value())
-    };
+    let value = versions::from_stored(resource, object.value());
     serde_json::to_vec(&value).expect("a JSON value is JSON").into()
 }
 
@@ -88,7 +77,7 @@ pub(super) fn metadata(object: &Value) -> Value {
 }
 
 fn row(resource: &Resource, object: &Object, include: Include, now: Timestamp) -> Value {
-    let value = object.value();
+    let value = versions::from_stored(resource, object.value());
     let cells = table::row(resource, &value, now);
     let object = match include {
         Include::Metadata => metadata(&value),

@@ -2,7 +2,11 @@
 //!
 //! Mirrors how kube's and client-go's clients build requests, odd queries (`?&limit=500`) included.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use http::Method;
+
+use crate::status::Failure;
 
 /// A path under `/api` or `/apis` that names a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +38,11 @@ pub(super) enum Path {
     OldOpenApi,
     OpenApi(String, String),
     Version,
-    /// `/healthz`, `/livez`, `/readyz` and below
-    Health,
+    /// `/healthz`, `/livez`, `/readyz`, or one check below them.
+    Health {
+        endpoint: String,
+        check: Option<String>,
+    },
     Root,
     Unknown,
 }
@@ -47,7 +54,12 @@ pub(super) fn path(path: &str) -> Path {
     match parts.as_slice() {
         [] => Path::Root,
         ["version"] => Path::Version,
-        ["healthz" | "livez" | "readyz", ..] => Path::Health,
+        [endpoint @ ("healthz" | "livez" | "readyz")] => {
+            Path::Health { endpoint: owned(endpoint), check: None }
+        }
+        [endpoint @ ("healthz" | "livez" | "readyz"), check] => {
+            Path::Health { endpoint: owned(endpoint), check: Some(owned(check)) }
+        }
         ["api"] => Path::Groups { core: true },
         ["apis"] => Path::Groups { core: false },
         ["api", version] => Path::GroupVersion(String::new(), owned(version)),
@@ -106,12 +118,32 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 
+    /// All values, in order.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), "true" | "1" | "True" | "t")
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        self.get(name).parse().ok()
+    /// A whole number, if it is given; one that is not written as such is refused.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let text = self.get(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        })
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = &(String, String)> {
@@ -192,7 +224,8 @@ mod tests {
     #[test]
     fn queries_of_kube_begin_with_an_empty_pair() {
         let query = Query::parse("&limit=500&labelSelector=a%3Db%2Cc&watch=true");
-        assert_eq!(query.number("limit"), Some(500));
+        assert_eq!(query.number("limit"), Ok(Some(500)));
+        assert_eq!(query.number("absent"), Ok(None));
         assert_eq!(query.get("labelSelector"), "a=b,c");
         assert!(query.flag("watch"));
         assert_eq!(query.get("absent"), "");

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::body::{self, Answer};
-use super::read::{self, Expected};
+use super::decode::{self, Expected};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::status::Failure;
@@ -15,7 +15,7 @@ pub(super) fn answer(
     bytes: &[u8],
     user: &UserInfo,
 ) -> Result<Answer, Failure> {
-    let mut review = read::object(headers, bytes, &Expected::resource(resource))?;
+    let mut review = decode::object(headers, bytes, &Expected::resource(resource))?;
     if !review.is_object() {
         return Err(Failure::bad_request(format!("a {} is a JSON object", resource.kind)));
     }

@@ -8,6 +8,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Body;
+use rouse_kit::Health;
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -17,10 +18,10 @@ use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
 use super::write::Incoming;
-use super::{discovery, events, logs, review};
+use super::{discovery, health, logs, review, subresources};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
-use crate::registry::is_new_event;
+use crate::registry::Part;
 use crate::status::Failure;
 
 /// The minor version of the oldest kubectl that asks for OpenAPI v3 alone.
@@ -89,7 +90,10 @@ impl Api {
         let kinds = &self.registry.kinds;
         Ok(match path {
             Path::Root => discovery::root(kinds),
-            Path::Health => body::text(StatusCode::OK, "ok"),
+            Path::Health { endpoint, check } => {
+                let parts = self.health.get().map(Health::report).unwrap_or_default();
+                health::answer(endpoint, check.as_deref(), &asked.query, &parts)
+            }
             Path::Version => body::json(StatusCode::OK, &version()),
             Path::Groups { core } => self.documents.groups(kinds, *core, &asked.headers),
             Path::Group(group) => discovery::group(kinds, group)?,
@@ -125,21 +129,9 @@ impl Api {
             let bytes = body::read(body).await?;
             return review::answer(&resource, &asked.headers, &bytes, &asked.user);
         }
-        if resource.is("", "Pod")
-            && !target.subresource.is_empty()
-            && target.subresource != "status"
-        {
+        let Some(part) = part(&resource, &target, verb)? else {
             return logs::pod(self, &target, &asked.query, verb).await;
-        }
-        if !resource.verbs.iter().any(|v| v == word(verb)) && target.subresource.is_empty() {
-            return Err(Failure::method_not_allowed());
-        }
-        check_subresource(&resource, &target)?;
-        if is_new_event(&resource) && matches!(verb, Verb::Create | Verb::Update | Verb::Patch) {
-            let body = body::read(body).await?;
-            let event = events::sent(&resource, verb, &asked.headers, &body)?;
-            return self.new_event(&target, verb, &asked.user, &event).await;
-        }
+        };
         let form = negotiate::form(&asked.headers)?;
         match verb {
             Verb::Get => self.get_one(&resource, &target, form, &asked.query, asked.reach).await,
@@ -149,7 +141,7 @@ impl Api {
                 self.registry.store.writable()?;
                 let body = body::read(body).await?;
                 let Asked { query, headers, user, .. } = asked;
-                let incoming = Incoming { target: &target, query, headers, user, form, body };
+                let incoming = Incoming { target: &target, query, headers, user, part, form, body };
                 match verb {
                     Verb::Create => self.create(&resource, &incoming).await,
                     Verb::Update => self.update(&resource, &incoming).await,
@@ -162,6 +154,23 @@ impl Api {
             }
         }
     }
+}
+
+/// The part of an object that a request is about, if this server has it and lets it be treated so;
+/// none if the object's node must be asked.
+fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>, Failure> {
+    let serves = |serves: bool| if serves { Ok(()) } else { Err(Failure::method_not_allowed()) };
+    if target.subresource.is_empty() {
+        serves(resource.verbs.iter().any(|v| v == word(verb)))?;
+        return Ok(Some(Part::Main));
+    }
+    let served = subresources::of(resource);
+    let Some(found) = served.iter().find(|s| s.name == target.subresource) else {
+        // Streams of a pod are refused by name.
+        return if resource.is("", "Pod") { Ok(None) } else { Err(Failure::unknown_resource()) };
+    };
+    serves(found.verbs.contains(&word(verb)))?;
+    Ok(found.part)
 }
 
 /// What a kubectl that cannot work with this API is to print.
@@ -188,15 +197,6 @@ fn word(verb: Verb) -> &'static str {
         Verb::Patch => "patch",
         Verb::Delete => "delete",
         Verb::DeleteCollection => "deletecollection",
-    }
-}
-
-fn check_subresource(resource: &Resource, target: &Target) -> Result<(), Failure> {
-    match target.subresource.as_str() {
-        "" => Ok(()),
-        "status" if resource.status => Ok(()),
-        "scale" if resource.scale.is_some() => Ok(()),
-        _ => Err(Failure::unknown_resource()),
     }
 }
 

@@ -18,7 +18,6 @@ use super::negotiate::{self, Form, Include};
 use super::request::{Query, Target};
 use super::select::selects;
 use crate::kinds::Resource;
-use crate::registry::stored_as;
 use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::{Change, Event, Object, Watch};
@@ -91,7 +90,7 @@ impl Api {
                 ))
             })?,
         };
-        let name = stored_as(resource);
+        let name = resource.stored_as();
         let (version, first) = if from == 0 {
             self.initial(&name, &mut encoder, reach).await?
         } else {
@@ -102,8 +101,9 @@ impl Api {
             Err(expired) => return Ok(ended_at_once(&too_old(from, expired.oldest))),
         };
         let now = Instant::now();
-        let limit =
-            query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
+        let seconds =
+            query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok());
+        let limit = seconds.map_or(LONGEST, Duration::from_secs).min(LONGEST);
         let stream = Stream {
             watch,
             encoder,
@@ -272,7 +272,7 @@ impl Encoder {
 
     /// Whether the bytes are those that every plain watcher gets.
     fn plain(&self) -> bool {
-        self.form == Form::Whole && negotiate::as_stored(&self.resource)
+        self.form == Form::Whole && self.resource.is_storage()
     }
 
     fn write(&mut self, text: &mut BytesMut, word: &str, object: &Object) {

@@ -1,4 +1,4 @@
-//! Bodies that change something: create, update, patch, delete.
+//! Requests that change objects: create, update, patch, delete.
 
 use std::sync::Arc;
 
@@ -8,16 +8,13 @@ use serde_json::Value;
 
 use super::api::Api;
 use super::body::{self, Answer};
+use super::decode::{self, Expected};
 use super::negotiate::Form;
-use super::read::{self, Expected};
 use super::request::{Query, Target};
 use super::select::selects;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
-use crate::registry::{
-    Actor, DeleteOptions, Deleted, Options, Part, Patch, Validation, Written, stored_as,
-};
-use crate::schema;
+use crate::registry::{Actor, Deleted, Options, Part, Validation, Written};
 use crate::selector::Selector;
 use crate::status::{self, Failure};
 use crate::store::Key;
@@ -28,6 +25,8 @@ pub(super) struct Incoming<'a> {
     pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
     pub(super) user: &'a UserInfo,
+    /// The part of the object that is written.
+    pub(super) part: Part,
     pub(super) form: Form,
     pub(super) body: Bytes,
 }
@@ -50,32 +49,23 @@ impl Incoming<'_> {
             "All" => true,
             other => return Err(Failure::bad_request(format!("dryRun {other:?} is not All"))),
         };
-        // A field of a message cannot be said twice.
-        let duplicates = if validation == Validation::Ignore || read::is_protobuf(self.headers) {
+        let duplicates = if validation == Validation::Ignore {
             Vec::new()
         } else {
-            schema::duplicates(&self.body)
+            decode::duplicates(self.headers, &self.body)
         };
         let actor = Actor::user(self.user.clone());
         Ok(Options { actor, dry_run, validation, duplicates })
     }
 
-    /// The body as an object of `resource`, or of another type on a subresource's way.
+    /// The body as an object of `resource`, or of the type that the subresource takes.
     fn object(&self, resource: &Resource, part: Part) -> Result<Value, Failure> {
         let expected = match part {
             Part::Scale => Expected::of("Scale", "autoscaling.v1.Scale"),
-            Part::Main | Part::Status => Expected::resource(resource),
+            Part::Binding => Expected::of("Binding", "core.v1.Binding"),
+            Part::Main | Part::Status | Part::Finalize => Expected::resource(resource),
         };
-        read::object(self.headers, &self.body, &expected)
-    }
-
-    fn part(&self) -> Result<Part, Failure> {
-        match self.target.subresource.as_str() {
-            "" => Ok(Part::Main),
-            "status" => Ok(Part::Status),
-            "scale" => Ok(Part::Scale),
-            _ => Err(Failure::unknown_resource()),
-        }
+        decode::object(self.headers, &self.body, &expected)
     }
 }
 
@@ -85,10 +75,16 @@ impl Api {
         resource: &Arc<Resource>,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        let object = incoming.object(resource, Part::Main)?;
+        let part = incoming.part;
+        let object = incoming.object(resource, part)?;
         let options = incoming.options(Validation::Warn)?;
-        let written =
-            self.registry.create(resource, &incoming.target.namespace, object, &options)?;
+        let Target { namespace, name, .. } = incoming.target;
+        if part != Part::Main {
+            let written =
+                self.registry.update(resource, namespace, name, part, object, &options)?;
+            return self.changed(resource, &written, &options, incoming).await;
+        }
+        let written = self.registry.create(resource, namespace, object, &options)?;
         self.written(StatusCode::CREATED, resource, &written, &options, incoming).await
     }
 
@@ -97,12 +93,12 @@ impl Api {
         resource: &Arc<Resource>,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        let part = incoming.part()?;
+        let part = incoming.part;
         let object = incoming.object(resource, part)?;
         let options = incoming.options(Validation::Warn)?;
         let Target { namespace, name, .. } = incoming.target;
         let written = self.registry.update(resource, namespace, name, part, object, &options)?;
-        self.changed(resource, &written, part, &options, incoming).await
+        self.changed(resource, &written, &options, incoming).await
     }
 
     pub(super) async fn patch(
@@ -110,34 +106,34 @@ impl Api {
         resource: &Arc<Resource>,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        let part = incoming.part()?;
-        let patch = read_patch(resource, incoming)?;
+        let part = incoming.part;
+        let patch = decode::patch(resource, incoming.headers, &incoming.body)?;
         let options = incoming.options(Validation::Warn)?;
         let Target { namespace, name, .. } = incoming.target;
         let written = self.registry.patch(resource, namespace, name, part, &patch, &options)?;
-        self.changed(resource, &written, part, &options, incoming).await
+        self.changed(resource, &written, &options, incoming).await
     }
 
     async fn changed(
         &self,
         resource: &Arc<Resource>,
         written: &Written,
-        part: Part,
         options: &Options,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        if part == Part::Scale {
-            if options.dry_run {
-                let scale = self.registry.scale_of(resource, &written.object)?;
-                return Ok(body::json(StatusCode::OK, &scale));
+        let (code, document) = match incoming.part {
+            Part::Scale => (StatusCode::OK, self.registry.scale_of(resource, &written.object)?),
+            Part::Binding => (StatusCode::CREATED, status::created()),
+            Part::Main | Part::Status | Part::Finalize => {
+                return self.written(StatusCode::OK, resource, written, options, incoming).await;
             }
+        };
+        if !options.dry_run {
             self.registry.store.durable(written.object.resource_version).await?;
-            return Ok(body::json(
-                StatusCode::OK,
-                &self.registry.scale_of(resource, &written.object)?,
-            ));
         }
-        self.written(StatusCode::OK, resource, written, options, incoming).await
+        let mut answer = body::json(code, &document);
+        body::warn(&mut answer, &written.warnings);
+        Ok(answer)
     }
 
     async fn written(
@@ -161,7 +157,7 @@ impl Api {
         resource: &Arc<Resource>,
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
-        let how = delete_options(incoming)?;
+        let how = decode::delete_options(incoming.headers, &incoming.body, incoming.query)?;
         let options = incoming.options(Validation::Ignore)?;
         let Target { namespace, name, .. } = incoming.target;
         let deleted = self.registry.delete(resource, namespace, name, &how, &options)?;
@@ -186,10 +182,10 @@ impl Api {
         let Incoming { target, query, .. } = incoming;
         let selector =
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
-        let how = delete_options(incoming)?;
+        let how = decode::delete_options(incoming.headers, &incoming.body, incoming.query)?;
         let options = incoming.options(Validation::Ignore)?;
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
-        let listed = self.registry.store.list(&stored_as(resource), namespace);
+        let listed = self.registry.store.list(&resource.stored_as(), namespace);
         let mut gone = Vec::new();
         for object in listed.objects.iter().filter(|o| selects(&selector, o)) {
             let Key { namespace, name, .. } = &object.key;
@@ -204,49 +200,4 @@ impl Api {
         let meta = serde_json::json!({ "resourceVersion": version.to_string() });
         Ok(self.collection(resource, &gone, &meta, incoming.form, query))
     }
-}
-
-fn read_patch(resource: &Resource, incoming: &Incoming<'_>) -> Result<Patch, Failure> {
-    let value = || -> Result<Value, Failure> {
-        serde_json::from_slice(&incoming.body)
-            .map_err(|e| Failure::bad_request(format!("the patch cannot be read as JSON: {e}")))
-    };
-    match read::media(incoming.headers) {
-        "application/json-patch+json" => Ok(Patch::Json(value()?)),
-        "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
-        "application/strategic-merge-patch+json" if !resource.custom => {
-            Ok(Patch::Strategic(value()?))
-        }
-        "application/strategic-merge-patch+json" => Err(Failure::unsupported_media(
-            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
-        )),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
-            Err(Failure::unsupported_media(
-                "server-side apply is not served by Rouse yet: use client-side apply (kubectl apply without --server-side)",
-            ))
-        }
-        _ => Err(Failure::unsupported_patch()),
-    }
-}
-
-fn delete_options(incoming: &Incoming<'_>) -> Result<DeleteOptions, Failure> {
-    let mut value = if incoming.body.is_empty() {
-        serde_json::json!({})
-    } else {
-        let expected = Expected::of("DeleteOptions", "meta.v1.DeleteOptions");
-        read::object(incoming.headers, &incoming.body, &expected)?
-    };
-    // The query may say it too.
-    let seconds = incoming.query.get("gracePeriodSeconds");
-    if !seconds.is_empty() {
-        let seconds: i64 = seconds.parse().map_err(|_| {
-            Failure::bad_request(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"))
-        })?;
-        value["gracePeriodSeconds"] = seconds.into();
-    }
-    let policy = incoming.query.get("propagationPolicy");
-    if !policy.is_empty() {
-        value["propagationPolicy"] = policy.into();
-    }
-    DeleteOptions::from_value(&value)
 }

@@ -16,6 +16,10 @@ pub enum Part {
     Status,
     /// `autoscaling/v1` Scale.
     Scale,
+    /// A Pod's node, by a `v1` Binding.
+    Binding,
+    /// A Namespace's `spec.finalizers`.
+    Finalize,
 }
 
 /// A patch by its media type.
@@ -38,11 +42,11 @@ pub struct Target<'a> {
 /// One change of one object.
 pub enum Change<'a> {
     Create(Value),
-    /// The whole object, or its status, or its Scale.
+    /// The whole object, or one part of it.
     Replace(Part, Value),
     Patch(Part, &'a Patch),
     /// A trusted actor's function of the object as it stands, tried again when another was quicker.
-    Edit(&'a dyn Fn(&mut Value)),
+    Edit(Part, &'a dyn Fn(&mut Value)),
     Delete(&'a DeleteOptions),
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rouse_schema::kinds::Resource;
+use rouse_schema::kinds::{Resource, StorageVersion, versions};
 use serde_json::Value;
 
 use super::change::{Part, Written};
@@ -10,6 +10,9 @@ use super::strategy::{self, Followup, Strategy};
 use super::{Registry, meta};
 use crate::status::Failure;
 use crate::store::{Conflict, Object, Prepared};
+
+/// The largest object that is stored, in bytes of JSON.
+const MAX_OBJECT: usize = 3 << 20;
 
 impl Registry {
     /// Puts `new` in the place of `current`, whose value is `old`: a new generation if the kind
@@ -50,6 +53,10 @@ impl Registry {
     ) -> Result<(Arc<Object>, bool), Failure> {
         let gone = current.is_some() && is_gone(strategy::of(resource), &object);
         let prepared = self.prepared(resource, object);
+        // Small writes one after another must not make what no single one could.
+        if prepared.len() > MAX_OBJECT && !gone {
+            return Err(Failure::too_large(MAX_OBJECT));
+        }
         let name = prepared.key().name.clone();
         let conflict = |found: Conflict| match found {
             Conflict::Missing => Failure::not_found(resource, &name),
@@ -86,7 +93,14 @@ impl Registry {
     fn prepared(&self, resource: &Resource, object: Value) -> Prepared {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        Prepared::new(self.key(resource, namespace, name), object, &resource.selectable_fields)
+        let key = self.key(resource, namespace, name);
+        if resource.is_storage() {
+            return Prepared::new(key, object, &resource.selectable_fields);
+        }
+        let StorageVersion { group, version } = &resource.storage;
+        let stored = self.kinds.by_resource(group, version, &resource.plural);
+        let fields = stored.as_ref().map_or(&resource.selectable_fields, |s| &s.selectable_fields);
+        Prepared::new(key, versions::to_stored(resource, object), fields)
     }
 }
 

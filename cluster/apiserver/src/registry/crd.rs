@@ -111,7 +111,7 @@ impl Registry {
             }
         }
         for resource in resources {
-            if resource.storage {
+            if resource.is_storage() {
                 self.store.select_by(&resource.qualified(), &resource.selectable_fields);
             }
             self.kinds.insert(resource);

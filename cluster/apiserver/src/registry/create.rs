@@ -1,7 +1,7 @@
 //! Creation, in Kubernetes' order: decode, default, mutate, default again, validate, store.
 
 use rouse_schema::kinds::{Resource, defaults};
-use rouse_schema::schema::Invalid;
+use rouse_schema::structure::Invalid;
 use serde_json::{Value, json};
 
 use super::actor::Options;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rouse_k8s::keys::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 use rouse_k8s::time;
-use rouse_schema::kinds::Resource;
+use rouse_schema::kinds::{Resource, versions};
 use serde_json::{Value, json};
 
 use super::actor::Options;
@@ -50,7 +50,7 @@ impl Registry {
         how: &DeleteOptions,
         options: &Options,
     ) -> Result<Written, Failure> {
-        let old = current.value();
+        let old = versions::from_stored(resource, current.value());
         let dry_run = options.dry_run || how.dry_run;
         if !options.actor.is_trusted() {
             self.admit_deletion(&Attempt {

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use rouse_schema::schema::{Invalid, Schema};
+use rouse_schema::structure::{Invalid, Schema};
 use serde_json::Value;
 
 use crate::status::Failure;

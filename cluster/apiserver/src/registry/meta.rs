@@ -6,8 +6,8 @@ use rouse_k8s::time::rfc3339;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
-use crate::schema::Invalid;
 use crate::status::Failure;
+use crate::structure::Invalid;
 
 /// Random characters after `prefix`, which is shortened to leave room for them.
 pub(super) fn generate_name(prefix: &str) -> String {
@@ -88,6 +88,35 @@ pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), 
     object["kind"] = resource.kind.clone().into();
     object["apiVersion"] = api_version.into();
     Ok(())
+}
+
+/// The name of the body must be the path's.
+pub(super) fn check_name(meta: &Map<String, Value>, name: &str) -> Result<(), Failure> {
+    let given = meta.get("name").and_then(Value::as_str).unwrap_or_default();
+    if given == name {
+        return Ok(());
+    }
+    Err(Failure::bad_request(if given.is_empty() {
+        format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    } else {
+        format!("the name of the object ({given}) does not match the name on the URL ({name})")
+    }))
+}
+
+/// The namespace that a patch leaves in an object must be the path's.
+pub(super) fn check_patched_namespace(
+    meta: &Map<String, Value>,
+    namespace: &str,
+) -> Result<(), Failure> {
+    let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    if given.is_empty() || namespace.is_empty() || given == namespace {
+        return Ok(());
+    }
+    Err(Failure::bad_request(format!(
+        "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+    )))
 }
 
 /// The namespace of the body must be the path's.

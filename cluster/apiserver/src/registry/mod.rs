@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! write          dispatch by kind of change; refused while the disk takes nothing
-//! create, update, delete, scale    from the change to the object that is to be
+//! create, update, delete, scale, binding    from the change to the object that is to be
 //! decode, admit  of actors that are not trusted
 //! commit         generation, grace, finalizers; into the store or out of it
 //! strategy       what a kind does differently
@@ -16,6 +16,7 @@
 mod actor;
 mod address;
 mod admit;
+mod binding;
 mod change;
 mod commit;
 mod crd;
@@ -34,7 +35,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use rouse_kit::Clock;
-use serde_json::Value;
 
 use crate::admission::Hook;
 use crate::kinds::{Kinds, Resource};
@@ -88,7 +88,7 @@ impl Registry {
     /// The key of an object; a cluster-wide resource has no namespace.
     #[must_use]
     pub fn key(&self, resource: &Resource, namespace: &str, name: &str) -> Key {
-        Key::new(&stored_as(resource), if resource.namespaced { namespace } else { "" }, name)
+        Key::new(&resource.stored_as(), if resource.namespaced { namespace } else { "" }, name)
     }
 
     pub fn get(
@@ -101,24 +101,6 @@ impl Registry {
             .get(&self.key(resource, namespace, name))
             .ok_or_else(|| Failure::not_found(resource, name))
     }
-
-    /// The form of an object in the version asked for: only its `apiVersion` differs.
-    #[must_use]
-    pub fn in_version(resource: &Resource, mut value: Value) -> Value {
-        value["apiVersion"] = resource.api_version().into();
-        value
-    }
-}
-
-/// The resource under whose name objects are stored: the Events of two groups are the same.
-#[must_use]
-pub(crate) fn stored_as(resource: &Resource) -> String {
-    if is_new_event(resource) { "events".to_owned() } else { resource.qualified() }
-}
-
-/// An Event of `events.k8s.io`, which is stored as one of the core group.
-pub(crate) fn is_new_event(resource: &Resource) -> bool {
-    resource.is("events.k8s.io", "Event")
 }
 
 #[cfg(test)]

@@ -46,12 +46,9 @@ impl Registry {
         let mut warnings = Vec::new();
         meta::check_kind(&SCALE, &mut scale)?;
         decode::decode(&SCALE, &mut scale, options, &mut warnings)?;
-        let given = scale["metadata"]["name"].as_str().unwrap_or_default();
-        if !given.is_empty() && given != target.name {
-            return Err(Failure::bad_request(format!(
-                "the name of the object ({given}) does not match the name on the URL ({})",
-                target.name
-            )));
+        let meta = meta::of(&SCALE, &mut scale)?;
+        if meta.get("name").is_some_and(|name| name != "") {
+            meta::check_name(meta, target.name)?;
         }
         self.set_replicas(target, &scale, options).map(|written| Written { warnings, ..written })
     }

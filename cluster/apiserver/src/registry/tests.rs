@@ -1,6 +1,6 @@
 //! The registry by what writers see.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::identity::UserInfo;
@@ -344,9 +344,9 @@ async fn a_trusted_actor_skips_admission_and_no_other_rule() {
     assert_eq!(refused.code, 403);
     let edit = |object: &mut Value| object["data"] = json!({ "a": "b" });
     let target = Target { resource: &kind, namespace: "d", name: "x" };
-    let written = registry.write(target, Change::Edit(&edit), &trusted).unwrap();
+    let written = registry.write(target, Change::Edit(Part::Main, &edit), &trusted).unwrap();
     assert_eq!(written.object.value()["data"], json!({ "a": "b" }));
-    let again = registry.write(target, Change::Edit(&edit), &trusted).unwrap();
+    let again = registry.write(target, Change::Edit(Part::Main, &edit), &trusted).unwrap();
     assert_eq!(again.object.resource_version, written.object.resource_version);
     assert!(registry.delete(&kind, "d", "x", &how, &user).is_err());
     assert!(matches!(registry.delete(&kind, "d", "x", &how, &trusted), Ok(Deleted::Gone(_))));
@@ -385,6 +385,8 @@ async fn finalizers_in_spec_hold_a_namespace_and_nothing_else() {
     let edit = |object: &mut Value| object["spec"]["finalizers"] = json!([]);
     let target = Target { resource: &kind, namespace: "", name: "d" };
     let trusted = Options::of(Actor::trusted("system:kube-controller-manager"));
-    assert!(registry.write(target, Change::Edit(&edit), &trusted).unwrap().gone);
+    let kept = registry.write(target, Change::Edit(Part::Main, &edit), &trusted).unwrap();
+    assert_eq!(kept.object.value()["spec"]["finalizers"], json!(["kubernetes"]));
+    assert!(registry.write(target, Change::Edit(Part::Finalize, &edit), &trusted).unwrap().gone);
     assert!(registry.get(&kind, "", "d").unwrap_err().is_not_found());
 }

@@ -1,8 +1,8 @@
-//! Changes: whole objects, patches, and the status and scale subresources.
+//! Changes of objects: whole ones, patches, and parts.
 
 use std::sync::Arc;
 
-use rouse_schema::kinds::Resource;
+use rouse_schema::kinds::{Resource, validate, versions};
 use rouse_schema::patch;
 use serde_json::Value;
 
@@ -28,19 +28,13 @@ impl Registry {
         options: &Options,
     ) -> Result<Written, Failure> {
         let Target { resource, namespace, name } = target;
-        if part == Part::Scale {
-            return self.replace_scale(target, object, options);
+        match part {
+            Part::Scale => return self.replace_scale(target, object, options),
+            Part::Binding => return self.bind_pod(target, object, options),
+            Part::Main | Part::Status | Part::Finalize => {}
         }
         meta::check_kind(resource, &mut object)?;
-        let given = meta::of(resource, &mut object)?
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if given != name {
-            return Err(Failure::bad_request(format!(
-                "the name of the object ({given}) does not match the name on the URL ({name})"
-            )));
-        }
+        meta::check_name(meta::of(resource, &mut object)?, name)?;
         let mut warnings = Vec::new();
         decode::decode(resource, &mut object, options, &mut warnings)?;
         let meta = meta::of(resource, &mut object)?;
@@ -96,9 +90,13 @@ impl Registry {
         if part == Part::Scale {
             return self.patch_scale(resource, current, change, options);
         }
-        let mut object = patched(resource, &Self::in_version(resource, current.value()), change)?;
+        let mut object =
+            patched(resource, &versions::from_stored(resource, current.value()), change)?;
         let mut warnings = Vec::new();
         decode::decode_patched(resource, &mut object, options, &mut warnings)?;
+        let meta = meta::of(resource, &mut object)?;
+        meta::check_name(meta, name)?;
+        meta::check_patched_namespace(meta, &current.key.namespace)?;
         let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !asked.is_empty() && asked != current.resource_version.to_string() {
             return Err(Failure::changed(resource, name));
@@ -116,7 +114,7 @@ impl Registry {
         object: Value,
         options: &Options,
     ) -> Result<Written, Failure> {
-        let old = Self::in_version(resource, current.value());
+        let old = versions::from_stored(resource, current.value());
         let name = &current.key.name;
         check_uid(resource, &object, &current.uid, name)?;
         let mut new = merge_parts(resource, part, object, &old);
@@ -137,7 +135,13 @@ impl Registry {
                 };
                 self.admit(&attempt, &mut new, &mut warnings)?;
             }
-            Part::Status | Part::Scale => check_status(resource, &new, name)?,
+            Part::Finalize => {
+                let problems = validate::finalize(&new);
+                if !problems.is_empty() {
+                    return Err(Failure::invalid(resource, name, &problems));
+                }
+            }
+            Part::Status | Part::Scale | Part::Binding => check_status(resource, &new, name)?,
         }
         let written = self.put(resource, (current, &old), part, new, options.dry_run)?;
         Ok(with_warnings(written, warnings))
@@ -147,6 +151,7 @@ impl Registry {
     pub(super) fn edit_object(
         &self,
         target: Target<'_>,
+        part: Part,
         edit: &dyn Fn(&mut Value),
         options: &Options,
     ) -> Result<Written, Failure> {
@@ -156,7 +161,7 @@ impl Registry {
             let old = current.value();
             let mut new = old.clone();
             edit(&mut new);
-            match self.put(resource, (&current, &old), Part::Main, new, options.dry_run) {
+            match self.put(resource, (&current, &old), part, new, options.dry_run) {
                 Err(failure) if failure.is_conflict() => {}
                 other => return other,
             }
@@ -185,7 +190,12 @@ pub(super) fn patched(
 }
 
 /// A writer that names a uid means that very object.
-fn check_uid(resource: &Resource, object: &Value, uid: &str, name: &str) -> Result<(), Failure> {
+pub(super) fn check_uid(
+    resource: &Resource,
+    object: &Value,
+    uid: &str,
+    name: &str,
+) -> Result<(), Failure> {
     match object["metadata"]["uid"].as_str() {
         Some(given) if !given.is_empty() && given != uid => Err(Failure::conflict(
             resource,
@@ -198,14 +208,21 @@ fn check_uid(resource: &Resource, object: &Value, uid: &str, name: &str) -> Resu
     }
 }
 
-/// The new state: of a main write without the status, of a status write only that.
+/// The new state: of a main write without the status, of a part's write only that part.
 fn merge_parts(resource: &Resource, part: Part, object: Value, old: &Value) -> Value {
+    if part == Part::Finalize {
+        let mut new = old.clone();
+        new["spec"]["finalizers"] = object["spec"]["finalizers"].clone();
+        return new;
+    }
     if !resource.status {
         return object;
     }
     let (mut base, status) = match part {
-        Part::Main | Part::Scale => (object, old.get("status").cloned()),
         Part::Status => (old.clone(), object.get("status").cloned()),
+        Part::Main | Part::Scale | Part::Binding | Part::Finalize => {
+            (object, old.get("status").cloned())
+        }
     };
     if let Some(map) = base.as_object_mut() {
         match status {

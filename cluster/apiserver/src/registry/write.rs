@@ -1,4 +1,4 @@
-//! The one way by which objects change, whoever changes them.
+//! The one function by which objects change, whoever changes them.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Registry {
             Change::Create(object) => self.create_object(target, object, options),
             Change::Replace(part, object) => self.replace_object(target, part, object, options),
             Change::Patch(part, patch) => self.patch_object(target, part, patch, options),
-            Change::Edit(edit) => self.edit_object(target, edit, options),
+            Change::Edit(part, edit) => self.edit_object(target, part, edit, options),
             Change::Delete(how) => self.delete_object(target, how, options),
         }
     }

@@ -299,26 +299,6 @@ async fn a_namespace_that_goes_takes_nothing_in_and_some_never_go() {
 }
 
 #[tokio::test]
-async fn an_event_of_either_group_is_seen_in_both() {
-    let cluster = cluster();
-    let newer = "/apis/events.k8s.io/v1/namespaces/default/events";
-    let event = json!({ "metadata": { "name": "e" }, "eventTime": "2030-01-01T00:00:00.000000Z", "note": "hello",
-        "reason": "R", "type": "Normal", "action": "A", "reportingController": "c", "reportingInstance": "i",
-        "regarding": { "kind": "Pod", "namespace": "default", "name": "p" } });
-    let made = post(&cluster, newer, &event).await;
-    assert_eq!(made.code, 201, "{}", made.json());
-    let core = get(&cluster, "/api/v1/namespaces/default/events/e").await.json();
-    assert_eq!((&core["message"], &core["involvedObject"]["name"]), (&json!("hello"), &json!("p")));
-    let listed = get(&cluster, newer).await.json();
-    assert_eq!(
-        (&listed["items"][0]["note"], &listed["items"][0]["apiVersion"]),
-        (&json!("hello"), &json!("events.k8s.io/v1"))
-    );
-    assert_eq!(ask(&cluster, "DELETE", &format!("{newer}/e"), &[], "").await.code, 200);
-    assert_eq!(get(&cluster, "/api/v1/namespaces/default/events/e").await.code, 404);
-}
-
-#[tokio::test]
 async fn logs_come_from_the_node_and_what_is_missing_is_refused_by_name() {
     let cluster = cluster();
     let kubelet = service_fn(|request: http::Request<Bytes>| async move {

@@ -10,7 +10,7 @@ use crate::common::{Answer, ask, cluster_with};
 
 /// Name, code and the beginning of the message of answers that are not the real server's.
 const DIFFERS: [(&str, u16, &str); 17] = [
-    // Bodies are JSON alone, and the lists of what is accepted say so.
+    // There is no CBOR, and answers are JSON alone: the lists of what is accepted say so.
     (
         "bad_ctype",
         415,

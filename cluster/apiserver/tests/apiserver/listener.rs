@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -10,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rouse_apiserver::Storage;
 use rouse_kit::Component;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -19,6 +21,7 @@ struct Served {
     address: SocketAddr,
     certificate: CertificateDer<'static>,
     component: Component,
+    store: rouse_apiserver::store::Store,
 }
 
 impl Served {
@@ -47,11 +50,13 @@ async fn serve() -> Served {
     let component = Component::alone("apiserver");
     let cluster = cluster_with(Storage::Memory, Vec::new());
     cluster.serve(listener, Arc::new(tls), "secret".to_owned(), &component);
-    Served { address, certificate, component }
+    Served { address, certificate, component, store: cluster.registry().store.clone() }
 }
 
-/// The status and body of a GET over a connection of its own.
-async fn get(served: &Served, protocol: &[u8], path: &str, token: &str) -> (StatusCode, Bytes) {
+type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// A connection that speaks this version of HTTP.
+async fn connect(served: &Served, protocol: &[u8]) -> TlsStream {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(served.certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -63,7 +68,12 @@ async fn get(served: &Served, protocol: &[u8], path: &str, token: &str) -> (Stat
     tls.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(served.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap();
+    TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+}
+
+/// The status and body of a GET over a connection of its own.
+async fn get(served: &Served, protocol: &[u8], path: &str, token: &str) -> (StatusCode, Bytes) {
+    let stream = connect(served, protocol).await;
     let request = Request::get(format!("https://localhost{path}"))
         .header("host", "localhost")
         .header("authorization", format!("Bearer {token}"))
@@ -147,4 +157,82 @@ async fn operators_see_requests_watches_objects_and_health() {
     let health = served.component.health.clone();
     served.end().await;
     assert_eq!(health.report()[0].reason.as_deref(), Some("shutting down"));
+}
+
+#[tokio::test]
+async fn who_is_refused_while_sending_reads_why() {
+    // Of a body that is too large, for somebody unknown, and where nothing is served.
+    let big = vec![b' '; 12 << 20];
+    let served = serve().await;
+    for (path, token, code) in [
+        ("/api/v1/namespaces/default/configmaps", "secret", "413"),
+        ("/api/v1/namespaces/default/configmaps", "guess", "401"),
+        ("/api/v1/nowhere", "secret", "404"),
+        ("/api/v1/namespaces/default/configmaps/x", "secret", "405"),
+    ] {
+        let mut stream = connect(&served, b"http/1.1").await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n",
+            big.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&big).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, *format!("HTTP/1.1 {code}").as_bytes(), "{path} {token}");
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn an_administrator_may_ask_as_somebody_else() {
+    let served = serve().await;
+    let stream = connect(&served, b"http/1.1").await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async |headers: &[(&str, &str)]| {
+        let mut request = Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews")
+            .header("host", "localhost")
+            .header("authorization", "bearer secret");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Full::new(Bytes::from_static(b"{}"));
+        let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        (parts.status.as_u16(), body["status"]["userInfo"]["username"].as_str().map(str::to_owned))
+    };
+    assert_eq!(ask(&[]).await, (201, Some("rouse-admin".to_owned())));
+    assert_eq!(ask(&[("Impersonate-User", "bob")]).await, (201, Some("bob".to_owned())));
+    assert_eq!(ask(&[("Impersonate-Group", "a")]).await, (400, None));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn the_store_that_takes_nothing_is_named_by_readyz() {
+    let served = serve().await;
+    let (status, body) = get(&served, b"h2", "/readyz?verbose", "secret").await;
+    let healthy = "[+]ping ok\n[+]api ok\n[+]store ok\nreadyz check passed\n";
+    assert_eq!((status, body.as_ref()), (StatusCode::OK, healthy.as_bytes()));
+    served.store.pretend_failing(Some("No space left on device"));
+    let health = served.component.health.clone();
+    let failing = || health.report().iter().any(|part| part.name == "store" && !part.ready);
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while !failing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    let (status, body) = get(&served, b"h2", "/readyz", "").await;
+    let failed = "[+]ping ok\n[+]api ok\n[-]store failed: reason withheld\nreadyz check failed\n";
+    assert_eq!((status, body.as_ref()), (StatusCode::INTERNAL_SERVER_ERROR, failed.as_bytes()));
+    let (status, body) = get(&served, b"h2", "/readyz/store", "secret").await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(String::from_utf8_lossy(&body).contains("No space left on device"));
+    assert_eq!(get(&served, b"h2", "/livez", "").await.0, StatusCode::OK);
+    served.end().await;
 }

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use self::rollout::{Set, Strategy};
 use super::adopt::adopt;
-use super::event::{self, Notice};
 use super::objects::{DEPLOYMENTS, Objects, PODS, REPLICA_SETS};
+use super::recorder::{self, Notice};
 use super::work::{Next, Work};
 
 const COMPONENT: &str = "deployment-controller";
@@ -167,7 +167,7 @@ fn paused_scale(replicas: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
 fn scaled(deployment: &Object, set: &str, from: i32, to: i32) -> Option<Notice> {
     let direction = if to > from { "up" } else { "down" };
     (from != to).then(|| Notice {
-        about: event::about(deployment),
+        about: recorder::about(deployment),
         component: COMPONENT,
         warning: false,
         reason: "ScalingReplicaSet",

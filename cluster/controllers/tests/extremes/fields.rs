@@ -1,7 +1,7 @@
 //! The fields of a kind that hold a number, a quantity or a time, found by its schema; and what is put there.
 
 use rouse_schema::kinds::Resource;
-use rouse_schema::schema::{Node, Type, types};
+use rouse_schema::structure::{Node, Type, types};
 use serde_json::{Map, Value, json};
 
 /// What stands in a body where an extreme is to be: values that `serde_json` does not write are tried too.

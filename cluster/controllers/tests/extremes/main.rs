@@ -6,6 +6,7 @@
 //! drawn, more of what the controllers count with, for all combinations take many minutes. Its seed is printed and can be
 //! given in `ROUSE_EXTREMES_SEED`; `ROUSE_EXTREMES=all` tries them all.
 
+#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod cluster;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::resource::{Column, Resource, ScalePaths};
-use crate::schema::{Schema, types};
+use super::resource::{Column, Resource, ScalePaths, StorageVersion};
+use crate::structure::{Schema, types};
 
 static RESOURCES: &str = include_str!("../../kinds/resources.json");
 
@@ -59,7 +59,7 @@ fn resource(row: Row) -> Resource {
         columns: row.columns.into_iter().map(column).collect(),
         schema: Arc::new(Schema::of_type(&row.r#type)),
         custom: false,
-        storage: true,
+        storage: storage(&row.group, &row.version, &row.kind),
         fingerprint: types::fingerprint(),
         group: row.group,
         version: row.version,
@@ -73,19 +73,38 @@ fn resource(row: Row) -> Resource {
     }
 }
 
+/// Events of both groups are stored as those of the core group; other kinds as they are served.
+fn storage(group: &str, version: &str, kind: &str) -> StorageVersion {
+    let group = if (group, kind) == ("events.k8s.io", "Event") { "" } else { group };
+    StorageVersion { group: group.to_owned(), version: version.to_owned() }
+}
+
 /// The Scale of other resources, which is no resource of its own.
 pub(super) fn scale() -> Resource {
+    Resource {
+        status: true,
+        ..subresource("autoscaling", "Scale", "scales", "autoscaling.v1.Scale")
+    }
+}
+
+/// The Binding of a Pod, which is no resource of its own here.
+pub(super) fn binding() -> Resource {
+    subresource("", "Binding", "bindings", "core.v1.Binding")
+}
+
+/// A kind that is served as a part of other resources.
+fn subresource(group: &str, kind: &str, plural: &str, type_name: &str) -> Resource {
     resource(Row {
-        group: "autoscaling".to_owned(),
+        group: group.to_owned(),
         version: "v1".to_owned(),
-        kind: "Scale".to_owned(),
-        plural: "scales".to_owned(),
-        r#type: "autoscaling.v1.Scale".to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        r#type: type_name.to_owned(),
         short_names: Vec::new(),
         categories: Vec::new(),
         namespaced: true,
         verbs: None,
-        status: true,
+        status: false,
         scale: false,
         selectable: Vec::new(),
         columns: Vec::new(),

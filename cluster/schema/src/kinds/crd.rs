@@ -5,9 +5,11 @@ use std::sync::Arc;
 use rouse_k8s::hash::fnv1a_64;
 use serde_json::Value;
 
-use super::resource::{Column, Resource, ScalePaths};
+use super::resource::{Column, Resource, ScalePaths, StorageVersion};
 use crate::jsonpath;
-use crate::schema::{Invalid, ParseError, Schema, schema_rules, structural_problems};
+use crate::structure::{
+    Invalid, ParseError, Schema, default_problems, schema_rules, structural_problems,
+};
 
 const VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -52,7 +54,13 @@ fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
         fingerprint: fnv1a_64(document.to_string().as_bytes()),
         schema: Arc::new(schema),
         custom: true,
-        storage: entry["storage"] == true,
+        storage: StorageVersion {
+            group: text(&crd["spec"]["group"]),
+            version: versions
+                .iter()
+                .find(|v| v["storage"] == true)
+                .map_or_else(|| version.to_owned(), |v| text(&v["name"])),
+        },
         kind,
     })
 }
@@ -118,7 +126,11 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
         ));
         return;
     }
-    found.extend(structural_problems(schema, schema_at));
+    let problems = structural_problems(schema, schema_at);
+    if problems.is_empty() {
+        found.extend(default_problems(schema, schema_at));
+    }
+    found.extend(problems);
     found.extend(schema_rules(schema, &format!("{at}.schema.openAPIV3Schema")));
     for (index, column) in
         version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate()

@@ -6,16 +6,16 @@
 mod builtin;
 mod crd;
 pub mod defaults;
-pub mod events;
 mod resource;
 pub mod validate;
+pub mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use self::resource::{Column, Resource, ScalePaths};
+pub use self::resource::{Column, Resource, ScalePaths, StorageVersion};
 
 /// Group, version, plural.
 type Key = (String, String, String);
@@ -44,6 +44,12 @@ impl Kinds {
     #[must_use]
     pub fn scale() -> Resource {
         builtin::scale()
+    }
+
+    /// The kind of a Pod's binding subresource.
+    #[must_use]
+    pub fn binding() -> Resource {
+        builtin::binding()
     }
 
     /// The resource of a path: `("apps", "v1", "deployments")`.

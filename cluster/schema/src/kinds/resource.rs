@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::Schema;
+use crate::structure::Schema;
 
 /// Where a scale subresource finds its numbers, as simple JSON paths (`.spec.replicas`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,21 @@ pub struct Column {
     pub priority: i64,
     /// Where a CRD's column finds its value; built-in kinds have code for it.
     pub path: Option<String>,
+}
+
+/// The group and version in which a resource's objects are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageVersion {
+    pub group: String,
+    pub version: String,
+}
+
+impl StorageVersion {
+    /// The `apiVersion` of stored objects.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
 }
 
 /// One resource in one version.
@@ -49,8 +64,8 @@ pub struct Resource {
     pub schema: Arc<Schema>,
     /// From a CRD; its objects are read by schema and not by type.
     pub custom: bool,
-    /// Of a CRD's versions: the one that is stored.
-    pub storage: bool,
+    /// The form in which its objects are stored.
+    pub storage: StorageVersion,
     /// Changes whenever the schema does, for the ETags of OpenAPI documents.
     pub fingerprint: u64,
 }
@@ -59,31 +74,32 @@ impl Resource {
     /// `apps/v1`, or `v1` for the core group.
     #[must_use]
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        api_version(&self.group, &self.version)
     }
 
     /// `deployments.apps`, or `pods` for the core group: how messages name the resource.
     #[must_use]
     pub fn qualified(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.clone()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        qualified(&self.plural, &self.group)
     }
 
     /// `Deployment.apps`, or `Pod` for the core group: how `is invalid` messages name the kind.
     #[must_use]
     pub fn qualified_kind(&self) -> String {
-        if self.group.is_empty() {
-            self.kind.clone()
-        } else {
-            format!("{}.{}", self.kind, self.group)
-        }
+        qualified(&self.kind, &self.group)
+    }
+
+    /// The resource under whose name objects are stored, `deployments.apps`: both groups that serve
+    /// Events have the same ones.
+    #[must_use]
+    pub fn stored_as(&self) -> String {
+        qualified(&self.plural, &self.storage.group)
+    }
+
+    /// Whether this is the version in which objects are stored.
+    #[must_use]
+    pub fn is_storage(&self) -> bool {
+        self.storage.group == self.group && self.storage.version == self.version
     }
 
     /// Whether this is that built-in kind.
@@ -91,4 +107,12 @@ impl Resource {
     pub fn is(&self, group: &str, kind: &str) -> bool {
         !self.custom && self.group == group && self.kind == kind
     }
+}
+
+fn qualified(name: &str, group: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+}
+
+fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }

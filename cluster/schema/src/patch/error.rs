@@ -18,13 +18,25 @@ pub enum Error {
     /// A `$patch` directive that does not exist.
     #[error("unknown patch type {directive:?}: only delete, merge and replace are known")]
     Directive { directive: String },
+    #[error("The allowed maximum operations in a JSON patch is {limit}, got {got}")]
+    TooManyOperations { limit: usize, got: usize },
+    /// All copies of a JSON patch together.
+    #[error(
+        "Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding the limit {limit}"
+    )]
+    TooMuchCopied { limit: usize, size: usize },
+    #[error("the patch makes a value that is more than {limit} levels deep")]
+    TooDeep { limit: usize },
+    #[error("the patch compares or moves more than {limit} values")]
+    TooMuchWork { limit: u64 },
     /// A list, set or object meets something else.
     #[error("unable to merge {path}: expected {want}")]
     Shape { path: String, want: &'static str },
 }
 
 impl Error {
-    /// The HTTP status that the error becomes: 400 for a malformed patch, 422 for one that does not fit the document.
+    /// The HTTP status that the error becomes: 400 for a malformed patch, 413 for one
+    /// that asks for too much, 422 for one that does not fit the document.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -32,7 +44,8 @@ impl Error {
             | Self::NoMergeKey { .. }
             | Self::Directive { .. }
             | Self::Shape { .. } => 400,
-            Self::Inapplicable { .. } => 422,
+            Self::TooManyOperations { .. } | Self::TooMuchWork { .. } => 413,
+            Self::Inapplicable { .. } | Self::TooMuchCopied { .. } | Self::TooDeep { .. } => 422,
         }
     }
 }

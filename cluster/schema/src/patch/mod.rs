@@ -1,24 +1,25 @@
 //! Patches: JSON patch, merge patch and strategic merge patch, each a function from documents to a document.
+//!
+//! What a merge patch makes is no larger than document and patch together; the others are bounded
+//! besides, in size and in work.
 
 mod error;
+mod json;
 mod order;
 mod strategic;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use serde_json::Value;
 
 pub use self::error::Error;
 
-use crate::schema::Schema;
+use crate::structure::Schema;
 
 /// Applies a JSON patch (RFC 6902).
 pub fn json(document: &Value, patch: &Value) -> Result<Value, Error> {
-    let operations: json_patch::Patch = serde_json::from_value(patch.clone())
-        .map_err(|error| Error::Malformed { what: error.to_string() })?;
-    let mut result = document.clone();
-    json_patch::patch(&mut result, &operations).map_err(|source| Error::Inapplicable { source })?;
-    Ok(result)
+    json::apply(document, patch)
 }
 
 /// Applies a merge patch (RFC 7386).

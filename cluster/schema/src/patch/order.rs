@@ -16,7 +16,7 @@ pub(super) fn sorted(
     };
     let (mut named, rest): (Vec<Value>, Vec<Value>) =
         items.into_iter().partition(|item| position(wanted, item).is_some());
-    named.sort_by_key(|item| position(wanted, item));
+    named.sort_by_cached_key(|item| position(wanted, item));
     let mut result = Vec::with_capacity(named.len() + rest.len());
     let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
     loop {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::order;
-use crate::schema::{Node, Strategy};
+use super::work::Work;
+use crate::structure::{Node, Strategy};
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN: &str = "$retainKeys";
@@ -20,13 +21,14 @@ pub(super) fn apply(root: &Node, document: &Value, patch: &Value) -> Result<Valu
             what: "a strategic merge patch is a JSON object".to_owned(),
         });
     };
-    Ok(Value::Object(object(Some(root), original, patch)?))
+    Ok(Value::Object(object(Some(root), original, patch, &Work::new())?))
 }
 
 fn object(
     node: Option<&Node>,
     original: &Map<String, Value>,
     patch: &Map<String, Value>,
+    work: &Work,
 ) -> Result<Map<String, Value>, Error> {
     if let Some(directive) = patch.get(DIRECTIVE) {
         return match directive.as_str() {
@@ -42,18 +44,18 @@ fn object(
     let mut result = retained(original, patch)?;
     for (name, value) in patch {
         if let Some(field) = name.strip_prefix(DELETE_FROM) {
-            delete_from(&mut result, field, value)?;
+            delete_from(&mut result, field, value, work)?;
         } else if name == RETAIN || name.starts_with(ORDER) {
             // The one has been obeyed above, the other is obeyed with its list below.
         } else {
             let field = node.and_then(|n| n.field(name));
-            merge_field(field, &mut result, name, value)?;
+            merge_field(field, &mut result, name, value, work)?;
         }
     }
     for (directive, order) in patch {
         if let Some(name) = directive.strip_prefix(ORDER) {
             let strategy = node.and_then(|n| n.field(name)).and_then(|f| f.strategy.as_deref());
-            reorder(&mut result, original, name, order, strategy)?;
+            reorder(&mut result, original, name, order, strategy, work)?;
         }
     }
     Ok(result)
@@ -80,6 +82,7 @@ fn merge_field(
     result: &mut Map<String, Value>,
     name: &str,
     value: &Value,
+    work: &Work,
 ) -> Result<(), Error> {
     let strategy = field.and_then(|f| f.strategy.as_deref());
     let merged = match (result.get(name), value) {
@@ -87,9 +90,11 @@ fn merge_field(
             result.remove(name);
             return Ok(());
         }
-        (Some(Value::Object(old)), Value::Object(new)) => Value::Object(object(field, old, new)?),
+        (Some(Value::Object(old)), Value::Object(new)) => {
+            Value::Object(object(field, old, new, work)?)
+        }
         (None, Value::Object(new)) => {
-            let made = object(field, &Map::new(), new)?;
+            let made = object(field, &Map::new(), new, work)?;
             // An object that the patch only deletes from does not come into being by it.
             if made.is_empty() && !new.is_empty() && new.get(DIRECTIVE).is_some() {
                 return Ok(());
@@ -97,10 +102,10 @@ fn merge_field(
             Value::Object(made)
         }
         (Some(Value::Array(old)), Value::Array(new)) if strategy.is_some_and(|s| s.merge) => {
-            Value::Array(list(field, strategy, old, new)?)
+            Value::Array(list(field, strategy, old, new, work)?)
         }
         (None, Value::Array(new)) if strategy.is_some_and(|s| s.merge) => {
-            Value::Array(list(field, strategy, &[], new)?)
+            Value::Array(list(field, strategy, &[], new, work)?)
         }
         (_, other) => other.clone(),
     };
@@ -114,7 +119,10 @@ fn list(
     strategy: Option<&Strategy>,
     old: &[Value],
     new: &[Value],
+    work: &Work,
 ) -> Result<Vec<Value>, Error> {
+    // Each item of the patch is looked for among those that there are by then.
+    work.spend_pairs(new.len(), old.len().saturating_add(new.len()))?;
     let key = strategy.and_then(|s| s.key.as_deref());
     let Some(key) = key else {
         let mut result = old.to_vec();
@@ -142,7 +150,7 @@ fn list(
         match directive {
             Some("delete") => result.retain(|old| old.get(key) != Some(identity)),
             Some("merge" | "replace") | None => {
-                merge_item(items, &mut result, key, identity, patch)?;
+                merge_item(items, &mut result, key, identity, patch, work)?;
             }
             Some(other) => return Err(Error::Directive { directive: other.to_owned() }),
         }
@@ -160,23 +168,30 @@ fn merge_item(
     key: &str,
     identity: &Value,
     patch: &Map<String, Value>,
+    work: &Work,
 ) -> Result<(), Error> {
     let patch: Map<String, Value> =
         patch.iter().filter(|(name, _)| *name != DIRECTIVE).map(owned).collect();
     let found = result.iter_mut().find(|item| item.get(key) == Some(identity));
     match found {
-        Some(Value::Object(old)) => *old = object(node, old, &patch)?,
-        Some(other) => *other = Value::Object(object(node, &Map::new(), &patch)?),
-        None => result.push(Value::Object(object(node, &Map::new(), &patch)?)),
+        Some(Value::Object(old)) => *old = object(node, old, &patch, work)?,
+        Some(other) => *other = Value::Object(object(node, &Map::new(), &patch, work)?),
+        None => result.push(Value::Object(object(node, &Map::new(), &patch, work)?)),
     }
     Ok(())
 }
 
-fn delete_from(result: &mut Map<String, Value>, name: &str, gone: &Value) -> Result<(), Error> {
+fn delete_from(
+    result: &mut Map<String, Value>,
+    name: &str,
+    gone: &Value,
+    work: &Work,
+) -> Result<(), Error> {
     let Some(gone) = gone.as_array() else {
         return Err(Error::Shape { path: format!("{DELETE_FROM}{name}"), want: "a list" });
     };
     if let Some(Value::Array(items)) = result.get_mut(name) {
+        work.spend_pairs(items.len(), gone.len())?;
         items.retain(|item| !gone.contains(item));
     }
     Ok(())
@@ -188,6 +203,7 @@ fn reorder(
     name: &str,
     wanted: &Value,
     strategy: Option<&Strategy>,
+    work: &Work,
 ) -> Result<(), Error> {
     let Some(wanted) = wanted.as_array() else {
         return Err(Error::Shape { path: format!("{ORDER}{name}"), want: "a list" });
@@ -196,6 +212,7 @@ fn reorder(
         original.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if let Some(Value::Array(items)) = result.get_mut(name) {
         let key = strategy.and_then(|s| s.key.as_deref());
+        work.spend_pairs(items.len(), wanted.len().saturating_add(before.len()))?;
         *items = order::sorted(std::mem::take(items), wanted, before, key);
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{json as json_patch, merge, strategic};
 use crate::kinds::Kinds;
-use crate::schema::Schema;
+use crate::structure::Schema;
 
 fn schema(group: &str, kind: &str) -> std::sync::Arc<Schema> {
     Kinds::new().by_kind(group, "v1", kind).expect("a built-in kind").schema.clone()
@@ -182,4 +182,25 @@ proptest! {
         prop_assert_eq!(&strategic, &old);
         prop_assert_eq!(&merge(&old, &json!({})).expect("empty"), &old);
     }
+}
+
+#[test]
+fn a_strategic_patch_that_compares_too_much_is_refused() {
+    let named = |count: usize, from: usize| -> Value {
+        (from..from + count).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect()
+    };
+    let schema = schema("", "Pod");
+    let many = pod(named(20_000, 0));
+    for patch in [
+        pod(named(20_000, 10_000)),
+        json!({"metadata": {"$deleteFromPrimitiveList/finalizers": vec!["x"; 20_000]}}),
+        json!({"spec": {"$setElementOrder/containers": named(20_000, 0), "containers": named(1, 0)}}),
+    ] {
+        let mut document = many.clone();
+        document["metadata"]["finalizers"] = json!(vec!["y"; 20_000]);
+        let error = strategic(&schema, &document, &patch).expect_err("too much to compare");
+        assert_eq!(error.status(), 413, "{error}");
+    }
+    let merged = strategic(&schema, &many, &pod(named(100, 19_950))).expect("it is little work");
+    assert_eq!(merged["spec"]["containers"].as_array().map(Vec::len), Some(20_050));
 }

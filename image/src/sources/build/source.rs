@@ -41,7 +41,9 @@ impl Store {
             };
             store.assemble(&options.reference, base.as_ref(), kind, recipe, &progress)
         };
-        tokio::task::spawn_blocking(work).await.expect("a build neither panics nor is cancelled")
+        #[expect(clippy::disallowed_methods, reason = "awaited here")]
+        let work = tokio::task::spawn_blocking(work);
+        work.await.expect("a build neither panics nor is cancelled")
     }
 
     /// Makes an image of a program of this machine and its libraries, with `files` in a layer of

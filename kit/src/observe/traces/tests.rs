@@ -45,7 +45,6 @@ async fn collector() -> (String, mpsc::Receiver<Bytes>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     let (sender, bodies) = mpsc::channel(8);
-    #[allow(clippy::disallowed_methods, reason = "a double, which ends with the test's runtime")]
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let sender = sender.clone();

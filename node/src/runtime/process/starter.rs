@@ -61,6 +61,10 @@ fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
     let started = proc::stat(pid).map_or(0, |stat| stat.started);
     wire::reply(&answers.lock(), &Reply::Started(Born { id, pid, started }))?;
     let to = Arc::clone(answers);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "of the starter, which says so when it cannot wait"
+    )]
     let waiting = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         // It fails where this process was made to ignore the ends of its children.
         let status = child.wait().map_or(KILLED, ExitStatusExt::into_raw);

@@ -1,11 +1,14 @@
 //! Containers: what a pod's spec says of each.
 
+use std::collections::BTreeSet;
+
 use rouse_k8s::Quantity;
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::names;
 use super::problems::{Field, Problems};
-use crate::schema::quantity;
+use crate::structure::quantity;
 
 /// Where an environment variable may take its value from.
 const ENV_SOURCES: [&str; 5] =
@@ -13,13 +16,13 @@ const ENV_SOURCES: [&str; 5] =
 
 pub(super) fn check<'a>(
     container: &Field<'a>,
-    volumes: &[&str],
+    volumes: &BTreeSet<&str>,
     host_network: bool,
-    seen: &mut Vec<&'a str>,
+    seen: &mut BTreeSet<&'a str>,
     found: &mut Problems,
 ) {
     let name = container.at("name");
-    found.named(&name, names::label);
+    found.named(&name, form::dns_1123_label);
     let image = container.at("image");
     if image.text().is_empty() {
         found.required(&image, "");
@@ -45,11 +48,11 @@ pub(super) fn check<'a>(
     if !name.text().is_empty() && seen.contains(&name.text()) {
         found.duplicate(&name);
     }
-    seen.push(name.text());
+    seen.insert(name.text());
 }
 
 fn ports(ports: &Field<'_>, host_network: bool, found: &mut Problems) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for port in ports.each() {
         let (name, number, host) = (port.at("name"), port.at("containerPort"), port.at("hostPort"));
         if !name.text().is_empty() {
@@ -57,7 +60,7 @@ fn ports(ports: &Field<'_>, host_network: bool, found: &mut Problems) {
             if seen.contains(&name.text()) {
                 found.duplicate(&name);
             }
-            seen.push(name.text());
+            seen.insert(name.text());
         }
         if number.number().unwrap_or(0) == 0 {
             found.required(&number, "");
@@ -103,7 +106,7 @@ fn environment(container: &Field<'_>, found: &mut Problems) {
         for source in ["configMapKeyRef", "secretKeyRef"] {
             let reference = from.at(source);
             if reference.is_set() {
-                found.named(&reference.at("name"), names::subdomain);
+                found.named(&reference.at("name"), form::dns_1123_subdomain);
                 found.named(&reference.at("key"), names::config_key);
             }
         }
@@ -121,8 +124,8 @@ fn environment(container: &Field<'_>, found: &mut Problems) {
                 let what = "must specify one of: `configMapRef` or `secretRef`";
                 found.invalid(&Field::new(&empty(), &source.path), what);
             }
-            (true, false) => found.named(&map.at("name"), names::subdomain),
-            (false, true) => found.named(&secret.at("name"), names::subdomain),
+            (true, false) => found.named(&map.at("name"), form::dns_1123_subdomain),
+            (false, true) => found.named(&secret.at("name"), form::dns_1123_subdomain),
         }
     }
 }
@@ -131,8 +134,8 @@ fn empty() -> Value {
     Value::String(String::new())
 }
 
-fn mounts(mounts: &Field<'_>, volumes: &[&str], found: &mut Problems) {
-    let mut seen: Vec<&str> = Vec::new();
+fn mounts(mounts: &Field<'_>, volumes: &BTreeSet<&str>, found: &mut Problems) {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for mount in mounts.each() {
         let (name, path) = (mount.at("name"), mount.at("mountPath"));
         if name.text().is_empty() {
@@ -145,7 +148,7 @@ fn mounts(mounts: &Field<'_>, volumes: &[&str], found: &mut Problems) {
         } else if seen.contains(&path.text()) {
             found.invalid(&path, "must be unique");
         }
-        seen.push(path.text());
+        seen.insert(path.text());
     }
 }
 

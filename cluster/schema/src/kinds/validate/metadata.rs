@@ -1,8 +1,8 @@
 //! Metadata: names, labels, annotations, owners and finalizers, of any kind.
 
+use rouse_k8s::form;
 use serde_json::Value;
 
-use super::names;
 use super::problems::{Field, Problems};
 use crate::kinds::Resource;
 
@@ -21,7 +21,7 @@ pub(super) fn check(
     annotations(&metadata.at("annotations"), found);
     owners(&metadata.at("ownerReferences"), found);
     for finalizer in metadata.at("finalizers").each() {
-        found.form(&finalizer, names::qualified(finalizer.text()));
+        found.form(&finalizer, form::qualified_name(finalizer.text()));
     }
     if let Some(old) = old {
         let before = Field::new(old, "").at("metadata");
@@ -32,9 +32,9 @@ pub(super) fn check(
 fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
     let form: fn(&str) -> Vec<String> =
         match (resource.custom, resource.group.as_str(), resource.kind.as_str()) {
-            (false, "", "Namespace") => names::label,
-            (false, "", "Service") => names::label_1035,
-            _ => names::subdomain,
+            (false, "", "Namespace") => form::dns_1123_label,
+            (false, "", "Service") => form::dns_1035_label,
+            _ => form::dns_1123_subdomain,
         };
     let (name, prefix) = (metadata.at("name"), metadata.at("generateName"));
     if name.text().is_empty() {
@@ -53,10 +53,10 @@ fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
 pub(super) fn labels(labels: &Field<'_>, found: &mut Problems) {
     for (key, value) in labels.value.as_object().into_iter().flatten() {
         let key_value = Value::String(key.clone());
-        found.form(&Field::new(&key_value, &labels.path), names::qualified(key));
+        found.form(&Field::new(&key_value, &labels.path), form::qualified_name(key));
         found.form(
             &Field::new(value, &labels.path),
-            names::label_value(value.as_str().unwrap_or_default()),
+            form::label_value(value.as_str().unwrap_or_default()),
         );
     }
 }
@@ -67,7 +67,7 @@ fn annotations(annotations: &Field<'_>, found: &mut Problems) {
         let key_value = Value::String(key.clone());
         found.form(
             &Field::new(&key_value, &annotations.path),
-            names::qualified(&key.to_lowercase()),
+            form::qualified_name(&key.to_lowercase()),
         );
         size += key.len() + value.as_str().map_or(0, str::len);
     }
@@ -150,9 +150,9 @@ pub(super) fn selector(selector: &Field<'_>, found: &mut Problems) {
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             _ => found.invalid(&operator, "not a valid selector operator"),
         }
-        found.form(&key, names::qualified(key.text()));
+        found.form(&key, form::qualified_name(key.text()));
         for value in values.each() {
-            found.form(&value, names::label_value(value.text()));
+            found.form(&value, form::label_value(value.text()));
         }
     }
 }

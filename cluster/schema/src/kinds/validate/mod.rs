@@ -16,7 +16,7 @@ mod workload;
 use serde_json::Value;
 
 use super::Resource;
-use crate::schema::Invalid;
+use crate::structure::Invalid;
 use problems::{Field, Problems};
 
 /// What is wrong with an object; with `old`, also what may not change.
@@ -36,7 +36,9 @@ pub fn check(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<In
         ("", "ConfigMap") => objects::config_map(&root, before.as_ref(), &mut found),
         ("", "Secret") => objects::secret(&root, before.as_ref(), &mut found),
         ("", "Endpoints") => objects::endpoints(&root, &mut found),
-        ("", "Event") => objects::event(&root, &mut found),
+        ("", "Event") => objects::event(&root, &root.at("involvedObject"), &mut found),
+        ("events.k8s.io", "Event") => objects::event(&root, &root.at("regarding"), &mut found),
+        ("", "Namespace") => objects::namespace_finalizers(&root, &mut found),
         ("discovery.k8s.io", "EndpointSlice") => {
             objects::endpoint_slice(&root, before.as_ref(), &mut found);
         }
@@ -51,6 +53,14 @@ pub fn check(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<In
         }
         _ => {}
     }
+    found.0
+}
+
+/// What is wrong with the finalizers of a Namespace.
+#[must_use]
+pub fn finalize(namespace: &Value) -> Vec<Invalid> {
+    let mut found = Problems::default();
+    objects::namespace_finalizers(&Field::new(namespace, ""), &mut found);
     found.0
 }
 

@@ -1,5 +1,7 @@
 //! Plain objects: ConfigMaps, Secrets, endpoints, Leases, Events, and what a CRD may not change.
 
+use rouse_k8s::form;
+use rouse_k8s::keys::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};
 use serde_json::Value;
 
 use super::names;
@@ -130,8 +132,9 @@ pub(super) fn lease(lease: &Field<'_>, found: &mut Problems) {
     found.not_negative(&spec.at("leaseTransitions"));
 }
 
-pub(super) fn event(event: &Field<'_>, found: &mut Problems) {
-    let about = event.at("involvedObject").at("namespace");
+/// An Event that says in `about` which object it concerns.
+pub(super) fn event(event: &Field<'_>, about: &Field<'_>, found: &mut Problems) {
+    let about = about.at("namespace");
     let namespace = event.at("metadata").at("namespace");
     // What concerns a cluster-wide object is written to the default namespace.
     let fits = if about.text().is_empty() {
@@ -141,6 +144,22 @@ pub(super) fn event(event: &Field<'_>, found: &mut Problems) {
     };
     if !fits {
         found.invalid(&about, "does not match event.namespace");
+    }
+}
+
+/// A Namespace's own finalizers. Upstream: `validateFinalizerName`.
+pub(super) fn namespace_finalizers(namespace: &Field<'_>, found: &mut Problems) {
+    const STANDARD: [&str; 3] = ["kubernetes", ORPHAN_DEPENDENTS, FOREGROUND_DELETION];
+    for finalizer in namespace.at("spec").at("finalizers").each() {
+        let complaints = form::qualified_name(finalizer.text());
+        if complaints.is_empty() && !finalizer.text().contains('/') {
+            if !STANDARD.contains(&finalizer.text()) {
+                let why = "name is neither a standard finalizer name nor is it fully qualified";
+                found.invalid(&finalizer, why);
+            }
+        } else {
+            found.form(&finalizer, complaints);
+        }
     }
 }
 

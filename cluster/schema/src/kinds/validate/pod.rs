@@ -1,9 +1,12 @@
 //! Pods and pod templates.
 
+use std::collections::BTreeSet;
+
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::problems::{Field, Problems};
-use super::{container, metadata, names};
+use super::{container, metadata};
 
 pub(super) fn check(pod: &Field<'_>, old: Option<&Field<'_>>, found: &mut Problems) {
     let new = pod.at("spec");
@@ -31,7 +34,7 @@ fn spec(spec: &Field<'_>, found: &mut Problems) {
     if containers.len() == 0 {
         found.required(&containers, "");
     }
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for container in containers.each() {
         container::check(&container, &volumes, host_network, &mut seen, found);
     }
@@ -52,18 +55,18 @@ fn spec(spec: &Field<'_>, found: &mut Problems) {
     for name in ["serviceAccountName", "nodeName"] {
         let field = spec.at(name);
         if !field.text().is_empty() {
-            found.form(&field, names::subdomain(field.text()));
+            found.form(&field, form::dns_1123_subdomain(field.text()));
         }
     }
     let hostname = spec.at("hostname");
     if !hostname.text().is_empty() {
-        found.form(&hostname, names::label(hostname.text()));
+        found.form(&hostname, form::dns_1123_label(hostname.text()));
     }
 }
 
 /// Checks the volumes, and gives their names.
-fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> Vec<&'a str> {
-    let mut seen: Vec<&str> = Vec::new();
+fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> BTreeSet<&'a str> {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for volume in volumes.each() {
         let name = volume.at("name");
         let fields = volume.value.as_object().into_iter().flatten();
@@ -87,11 +90,11 @@ fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> Vec<&'a str> {
         if volume.at("hostPath").is_set() && volume.at("hostPath").at("path").text().is_empty() {
             found.required(&volume.at("hostPath").at("path"), "");
         }
-        found.named(&name, names::label);
+        found.named(&name, form::dns_1123_label);
         if seen.contains(&name.text()) && !name.text().is_empty() {
             found.duplicate(&name);
         }
-        seen.push(name.text());
+        seen.insert(name.text());
     }
     seen
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::schema::Invalid;
+use crate::structure::Invalid;
 
 /// A value and its path.
 #[derive(Clone)]

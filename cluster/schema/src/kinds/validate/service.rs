@@ -1,9 +1,12 @@
 //! Services.
 
+use std::collections::BTreeSet;
+
+use rouse_k8s::form;
 use serde_json::Value;
 
 use super::problems::{Field, Problems};
-use super::{metadata, names, objects};
+use super::{metadata, objects};
 
 pub(super) fn check(service: &Field<'_>, old: Option<&Field<'_>>, found: &mut Problems) {
     let spec = service.at("spec");
@@ -17,7 +20,7 @@ pub(super) fn check(service: &Field<'_>, old: Option<&Field<'_>>, found: &mut Pr
         if bare.is_empty() {
             found.required(&name, "");
         } else {
-            found.form(&name, names::subdomain(bare));
+            found.form(&name, form::dns_1123_subdomain(bare));
         }
         if !address.text().is_empty() {
             found.forbidden(
@@ -51,18 +54,18 @@ pub(super) fn check(service: &Field<'_>, old: Option<&Field<'_>>, found: &mut Pr
 }
 
 fn ports(ports: &Field<'_>, found: &mut Problems) {
-    let mut seen_names: Vec<&str> = Vec::new();
-    let mut seen: Vec<(Option<i64>, &str)> = Vec::new();
+    let mut seen_names: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: BTreeSet<(Option<i64>, &str)> = BTreeSet::new();
     for port in ports.each() {
         let (name, number, protocol) = (port.at("name"), port.at("port"), port.at("protocol"));
         if ports.len() > 1 && name.text().is_empty() {
             found.required(&name, "");
         } else if !name.text().is_empty() {
-            found.form(&name, names::label(name.text()));
+            found.form(&name, form::dns_1123_label(name.text()));
             if seen_names.contains(&name.text()) {
                 found.duplicate(&name);
             }
-            seen_names.push(name.text());
+            seen_names.insert(name.text());
         }
         if number.is_set() {
             found.port(&number);
@@ -83,7 +86,7 @@ fn ports(ports: &Field<'_>, found: &mut Problems) {
             shown.insert("protocol".to_owned(), protocol.value.clone());
             found.duplicate(&Field::new(&Value::Object(shown), &port.path));
         }
-        seen.push(key);
+        seen.insert(key);
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{check, scale};
 use crate::kinds::{Kinds, defaults};
-use crate::schema::aggregate;
+use crate::structure::aggregate;
 
 const IMMUTABLE_POD: &str = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 const LABEL_FORM: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -61,7 +61,13 @@ fn names_have_the_form_that_their_kind_asks_for() {
             "",
             "Namespace",
             named("a.b"),
-            &format!("metadata.name: Invalid value: \"a.b\": {LABEL_FORM}"),
+            "metadata.name: Invalid value: \"a.b\": must not contain dots",
+        ),
+        (
+            "",
+            "Namespace",
+            named("A"),
+            &format!("metadata.name: Invalid value: \"A\": {LABEL_FORM}"),
         ),
         (
             "",
@@ -78,7 +84,7 @@ fn labels_and_finalizers_have_a_syntax() {
     let text = said("", "ConfigMap", metadata("labels", json!({"a/b/c": "v"})), None);
     assert!(
         text.starts_with(
-            "metadata.labels: Invalid value: \"a/b/c\": a qualified name must consist"
+            "metadata.labels: Invalid value: \"a/b/c\": a valid label key must consist"
         ),
         "{text}"
     );
@@ -118,7 +124,7 @@ fn a_pod_is_refused_with_every_problem_it_has() {
             "",
             "Pod",
             pod(json!({"name": "a.b"})),
-            &format!("spec.containers[0].name: Invalid value: \"a.b\": {LABEL_FORM}"),
+            "spec.containers[0].name: Invalid value: \"a.b\": must not contain dots",
         ),
         (
             "",

@@ -1,5 +1,7 @@
 //! Validation by schema, in the words of Kubernetes' validator for custom resources.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::formats;
@@ -11,6 +13,13 @@ use super::values::is_integer;
 pub(super) fn check(root: &Node, object: &Value) -> Vec<Invalid> {
     let mut found = Vec::new();
     walk(root, object, "", &mut found);
+    found
+}
+
+/// What is wrong with a value that stands at `path`.
+pub(super) fn check_at(node: &Node, value: &Value, path: &str) -> Vec<Invalid> {
+    let mut found = Vec::new();
+    walk(node, value, path, &mut found);
     found
 }
 
@@ -249,10 +258,28 @@ fn duplicates(list: &List, node: &Node, items: &[Value], path: &str, found: &mut
             })
             .collect(),
     };
+    let mut seen = HashSet::with_capacity(identity.len());
     for (index, value) in identity.iter().enumerate() {
-        if identity[..index].contains(value) {
+        if !seen.insert(canonical(value)) {
             found.push(Invalid::duplicate(format!("{path}[{index}]"), value));
         }
+    }
+}
+
+/// The same text for equal values, whatever the order of their fields.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut fields: Vec<String> =
+                map.iter().map(|(name, value)| format!("{name:?}:{}", canonical(value))).collect();
+            fields.sort_unstable();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 

@@ -28,7 +28,7 @@ fn varint(number: u8, value: u8) -> Vec<u8> {
 
 fn read(type_name: &str, message: &[u8]) -> Result<Value, Error> {
     let envelope = Envelope { api_version: String::new(), kind: String::new(), message };
-    envelope.object(crate::schema::Schema::of_type(type_name).root())
+    envelope.object(crate::structure::Schema::of_type(type_name).root())
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! words all walk the same nodes.
 
 mod decode;
+mod default_values;
 mod defaults;
 mod duplicates;
 mod emit;
@@ -23,6 +24,7 @@ mod values;
 
 use serde_json::Value;
 
+pub(crate) use default_values::problems as default_problems;
 pub use duplicates::duplicates;
 pub use invalid::{Invalid, Reason, aggregate};
 pub use node::{Limits, List, Node, Pattern, Strategy, Type};
