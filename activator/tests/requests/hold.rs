@@ -60,9 +60,17 @@ async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
         crate::harness::serve(listener, |_| async { text("late") }).await;
     };
     tokio::select! {
-        answer = answer => assert_eq!(answer, (http::StatusCode::OK, "late".to_owned())),
+        answer = timeout(SOON, answer) => {
+            let late = (http::StatusCode::OK, "late".to_owned());
+            assert_eq!(answer.expect("it is probed until it listens"), late);
+        }
         () = serving => unreachable!("it serves on"),
     }
+    // No request was tried at it before: the probe found it, not the request.
+    let metrics = stage.component.metrics.encode();
+    let retries: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("rouse_request_retries_total")).collect();
+    assert!(!retries.is_empty() && retries.iter().all(|line| line.ends_with(" 0")), "{retries:?}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 /// Raised when an older binary could not read the file.
 const FORMAT: u64 = 1;
 /// Events kept for watches that resume after a restart, and their bytes.
-const KEPT: usize = 4096;
+pub(super) const KEPT: usize = 4096;
 const KEPT_BYTES: usize = 16 << 20;
 /// The file is read once, at start: a larger cache would only hold memory.
 const CACHE: usize = 1 << 20;
