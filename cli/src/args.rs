@@ -112,13 +112,12 @@ pub(crate) struct Up {
     /// Port of the gateway; 0 picks a free one [default: 7080, or the next free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
-    /// Port of /metrics, /healthz, /readyz and /debug, on 127.0.0.1 only; 0 picks a free one
-    /// [default: 7090, or the next free one]
+    /// Port of /metrics, /healthz, /readyz and /debug; 0 picks a free one [default: 7090, or the next
+    /// free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) admin_port: Option<u16>,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub(crate) bind: IpAddr,
+    #[command(flatten)]
+    pub(crate) binds: Binds,
     /// How pods run
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub(crate) runtime: Runtime,
@@ -131,6 +130,30 @@ pub(crate) struct Up {
     /// How log lines are written; RUST_LOG says which
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+}
+
+/// Addresses that are listened on, one option for each: what is opened to others is opened by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub(crate) struct Binds {
+    /// Address of the gateway, where services answer; 0.0.0.0 is every address of this machine
+    #[arg(long = "bind", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) public: IpAddr,
+    /// Address of the gateway for cluster-local services
+    #[arg(long = "local-bind", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) local: IpAddr,
+    /// Address of the Kubernetes API
+    #[arg(long = "api-bind", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) api: IpAddr,
+    /// Address of the admin port
+    #[arg(long = "admin-bind", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) admin: IpAddr,
+}
+
+impl Default for Binds {
+    fn default() -> Self {
+        let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+        Self { public: loopback, local: loopback, api: loopback, admin: loopback }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,13 +1,18 @@
 //! The data directory of a local cluster: where it is, what lies in it, who runs in it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Context, Failure, Result};
 
+/// Its name where it is one among others.
+const FOLDER: &str = "rouse";
+const OPEN_TO_OTHERS: u32 = 0o077;
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// Bytes below which there is no use in starting: certificates and an empty state file need more.
 const LEAST_ROOM: usize = 1 << 20;
 
@@ -51,14 +56,14 @@ impl DataDir {
         if let Some(dir) = named.map(Path::to_path_buf).or_else(from_env) {
             let dir =
                 std::path::absolute(&dir).or_fail(|| format!("{} is no path", dir.display()))?;
-            return Ok(Self(dir));
+            return Ok(Self(within(dir)));
         }
         let home = std::env::var_os("XDG_DATA_HOME")
             .filter(|v| !v.is_empty())
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
         match home {
-            Some(home) => Ok(Self(home.join("rouse"))),
+            Some(home) => Ok(Self(home.join(FOLDER))),
             None => {
                 Err(Failure::usage("no data directory: HOME is not set")
                     .next("rouse --data-dir DIR …"))
@@ -68,6 +73,14 @@ impl DataDir {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// A word on where it is, if it is not where it was asked for.
+    pub(crate) fn elsewhere(&self, named: Option<&Path>) -> Option<String> {
+        let named =
+            named.filter(|named| self.0.parent().is_some_and(|above| above.ends_with(named)))?;
+        let (named, own) = (named.display(), self.0.display());
+        Some(format!("{named} holds other things, or is open to others: the state is in {own}"))
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
@@ -82,20 +95,48 @@ impl DataDir {
         self.join("images")
     }
 
-    /// Makes the directory, for its owner only, and checks that it can be written.
+    /// Makes the directory, for its owner only, and checks that it can be written. One that is there
+    /// is left as it is, and refused if others could write to it.
     pub(crate) fn create(&self) -> Result {
         let cannot = |error: std::io::Error| {
             Failure::new(format!("the data directory {} cannot be written", self.0.display()))
                 .because(error)
                 .next("rouse up --data-dir DIR, with a directory of yours that has room")
         };
-        fs::create_dir_all(&self.0).map_err(cannot)?;
-        fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
+        if let Some(above) = self.0.parent() {
+            fs::create_dir_all(above).map_err(cannot)?;
+        }
+        match fs::DirBuilder::new().mode(0o700).create(&self.0) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check()?,
+            made => made.map_err(cannot)?,
+        }
         let probe = self.join(&format!(".probe-{}", std::process::id()));
         let written = fs::write(&probe, vec![0_u8; LEAST_ROOM]);
         // Also what was written of it before the room was out.
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(cannot)
+    }
+
+    /// Whether a directory that is there can be trusted: it holds the credentials.
+    fn check(&self) -> Result {
+        let refuse = |why: &str| {
+            Err(Failure::new(format!("the data directory {} is not used", self.0.display()))
+                .because(why)
+                .next("rouse up --data-dir DIR, with a directory of yours"))
+        };
+        let found = fs::symlink_metadata(&self.0)
+            .and_then(|meta| if meta.is_symlink() { fs::metadata(&self.0) } else { Ok(meta) })
+            .or_fail(|| format!("cannot look at {}", self.0.display()))?;
+        if !found.is_dir() {
+            return refuse("it is no directory");
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return refuse("it belongs to another user");
+        }
+        if found.mode() & WRITABLE_BY_OTHERS != 0 {
+            return refuse("other users can write to it (chmod go-w makes it yours alone)");
+        }
+        Ok(())
     }
 
     /// Takes the directory for this process, or says who has it.
@@ -133,6 +174,16 @@ impl DataDir {
         // Gone already is as good as removed.
         let _gone = fs::remove_file(self.join("up.json"));
     }
+}
+
+/// The folder that is meant: one that holds other things, or that others may read, keeps a platform in
+/// a subfolder, so that neither is touched.
+fn within(dir: PathBuf) -> PathBuf {
+    let is_ours = ["lock", "state.redb", "pki"].iter().any(|name| dir.join(name).exists());
+    let Ok(found) = fs::metadata(&dir) else { return dir };
+    let is_empty = || fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
+    let is_private = found.mode() & OPEN_TO_OTHERS == 0;
+    if is_ours || !found.is_dir() || (is_private && is_empty()) { dir } else { dir.join(FOLDER) }
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
@@ -182,6 +233,38 @@ mod tests {
         assert!(dir.lock().unwrap_err().to_string().contains("is in use by"));
         drop(held);
         dir.lock().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_there_is_never_changed() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let keep = tempfile::tempdir().unwrap();
+        let folder = |name: &str, mode: u32| {
+            let path = keep.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let empty = folder("empty", 0o700);
+        assert_eq!(within(empty.clone()), empty);
+        for (name, bits) in [("shared", 0o1777), ("readable", 0o755)] {
+            let path = folder(name, bits);
+            let dir = DataDir(within(path.clone()));
+            assert_eq!(dir.path(), path.join("rouse"));
+            dir.create().unwrap();
+            drop(dir.lock().unwrap());
+            assert_eq!((mode(&path), mode(dir.path())), (bits, 0o700));
+            // The next command finds it again.
+            assert_eq!(within(path.clone()), path.join("rouse"));
+            assert_eq!(within(path.join("rouse")), path.join("rouse"));
+        }
+        let full = folder("full", 0o700);
+        fs::write(full.join("thesis.tex"), "").unwrap();
+        assert_eq!(within(full.clone()), full.join("rouse"));
+        let open = folder("open", 0o777);
+        let refused = DataDir(open.clone()).create().unwrap_err().to_string();
+        assert!(refused.contains("other users can write to it"), "{refused}");
+        assert_eq!(mode(&open), 0o777);
     }
 
     #[test]

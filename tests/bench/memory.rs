@@ -29,7 +29,11 @@ fn once() -> anyhow::Result<f64> {
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     })?;
     std::thread::sleep(Duration::from_secs(60));
-    let pid = platform.pid();
+    whole(platform.pid())
+}
+
+/// A platform and its children, in MiB.
+pub(crate) fn whole(pid: u32) -> anyhow::Result<f64> {
     let mut sum = pss(pid)?;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let children = std::fs::read_to_string(task?.path().join("children"))?;
@@ -41,7 +45,7 @@ fn once() -> anyhow::Result<f64> {
 }
 
 /// Proportional set size of a process, in MiB.
-fn pss(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn pss(pid: u32) -> anyhow::Result<f64> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find(|l| l.starts_with("Pss:")).unwrap_or_default();
     let kib: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;

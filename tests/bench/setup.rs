@@ -42,7 +42,12 @@ pub(crate) fn server() -> anyhow::Result<PathBuf> {
 
 /// A platform with the test server's image.
 pub(crate) fn platform() -> anyhow::Result<Platform> {
-    let platform = Platform::start()?;
+    platform_with("process")
+}
+
+/// The same, with another runtime.
+pub(crate) fn platform_with(runtime: &str) -> anyhow::Result<Platform> {
+    let platform = Platform::start_with(runtime)?;
     let server = server()?;
     platform.rouse_ok(&format!("build {} --image test-server", server.display()))?;
     Ok(platform)

@@ -1,7 +1,7 @@
 //! Start, stop, kill, start again: what is kept, and what bad circumstances are told.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -209,6 +209,35 @@ fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Resu
     let (code, said) = up(&["--data-dir", "/proc/rouse", "--runtime", "fake"])?;
     assert_eq!(code, Some(1));
     assert!(said.contains("/proc/rouse cannot be written"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn bind_opens_the_gateway_alone() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data").display().to_string();
+    let ports = ["--api-port", "0", "--http-port", "0", "--admin-port", "0"];
+    let words = ["-d", "--bind", "0.0.0.0", "--data-dir", &dir, "--runtime", "fake"];
+    let (code, said) = up(&[&words[..], &ports].concat())?;
+    assert_eq!(code, Some(0), "{said}");
+    let run = |words: &[&str]| {
+        let mut command = Command::new(platform::binary());
+        command.args(words).args(["--data-dir", &dir]).env_remove("KUBECONFIG").output()
+    };
+    let status: serde_json::Value =
+        serde_json::from_slice(&run(&["status", "-o", "json"])?.stdout)?;
+    // Loopback has more addresses than the one that is listened on by default.
+    let others = |url: &serde_json::Value| -> anyhow::Result<bool> {
+        let url = url.as_str().context("a URL")?;
+        let port = url.rsplit(':').next().context("a port")?;
+        assert!(url.contains("//127.0.0.1:"), "a URL that can be used: {url}");
+        Ok(TcpStream::connect(format!("127.0.0.2:{port}")).is_ok())
+    };
+    let open = [others(&status["http"])?, others(&status["api"])?, others(&status["admin"])?];
+    run(&["down"])?;
+    assert_eq!(open, [true, false, false]);
+    let warned = said.matches(" listens on ").count();
+    assert!(said.contains("the gateway listens on 0.0.0.0:") && warned == 1, "{said}");
     Ok(())
 }
 

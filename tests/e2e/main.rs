@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
 
 mod api;
+mod chaos;
 mod cli;
 mod demo;
 mod docker;

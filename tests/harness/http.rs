@@ -44,7 +44,22 @@ pub fn send(
     parse(&bytes)
 }
 
+/// The connection was closed before a byte of an answer.
+#[derive(Debug)]
+pub struct NoAnswer;
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection was closed without an answer")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
 fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
+    if bytes.is_empty() {
+        return Err(NoAnswer.into());
+    }
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").context("the answer has no head")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");

@@ -1,5 +1,6 @@
 //! Shared by end-to-end tests and benchmarks: a platform of their own, kubectl, plain HTTP.
 
+pub mod chaos;
 pub mod http;
 pub mod kubectl;
 pub mod platform;

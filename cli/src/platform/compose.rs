@@ -77,18 +77,18 @@ impl Components {
 impl Platform {
     /// Starts all; done when everything answers. Gives notes for the user, such as moved ports.
     pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
+        let binds = args.binds;
         let api_port =
-            ports::bind(args.bind, args.api_port, ports::API, "--api-port", |address| {
+            ports::bind(binds.api, args.api_port, ports::API, "--api-port", |address| {
                 let listener = TcpListener::bind(address)?;
                 Ok((listener.local_addr()?, listener))
             })?;
-        let http_port = ports::bind(args.bind, args.http_port, ports::HTTP, "--http-port", |at| {
-            Ok(rouse_activator::Reserved::new(at)?)
-        })?;
-        // For operators of this machine only, whatever the gateway listens on.
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let http_port =
+            ports::bind(binds.public, args.http_port, ports::HTTP, "--http-port", |at| {
+                Ok(rouse_activator::Reserved::new(at)?)
+            })?;
         let admin_port =
-            ports::bind(loopback, args.admin_port, ports::ADMIN, "--admin-port", |address| {
+            ports::bind(binds.admin, args.admin_port, ports::ADMIN, "--admin-port", |address| {
                 let listener = TcpListener::bind(address)?;
                 Ok((listener.local_addr()?, listener))
             })?;
@@ -99,9 +99,14 @@ impl Platform {
             ("gateway", http_port.moved_from, http_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
-        said.extend(unreachable_urls(args.bind));
-        let api_url = format!("https://{api_address}");
-        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[args.bind])?;
+        said.extend(unreachable_urls(binds.public));
+        let local = rouse_activator::Reserved::new(SocketAddr::new(binds.local, 0))
+            .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
+        let public = http_port.held;
+        let open = ports::exposed(public.address(), local.address(), api_address, admin_address);
+        said.extend(open);
+        let api_url = format!("https://{}", ports::reached(api_address));
+        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[binds.api])?;
         let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
         let images = rouse_image::Store::open(dir.images())
@@ -139,7 +144,7 @@ impl Platform {
         let node = (&components.node, Arc::clone(&traffic));
         run_node(&cluster, dir, &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
-        let activator = start_activator(&cluster, http_port.held, reports, &components.activator)?;
+        let activator = start_activator(&cluster, (public, local), reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
         let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
         let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
@@ -147,8 +152,8 @@ impl Platform {
         run_autoscaler(&cluster, load, &components.autoscaler);
         let platform = Self {
             api_url,
-            http_url: format!("http://{}", activator.public_addr()),
-            admin_url: format!("http://{admin_address}"),
+            http_url: format!("http://{}", ports::reached(activator.public_addr())),
+            admin_url: format!("http://{}", ports::reached(admin_address)),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
             process,
@@ -339,13 +344,11 @@ async fn run_node(
 
 fn start_activator(
     cluster: &Cluster,
-    public: rouse_activator::Reserved,
+    (public, local): (rouse_activator::Reserved, rouse_activator::Reserved),
     reports: mpsc::Sender<LoadReport>,
     component: &Component,
 ) -> Result<Arc<rouse_activator::Handle>> {
     let cannot = || "the gateway cannot listen".to_owned();
-    let local = SocketAddr::new(public.address().ip(), 0);
-    let local = rouse_activator::Reserved::new(local).or_fail(cannot)?;
     let config =
         rouse_activator::Config { drain: DRAIN, ..rouse_activator::Config::new(public, local) };
     let handle = rouse_activator::start(

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::args::Up;
+use crate::args::{Binds, Up};
 use crate::datadir::{DataDir, UpInfo};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
@@ -62,7 +62,7 @@ fn words(args: &Up) -> Vec<String> {
         api_port,
         http_port,
         admin_port,
-        bind,
+        binds,
         runtime,
         ready_file,
         detach: _,
@@ -70,8 +70,6 @@ fn words(args: &Up) -> Vec<String> {
     } = args;
     let mut words = vec![
         "up".to_owned(),
-        "--bind".to_owned(),
-        bind.to_string(),
         "--runtime".to_owned(),
         runtime.name().to_owned(),
         "--log-format".to_owned(),
@@ -82,6 +80,12 @@ fn words(args: &Up) -> Vec<String> {
     }
     if *recover {
         words.push("--recover".to_owned());
+    }
+    let Binds { public, local, api, admin } = binds;
+    for (flag, address) in
+        [("--bind", public), ("--local-bind", local), ("--api-bind", api), ("--admin-bind", admin)]
+    {
+        words.extend([flag.to_owned(), address.to_string()]);
     }
     for (flag, port) in
         [("--api-port", api_port), ("--http-port", http_port), ("--admin-port", admin_port)]

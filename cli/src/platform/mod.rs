@@ -55,10 +55,10 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
         .enable_all()
         .build()
         .or_fail(|| "cannot start the runtime".to_owned())?;
-    runtime.block_on(foreground(args, &dir, printer))
+    runtime.block_on(foreground(args, global, &dir, printer))
 }
 
-async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
+async fn foreground(args: &Up, global: &Global, dir: &DataDir, printer: &Printer) -> Result {
     dir.create()?;
     let lock = dir.lock()?;
     dir.remove_up();
@@ -67,7 +67,8 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         signal(SignalKind::terminate()).or_fail(|| "cannot listen for signals".to_owned())?;
     let mut interrupt =
         signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
-    let (platform, notes) = Platform::start(args, dir).await?;
+    let (platform, mut notes) = Platform::start(args, dir).await?;
+    notes.extend(dir.elsewhere(global.data_dir.as_deref()));
     let up = info(&platform, args, dir, notes);
     // The file of a user first: who waits in the background looks for ours.
     let told = args.ready_file.as_deref().map_or(Ok(()), |file| write_ready(file, &up));

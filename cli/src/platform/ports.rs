@@ -1,7 +1,8 @@
-//! Choosing a port: the one that was asked for, else the default, else the next free one.
+//! Choosing a port: the one that was asked for, else the default, else the next free one. And what it
+//! means to listen elsewhere than on loopback.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::outcome::{Failure, Result};
 
@@ -47,6 +48,35 @@ pub(crate) fn bind<T>(
     .next(format!("rouse up {flag} 0, which picks any free one")))
 }
 
+/// What others can reach, and with what right: one sentence for each address that is not loopback.
+pub(crate) fn exposed(
+    gateway: SocketAddr,
+    local: SocketAddr,
+    api: SocketAddr,
+    admin: SocketAddr,
+) -> Vec<String> {
+    [
+        (gateway, "the gateway", "everyone who reaches it can call the public services"),
+        (local, "the cluster-local gateway", "everyone who reaches it can call every service"),
+        (api, "the Kubernetes API", "whoever has the token of the kubeconfig may do everything"),
+        (admin, "the admin port", "everyone who reaches it reads metrics, routes and states"),
+    ]
+    .into_iter()
+    .filter(|(address, ..)| !address.ip().is_loopback())
+    .map(|(address, what, means)| format!("{what} listens on {address}: {means}"))
+    .collect()
+}
+
+/// Where this machine reaches a listener: one on every address is reached on loopback.
+pub(crate) fn reached(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
 fn cannot(ip: IpAddr, port: u16, error: &io::Error, flag: &str) -> Failure {
     let what = match error.kind() {
         ErrorKind::AddrInUse => format!("port {port} of {ip} is taken by another program"),
@@ -65,7 +95,27 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn what_others_can_reach_is_named_one_by_one() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let own = at("127.0.0.1:7080");
+        assert!(exposed(own, own, own, at("[::1]:1")).is_empty());
+        let open = exposed(at("0.0.0.0:7080"), own, own, own);
+        assert_eq!(open.len(), 1);
+        assert!(open[0].starts_with("the gateway listens on 0.0.0.0:7080"), "{open:?}");
+        let all = at("192.0.2.1:80");
+        assert_eq!(exposed(all, all, all, all).len(), 4);
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_reached_on_loopback() {
+        let reached = |text: &str| reached(text.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(reached("[::]:80"), "[::1]:80");
+        assert_eq!(reached("192.0.2.1:80"), "192.0.2.1:80");
+    }
 
     #[test]
     fn a_taken_default_gives_way_and_a_taken_wish_is_an_error() {

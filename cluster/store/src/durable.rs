@@ -21,7 +21,7 @@ use super::rows::{
 };
 
 /// Events kept for watches that resume after a restart, and their bytes.
-const KEPT: usize = 4096;
+pub(super) const KEPT: usize = 4096;
 const KEPT_BYTES: usize = 16 << 20;
 /// The file is read once, at start: a larger cache would only hold memory.
 pub(super) const CACHE: usize = 1 << 20;

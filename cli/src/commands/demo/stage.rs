@@ -230,7 +230,7 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         api_port: None,
         http_port: None,
         admin_port: None,
-        bind: std::net::Ipv4Addr::LOCALHOST.into(),
+        binds: crate::args::Binds::default(),
         runtime,
         ready_file: None,
         detach: true,

@@ -1,0 +1,113 @@
+//! Memory of the platform alone (PSS): at rest, at the peak of a load, and a minute after it.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rouse_tests::{Platform, wait};
+
+use crate::load;
+use crate::memory::pss;
+use crate::setup::{Wanted, platform, platform_with, service};
+
+/// Connections of the load, with requests one after the other.
+const CONNECTIONS: usize = 1000;
+const LOAD: Duration = Duration::from_secs(10);
+/// Services that are made and deleted again.
+const CHURN: usize = 300;
+/// Services that stay, at zero.
+const IDLE: usize = 1000;
+const SETTLE: Duration = Duration::from_secs(60);
+/// Services applied at a time.
+const BATCH: usize = 100;
+
+pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
+    connections()?;
+    churn()?;
+    idle()
+}
+
+fn connections() -> anyhow::Result<()> {
+    let platform = platform()?;
+    platform.kubectl().apply(&service("warm", "autoscaling.knative.dev/max-scale: \"1\""))?;
+    platform.kubectl().run("wait --for=condition=Ready --timeout=60s ksvc/warm")?;
+    let (pid, before) = (platform.pid(), settled(&platform)?);
+    let over = AtomicBool::new(false);
+    let (result, peak) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut peak = 0_f64;
+            while !over.load(Ordering::Relaxed) {
+                peak = peak.max(pss(pid).unwrap_or(0.0));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            peak
+        });
+        let result = load::run(platform.http, &platform.host("warm"), CONNECTIONS, LOAD);
+        over.store(true, Ordering::Relaxed);
+        (result, watching.join())
+    });
+    let (result, peak) = (result?, peak.unwrap_or_default());
+    let after = settled(&platform)?;
+    println!(
+        "{CONNECTIONS} connections for {} s: before {before:.1} MiB, peak {peak:.1}, a minute after \
+         {after:.1}   ({:.0} requests a second)",
+        LOAD.as_secs(),
+        result.per_second,
+    );
+    Ok(())
+}
+
+fn churn() -> anyhow::Result<()> {
+    let platform = platform_with("fake")?;
+    let before = settled(&platform)?;
+    for from in (0..CHURN).step_by(BATCH) {
+        made(&platform, from..from + BATCH)?;
+        platform.kubectl().run("delete ksvc --all")?;
+    }
+    let full = pss(platform.pid())?;
+    let after = settled(&platform)?;
+    println!(
+        "{CHURN} Services made and deleted: before {before:.1} MiB, at the end {full:.1}, a minute \
+         after {after:.1}"
+    );
+    Ok(())
+}
+
+fn idle() -> anyhow::Result<()> {
+    let platform = platform_with("fake")?;
+    let before = settled(&platform)?;
+    let began = Instant::now();
+    for from in (0..IDLE).step_by(BATCH) {
+        made(&platform, from..from + BATCH)?;
+    }
+    let ready = began.elapsed();
+    let zero = || {
+        let pods = platform.kubectl().run("get pods -o name").map_err(|e| e.to_string())?;
+        if pods.is_empty() { Ok(()) } else { Err(format!("{} pods", pods.lines().count())) }
+    };
+    wait::until_every(Duration::from_secs(1), "zero pods", Duration::from_secs(180), zero)?;
+    let after = settled(&platform)?;
+    println!(
+        "{IDLE} Services: all Ready after {:.1} s of kubectl apply and wait; before {before:.1} MiB, \
+         idle {after:.1}",
+        ready.as_secs_f64(),
+    );
+    Ok(())
+}
+
+/// Applies Services and waits until all are Ready.
+fn made(platform: &Platform, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
+    let mut all = String::new();
+    for number in numbers {
+        write!(all, "{}", service(&format!("s{number}"), "autoscaling.knative.dev/window: 6s"))?;
+    }
+    platform.kubectl().apply(&all)?;
+    platform.kubectl().run("wait --for=condition=Ready --timeout=120s ksvc --all")?;
+    Ok(())
+}
+
+/// After a minute without work, in MiB.
+fn settled(platform: &Platform) -> anyhow::Result<f64> {
+    std::thread::sleep(SETTLE);
+    pss(platform.pid())
+}
