@@ -27,7 +27,7 @@ use crate::harness::{Client, Gate, HOST, SOON, Spec, get, one_pod, read, server,
 const LIMIT: u64 = 256;
 /// Far more than may be connected at a time.
 const CLIENTS: usize = 400;
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 5;
 const STREAMS: usize = 400;
 /// As many as a connection may have.
 const STREAMS_EACH: usize = 100;
