@@ -39,8 +39,8 @@ pub type Settings = Live<ApiConfig>;
 /// What the process chooses.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How long a pod keeps serving after its deletion was decided, so that whoever still sends to
-    /// it has heard. Whole seconds; zero where nobody can send past the activator.
+    /// How long a pod keeps serving after its deletion was decided, so that every sender has observed
+    /// it. Whole seconds; zero where only the activator sends.
     pub drain: Duration,
     /// Kept up to date by the controller.
     pub settings: Settings,

@@ -241,6 +241,8 @@ mod tests {
         assert_eq!(GoDuration::from_secs(i64::MIN), GoDuration(i64::MIN));
         assert_eq!(GoDuration::from(Duration::MAX), GoDuration(i64::MAX));
         assert_eq!(GoDuration(-1).to_std(), Duration::ZERO);
+        assert_eq!(GoDuration(90 * S + 1).to_std(), Duration::new(90, 1));
+        assert_eq!(GoDuration::from(Duration::new(90, 1)), GoDuration(90 * S + 1));
         assert!(GoDuration(-1).is_negative() && !GoDuration(0).is_negative());
         assert!(GoDuration::from_secs(-7).is_whole_seconds());
         assert!(!GoDuration(1).is_whole_seconds());

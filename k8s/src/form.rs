@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_qualified_name_may_have_a_prefix() {
-        for good in ["My_name", "example.com/My_name", "a.b-c/d.e", "1"] {
+        for good in ["My_name", "example.com/My_name", "a.b-c/d.e", "1", &"a".repeat(63)] {
             assert_eq!(qualified_name(good), NONE, "{good}");
         }
         assert_eq!(qualified_name("a/b/c"), [QUALIFIED_FORM]);

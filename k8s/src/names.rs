@@ -93,6 +93,17 @@ mod tests {
                 "-deployment",
                 format!("{}105d7597f637e83cc711605ac3ea4957-deployment", "f".repeat(20)),
             ),
+            // One character of the parent is left beside the longest suffix that stays whole.
+            (
+                &"p".repeat(40),
+                &"s".repeat(30),
+                format!("p92d2a910411dfdc344478c1a890a7a4f{}", "s".repeat(30)),
+            ),
+            (
+                &"p".repeat(40),
+                &"s".repeat(31),
+                format!("{}4dec4047846210fb3f85bc241e72a1a5", "p".repeat(31)),
+            ),
             // The suffix alone is too long: the hash is that of both.
             (
                 "asdf",

@@ -99,6 +99,29 @@ mod tests {
     }
 
     #[test]
+    fn what_metadata_does_not_say_is_empty_or_none() {
+        let pairs = |key: &str| Some([(key.to_owned(), "yes".to_owned())].into());
+        let full = ObjectMeta {
+            namespace: Some("shop".to_owned()),
+            name: Some("cart".to_owned()),
+            uid: Some("u-1".to_owned()),
+            labels: pairs("app"),
+            annotations: pairs("note"),
+            deletion_timestamp: Some(jiff::Timestamp::UNIX_EPOCH.into()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!((namespace(&full), name(&full), uid(&full)), ("shop", "cart", "u-1"));
+        assert_eq!(ObjectKey::of(&full), ObjectKey::new("shop", "cart"));
+        assert_eq!((label(&full, "app"), label(&full, "note")), (Some("yes"), None));
+        assert_eq!((annotation(&full, "note"), annotation(&full, "app")), (Some("yes"), None));
+        assert!(is_terminating(&full));
+        let empty = ObjectMeta::default();
+        assert_eq!((namespace(&empty), name(&empty), uid(&empty)), ("", "", ""));
+        assert_eq!((label(&empty, "app"), annotation(&empty, "note")), (None, None));
+        assert!(!is_terminating(&empty));
+    }
+
+    #[test]
     fn only_the_controlling_owner_controls() {
         let owner = ObjectMeta { uid: Some("u-1".to_owned()), ..ObjectMeta::default() };
         assert!(is_controlled_by(&owned("u-1", Some(true)), &owner));

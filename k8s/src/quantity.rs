@@ -7,7 +7,6 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use k8s_openapi::apimachinery::pkg::api::resource;
 
@@ -124,10 +123,10 @@ impl fmt::Display for Quantity {
         }
         let binary = self.nanos.abs() >= 1024 * NANOS && self.nanos % NANOS == 0;
         if self.format == Format::BinarySi && binary {
-            let (mantissa, power) = reduced(self.nanos / NANOS, 1024, BINARY_SUFFIXES.len() - 1);
+            let (mantissa, power) = reduced(self.nanos / NANOS, 1024);
             return write!(f, "{mantissa}{}", BINARY_SUFFIXES[power]);
         }
-        let (mantissa, power) = reduced(self.nanos, 1000, usize::MAX);
+        let (mantissa, power) = reduced(self.nanos, 1000);
         let ten = NANO + 3 * i64::try_from(power).unwrap_or(0);
         write!(f, "{mantissa}")?;
         let suffix = DECIMAL_SUFFIXES.iter().find(|(of, _)| *of == ten).map(|(_, suffix)| suffix);
@@ -148,12 +147,6 @@ impl PartialEq for Quantity {
 
 impl Eq for Quantity {}
 
-impl Hash for Quantity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.nanos.hash(state);
-    }
-}
-
 impl Ord for Quantity {
     fn cmp(&self, other: &Self) -> Ordering {
         self.nanos.cmp(&other.nanos)
@@ -163,14 +156,6 @@ impl Ord for Quantity {
 impl PartialOrd for Quantity {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl std::str::FromStr for Quantity {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 
@@ -244,10 +229,10 @@ fn divide_away_from_zero(value: i128, by: i128) -> i128 {
     value / by + if value % by == 0 { 0 } else { value.signum() }
 }
 
-/// `value` divided by `by` as often as that leaves no rest, at most `most` times, and how often.
-fn reduced(mut value: i128, by: i128, most: usize) -> (i128, usize) {
+/// `value`, which is not zero, divided by `by` as often as that leaves no rest, and how often.
+fn reduced(mut value: i128, by: i128) -> (i128, usize) {
     let mut times = 0;
-    while times < most && value % by == 0 {
+    while value % by == 0 {
         value /= by;
         times += 1;
     }

@@ -23,9 +23,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Largest head; beyond it the answer is 431. hyper gives it, as it gives 400 to what is no HTTP,
 /// without a body and before anything of ours hears of the request.
 const HEAD_MAX: usize = 64 * 1024;
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 1 << 22;
-const STREAMS_MAX: u32 = 250;
+/// Bytes of an HTTP/1.1 connection that wait to be read or written. It has to hold a head.
+const BUFFER_MAX: usize = HEAD_MAX + 1024;
+/// Bytes of requests that clients may send over HTTP/2 before pods take them.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of an answer that wait in a stream before another read of it is taken.
+const SEND_MAX: usize = 8 * 1024;
+/// As many as RFC 9113 recommends at least.
+const STREAMS_MAX: u32 = 100;
 
 /// Serves it until either side is done or the platform shuts down.
 pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
@@ -39,13 +45,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let io = TokioIo::new(stream);
     // Errors here are the client's: it went away or did not speak HTTP.
     if h2 {
-        let serving = http2::Builder::new(exec)
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_MAX as u32)
-            .serve_connection(io, service);
+        let serving = http2_builder(exec).serve_connection(io, service);
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return,
@@ -53,12 +53,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
         }
         let _ = serving.await;
     } else {
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_header_size(HEAD_MAX)
-            .serve_connection(io, service)
-            .with_upgrades();
+        let serving = http1_builder().serve_connection(io, service).with_upgrades();
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return,
@@ -68,6 +63,28 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
         unread.close();
         let _ = serving.await;
     }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(HEAD_MAX)
+        .max_buf_size(BUFFER_MAX);
+    builder
+}
+
+fn http2_builder<E>(exec: E) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(exec);
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_MAX as u32);
+    builder
 }
 
 /// Looks at the first bytes without taking them.
@@ -82,9 +99,12 @@ async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
         if seen == PREFACE.len() {
             return Ok(true);
         }
-        // A part of the preface: the rest is on its way, and peeking does not wait for it. A client
+        // A part of the preface: the rest is still to come, and peeking does not wait for it. A client
         // that does not send it is asked ever less often.
         sleep(pause).await;
         pause = (pause * 2).min(PREFACE_PAUSE_MAX);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
 /// Observations of a connection by its stream.
 #[derive(Debug, Default)]
@@ -55,25 +54,30 @@ fn is_closed_by_peer(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
+/// Bytes of one read. Each stage of an answer's path holds one read at a time, so this bounds what
+/// a client that does not read costs.
+pub(crate) const READ_MAX: u64 = 14 * 1024;
+
 /// The stream of a connection.
-pub(crate) struct PodStream {
-    stream: TcpStream,
+pub(crate) struct PodStream<T> {
+    stream: Take<T>,
     traffic: Arc<Traffic>,
 }
 
-impl PodStream {
-    pub(crate) fn new(stream: TcpStream, traffic: Arc<Traffic>) -> Self {
-        Self { stream, traffic }
+impl<T: AsyncRead> PodStream<T> {
+    pub(crate) fn new(stream: T, traffic: Arc<Traffic>) -> Self {
+        Self { stream: stream.take(READ_MAX), traffic }
     }
 }
 
-impl AsyncRead for PodStream {
+impl<T: AsyncRead + Unpin> AsyncRead for PodStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.stream.set_limit(READ_MAX);
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.traffic.answered.store(true, Ordering::Relaxed);
@@ -82,13 +86,13 @@ impl AsyncRead for PodStream {
     }
 }
 
-impl AsyncWrite for PodStream {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PodStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let polled = Pin::new(self.stream.get_mut()).poll_write(cx, buf);
         self.traffic.wrote(polled, buf.len())
     }
 
@@ -97,19 +101,19 @@ impl AsyncWrite for PodStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let polled = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs);
         self.traffic.wrote(polled, bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
     }
 }

@@ -33,9 +33,13 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// A pod that takes longer to accept is not reachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// h2c windows: large enough that one shared connection does not throttle a stream.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 1 << 22;
+/// Bytes of a request, or of the head of an answer, that wait within a connection.
+const BUFFER_MAX: usize = 64 * 1024;
+/// Bytes of an answer that a pod may send over h2c before its client takes them.
+const STREAM_WINDOW: u32 = 24 * 1024;
+/// All that HTTP/2 allows: clients share the connection, and those that do not read may not keep
+/// the others waiting. Each stream has a bound of its own.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// An HTTP/1.1 connection to a pod.
 #[derive(Debug)]
@@ -120,8 +124,7 @@ impl Pool {
         let stream = self.dial(pod).await?;
         let traffic = Arc::new(Traffic::default());
         let io = TokioIo::new(PodStream::new(stream, Arc::clone(&traffic)));
-        let (sender, connection) =
-            http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+        let (sender, connection) = http1_builder().handshake(io).await.map_err(io::Error::other)?;
         self.drive(connection.with_upgrades());
         Ok(Conn { sender, traffic, idle_since: Instant::now() })
     }
@@ -134,9 +137,7 @@ impl Pool {
             return Ok(sender.clone());
         }
         let stream = self.dial(pod).await?;
-        let (sender, connection) = http2::Builder::new(LocalExec::new(Rc::clone(&self.driver)))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+        let (sender, connection) = http2_builder(LocalExec::new(Rc::clone(&self.driver)))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
@@ -145,7 +146,7 @@ impl Pool {
         Ok(sender)
     }
 
-    /// A stream to a pod. Idle connections give way if files are short.
+    /// A stream to a pod. Idle connections are closed if files are short.
     async fn dial(&self, pod: &Pod) -> io::Result<TcpStream> {
         match dial(pod, self.files_max).await {
             Err(error) if files::is_exhausted(&error) => {
@@ -182,6 +183,23 @@ pub(crate) async fn keep_swept(pool: &Pool, mut left: tokio::sync::watch::Receiv
         }
         pool.sweep();
     }
+}
+
+/// HTTP/1.1 to pods.
+pub(crate) fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(BUFFER_MAX);
+    builder
+}
+
+/// h2c to pods.
+pub(crate) fn http2_builder<E: Clone>(exec: E) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(exec);
+    builder
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(BUFFER_MAX);
+    builder
 }
 
 async fn dial(pod: &Pod, files_max: u64) -> io::Result<TcpStream> {

@@ -27,8 +27,10 @@ use crate::harness::{Client, Gate, HOST, SOON, Spec, get, one_pod, read, server,
 const LIMIT: u64 = 256;
 /// Far more than may be connected at a time.
 const CLIENTS: usize = 400;
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 5;
 const STREAMS: usize = 400;
+/// As many as a connection may have.
+const STREAMS_EACH: usize = 100;
 /// The pod's address, for the process that is the gateway.
 const POD: &str = "GATEWAY_OF_POD";
 const TEST: &str = "files::where_open_files_are_short_clients_wait_and_no_pod_is_blamed";
@@ -69,7 +71,7 @@ fn start(pod: SocketAddr) -> Child {
         .expect("it starts")
 }
 
-/// What the gateway says of which `read` makes something, among what its test says.
+/// The first line of the gateway of which `read` makes something.
 async fn said<T>(lines: &mut Said, read: impl Fn(&str) -> Option<T>) -> T {
     let saying = async {
         loop {
@@ -104,13 +106,13 @@ async fn client(address: SocketAddr) -> Vec<u16> {
 /// The codes that come back for [`STREAMS`] requests at a time over a few HTTP/2 connections.
 async fn streams(address: SocketAddr) -> mpsc::UnboundedReceiver<u16> {
     let (codes, received) = mpsc::unbounded_channel();
-    for _ in 0..STREAMS / 200 {
+    for _ in 0..STREAMS / STREAMS_EACH {
         let stream = TcpStream::connect(address).await.expect("it listens");
         let handshake =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.expect("h2c");
         spawn(connection);
-        for _ in 0..200 {
+        for _ in 0..STREAMS_EACH {
             let uri = format!("http://{HOST}/held");
             let request = Request::get(uri).body(Full::<Bytes>::default()).expect("a request");
             sender.ready().await.expect("open");

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use serde_json::json;
 
 use crate::harness::{
-    Gate, HOST, Pod, REVISION, SOON, Spec, get, pod_at, read, says, server, spawn, stage, text,
+    Gate, HOST, Pod, REVISION, SOON, Spec, gated, get, pod_at, read, says, server, spawn, stage,
+    text,
 };
 
 fn limited(concurrency: u32) -> Spec {
@@ -59,9 +60,17 @@ async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
         crate::harness::serve(listener, |_| async { text("late") }).await;
     };
     tokio::select! {
-        answer = answer => assert_eq!(answer, (http::StatusCode::OK, "late".to_owned())),
+        answer = timeout(SOON, answer) => {
+            let late = (http::StatusCode::OK, "late".to_owned());
+            assert_eq!(answer.expect("it is probed until it listens"), late);
+        }
         () = serving => unreachable!("it serves on"),
     }
+    // No request was tried at it before: the probe found it, not the request.
+    let metrics = stage.component.metrics.encode();
+    let retries: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("rouse_request_retries_total")).collect();
+    assert!(!retries.is_empty() && retries.iter().all(|line| line.ends_with(" 0")), "{retries:?}");
 }
 
 #[tokio::test]
@@ -186,15 +195,7 @@ async fn concurrency_is_exact_across_threads_under_fifty_clients() {
 async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
     let stage = stage(limited(1)).await;
     let gate = Gate::shut();
-    let held = gate.clone();
-    let address = server(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            text("done")
-        }
-    })
-    .await;
+    let address = gated(&gate, "done").await;
     stage.pod("p", pod_at(address)).await;
     stage.until(|stats| stats.pods == 1).await;
     let mut clients = Vec::new();

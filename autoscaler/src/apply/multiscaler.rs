@@ -1,14 +1,14 @@
 //! All revisions that are scaled, each with a task of its own.
 //!
 //! ```text
-//! report -> collector -> revision -> poke -> task: step, marks, scale, status
+//! report -> collector -> revision -> wake -> task: step, marks, scale, status
 //! ```
 //!
 //! A wake is this path and nothing else: no timer and no queue lie between the report and the write
 //! of the scale.
 //!
 //! A revision whose scaling panics is set aside for a while and then asked for again by its key
-//! ([`Multiscaler::to_restart`]); whoever observes the cluster makes it anew.
+//! ([`Multiscaler::to_restart`]); the reconciler makes it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Multiscaler {
         }
     }
 
-    /// The scaling of a revision panicked: its users are told, and it is to be made anew after a
+    /// The scaling of a revision panicked: an Event says so, and it is made anew after a
     /// pause.
     pub(crate) fn set_aside(self: &Arc<Self>, key: ObjectKey, about: About, panicked: &Panicked) {
         let pause = self.pause(&key);

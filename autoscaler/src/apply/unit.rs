@@ -1,9 +1,10 @@
-//! A revision with its task: it ticks, news poke it, and each step is written down.
+//! A revision with its task, which steps at every tick and after news, and writes each step to the
+//! cluster.
 //!
 //! Invariant: the lock is held while a revision is looked at, never while something is written.
 //!
-//! A panic in any of this spoils this revision alone: the task ends and says so, and a new unit is
-//! made from what is observed.
+//! A panic in any of this ends this revision's task alone, with an error, and a new unit is made from
+//! the observed objects.
 
 use std::time::Duration;
 
@@ -31,9 +32,9 @@ const RETRY_MISSING: Duration = Duration::from_secs(2);
 pub(crate) struct Unit {
     pub(crate) about: About,
     revision: Mutex<Revision>,
-    poke: Notify,
+    wake: Notify,
     /// Set once a change of the revision panicked: its state may be half of one.
-    spoiled: Mutex<Option<Panicked>>,
+    panicked: Mutex<Option<Panicked>>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -42,8 +43,8 @@ impl Unit {
         Self {
             about,
             revision: Mutex::new(revision),
-            poke: Notify::new(),
-            spoiled: Mutex::default(),
+            wake: Notify::new(),
+            panicked: Mutex::default(),
             shutdown,
         }
     }
@@ -51,13 +52,13 @@ impl Unit {
     /// Changes what is known, and has it looked at.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Revision)) {
         self.change(change);
-        self.poke.notify_one();
+        self.wake.notify_one();
     }
 
     /// Changes what is known; has it looked at if the change says so.
     pub(crate) fn update_if(&self, change: impl FnOnce(&mut Revision) -> bool) {
         if self.change(change).unwrap_or(true) {
-            self.poke.notify_one();
+            self.wake.notify_one();
         }
     }
 
@@ -67,13 +68,13 @@ impl Unit {
 
     /// None if it panicked, now or earlier.
     fn change<T>(&self, change: impl FnOnce(&mut Revision) -> T) -> Option<T> {
-        if self.spoiled.lock().is_some() {
+        if self.panicked.lock().is_some() {
             return None;
         }
         match catch(|| change(&mut self.revision.lock())) {
             Ok(value) => Some(value),
             Err(panicked) => {
-                *self.spoiled.lock() = Some(panicked);
+                *self.panicked.lock() = Some(panicked);
                 None
             }
         }
@@ -97,7 +98,7 @@ impl Unit {
     ) -> Result<(), Panicked> {
         let mut failure = None;
         loop {
-            if let Some(panicked) = self.spoiled.lock().clone() {
+            if let Some(panicked) = self.panicked.lock().clone() {
                 return Err(panicked);
             }
             let acted = self.act(scales, counters, clock).await;
@@ -110,13 +111,13 @@ impl Unit {
             tokio::select! {
                 biased; // the end, then news, then time
                 () = self.shutdown.cancelled() => return Ok(()),
-                () = self.poke.notified() => {}
+                () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// One step, written down. The scale comes before the status: somebody may wait for it.
+    /// One step, written to the cluster. The scale comes before the status: a request may wait for it.
     async fn act(
         &self,
         scales: &dyn Scales,

@@ -181,7 +181,7 @@ fn next_mode(spec: &DeciderSpec, mode: Mode, ratio: f64, now: Timestamp) -> Mode
         Mode::Stable if over => Mode::Panic { last_over: now, floor: 0 },
         Mode::Stable => Mode::Stable,
         Mode::Panic { floor, .. } if over => Mode::Panic { last_over: now, floor },
-        // The surge has made its way into the stable average.
+        // The surge is part of the stable average by now.
         Mode::Panic { last_over, .. } if later(last_over, spec.stable_window) < now => Mode::Stable,
         Mode::Panic { .. } => mode,
     }

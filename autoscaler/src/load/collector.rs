@@ -26,7 +26,7 @@ pub struct Sample {
 pub struct Present {
     pub in_flight: u32,
     pub queued: u32,
-    /// Requests in each pod that has some; None if that was not told.
+    /// Requests in each pod that has some; None if the report does not say.
     pub busy: Option<BTreeMap<String, u32>>,
     /// Requests in each pod that is being drained.
     pub draining: BTreeMap<String, u32>,

@@ -1,6 +1,6 @@
 //! The load of the last minutes in buckets of a second, and its averages.
 //!
-//! What is put in is an amount (request-seconds, or requests) over a span of time, however long;
+//! An entry is an amount (request-seconds, or requests) over a span of time, however long;
 //! it is shared out over the seconds that the span covers. An average is taken over exactly the
 //! window: the running second counts for the part that has passed, and the oldest for the rest.
 //! Time counts from the first entry on, so that a young revision is not diluted, and entries are

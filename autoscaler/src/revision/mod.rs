@@ -4,8 +4,8 @@
 //! reports, pods, Deployment, PodAutoscaler  ->  Revision  ->  step(now): what to write
 //! ```
 //!
-//! What was written is told back (`scaled`, `marked`), since the watch that would say so comes
-//! later, and a decision must not be carried out twice.
+//! Each write is recorded here at once (`scaled`, `marked`): its watch event comes later, and a
+//! decision must not be carried out twice.
 
 mod snapshot;
 

@@ -18,11 +18,17 @@ struct Life {
     changes: Vec<(i64, i32, i32, String)>,
 }
 
-fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
+/// A PodAutoscaler with these annotations, and what follows from them.
+fn scaling(annotations: &[(&str, &str)]) -> (PodAutoscaler, ScalingSpec) {
     let mut pa = PodAutoscaler::new("digits-00001", Default::default());
     pa.metadata.annotations =
         Some(annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
     let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
+    (pa, spec)
+}
+
+fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
+    let (pa, spec) = scaling(annotations);
     let key = ObjectKey::new("models", "digits-00001");
     let mut revision = Revision::new(key, &pa, spec, false, at(0));
     revision.set_replicas(Some(replicas));
@@ -101,11 +107,16 @@ impl Life {
         for _ in 0..seconds * 2 {
             self.now += 500;
             self.seconds += f64::from(load) * 0.5;
-            if load > 0 || self.revision.pods.values().any(|pod| pod.marked.is_some()) {
+            if load > 0 || self.marked() > 0 {
                 self.report(load, 0, 0);
             }
             self.step();
         }
+    }
+
+    /// How many pods are marked as draining.
+    fn marked(&self) -> usize {
+        self.revision.pods.values().filter(|pod| pod.marked.is_some()).count()
     }
 
     fn changed(&mut self) -> Vec<(i64, i32, i32, String)> {
@@ -144,14 +155,17 @@ fn a_waiting_request_wakes_the_revision_in_the_same_step() {
 fn a_request_that_comes_while_the_last_pod_drains_keeps_it() {
     let mut life = life(&[(keys::WINDOW, "6s")], 1);
     life.pass(10, 1);
-    while life.revision.pods.values().all(|pod| pod.marked.is_none()) {
+    for _ in 0..20 {
         life.now += 500;
         life.step();
+        if life.marked() > 0 {
+            break;
+        }
     }
+    assert_eq!(life.marked(), 1);
     assert_eq!(life.report(0, 1, 1), News::Decide);
     life.step();
-    assert!(life.revision.pods.values().all(|pod| pod.marked.is_none()));
-    assert_eq!((life.changed(), life.replicas), (vec![], 1));
+    assert_eq!((life.marked(), life.changed(), life.replicas), (0, vec![], 1));
 }
 
 #[test]
@@ -205,13 +219,26 @@ fn initial_scale_is_kept_until_reached_and_min_scale_for_ever() {
 
 #[test]
 fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
-    let mut life = life(&[], 1);
-    life.revision.keep_until = Some(at(60_000));
-    life.revision.activity = Activity { state: scale::Active::Active, since: at(-900_000) };
-    life.pass(59, 0);
-    assert_eq!(life.replicas, 1);
-    life.pass(5, 0);
-    assert_eq!(life.replicas, 0);
+    let mut before = life(&[], 1);
+    before.pass(4, 1);
+    let mut pa = PodAutoscaler::new("digits-00001", Default::default());
+    pa.status = Some(before.revision.status.clone());
+    for (recovered, after_30_s) in [(false, 0), (true, 1)] {
+        let spec = before.revision.spec.clone();
+        let key = before.revision.key.clone();
+        // As if the revision had been active for long.
+        let mut revision = Revision::new(key, &pa, spec, recovered, at(900_000));
+        assert_eq!(revision.activity.state, scale::Active::Active);
+        revision.set_replicas(Some(1));
+        let mut life = Life { revision, now: 900_000, replicas: 1, seconds: 0.0, changes: vec![] };
+        life.obey();
+        life.pass(30, 0);
+        assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
+        life.pass(29, 0);
+        assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
+        life.pass(5, 0);
+        assert_eq!(life.replicas, 0, "recovered: {recovered}");
+    }
 }
 
 #[test]
@@ -235,4 +262,148 @@ fn a_revision_whose_pods_never_start_is_given_up() {
     let changes = life.changed();
     assert_eq!(changes[0].3, "ActivationTimedOut", "{changes:?}");
     assert_eq!(life.revision.activity.state, scale::Active::TimedOut);
+}
+
+#[test]
+fn a_changed_setting_is_followed_in_the_next_step() {
+    let mut life = life(&[], 1);
+    life.pass(4, 1);
+    let (mut pa, spec) = scaling(&[(keys::MIN_SCALE, "3")]);
+    pa.metadata.generation = Some(2);
+    pa.spec.scale_target_ref.name = "other-deployment".to_owned();
+    life.revision.set_spec(&pa, spec);
+    life.step();
+    assert_eq!(life.changed(), [(life.now, 1, 3, "MinScale".to_owned())]);
+    assert_eq!(life.revision.deployment, "other-deployment");
+    assert_eq!(life.revision.status.observed_generation, Some(2));
+}
+
+#[test]
+fn load_beyond_what_the_pods_can_carry_is_decided_on_at_once() {
+    // 10 requests in each pod are the target, and two pods can carry 20.
+    let mut life = life(&[(keys::TARGET, "10"), (keys::TARGET_UTILIZATION, "50")], 2);
+    life.pass(2, 8);
+    assert_eq!(life.report(15, 5, 0), News::Nothing, "as much as they can carry");
+    assert_eq!(life.report(15, 6, 0), News::Decide);
+    assert_eq!(life.report(15, 7, 0), News::Nothing, "it was too much before");
+    life.report(20, 0, 0);
+    assert_eq!(life.report(21, 0, 0), News::Decide);
+}
+
+#[test]
+fn a_decision_is_made_every_tick_and_at_once_when_it_is_due() {
+    let mut life = life(&[(keys::TARGET, "10"), (keys::TARGET_UTILIZATION, "100")], 1);
+    life.step();
+    let first = life.revision.decided.clone().map(|decided| decided.seen.stable);
+    life.now += 1000;
+    life.seconds = 5.0;
+    assert_eq!(life.report(5, 0, 0), News::Nothing);
+    let step = life.revision.step(at(life.now));
+    assert_eq!(life.revision.decided.clone().map(|decided| decided.seen.stable), first);
+    assert_eq!(step.again, Some(at(2000)), "the next tick");
+    life.now += 100;
+    life.report(11, 0, 0);
+    life.step();
+    assert!(life.revision.decided.clone().is_some_and(|decided| decided.seen.stable > 1.0));
+}
+
+#[test]
+fn a_revision_may_be_scaled_by_requests_a_second() {
+    let by_rps = [(keys::METRIC, "rps"), (keys::TARGET, "10"), (keys::TARGET_UTILIZATION, "100")];
+    let mut life = life(&by_rps, 1);
+    for _ in 0..10 {
+        life.now += 1000;
+        let sample = Sample { span: Duration::from_secs(1), arrivals: 25, ..Sample::default() };
+        life.revision.feed("a", sample, at(life.now));
+        life.step();
+    }
+    assert_eq!(life.replicas, 3);
+    assert_eq!(life.revision.snapshot(at(life.now)).metric, "rps");
+}
+
+#[test]
+fn the_requests_of_all_activators_count() {
+    let mut life = life(&[(keys::TARGET, "10"), (keys::TARGET_UTILIZATION, "100")], 1);
+    life.pass(2, 4);
+    let there = |in_flight, queued| Present { in_flight, queued, ..Present::default() };
+    life.revision.set_present("b".to_owned(), there(5, 0));
+    assert_eq!(life.report(6, 0, 0), News::Decide, "6 here and 5 there are more than 10");
+    life.revision.set_present("b".to_owned(), there(u32::MAX, u32::MAX));
+    assert_eq!(life.revision.load(), u32::MAX);
+    assert_eq!(life.revision.queued(), u32::MAX);
+}
+
+#[test]
+fn requests_that_waited_elsewhere_are_decided_on_at_once() {
+    let mut life = life(&[], 0);
+    life.step();
+    let waiting = |queued| Present { queued, ..Present::default() };
+    life.now += 100;
+    life.revision.set_present("b".to_owned(), waiting(0));
+    life.step();
+    assert_eq!(life.changed(), []);
+    life.revision.set_present("b".to_owned(), waiting(1));
+    life.step();
+    assert_eq!(life.changed(), [(100, 0, 1, "Woken".to_owned())]);
+}
+
+#[test]
+fn until_a_mark_can_have_been_seen_silence_does_not_empty_a_pod() {
+    let mut life = life(&[(keys::WINDOW, "6s")], 1);
+    life.pass(10, 1);
+    for _ in 0..40 {
+        life.now += 500;
+        life.step();
+        if life.marked() > 0 {
+            break;
+        }
+    }
+    let marked = life.now;
+    // It knows of no mark yet, and may have sent it a request.
+    life.revision.set_present("a".to_owned(), Present::default());
+    let step = life.revision.step(at(marked + 1999));
+    assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2000))));
+    assert_eq!(life.revision.step(at(marked + 2000)).drain.scale, Some(0));
+}
+
+#[test]
+fn a_pod_that_went_is_counted_no_longer() {
+    let mut life = life(&[(keys::MIN_SCALE, "2")], 2);
+    life.pass(4, 0);
+    assert_eq!(life.revision.status.actual_scale, Some(2));
+    life.revision.remove_pod("pod-0");
+    life.step();
+    assert_eq!(life.revision.status.actual_scale, Some(1));
+    life.revision.set_pod(pod(0, life.now, None));
+    life.step();
+    assert_eq!(life.revision.status.actual_scale, Some(2));
+}
+
+#[test]
+fn a_snapshot_says_how_the_scaling_stands() {
+    let mut life = life(&[(keys::TARGET, "10"), (keys::TARGET_UTILIZATION, "100")], 4);
+    let before = life.revision.snapshot(at(0));
+    assert_eq!((before.measured, before.desired, before.decision.is_none()), (None, None, true));
+    assert_eq!((before.active, before.panicking), ("Activating", false));
+    let stages = [Stage::Ready, Stage::Ready, Stage::Running, Stage::Pending, Stage::Unscheduled];
+    let staged = |(number, stage)| PodView { stage, ..pod(number, 0, None) };
+    let mut pods: Vec<PodView> = (0..).zip(stages).map(staged).collect();
+    pods[1].marked = Some(at(0));
+    life.revision.set_pods(pods);
+    life.now += 1000;
+    life.seconds = 25.0;
+    life.report(20, 5, 0);
+    life.revision.step(at(life.now));
+    let seen = life.revision.snapshot(at(life.now));
+    assert_eq!(seen.pods, snapshot::Pods { ready: 2, not_ready: 1, pending: 2, draining: 1 });
+    assert_eq!(seen.measured.map(|measured| (measured.stable, measured.panic)), Some((25.0, 25.0)));
+    assert_eq!((seen.metric, seen.target), ("concurrency", 10.0));
+    assert_eq!((seen.stable_window_seconds, seen.panic_window_seconds), (60, 6));
+    assert_eq!((seen.desired, seen.requested, seen.replicas), (Some(3), Some(3), Some(4)));
+    let decision = seen.decision.expect("it was decided");
+    assert_eq!((decision.from, decision.to), (4, 3));
+    assert_eq!((seen.active, seen.active_since), ("Active", at(1000)));
+    let load = [snapshot::ActivatorLoad { activator: "a".to_owned(), in_flight: 20, queued: 5 }];
+    assert_eq!(seen.load, load);
+    assert_eq!(life.revision.changes().count(), 0);
 }

@@ -13,7 +13,7 @@ const MARK: &str = "\u{1}rv\u{1}";
 /// The mark as JSON writes it.
 const MARK_JSON: &str = "\"\\u0001rv\\u0001\"";
 
-/// Where an object lives. Ordered by resource, namespace, name.
+/// The identity of an object in the store. Ordered by resource, namespace, name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// `pods`, or `deployments.apps`.
@@ -68,7 +68,7 @@ pub struct Object {
     pub deletion_timestamp: Option<String>,
     /// The fields that a field selector may name, besides name and namespace.
     pub fields: BTreeMap<String, String>,
-    /// What is sent to clients.
+    /// The JSON that is sent to clients.
     pub json: Bytes,
 }
 
@@ -178,7 +178,7 @@ impl Prepared {
 /// Reads a stored object back; `None` if the bytes are no object.
 pub(super) fn from_stored(key: Key, json: Bytes, fields: &[String]) -> Option<Object> {
     let Some(Head { meta, fields: mut found }) = head::read(&json, fields) else {
-        // Whatever is unusual about it, the slow way knows.
+        // An unusual head is read by the general parser.
         let value: Value = serde_json::from_slice(&json).ok()?;
         let version = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
         return Some(Object { resource_version: version, json, ..header(key, &value, fields) });
@@ -267,5 +267,65 @@ mod tests {
         assert_eq!(object.labels["app"], "a");
         assert_eq!(object.controller().map(|o| o.uid.as_str()), Some("o"));
         assert_eq!(object.finalizers, ["f"]);
+    }
+
+    fn owned() -> Value {
+        let owner = |uid: &str, controller: Value, blocks: Value| {
+            json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": uid,
+                "controller": controller, "blockOwnerDeletion": blocks })
+        };
+        json!({
+            "metadata": {
+                "name": "p", "uid": "u", "resourceVersion": "7", "generation": 3,
+                "labels": { "app": "a" }, "finalizers": ["f", "g"],
+                "deletionTimestamp": "2025-01-01T00:00:00Z",
+                "ownerReferences": [owner("one", false.into(), true.into()),
+                    owner("two", true.into(), false.into()), owner("three", Value::Null, Value::Null)],
+            },
+            "spec": { "nodeName": "n", "replicas": 2 },
+        })
+    }
+
+    #[test]
+    fn the_header_of_a_stored_object_is_the_one_it_was_stored_with() {
+        let key = || Key::new("pods", "d", "p");
+        let fields = ["spec.nodeName", ".spec.replicas", "spec.no"].map(str::to_owned);
+        let stored = Prepared::new(key(), owned(), &fields).number(7);
+        assert_eq!(stored.fields[".spec.replicas"], "2");
+        assert_eq!(stored.fields["spec.no"], "");
+        let owners: Vec<_> = stored
+            .owners
+            .iter()
+            .map(|owner| (owner.uid.as_str(), owner.controller, owner.block_owner_deletion))
+            .collect();
+        assert_eq!(owners, [("one", false, true), ("two", true, false), ("three", false, false)]);
+        assert_eq!(stored.controller().map(|owner| owner.uid.as_str()), Some("two"));
+        assert_eq!((stored.uid.as_str(), stored.generation), ("u", 3));
+        assert_eq!(stored.deletion_timestamp.as_deref(), Some("2025-01-01T00:00:00Z"));
+
+        let read = from_stored(key(), stored.json.clone(), &fields).expect("an object");
+        assert_eq!(format!("{read:?}"), format!("{stored:?}"));
+        // A selectable field of the metadata is read in the slow way, with the same outcome.
+        let unusual = ["metadata.name".to_owned()];
+        let slow = from_stored(key(), stored.json.clone(), &unusual).expect("an object");
+        assert_eq!(slow.fields["metadata.name"], "p");
+        assert_eq!((slow.resource_version, slow.owners), (7, read.owners));
+        assert!(from_stored(key(), Bytes::from("{}"), &fields).is_none(), "it has no version");
+
+        let other = stored.selected_by(&["spec.replicas".to_owned()]);
+        assert_eq!(other.fields, [("spec.replicas".to_owned(), "2".to_owned())].into());
+        assert_eq!((other.resource_version, &other.json), (7, &stored.json));
+        assert_eq!(other.decode::<Value>().unwrap(), stored.value());
+    }
+
+    #[test]
+    fn a_dry_run_shows_no_version_or_the_one_before() {
+        let prepared = || Prepared::new(Key::new("pods", "d", "p"), owned(), &[]);
+        let created = prepared().unnumbered().value();
+        assert_eq!(created["metadata"].get("resourceVersion"), None);
+        assert_eq!(created["metadata"]["name"], "p");
+        assert_eq!(prepared().numbered(7).value(), owned());
+        let bare = Prepared::new(Key::new("pods", "d", "p"), json!({ "spec": 1 }), &[]).number(9);
+        assert_eq!(bare.value(), json!({ "spec": 1, "metadata": { "resourceVersion": "9" } }));
     }
 }

@@ -12,7 +12,7 @@ const BYTES: usize = 4 << 20;
 /// Events kept per resource, whatever their size.
 pub(super) const EVENTS: usize = 4096;
 
-/// What happened to an object.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Added,
@@ -85,5 +85,73 @@ impl Ring {
         }
         let start = self.events.partition_point(|event| event.version <= version);
         Ok(self.events.iter().skip(start).take(limit).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::object::{Key, Prepared};
+
+    /// An event at `version` whose object has this many bytes.
+    fn event(version: u64, bytes: usize) -> Arc<Event> {
+        let small = Prepared::new(Key::new("configmaps", "d", "a"), Value::Null, &[]);
+        let json = Bytes::from(vec![b' '; bytes]);
+        let object = Object { json, ..small.number(version) };
+        Arc::new(Event::new(Change::Modified, Arc::new(object), None))
+    }
+
+    fn versions(ring: &Ring, after: u64, limit: usize) -> Result<Vec<u64>, u64> {
+        let found = ring.after(after, limit).map_err(|expired| expired.oldest)?;
+        Ok(found.iter().map(|event| event.version).collect())
+    }
+
+    #[test]
+    fn a_watch_goes_on_after_its_version_or_is_told_that_it_is_too_old() {
+        let mut ring = Ring::starting_after(10);
+        for version in [12, 15, 20] {
+            ring.push(event(version, 0));
+        }
+        assert_eq!(versions(&ring, 9, 9), Err(10));
+        assert_eq!(versions(&ring, 10, 9), Ok(vec![12, 15, 20]));
+        assert_eq!(versions(&ring, 12, 9), Ok(vec![15, 20]));
+        assert_eq!(versions(&ring, 14, 1), Ok(vec![15]));
+        assert_eq!(versions(&ring, 20, 9), Ok(vec![]));
+        assert_eq!(versions(&ring, 99, 9), Ok(vec![]));
+    }
+
+    #[test]
+    fn large_objects_push_old_events_out_by_their_bytes() {
+        let mut ring = Ring::default();
+        for version in 1..=8 {
+            ring.push(event(version, BYTES / 4));
+        }
+        assert_eq!(versions(&ring, 4, 9), Ok(vec![5, 6, 7, 8]));
+        assert_eq!(versions(&ring, 3, 9), Err(4));
+        // One byte more than there is room for.
+        ring.push(event(9, 1));
+        assert_eq!(versions(&ring, 4, 9), Err(5));
+        assert_eq!(versions(&ring, 5, 9), Ok(vec![6, 7, 8, 9]));
+        for version in 10..12 {
+            ring.push(event(version, 0));
+        }
+        assert_eq!(versions(&ring, 5, 9), Ok(vec![6, 7, 8, 9, 10, 11]));
+        ring.push(event(12, BYTES + 1));
+        assert_eq!(versions(&ring, 12, 9), Ok(vec![]));
+        ring.push(event(13, BYTES));
+        assert_eq!(versions(&ring, 12, 9), Ok(vec![13]), "room is counted right after that");
+    }
+
+    #[test]
+    fn as_many_small_events_are_kept_as_it_says() {
+        let mut ring = Ring::default();
+        let last = u64::try_from(EVENTS).unwrap() + 1;
+        for version in 1..=last {
+            ring.push(event(version, 0));
+        }
+        assert_eq!(versions(&ring, 1, usize::MAX).map(|kept| kept.len()), Ok(EVENTS));
+        assert_eq!(versions(&ring, 0, 1), Err(1));
     }
 }

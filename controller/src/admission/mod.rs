@@ -160,7 +160,7 @@ fn subject(request: &AdmissionRequest<DynamicObject>) -> Option<Result<Subject, 
     }
     let object = request.object.as_ref()?;
     if object.metadata.deletion_timestamp.is_some() {
-        // On its way out; a rule that came later must not keep its finalizers on.
+        // It is being deleted; a rule that came later must not keep its finalizers on.
         return None;
     }
     let json = |object: &DynamicObject, which: &str| {

@@ -17,7 +17,7 @@ use crate::objects::routing_state;
 
 /// All the decision may look at.
 pub(crate) struct Observed {
-    /// Whatever holds the name we want, ours or a stranger's.
+    /// The Revision with the next name, whoever owns it.
     pub(super) named: Option<Arc<Revision>>,
     /// Ours, newest generation first.
     pub(super) owned: Vec<Arc<Revision>>,

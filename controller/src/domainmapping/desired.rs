@@ -1,7 +1,7 @@
 //! DomainMapping -> ClusterDomainClaim, `status.routing`.
 //!
 //! A claim says which namespace has a domain. One that was made here for a mapping that is gone may
-//! be taken over; one that somebody else made never is.
+//! be taken over; one of another owner never is.
 //!
 //! Upstream: pkg/reconciler/domainmapping/reconciler.go.
 

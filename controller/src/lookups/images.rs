@@ -223,7 +223,7 @@ impl Pins {
                 Some(entry) if entry.uid == uid => {
                     entry.state = result.map_or_else(Pinned::Failed, Pinned::Known);
                 }
-                // The Revision is gone: nobody waits for it.
+                // The Revision is gone, and its lookup with it.
                 Some(_) | None => return,
             }
             self.queue.wake(&key.namespace, &key.name).await;

@@ -1,4 +1,4 @@
-//! How far activators are: asked once per routing version, remembered, and told to the reconciler.
+//! Which routing version activators serve: asked once per version, kept, and given to the reconciler.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ pub(crate) struct Served<K: HasRouting> {
     component: Component,
 }
 
-/// A first question that is under way.
+/// The first question, not answered yet.
 type Question = BoxFuture<'static, Result<(), NotServed>>;
 
 impl<K: HasRouting> Served<K> {

@@ -1,4 +1,4 @@
-//! Failures of passes: how long until the next attempt, and what is told of them.
+//! Failures of passes: how long until the next attempt, and which of them are reported.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is nothing but news that have not arrived yet.
+    /// Whether the local copy was only older than the object.
     fn is_stale(&self) -> bool {
         matches!(self, Self::Apply(ApplyError::Stale { .. }))
     }
@@ -51,15 +51,15 @@ pub(super) struct Failures {
 #[derive(Debug, Default)]
 struct Failing {
     count: u32,
-    /// What was told of it last; None where nothing was.
-    told: Option<String>,
+    /// The message that was reported last; None where none was.
+    reported: Option<String>,
 }
 
 /// What follows from a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) after: Duration,
-    /// It fails since now, or in another way than before: operators are to see it.
+    /// It began to fail, or fails with another message than before: operators are to see it.
     pub(super) is_news: bool,
 }
 
@@ -71,16 +71,16 @@ impl Failures {
         let after = failure.retry_after(failing.count);
         failing.count = failing.count.saturating_add(1);
         let said = failure.to_string();
-        let is_news = !failure.is_stale() && failing.told.as_ref() != Some(&said);
+        let is_news = !failure.is_stale() && failing.reported.as_ref() != Some(&said);
         if is_news {
-            failing.told = Some(said);
+            failing.reported = Some(said);
         }
         Verdict { after, is_news }
     }
 
-    /// The last pass succeeded, or the object is gone. Gives what was told of its failure.
+    /// The last pass succeeded, or the object is gone. Gives the message that was reported of its failure.
     pub(super) fn ended(&self, key: &ObjectKey) -> Option<String> {
-        self.objects.lock().remove(key)?.told
+        self.objects.lock().remove(key)?.reported
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::lookups::Answered;
 
-/// One kind's way from observed facts to a plan.
+/// Observes the objects of one kind and plans writes for them.
 pub(crate) trait Reconciler: Send + Sync + 'static {
     type Kind: Resource<DynamicType = ()> + Clone + Debug + Serialize + Send + Sync + 'static;
     type Status: Serialize + Send + Sync + 'static;

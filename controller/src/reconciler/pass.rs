@@ -173,7 +173,7 @@ pub(crate) fn decide<R: Reconciler>(
     }
 }
 
-/// The one place where a failed pass is told: a log line and, where users can help, an Event.
+/// The one place where a failed pass is reported: a log line and, where users can help, an Event.
 fn failed<R: Reconciler>(object: &R::Kind, failure: &Failure, context: &Context<R>) -> Action {
     let key = key(object);
     let verdict = context.failures.failed(key.clone(), failure);

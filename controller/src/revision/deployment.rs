@@ -137,7 +137,7 @@ fn complete(
     container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
     let seconds = whole_seconds(drain);
     if seconds > 0 {
-        // Requests that are on their way when the pod is taken away still find it serving.
+        // Requests that are in flight to the pod when it is deleted are still served.
         container.lifecycle = Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
                 sleep: Some(SleepAction { seconds: i64::from(seconds) }),

@@ -13,7 +13,7 @@ use crate::lookups::images::Pinned;
 /// All the decision may look at.
 pub(crate) struct Observed {
     pub(super) images: Pinned,
-    /// Whatever holds the names, ours or a stranger's.
+    /// The objects with its children's names, whoever owns them.
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
     pub(super) pods: Vec<Arc<Pod>>,

@@ -22,7 +22,7 @@ const HOPELESS: [&str; 6] = [
 /// By which reason of a pod's Ready our node agent says that a program does not listen on `PORT`.
 const PORT_IGNORED: &str = "PortIgnored";
 
-/// By which reason node agents say that nobody saw how a container ended.
+/// By which reason node agents say that the end of a container was not observed.
 const END_UNSEEN: &str = "ContainerStatusUnknown";
 
 /// One reason why a Revision has no ready pod.
@@ -34,7 +34,7 @@ pub(super) struct Trouble {
     pub(super) message: String,
 }
 
-/// Pods that are not on their way out.
+/// Pods that are neither terminating nor draining.
 pub(super) fn alive(pods: &[Arc<Pod>]) -> impl Iterator<Item = &Pod> {
     pods.iter().map(|pod| &**pod).filter(|pod| {
         let draining = object::annotation(&pod.metadata, keys::DRAINING).is_some();

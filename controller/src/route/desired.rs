@@ -22,9 +22,9 @@ pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<Ro
     let mut plan = Plan::default();
     let before = route.status.clone().unwrap_or_default();
     let mut next = before.clone();
-    if let Some(stranger) = seen.strangers.first() {
+    if let Some(foreign) = seen.foreign_services.first() {
         status::mark(&mut next, route, now, |conditions| {
-            conditions.mark_false(INGRESS_READY, "NotOwned", &not_owned("Service", stranger));
+            conditions.mark_false(INGRESS_READY, "NotOwned", &not_owned("Service", foreign));
         });
         plan.status = Some(next);
         return plan;
@@ -76,7 +76,7 @@ fn assign(
     let compiled = versioned(written.as_ref(), routing::compile(names, &targets), now);
     let is_written = written.as_ref() == Some(&compiled);
     let is_served = seen.serving.serves(compiled.version);
-    // After a restart nobody was asked yet; what was ready and did not change still is.
+    // After a restart no activator was asked yet; a Route that was ready and did not change still is.
     let ready = is_written && (is_served || status::ingress_is_ready(next));
     next.traffic = status::traffic(&targets, names, scheme, seen.gateway);
     next.routing = Some(compiled);
@@ -86,7 +86,7 @@ fn assign(
     });
 }
 
-/// Whether nothing is under way between two statuses.
+/// Whether routing, conditions and generation are the same in two statuses.
 fn same_state(before: &RouteStatus, next: &RouteStatus) -> bool {
     before.routing == next.routing
         && before.observed_generation == next.observed_generation

@@ -29,7 +29,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The URL that users are told.
+    /// The URL in the status.
     pub(super) fn url(&self, scheme: &str, gateway: Gateway) -> String {
         match &self.public {
             Some(host) => url(scheme, host, gateway),
@@ -90,7 +90,7 @@ fn one(
     Ok(Names { tag: tag.map(ToOwned::to_owned), service, public, local })
 }
 
-/// The names of the core Services that a Route needs, as far as they can be told.
+/// The names of the core Services that a Route needs, as far as they are valid.
 pub(super) fn service_names(route: &Route, network: &NetworkConfig) -> Vec<String> {
     let tags = route.spec.traffic.iter().filter_map(|target| target.tag.as_deref());
     let tagged = tags.filter(|tag| !tag.is_empty());

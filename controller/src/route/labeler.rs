@@ -1,10 +1,10 @@
-//! Tells Revisions and Configurations which Routes they are in, and Revisions whether they are
-//! `active` or in `reserve`.
+//! Labels Revisions and Configurations with the Routes that they are in, and Revisions as `active` or
+//! in `reserve`.
 //!
 //! Added at once, so that a Revision is kept awake and from garbage collection before it gets
 //! requests; taken away only when activators serve the state without it. What a deleted Route
 //! left behind is taken away by the Revision and the Configuration themselves: that works as well
-//! if nobody was there to see the deletion, and no Route has to wait for a finalizer.
+//! if no controller observed the deletion, and no Route has to wait for a finalizer.
 //!
 //! Upstream: pkg/reconciler/labeler; it uses a finalizer.
 
@@ -24,7 +24,7 @@ use crate::objects::routing_state::{
     ACTIVE, RESERVE, routes_of, routing_state, with_route, without,
 };
 
-/// Whether the Route may have something to tell the Configuration.
+/// Whether the Route may have to label the Configuration.
 pub(super) fn concerns_configuration(route: &Route, configuration: &Configuration) -> bool {
     let named = |target: &rouse_api::TrafficTarget| {
         target.configuration_name.as_deref() == Some(name(configuration))
@@ -55,8 +55,8 @@ pub(super) fn label(
     }
 }
 
-/// Whether the Configuration has come to this Revision. Before that nobody can tell whether it is
-/// the latest, as which it was born `active`.
+/// Whether the Configuration has observed the generation of this Revision. Before that it may be the
+/// latest one, which is created `active`.
 fn is_reported(revision: &Revision, seen: &Observed) -> bool {
     let owner = owner_name(revision, "Configuration");
     let Some(configuration) = owner.and_then(|owner| seen.configurations.get(owner)) else {

@@ -57,7 +57,7 @@ impl Reconciler for Routes {
             configurations: by_name(configurations),
             revisions: by_name(revisions),
             placeholders: self.stores.placeholders_of(route),
-            strangers: hosts::service_names(route, &config.network)
+            foreign_services: hosts::service_names(route, &config.network)
                 .into_iter()
                 .filter_map(|service| get(&self.stores.core_services, namespace, &service))
                 .filter(|service| !controls(route, &**service))

@@ -17,8 +17,8 @@ pub(crate) struct Observed {
     pub(super) revisions: BTreeMap<String, Arc<Revision>>,
     /// Core Services that are ours.
     pub(super) placeholders: Vec<Arc<CoreService>>,
-    /// Core Services that have a name we need and are not ours.
-    pub(super) strangers: Vec<String>,
+    /// Core Services of other owners that have a name which the Route needs.
+    pub(super) foreign_services: Vec<String>,
     pub(super) gateway: Gateway,
     /// How far activators are.
     pub(super) serving: Serving,

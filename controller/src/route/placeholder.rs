@@ -73,8 +73,8 @@ fn build(route: &Route, service: &str) -> CoreService {
     }
 }
 
-/// `found` with the labels and annotations of `fresh` added. Its spec is left to whoever defaulted
-/// it, but for where it points.
+/// `found` with the labels and annotations of `fresh` added. Of its spec only
+/// its type and where it points are set; the rest was defaulted by the API server.
 fn united(found: &CoreService, fresh: CoreService) -> CoreService {
     let mut want = found.clone();
     unite(&mut want.metadata.labels, fresh.metadata.labels);

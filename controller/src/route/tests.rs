@@ -46,7 +46,7 @@ fn seen(configuration: Arc<Configuration>, revisions: Vec<Arc<Revision>>) -> Obs
         configurations: BTreeMap::from([("greet".to_owned(), configuration)]),
         revisions: revisions.into_iter().map(|r| (r.metadata.name.clone().unwrap(), r)).collect(),
         placeholders: vec![],
-        strangers: vec![],
+        foreign_services: vec![],
         gateway: Gateway { port: Some(7080) },
         serving: Serving::Unknown,
         config: Arc::new(config()),
@@ -375,9 +375,9 @@ fn a_label_on_the_core_service_makes_its_tag_local() {
 }
 
 #[test]
-fn a_strangers_core_service_keeps_the_name() {
+fn a_foreign_services_core_service_keeps_the_name() {
     let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
-    seen.strangers = vec!["hello".to_owned()];
+    seen.foreign_services = vec!["hello".to_owned()];
     check(
         &route(LATEST),
         &seen,

@@ -23,7 +23,7 @@ pub(super) struct Target {
     pub(super) percent: i64,
 }
 
-/// Why traffic cannot be assigned: for now, or until somebody acts.
+/// Why traffic cannot be assigned: for now, or until the user acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     /// `False` or `Unknown`.

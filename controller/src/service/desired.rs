@@ -24,10 +24,10 @@ use crate::objects::routing_state::{routes_of, with_route};
 
 /// All the decision may look at.
 pub(crate) struct Observed {
-    /// Whatever holds the name, ours or a stranger's.
+    /// The objects with its children's names, whoever owns them.
     pub(super) configuration: Option<Arc<Configuration>>,
     pub(super) route: Option<Arc<Route>>,
-    /// Whatever holds the Revision name that the user chose.
+    /// The Revision with the name that the user chose, whoever owns it.
     pub(super) named: Option<Arc<Revision>>,
 }
 
@@ -120,7 +120,7 @@ fn new_configuration(service: &Service, found: Option<&Configuration>) -> Config
     labels.insert(keys::SERVICE_UID.to_owned(), uid);
     let without = [LAST_APPLIED, ROLLOUT_DURATIONS[0], ROLLOUT_DURATIONS[1]];
     let mut annotations = annotations_without(service, &without);
-    // So that the first Revision is born routed, before its Route has seen it.
+    // The first Revision carries its Route from its creation, before the Route has observed it.
     let routes = found.map(routes_of).unwrap_or_default();
     annotations.insert(keys::ROUTES.to_owned(), with_route(routes, name(service)));
     Configuration {

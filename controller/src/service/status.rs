@@ -23,7 +23,7 @@ pub(super) enum ChildView<'a, K> {
     Waiting,
     /// Held back, for another Revision has the name that the user chose.
     NameTaken,
-    /// A stranger has the name.
+    /// An object of another owner has the name.
     NotOwned,
     Seen(&'a K),
 }

@@ -1,7 +1,7 @@
 //! Where a reconciler's keys are put, and how many wait there.
 //!
 //! A queue holds keys, not states: a key that waits already is not added twice by the scheduler
-//! behind it, and whoever is woken reads the local copies.
+//! behind it, and a reconciler that is woken reads the local copies.
 
 use std::collections::HashMap;
 use std::sync::Arc;

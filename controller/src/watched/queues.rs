@@ -131,7 +131,7 @@ impl Wakes for CoreService {
         } else if let Some(route) = service.labels().get(keys::ROUTE) {
             queues.routes.wake(namespace(service), route).await;
         } else {
-            // A stranger's Service may hold the name of a Route, or have given it free.
+            // A Service of another owner may hold a name that a Route needs, or have released it.
             queues.routes.wake(namespace(service), name(service)).await;
         }
     }

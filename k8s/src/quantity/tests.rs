@@ -68,6 +68,7 @@ fn amounts_are_upstreams() {
         ("0.5Mi", nanos(1 << 19, 0), binary),
         ("0.025Ti", nanos(274_877_906_944, -1), binary),
         ("0.000000000001Ki", nanos(2, -9), si),
+        ("0.0009765625Ki", nanos(1, 0), binary),
         // Forms that nobody writes.
         (".001", nanos(1, -3), si),
         (".0001k", nanos(100, -3), si),
@@ -156,6 +157,10 @@ fn the_canonical_form_has_no_fraction_and_the_largest_suffix() {
         ("1080000000n", "1080m"),
         // A binary suffix cannot show these.
         (".001Ki", "1024m"),
+        ("1.0005Ki", "1024512m"),
+        ("0.9765625Ki", "1k"),
+        ("8Ei", "9223372036854775807"),
+        ("4Ei", "4Ei"),
         (".000001Ki", "1024u"),
         (".000000000001Ki", "2n"),
     ] {
@@ -190,6 +195,7 @@ fn amounts_are_compared_whatever_their_suffix() {
     assert!(read("10000T") > read("100Gi"));
     assert!(read("1Gi") > read("1G"));
     assert!(read("-1") < read("0"));
+    assert!(read("-1n").is_negative() && !read("0").is_negative() && !read("1n").is_negative());
 }
 
 #[test]

@@ -131,6 +131,9 @@ async fn grpc_passes_when_the_service_says_serving() {
 async fn no_answer_in_time_is_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let error = asked(address, json!({"httpGet": {"port": 8080}})).await.unwrap_err();
+    let begun = tokio::time::Instant::now();
+    let asked = asked(address, json!({"httpGet": {"port": 8080}}));
+    let error = tokio::time::timeout(LIMIT * 2, asked).await.expect("it ends").unwrap_err();
     assert!(error.starts_with("no answer within 10s"), "{error}");
+    assert!((LIMIT..LIMIT * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
