@@ -110,7 +110,7 @@ fn waits_for(objects: &Objects, dependent: &Arc<Object>, owner: &Object) -> bool
     false
 }
 
-/// What still names this object as its owner.
+/// The objects that name this one as their owner.
 fn dependents(objects: &Objects, owner: &Object) -> Vec<Arc<Object>> {
     let keys = objects.graph(|graph| graph.dependents(&owner.uid));
     let found = keys.iter().filter_map(|key| objects.store.get(key));

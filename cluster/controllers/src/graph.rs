@@ -60,7 +60,7 @@ impl Graph {
         }
     }
 
-    /// Where the object of a uid is.
+    /// The key of the object with this uid.
     pub(super) fn key(&self, uid: &str) -> Option<&Key> {
         self.objects.get(uid).map(|(key, _)| key)
     }
@@ -78,7 +78,7 @@ impl Graph {
         found.map(|(key, _)| key.clone()).collect()
     }
 
-    /// What a uid owns.
+    /// The dependents of an owner.
     pub(super) fn dependents(&self, uid: &str) -> Vec<Key> {
         self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }

@@ -1,4 +1,4 @@
-//! How the built-in controllers read and write: by the store, and by the API server's one write path
+//! Reads and writes of the built-in controllers: by the store, and by the API server's one write path
 //! as a trusted actor.
 
 use std::collections::HashMap;

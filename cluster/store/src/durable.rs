@@ -60,7 +60,7 @@ impl Error {
     }
 }
 
-/// What a state file holds.
+/// The content of a state file.
 pub(super) struct Loaded {
     pub(super) objects: Vec<Arc<Object>>,
     pub(super) events: Vec<Event>,
@@ -201,7 +201,7 @@ impl File {
     }
 }
 
-/// What opening found of the last commit.
+/// The state of the last commit, as opening found it.
 const WHOLE: u8 = 0;
 const CHECKED: u8 = 1;
 const ROLLED_BACK: u8 = 2;
@@ -345,7 +345,7 @@ fn load(
     Ok(loaded)
 }
 
-/// What is looked up once for all rows of a resource.
+/// Names and fields of resources, looked up once for all their rows.
 struct Reading<'a> {
     fields: &'a dyn Fn(&str) -> Vec<String>,
     resources: HashMap<String, (Arc<str>, Vec<String>)>,

@@ -1,4 +1,4 @@
-//! Recovery of a damaged state file: what can be read of it becomes a new one, and what cannot is named.
+//! Recovery of a damaged state file: a new one of all that can be read, and the names of what cannot.
 //!
 //! An object whose row is damaged is taken from the last events, in the newest version that stands
 //! there whole. The damaged file is kept beside the new one.
@@ -21,7 +21,7 @@ use super::rows::{
 /// Versions that are left out, so that none is given out a second time.
 const SKIPPED: u64 = 1_000_000;
 
-/// What became of a damaged state file.
+/// The outcome of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// Objects that are as they were.
@@ -180,7 +180,7 @@ impl Salvage {
 
 /// Reads as far as it goes: a broken page is an error, or makes the database panic.
 fn until_broken(read: impl FnOnce() -> Result<(), redb::StorageError>) {
-    // What was read before stands; the caller names what is missing.
+    // The rows before the broken page stand; missing ones are named by the caller.
     let _end = catch_unwind(AssertUnwindSafe(read));
 }
 
@@ -196,7 +196,7 @@ fn write(path: &Path, rows: &BTreeMap<String, Bytes>, version: u64) -> Result<()
         let mut facts = write.open_table(FACTS)?;
         facts.insert("format", FORMAT)?;
         facts.insert("version", version)?;
-        // Whoever watches lists again.
+        // Watches from before must list again.
         facts.insert("lost", version)?;
     }
     write.commit()?;
