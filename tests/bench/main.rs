@@ -3,7 +3,7 @@
 //! `cargo build --release -p rouse -p rouse-tests -p rouse-digits && cargo run --release -p rouse-tests --bin bench [NAME…] [--runs N]`
 //! Names: start, memory, rest, cold, deploy, warm, api. Peers are measured in the same run.
 
-#![allow(clippy::disallowed_methods, reason = "a client ends with its measurement")]
+#![expect(clippy::disallowed_methods, reason = "a client ends with its measurement")]
 
 mod api;
 mod cold;

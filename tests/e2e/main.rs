@@ -2,7 +2,7 @@
 //!
 //! Tests named `kubectl…` and `docker…` are counted apart by `tests/run`.
 
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+#![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 
 mod api;
 mod chaos;

@@ -29,3 +29,8 @@ pub fn until_every<T>(
         }
     }
 }
+
+/// A pause that is a part of a load, such as a client's between attempts: not a wait for something.
+pub fn pause(length: Duration) {
+    std::thread::sleep(length);
+}

@@ -3,7 +3,7 @@
 //! The activator is started as its callers start it, with a client of a small API that holds
 //! Routes, Revisions and Pods; tests write objects there and send requests.
 
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+#![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 
 mod api;
 mod balance;

@@ -1,7 +1,5 @@
 //! The reconcilers against the embedded API, with its built-in controllers. The test itself plays
 //! node agent, autoscaler and activators, so that each of their answers can be held back.
-
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod failures;

@@ -1,7 +1,7 @@
 //! The example's promises: both models are as good as stated, and what is served is what the
 //! model says.
 
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+#![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]
 
 use std::net::SocketAddr;

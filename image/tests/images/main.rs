@@ -1,6 +1,6 @@
 //! The store with real files, a real registry protocol and real programs.
 
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+#![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]
 
 mod building;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 
 use super::random::Random;
-use crate::http;
+use crate::{http, wait};
 
 /// Between attempts while nobody listens.
 const AGAIN: Duration = Duration::from_millis(5);
@@ -85,7 +85,7 @@ fn send(to: SocketAddr, service: usize, host: &str, random: &mut Random) -> Requ
     let began = Instant::now();
     let outcome = outcome(http::send(to, host, &path, None), &path, &whole);
     if outcome == Outcome::NoConnection {
-        std::thread::sleep(AGAIN);
+        wait::pause(AGAIN);
     }
     Request { service, began, ended: Instant::now(), outcome }
 }

@@ -1,11 +1,10 @@
-//! What a run came to: changes by kind, the requests that they met, and what became of these.
+//! The report of a run: changes by kind, the requests that they met, and what became of these.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Change;
+use super::change::Change;
 use super::clients::{Outcome, Request};
 use super::transitions::{Cost, Kind};
 
@@ -36,13 +35,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(seed: u64, changes: &[Change], requests: &Arc<Vec<Request>>) -> Self {
+    pub(super) fn new(seed: u64, changes: &[Change], requests: &[Request]) -> Self {
         let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
         for change in changes {
             rows.entry(change.kind).or_default().changes += 1;
         }
         let mut lost = Vec::new();
-        for request in requests.iter() {
+        for request in requests {
             let met: Vec<&Change> = changes.iter().filter(|change| met(change, request)).collect();
             let mut kinds: Vec<Kind> = met.iter().map(|change| change.kind).collect();
             kinds.sort_unstable();

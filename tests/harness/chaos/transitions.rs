@@ -6,9 +6,12 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::random::Random;
-use super::{PAUSE, SETTLED};
 use crate::{Platform, wait};
 
+/// Longest until a Service is ready again after a change.
+pub(super) const SETTLED: Duration = Duration::from_secs(120);
+/// Pauses between changes are shorter than this.
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
 /// Requests in flight that the platform finishes when it ends; a restart is bounded by it.
 const GONE: Duration = Duration::from_secs(60);
@@ -245,7 +248,7 @@ impl World {
             Kind::DeleteRevision => self.delete_old(index, platform)?,
             Kind::Recreate => {
                 kubectl.run(&format!("delete ksvc {name}"))?;
-                std::thread::sleep(PAUSE.mul_f64(random.fraction()));
+                wait::pause(PAUSE.mul_f64(random.fraction()));
                 kubectl.apply(&service.manifest())?;
                 wait::until("the Service is back", SETTLED, || self.answers(index, platform))?;
             }

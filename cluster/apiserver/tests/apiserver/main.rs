@@ -1,6 +1,6 @@
 //! The cluster from outside its crate: by requests, by a client in the process, over TLS.
 
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
+#![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod api;

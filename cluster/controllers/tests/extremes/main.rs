@@ -5,8 +5,6 @@
 //! The fields are found in the table of kinds and in the schemas of the CRDs, so that a new field is fed too. A sample is
 //! drawn, more of what the controllers count with, for all combinations take many minutes. Its seed is printed and can be
 //! given in `ROUSE_EXTREMES_SEED`; `ROUSE_EXTREMES=all` tries them all.
-
-#![allow(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod cluster;
