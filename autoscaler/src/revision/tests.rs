@@ -370,7 +370,11 @@ fn until_a_mark_can_have_been_seen_silence_does_not_empty_a_pod() {
         }
         let step = life.revision.step(at(marked + 1900));
         assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2000))), "{heard}");
-        assert_eq!(life.revision.step(at(marked + 2000)).drain.scale, Some(0), "{heard}");
+        // A mark between two ticks is looked at again between two ticks.
+        life.revision.marked("pod-0", Some(at(marked + 500)));
+        let step = life.revision.step(at(marked + 2000));
+        assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2500))), "{heard}");
+        assert_eq!(life.revision.step(at(marked + 2500)).drain.scale, Some(0), "{heard}");
     }
 }
 

@@ -122,6 +122,9 @@ fn a_bound_that_is_met_is_not_the_reason() {
         let target = resolve(&spec, Some(desired), since(Active::Active, -100), true, at(0));
         assert_eq!(target.rule, rule, "for {desired}");
     }
+    let alike = ScalingSpec { min: 3, initial: 3, ..spec.clone() };
+    let starting = resolve(&alike, Some(1), since(Active::Activating, -1), false, at(0));
+    assert_eq!((starting.want, starting.rule), (Some(3), Some(Rule::MinScale)));
     let one = ScalingSpec { min: 0, max: None, ..spec };
     let starting = resolve(&one, Some(0), since(Active::Activating, -1), false, at(0));
     assert_eq!(
