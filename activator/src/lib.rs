@@ -22,7 +22,7 @@
 //! made on the caller's runtime (`control/`) and handed over as immutable tables. Load goes out as
 //! cumulative reports.
 //!
-//! Invariant: status codes of our own originate in `edge/error.rs` alone; every count is a guard.
+//! Invariant: status codes of our own originate in `edge/error.rs` alone; every count is undone on drop.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

@@ -103,6 +103,9 @@ pub(crate) struct Up {
     /// Keep the state in memory; nothing is left behind
     #[arg(long)]
     pub(crate) ephemeral: bool,
+    /// Start from what can be read of a damaged state file, and list what is gone
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub(crate) recover: bool,
     /// Port of the Kubernetes API; 0 picks a free one [default: 7443, or the next free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) api_port: Option<u16>,

@@ -9,6 +9,7 @@
 //! objects keep little. It never ends by itself, and `Mirror::next` may be cancelled at any time.
 
 mod change;
+mod outage;
 mod store;
 
 use std::collections::VecDeque;
@@ -23,9 +24,11 @@ use kube::runtime::watcher::{self, Config, watcher};
 use kube::{Api, Resource};
 use rouse_k8s::{Backoff, ObjectKey};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 pub use change::Change;
+pub use outage::Outage;
 pub use store::Store;
 
 /// The pause after a watch or a list failed. Shorter than that of kube: a component is blind meanwhile.
@@ -42,8 +45,9 @@ pub struct Mirror<T> {
     /// Set while nothing may be asked of the server.
     pause: Option<Pin<Box<Sleep>>>,
     failed_at: Option<Instant>,
-    /// Whether the failure was logged: once, not at every attempt.
-    is_broken: bool,
+    is_listing: bool,
+    /// Set while the watch fails. It is logged once, not at every attempt.
+    outage: watch::Sender<Option<Outage>>,
 }
 
 /// An event of the watch, reduced to what the mirror keeps of objects.
@@ -100,7 +104,8 @@ impl<T: Send + Sync + 'static> Mirror<T> {
             backoff: Backoff::doubling(PAUSE_INITIAL, PAUSE_MAX),
             pause: None,
             failed_at: None,
-            is_broken: false,
+            is_listing: false,
+            outage: watch::Sender::new(None),
         }
     }
 
@@ -108,6 +113,12 @@ impl<T: Send + Sync + 'static> Mirror<T> {
     #[must_use]
     pub fn store(&self) -> Store<T> {
         self.store.clone()
+    }
+
+    /// Whether it can follow its kind at the moment, and since when not.
+    #[must_use]
+    pub fn outage(&self) -> watch::Receiver<Option<Outage>> {
+        self.outage.subscribe()
     }
 
     /// The next change, whenever it comes.
@@ -139,18 +150,35 @@ impl<T: Send + Sync + 'static> Mirror<T> {
 
     fn on(&mut self, event: Event<T>) {
         match event {
-            Event::ListBegins => self.store.begin_list(),
-            Event::Seen(seen) => self.untold.extend(self.store.see(seen)),
-            Event::Deleted(key) => self.untold.extend(self.store.remove(&key)),
+            Event::ListBegins => {
+                self.is_listing = true;
+                self.store.begin_list();
+            }
+            Event::Seen(seen) => {
+                self.untold.extend(self.store.see(seen));
+                if !self.is_listing {
+                    self.on_success();
+                }
+            }
+            Event::Deleted(key) => {
+                self.untold.extend(self.store.remove(&key));
+                self.on_success();
+            }
             Event::ListEnds => {
+                self.is_listing = false;
                 self.untold.extend(self.store.end_list());
                 if self.store.set_in_sync() {
                     self.untold.push_back(Change::InSync);
                 }
-                if std::mem::take(&mut self.is_broken) {
-                    tracing::info!(kind = self.kind, "the watch works again");
-                }
+                self.on_success();
             }
+        }
+    }
+
+    fn on_success(&self) {
+        if self.outage.borrow().is_some() {
+            self.outage.send_replace(None);
+            tracing::info!(kind = self.kind, "the watch works again");
         }
     }
 
@@ -161,7 +189,10 @@ impl<T: Send + Sync + 'static> Mirror<T> {
         }
         self.failed_at = Some(Instant::now());
         self.pause = Some(Box::pin(tokio::time::sleep(self.backoff.next_pause())));
-        if std::mem::replace(&mut self.is_broken, true) {
+        let before = self.outage.borrow().clone();
+        let outage = Outage::next(before.as_ref(), &self.kind, error.to_string(), Instant::now());
+        self.outage.send_replace(Some(outage));
+        if before.is_some() {
             tracing::debug!(kind = self.kind, %error, "the watch fails again");
         } else {
             tracing::warn!(kind = self.kind, %error, "the watch failed; trying again");

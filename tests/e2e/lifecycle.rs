@@ -166,6 +166,45 @@ fn a_damaged_state_file_is_named_and_kept() -> anyhow::Result<()> {
 }
 
 #[test]
+fn kubectl_state_that_is_damaged_is_recovered_but_for_what_is_named() -> anyhow::Result<()> {
+    const MARK: &[u8] = b"flip-me-0451";
+    let temp = tempfile::tempdir()?;
+    let data = temp.path().join("data");
+    let mut platform = Platform::start_in(&data, "fake")?;
+    for (name, value) in [("kept", "as-it-was"), ("broken", "flip-me-0451")] {
+        let map = format!("create configmap {name} --from-literal=value={value}");
+        platform.kubectl().run(&map)?;
+    }
+    platform.stop()?;
+    let state = data.join("state.redb");
+    let mut bytes = std::fs::read(&state)?;
+    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(MARK)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| bytes[*at] ^= 1);
+    std::fs::write(&state, bytes)?;
+    let dir = data.display().to_string();
+    let words = ["--data-dir", &dir, "--runtime", "fake", "--api-port", "0", "--http-port", "0"];
+    let (code, said) = up(&words)?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("configmaps default/broken"), "{said}");
+    assert!(said.contains("rouse up --recover"), "{said}");
+    let (code, said) = up(&[&words[..], &["-d", "--recover"]].concat())?;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("gone: configmaps default/broken"), "{said}");
+    assert!(data.join("state.redb.damaged").exists());
+    let run = |program: &str, words: &[&str]| {
+        let kubeconfig = data.join("kubeconfig");
+        Command::new(program).args(words).env("KUBECONFIG", kubeconfig).output()
+    };
+    let maps = run("kubectl", &["get", "configmaps", "-o", "name"])?;
+    let down = Command::new(platform::binary()).args(["down", "--data-dir", &dir]).output()?;
+    assert!(down.status.success());
+    let maps = String::from_utf8_lossy(&maps.stdout).into_owned();
+    assert!(maps.contains("configmap/kept") && !maps.contains("configmap/broken"), "{maps}");
+    Ok(())
+}
+
+#[test]
 fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Result<()> {
     let (code, said) = up(&["--data-dir", "/proc/rouse", "--runtime", "fake"])?;
     assert_eq!(code, Some(1));

@@ -1,6 +1,6 @@
 //! Requests of one revision, as counts and their integral over time.
 //!
-//! Counts change under the home's lock, by its guards only.
+//! Counts change under the home's lock, by what is counted out on drop.
 
 use tokio::time::Instant;
 

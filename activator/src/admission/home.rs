@@ -111,7 +111,7 @@ impl<W> Home<W> {
         Some((waiter, pod))
     }
 
-    /// Gives up a place in the queue; false if a grant is on its way.
+    /// Gives up a place in the queue; false if it has been granted a slot already.
     pub(crate) fn abandon(&mut self, ticket: Ticket, now: Instant) -> bool {
         let waited = self.queue.remove(ticket).is_some();
         if waited {

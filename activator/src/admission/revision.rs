@@ -23,7 +23,7 @@ use crate::observe::recorder::Recorder;
 use crate::state::pod::Pod;
 use crate::state::settings::Settings;
 
-/// The way to hand a slot to a request that waits.
+/// The sender of a slot to a request that waits.
 type Waiter = oneshot::Sender<Slot>;
 
 /// A revision; there is one for as long as anything mentions it.

@@ -19,6 +19,8 @@ pub(crate) enum Change {
     Pod(ObjectKey, Option<Arc<PodFacts>>),
     /// Nothing more is to be sent to this pod. Answered once nothing is.
     GiveUp(GiveUp),
+    /// Why what is known may be old, or that it is not.
+    Outage(Option<String>),
     /// All objects that exist were told.
     Complete,
 }

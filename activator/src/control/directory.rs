@@ -68,13 +68,16 @@ pub(crate) struct Directory {
     part: Part,
     clock: Clock,
     complete: bool,
+    /// Why what is published may be old.
+    outage: Option<String>,
     /// The table has to be built anew; the progress has to be told anew.
     stale: bool,
     news: bool,
 }
 
 impl Directory {
-    /// `part` is ready once all that existed at the start is published.
+    /// `part` is ready once all that existed at the start is published, and while it is kept up to
+    /// date.
     pub(crate) fn new(
         shared: Arc<Shared>,
         registry: Arc<Registry>,
@@ -95,6 +98,7 @@ impl Directory {
             part,
             clock,
             complete: false,
+            outage: None,
             stale: false,
             news: false,
         }
@@ -145,6 +149,10 @@ impl Directory {
                 // Whoever asked may have gone meanwhile.
                 let _ = done.send(self.give_up(pod, uid));
             }
+            Change::Outage(outage) => {
+                self.outage = outage;
+                self.news = true;
+            }
             Change::Complete => {
                 self.complete = true;
                 self.news = true;
@@ -178,7 +186,7 @@ impl Directory {
             .collect();
         self.shared.progress.send_replace(Progress { complete: self.complete, versions });
         if self.complete {
-            self.part.ready();
+            self.part.set(self.outage.clone());
         }
         (self.stale, self.news) = (false, false);
     }
@@ -335,3 +343,6 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

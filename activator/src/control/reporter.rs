@@ -2,7 +2,7 @@
 //!
 //! What carries load is reported once a second, and at once what cannot wait: a request that found
 //! no pod (the wake) and a draining pod that became empty. Reports are cumulative, so whatever is
-//! lost or merged on the way distorts nothing.
+//! lost or merged in between distorts nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
@@ -10,19 +11,36 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use rouse_api::{DomainMapping, Revision, Route, keys};
 use rouse_k8s::ObjectKey;
-use rouse_kit::mirror::{self, Mirror};
+use rouse_kit::mirror::{self, Mirror, Outage};
 use rouse_kit::{AddressResolver, Shutdown};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, interval};
 
 use crate::control::change::Change;
 use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::objects;
 
-/// A change, or the news that all existing objects of a kind were told.
+/// Between two looks whether all watches work.
+const LOOK: Duration = Duration::from_secs(5);
+/// A watch may fail this long, as when the API server is started anew, before it is told.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A change, the news that all existing objects of a kind were told, or how the watches stand.
 enum Told {
     Change(Change),
     InSync,
+    Outage(Option<String>),
+}
+
+/// A stream of changes of one kind, and whether it is kept up to date.
+type Followed = (BoxStream<'static, Told>, watch::Receiver<Option<Outage>>);
+
+/// The longest of the outages, if any is worth telling.
+fn problem<'a>(outages: impl Iterator<Item = &'a Outage>, now: Instant) -> Option<String> {
+    let longest = outages.max_by_key(|outage| outage.duration(now))?;
+    let Outage { kind, cause, .. } = longest;
+    (longest.duration(now) >= GRACE).then(|| format!("the watch of {kind} fails: {cause}"))
 }
 
 /// Runs until shutdown or until nobody wants to know.
@@ -44,9 +62,24 @@ pub(crate) async fn run(
         follow(&client, keys::REVISION, pods, Change::Pod),
     ];
     let mut missing = streams.len();
-    let mut all = stream::select_all(streams);
+    let (streams, outages): (Vec<_>, Vec<_>) = streams.into_iter().unzip();
+    let looks = stream::unfold(interval(LOOK), move |mut interval| {
+        let outages = outages.clone();
+        async move {
+            let now = interval.tick().await;
+            let outages: Vec<_> = outages.iter().map(|outage| outage.borrow().clone()).collect();
+            Some((Told::Outage(problem(outages.iter().flatten(), now)), interval))
+        }
+    });
+    let mut all = stream::select_all(streams.into_iter().chain([looks.boxed()]));
+    let mut outage = None;
     while let Some(Some(told)) = shutdown.run_until_cancelled(all.next()).await {
         let change = match told {
+            Told::Outage(now) if now == outage => continue,
+            Told::Outage(now) => {
+                outage.clone_from(&now);
+                Change::Outage(now)
+            }
             Told::Change(change) => change,
             Told::InSync => {
                 missing -= 1;
@@ -68,7 +101,7 @@ fn follow<K, T>(
     labels: &str,
     read: impl Fn(K) -> Option<T> + Send + 'static,
     change: impl Fn(ObjectKey, Option<Arc<T>>) -> Change + Send + 'static,
-) -> BoxStream<'static, Told>
+) -> Followed
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     K: Clone + DeserializeOwned + Debug + Send + 'static,
@@ -83,5 +116,29 @@ where
         mirror::Change::Gone { key, .. } => Told::Change(change(key, None)),
         mirror::Change::InSync => Told::InSync,
     };
-    mirror.into_stream().map(told).boxed()
+    let outage = mirror.outage();
+    (mirror.into_stream().map(told).boxed(), outage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_that_fails_for_long_is_a_problem_until_it_works() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let outage = |kind: &str, since, last| Outage {
+            kind: kind.to_owned(),
+            since: at(since),
+            last: at(last),
+            cause: "refused".to_owned(),
+        };
+        let told = |outages: &[Outage], now| problem(outages.iter(), at(now));
+        assert_eq!(told(&[], 0), None);
+        let both = [outage("Route", 8, 30), outage("Pod", 0, 30)];
+        assert_eq!(told(&both, 29), None);
+        assert_eq!(told(&both, 30).as_deref(), Some("the watch of Pod fails: refused"));
+        assert_eq!(told(&both, 90), None, "nothing failed for a minute");
+    }
 }

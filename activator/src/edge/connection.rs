@@ -99,7 +99,7 @@ async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
         if seen == PREFACE.len() {
             return Ok(true);
         }
-        // A part of the preface: the rest is on its way, and peeking does not wait for it. A client
+        // A part of the preface: the rest is still to come, and peeking does not wait for it. A client
         // that does not send it is asked ever less often.
         sleep(pause).await;
         pause = (pause * 2).min(PREFACE_PAUSE_MAX);

@@ -1,8 +1,8 @@
 //! The life of a request, top to bottom.
 //!
 //! route -> settings and timer -> headers -> slot, perhaps after waiting -> pod -> answer.
-//! Whatever is held (slot, connection, place in the queue) is a guard: a client that goes away
-//! drops the whole life and so gives everything back.
+//! Slot, connection and place in the queue are given back on drop: a client that goes away drops the
+//! future of its request, and with it all three.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -161,7 +161,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// A pod begins to answer; gives the record for the rest of the way.
+    /// A pod begins to answer; gives the record, which the answer takes along.
     fn answered(&mut self, status: StatusCode, wait: Option<&Wait>) -> Option<Record> {
         let mut record = self.record.take()?;
         record.answered(status);

@@ -23,8 +23,10 @@ use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
 
-/// After accept failed, or while there is no room.
+/// After accept failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks whether there is room for a client: about the time of a few short requests.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
 /// The parts of a thread that is not running yet.
 pub(crate) struct Thread {
@@ -109,7 +111,7 @@ async fn until_there_is_room(worker: &Worker, listener: &TcpListener, open: u64)
     let crowded = || open >= bounds.accept && files::open_now(listener) >= bounds.accept;
     while worker.clients() >= bounds.clients || crowded() {
         worker.capacity.reached("new clients wait to be accepted", Instant::now());
-        sleep(ACCEPT_PAUSE).await;
+        sleep(ROOM_PAUSE).await;
     }
 }
 

@@ -325,4 +325,20 @@ mod tests {
             assert_eq!(float(number), text);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_template_or_an_error(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "{{", "}}", "-", " ", ".", ".TraceID", ".Request.Header.Get", "\"", "`", "\\", "|",
+                "js", "/*", "*/", "x", "\n", "é",
+            ]), 0..12),
+        ) {
+            let text = parts.concat();
+            if let Ok(line) = render(&text) {
+                proptest::prop_assert!(line.ends_with('\n'));
+                proptest::prop_assert!(text.contains("{{") || line.trim_end_matches('\n') == text.trim_end_matches('\n'));
+            }
+        }
+    }
 }

@@ -111,12 +111,12 @@ impl Record {
         }
     }
 
-    /// The head of the answer is on its way.
+    /// The head of the answer is sent.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 
-    /// Bytes of the answer are on their way.
+    /// Bytes of the answer are sent.
     pub(crate) fn wrote(&mut self, bytes: usize) {
         if let Some(details) = &mut self.details {
             details.size = details.size.saturating_add(bytes as u64);

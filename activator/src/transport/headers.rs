@@ -239,7 +239,7 @@ fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     }
 }
 
-/// Somebody before us wrote down a part of the way.
+/// A proxy before this one forwarded the request.
 fn extend_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     let before = headers.get_all(FORWARDED_FOR).iter();
     let addresses: Vec<&[u8]> =

@@ -4,7 +4,7 @@ use crate::admission::revision::Slot;
 use crate::observe::record::Record;
 use crate::transport::forward::Carrier;
 
-/// The connection, the slot and the record of a request whose answer is on its way. However it
+/// The connection, the slot and the record of a request whose answer is being sent. However it
 /// ends, the request is counted and the slot given back.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -25,7 +25,7 @@ impl Held {
         }
     }
 
-    /// Bytes of the answer are on their way.
+    /// Bytes of the answer are sent.
     pub(crate) fn wrote(&mut self, bytes: usize) {
         if let Some(record) = &mut self.record {
             record.wrote(bytes);

@@ -146,7 +146,7 @@ impl Pool {
         Ok(sender)
     }
 
-    /// A stream to a pod. Idle connections give way if files are short.
+    /// A stream to a pod. Idle connections are closed if files are short.
     async fn dial(&self, pod: &Pod) -> io::Result<TcpStream> {
         match dial(pod, self.files_max).await {
             Err(error) if files::is_exhausted(&error) => {

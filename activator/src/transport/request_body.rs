@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::transport::describe::describe;
 use crate::transport::unread::Unread;
 
-/// A request body on its way to a pod; `None` is known to be empty.
+/// A request body for a pod; `None` is known to be empty.
 #[derive(Debug)]
 pub(crate) struct Outgoing(Option<Upload>);
 

@@ -60,14 +60,14 @@ pub(crate) enum Body {
     Pod(Box<Passing>),
 }
 
-/// A pod's answer on its way to the client.
+/// A pod's answer, passed on to the client.
 #[derive(Debug)]
 pub(crate) struct Passing {
     incoming: Incoming,
     timer: Timer,
     /// Until the last byte.
     held: Option<Held>,
-    /// What follows if the time runs out.
+    /// How it ends if the time runs out.
     ending: Ending,
     ended: bool,
 }

@@ -69,7 +69,7 @@ impl Timer {
         self.progress.arrived
     }
 
-    /// The head of the answer is on its way.
+    /// The head of the answer is sent.
     pub(crate) fn started(&mut self) {
         self.answered();
         self.wrote();
@@ -80,7 +80,7 @@ impl Timer {
         self.progress.started = true;
     }
 
-    /// Something of the answer is on its way. Costs nothing without an idle timeout.
+    /// A part of the answer is sent. Costs nothing without an idle timeout.
     pub(crate) fn wrote(&mut self) {
         if self.progress.limits.idle.is_some() {
             self.progress.wrote = Instant::now();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::timeout;
 
 use crate::harness::{
-    Gate, Pod, REVISION, SOON, Spec, Stage, get, pod_at, read, says, server, spawn, stage, text,
+    Gate, Pod, REVISION, SOON, Spec, Stage, gated, get, pod_at, read, says, spawn, stage,
 };
 
 async fn count(stage: &Stage, clients: usize, each: usize) -> BTreeMap<String, usize> {
@@ -59,20 +59,10 @@ async fn a_change_of_shares_holds_from_the_next_request_on() {
 async fn the_pod_with_less_to_do_gets_the_next_request() {
     let stage = stage(Spec::default()).await;
     let gate = Gate::shut();
-    let held = gate.clone();
-    let slow = server(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            text("slow")
-        }
-    })
-    .await;
+    let slow = gated(&gate, "slow").await;
     stage.pod("slow", pod_at(slow)).await;
     stage.until(|stats| stats.pods == 1).await;
-    let mut busy = stage.client().await;
-    let busy = spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
-    stage.until(|stats| stats.in_flight == 1).await;
+    let busy = stage.busy().await;
     stage.pod("quick", pod_at(says("quick").await)).await;
     stage.until(|stats| stats.pods == 2).await;
     assert_eq!(count(&stage, 1, 10).await, [("quick".to_owned(), 10)].into());
@@ -84,20 +74,10 @@ async fn the_pod_with_less_to_do_gets_the_next_request() {
 async fn a_draining_pod_gets_nothing_new_and_is_reported_until_it_is_empty() {
     let mut stage = stage(Spec::default()).await;
     let gate = Gate::shut();
-    let held = gate.clone();
-    let address = server(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            text("old")
-        }
-    })
-    .await;
+    let address = gated(&gate, "old").await;
     let old = pod_at(address);
     stage.pod("old", old.clone()).await;
-    let mut busy = stage.client().await;
-    let busy = spawn(async move { read(busy.send(get("/")).await.expect("an answer")).await });
-    stage.until(|stats| stats.in_flight == 1).await;
+    let busy = stage.busy().await;
     stage.pod("new", pod_at(says("new").await)).await;
     stage.pod("old", Pod { draining: true, ..old }).await;
     let draining = async |stage: &mut Stage, want: u32| {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
-    Gate, HOST, REVISION, SOON, Spec, get, one_pod, pod_at, post, read, routed, says, serve,
-    server, spawn, split_host, stage, text,
+    Gate, HOST, REVISION, SOON, Spec, gated, get, one_pod, pod_at, post, read, routed, says, serve,
+    spawn, split_host, stage, text,
 };
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -153,15 +153,7 @@ async fn a_silent_pod_ends_in_504_and_says_which_timeout_it_was() {
         ([60, 1, 0], "ResponseStartTimeout"),
         ([60, 0, 1], "IdleTimeout"),
     ] {
-        let gate = Gate::shut();
-        let address = server(move |_| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                text("never")
-            }
-        })
-        .await;
+        let address = gated(&Gate::shut(), "never").await;
         let stage = one_pod(Spec { timeouts, ..Spec::default() }, address).await;
         let (status, body) = stage.get().await;
         assert_eq!(status, 504);
@@ -198,23 +190,12 @@ async fn an_answer_that_stalls_ends_cleanly_with_the_reason_appended() {
 #[tokio::test]
 async fn shutdown_lets_requests_finish_and_then_closes_everything() {
     let gate = Gate::shut();
-    let held = gate.clone();
-    let address = server(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            text("finished")
-        }
-    })
-    .await;
+    let address = gated(&gate, "finished").await;
     let stage = one_pod(Spec::default(), address).await;
-    let mut client = stage.client().await;
-    let busy = spawn(async move { client.send(get("/")).await.expect("an answer") });
-    stage.until(|stats| stats.in_flight == 1).await;
+    let busy = stage.busy().await;
     stage.shutdown.cancel();
     gate.let_through(1);
-    let response = busy.await.expect("no panic");
-    assert_eq!(response.into_body().collect().await.expect("whole").to_bytes(), "finished");
+    assert_eq!(busy.await.expect("no panic").1, "finished");
     tokio::time::timeout(SOON, stage.handle.stopped()).await.expect("it stopped");
     assert!(TcpStream::connect(stage.handle.public_addr()).await.is_err());
 }

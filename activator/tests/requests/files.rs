@@ -27,7 +27,7 @@ use crate::harness::{Client, Gate, HOST, SOON, Spec, get, one_pod, read, server,
 const LIMIT: u64 = 256;
 /// Far more than may be connected at a time.
 const CLIENTS: usize = 400;
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 5;
 const STREAMS: usize = 400;
 /// As many as a connection may have.
 const STREAMS_EACH: usize = 100;
@@ -71,7 +71,7 @@ fn start(pod: SocketAddr) -> Child {
         .expect("it starts")
 }
 
-/// What the gateway says of which `read` makes something, among what its test says.
+/// The first line of the gateway of which `read` makes something.
 async fn said<T>(lines: &mut Said, read: impl Fn(&str) -> Option<T>) -> T {
     let saying = async {
         loop {

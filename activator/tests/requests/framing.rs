@@ -107,6 +107,26 @@ async fn a_pod_that_refuses_early_and_closes_is_heard_and_the_client_can_send_on
 }
 
 #[tokio::test]
+async fn a_pod_that_refuses_early_over_h2c_is_heard_too() {
+    let address = server(|_| async {
+        let mut answer = text("too large");
+        *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        answer
+    });
+    let spec = Spec { port_name: "h2c", ..Spec::default() };
+    let stage = one_pod(spec, address.await).await;
+    let body = vec![b'x'; 8 << 20];
+    for _ in 0..5 {
+        let mut client = Raw::connect(&stage).await;
+        let length = format!("Content-Length: {}", body.len());
+        client.send(request("POST /", &[&length])).await;
+        client.send(&body).await;
+        let answer = client.read_until("too large").await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_our_own_reaches_a_client_that_still_sends() {
     let stage = one_pod(Spec::default(), says("hello").await).await;
     let body = vec![b'x'; 8 << 20];

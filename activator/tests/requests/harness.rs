@@ -263,6 +263,16 @@ impl Stage {
         Client::connect(self.handle.public_addr()).await
     }
 
+    /// A GET over a connection of its own, which is in a pod when this returns.
+    pub(crate) async fn busy(&self) -> tokio::task::JoinHandle<(StatusCode, String)> {
+        let before = self.handle.stats().in_flight;
+        let mut client = self.client().await;
+        let busy =
+            spawn(async move { read(client.send(get("/")).await.expect("an answer")).await });
+        self.until(|stats| stats.in_flight == before + 1).await;
+        busy
+    }
+
     /// One GET over a connection of its own.
     pub(crate) async fn get(&self) -> (StatusCode, String) {
         let mut client = self.client().await;
@@ -355,6 +365,19 @@ where
 /// A server that always says `word`.
 pub(crate) async fn says(word: &'static str) -> SocketAddr {
     server(move |_| async move { text(word) }).await
+}
+
+/// A server that says `word` to each request that the gate lets through.
+pub(crate) async fn gated(gate: &Gate, word: &'static str) -> SocketAddr {
+    let gate = gate.clone();
+    server(move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            text(word)
+        }
+    })
+    .await
 }
 
 pub(crate) fn text(word: impl Into<Bytes>) -> Reply {

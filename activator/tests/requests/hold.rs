@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use serde_json::json;
 
 use crate::harness::{
-    Gate, HOST, Pod, REVISION, SOON, Spec, get, pod_at, read, says, server, spawn, stage, text,
+    Gate, HOST, Pod, REVISION, SOON, Spec, gated, get, pod_at, read, says, server, spawn, stage,
+    text,
 };
 
 fn limited(concurrency: u32) -> Spec {
@@ -194,15 +195,7 @@ async fn concurrency_is_exact_across_threads_under_fifty_clients() {
 async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
     let stage = stage(limited(1)).await;
     let gate = Gate::shut();
-    let held = gate.clone();
-    let address = server(move |_| {
-        let gate = held.clone();
-        async move {
-            gate.pass().await;
-            text("done")
-        }
-    })
-    .await;
+    let address = gated(&gate, "done").await;
     stage.pod("p", pod_at(address)).await;
     stage.until(|stats| stats.pods == 1).await;
     let mut clients = Vec::new();

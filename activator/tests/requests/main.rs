@@ -14,6 +14,7 @@ mod files;
 mod framing;
 mod harness;
 mod hold;
+mod hostile;
 mod observe;
 mod pass;
 mod raw;

@@ -22,7 +22,7 @@ impl Raw {
         self.0.write_all(text.as_ref()).await.expect("open");
     }
 
-    /// What comes until it holds `end`.
+    /// All that comes until `end` does.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut seen = String::new();
         let reading = async {
@@ -37,7 +37,7 @@ impl Raw {
         seen
     }
 
-    /// What comes until the other side closes or resets.
+    /// All that comes until the other side closes or resets.
     pub(crate) async fn read_to_end(&mut self) -> String {
         let mut seen = Vec::new();
         let reading = async {

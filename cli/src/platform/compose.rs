@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use rouse_api::load::LoadReport;
+use rouse_apiserver::store::Recovery;
 use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
@@ -126,6 +127,9 @@ impl Platform {
             clock,
             ca: pki.authority_pem.clone(),
         };
+        if args.recover {
+            said.extend(recover(dir)?);
+        }
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
@@ -377,6 +381,24 @@ fn run_controller(
 }
 
 /// A failure to open the state, with what to do about it.
+/// Makes a damaged state file a whole one again; says what became of it.
+fn recover(dir: &DataDir) -> Result<Vec<String>> {
+    let state = dir.join("state.redb");
+    let recovered = without_panic_texts(|| rouse_apiserver::store::recover(&state))
+        .map_err(|error| cannot_open(dir, &rouse_apiserver::OpenError::from(error)))?;
+    let Some(recovery) = recovered else {
+        return Ok(vec!["the state file is whole: nothing was recovered".to_owned()]);
+    };
+    let Recovery { kept, older, gone, damaged } = recovery;
+    let mut said = vec![format!(
+        "recovered {kept} objects as they were; the damaged state file is now {}",
+        damaged.display()
+    )];
+    said.extend(older.iter().map(|object| format!("recovered in an older version: {object}")));
+    said.extend(gone.iter().map(|object| format!("gone: {object}")));
+    Ok(said)
+}
+
 fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
     let mut failure = Failure::new(error.to_string());
     let mut source = std::error::Error::source(error);
@@ -390,7 +412,7 @@ fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
     }
     let state = dir.join("state.redb");
     failure.because("nothing in it was changed").next(format!(
-        "mv {state} {state}.damaged, and start with an empty state; or rouse up --data-dir DIR",
+        "rouse up --recover, which keeps what can be read; or mv {state} {state}.damaged, and start with an empty state",
         state = state.display()
     ))
 }

@@ -58,6 +58,7 @@ pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInf
 fn words(args: &Up) -> Vec<String> {
     let Up {
         ephemeral,
+        recover,
         api_port,
         http_port,
         admin_port,
@@ -76,6 +77,9 @@ fn words(args: &Up) -> Vec<String> {
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());
+    }
+    if *recover {
+        words.push("--recover".to_owned());
     }
     let Binds { public, local, api, admin } = binds;
     for (flag, address) in

@@ -57,7 +57,7 @@ impl Rule {
     }
 }
 
-/// What is about to be written.
+/// A write that is to be admitted.
 pub(crate) struct Attempt<'a> {
     pub(crate) resource: &'a Resource,
     pub(crate) operation: &'static str,

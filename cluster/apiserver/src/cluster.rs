@@ -24,7 +24,7 @@ use crate::store::{self, Store};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where the state lives.
+/// The storage of the state.
 #[derive(Clone, Debug)]
 pub enum Storage {
     /// As long as the process.
@@ -33,7 +33,7 @@ pub enum Storage {
     File(PathBuf),
 }
 
-/// What a cluster starts with.
+/// The configuration of a cluster.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub storage: Storage,
@@ -44,7 +44,7 @@ pub struct Config {
     pub ca: String,
 }
 
-/// Why a cluster cannot start.
+/// Errors of opening a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -149,7 +149,7 @@ impl Cluster {
         }
     }
 
-    /// What the HTTP side does, without HTTP.
+    /// The API without HTTP.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry

@@ -20,8 +20,8 @@ use rouse_schema::{kinds, openapi, patch, selector, structure, table};
 /// The store under the API, as the controllers beside it use it.
 pub mod store {
     pub use rouse_store::{
-        Change, Conflict, Error, Event, Expired, Key, Object, Owner, Prepared, Store, Unwritable,
-        Watch,
+        Change, Conflict, Error, Event, Expired, Key, Object, Owner, Prepared, Recovery, Store,
+        Unwritable, Watch, recover,
     };
 }
 

@@ -9,7 +9,7 @@ use crate::selector;
 use crate::store::Unwritable;
 use crate::structure::{Invalid, aggregate};
 
-/// Why a request was not carried out.
+/// A failed request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     pub code: StatusCode,
@@ -104,7 +104,7 @@ impl Failure {
             .with(json!({ "name": name, "kind": "pods/binding" }))
     }
 
-    /// What a deletion expected of the object is not so. The real server names the kind here.
+    /// A failed precondition of a deletion. The real server names the kind here.
     pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} \"{name}\": {why}",

@@ -1,6 +1,6 @@
 //! Objects without a controller find one: whoever selects them by label.
 //!
-//! What was orphaned on purpose (`kubectl delete --cascade=orphan`) is taken over by the next
+//! An object that was orphaned on purpose (`kubectl delete --cascade=orphan`) is taken over by the next
 //! Deployment or ReplicaSet that selects it. Upstream: `controller_ref_manager.go`.
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use rouse_kit::panics;
 
 use super::graph::Graph;
 use super::objects::{
-    DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES,
+    DEFINITIONS, DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES,
 };
 use super::pass::Pass;
 use super::scheduler::Nodes;
@@ -38,7 +38,10 @@ impl Pass {
             .collect();
         let mut graph = Graph::default();
         lists.iter().flatten().for_each(|object| graph.set(object));
-        self.objects.graph(|old| *old = graph);
+        self.objects.graph(|old| {
+            graph.remember(old);
+            *old = graph;
+        });
         self.nodes = Nodes::default();
         for object in lists.iter().flatten() {
             self.guarded(object, |pass| pass.place(object));
@@ -104,6 +107,12 @@ impl Pass {
             NODES => self.try_unscheduled(),
             SERVICES => {
                 self.push(Work::Endpoints(key.clone()));
+            }
+            // Of owners of this kind nothing could be known before.
+            DEFINITIONS => {
+                for dependent in self.objects.graph(|graph| graph.dangling()) {
+                    self.push(Work::Collect(dependent));
+                }
             }
             SERVICE_ACCOUNTS => self.account_came(&key.namespace),
             NAMESPACES => {

@@ -36,7 +36,7 @@ pub(super) struct Desired {
     pub(super) slices: Vec<(Value, Value)>,
 }
 
-/// What stands behind a Service. Pure. None if it selects nothing.
+/// The pods behind a Service. Pure. None if it selects nothing.
 pub(super) fn desired(service: &Service, pods: &[Pod]) -> Option<Desired> {
     let spec = service.spec.as_ref()?;
     let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;

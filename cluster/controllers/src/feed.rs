@@ -13,7 +13,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// What comes after now.
+    /// The changes after now.
     pub(super) fn from_now(store: &Store) -> Self {
         Self { seen: store.version(), ordered: store.ordered(), store: store.clone() }
     }

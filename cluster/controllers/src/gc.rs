@@ -6,7 +6,13 @@
 //! orphan      the dependents forget the owner, then it goes
 //! ```
 //!
+//! An owner that is nowhere is gone, unless nobody can tell: while its kind is not served, the object
+//! stays. Owners that wait for one another in a circle are let go.
+//!
 //! Upstream: `pkg/controller/garbagecollector/garbagecollector.go`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use rouse_apiserver::registry::Propagation;
 use rouse_apiserver::status::Failure;
@@ -32,8 +38,15 @@ pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
     if object.owners.is_empty() {
         return Ok(());
     }
-    let (alive, gone): (Vec<&Owner>, Vec<&Owner>) =
-        object.owners.iter().partition(|owner| is_there(objects, &object, owner));
+    let (mut alive, mut gone): (Vec<&Owner>, Vec<&Owner>) = (Vec::new(), Vec::new());
+    for owner in &object.owners {
+        match presence(objects, &object, owner) {
+            Presence::There => alive.push(owner),
+            Presence::Gone => gone.push(owner),
+            // As upstream, which tries again until the kind can be mapped.
+            Presence::Unknown => return Ok(()),
+        }
+    }
     if gone.is_empty() {
         // Owners that wait for their dependents want this one gone.
         let waiting = alive.iter().all(|owner| waits(objects, owner));
@@ -49,25 +62,56 @@ pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
     objects.change(key, |object| forget(object, &gone)).map(|_| ())
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    There,
+    Gone,
+    /// Its kind is not served, so nobody can look.
+    Unknown,
+}
+
 /// Whether an owner exists: the same object, not another of its name.
-fn is_there(objects: &Objects, dependent: &Object, owner: &Owner) -> bool {
-    let Some(key) = objects.graph(|graph| graph.key(&owner.uid).cloned()) else { return false };
+fn presence(objects: &Objects, dependent: &Object, owner: &Owner) -> Presence {
+    let Some(key) = objects.graph(|graph| graph.key(&owner.uid).cloned()) else {
+        let gone = objects.graph(|graph| graph.was_seen_to_go(&owner.uid))
+            || objects.serves(&owner.api_version, &owner.kind);
+        return if gone { Presence::Gone } else { Presence::Unknown };
+    };
     // An owner in another namespace is none.
-    (key.namespace.is_empty() || key.namespace == dependent.key.namespace)
-        && objects.store.get(&key).is_some_and(|found| found.uid == owner.uid)
+    let there = (key.namespace.is_empty() || key.namespace == dependent.key.namespace)
+        && objects.store.get(&key).is_some_and(|found| found.uid == owner.uid);
+    if there { Presence::There } else { Presence::Gone }
 }
 
 /// Whether an owner is being deleted and waits for this kind of dependent.
 fn waits(objects: &Objects, owner: &Owner) -> bool {
     let key = objects.graph(|graph| graph.key(&owner.uid).cloned());
-    key.and_then(|key| objects.store.get(&key)).is_some_and(|found| {
-        found.deletion_timestamp.is_some()
-            && found.finalizers.iter().any(|f| f == FOREGROUND_DELETION)
-    })
+    key.and_then(|key| objects.store.get(&key)).is_some_and(|found| deletes_dependents(&found))
 }
 
-/// What still names this object as its owner.
-fn dependents(objects: &Objects, owner: &Object) -> Vec<std::sync::Arc<Object>> {
+/// Whether an object is being deleted in the foreground.
+fn deletes_dependents(object: &Object) -> bool {
+    object.deletion_timestamp.is_some()
+        && object.finalizers.iter().any(|f| f == FOREGROUND_DELETION)
+}
+
+/// Whether `dependent` waits for `owner` in its turn, by whatever way: each would wait for ever.
+fn waits_for(objects: &Objects, dependent: &Arc<Object>, owner: &Object) -> bool {
+    let mut seen = HashSet::new();
+    let mut next = vec![Arc::clone(dependent)];
+    while let Some(object) = next.pop() {
+        if object.uid == owner.uid {
+            return true;
+        }
+        if deletes_dependents(&object) && seen.insert(object.uid.clone()) {
+            next.extend(dependents(objects, &object));
+        }
+    }
+    false
+}
+
+/// The objects that name this one as their owner.
+fn dependents(objects: &Objects, owner: &Object) -> Vec<Arc<Object>> {
     let keys = objects.graph(|graph| graph.dependents(&owner.uid));
     let found = keys.iter().filter_map(|key| objects.store.get(key));
     found.filter(|object| object.owners.iter().any(|o| o.uid == owner.uid)).collect()
@@ -79,10 +123,11 @@ fn foreground(objects: &Objects, owner: &Object) -> Result<(), Failure> {
             collect(objects, &dependent.key)?;
         }
     }
-    let blocked = dependents(objects, owner)
-        .iter()
-        .flat_map(|dependent| dependent.owners.clone())
-        .any(|o| o.uid == owner.uid && o.block_owner_deletion);
+    let blocks = |dependent: &Arc<Object>| {
+        dependent.owners.iter().any(|o| o.uid == owner.uid && o.block_owner_deletion)
+            && !waits_for(objects, dependent, owner)
+    };
+    let blocked = dependents(objects, owner).iter().any(blocks);
     if !blocked {
         objects.change(&owner.key, |object| remove_finalizer(object, FOREGROUND_DELETION))?;
     }
@@ -109,3 +154,6 @@ fn forget(object: &mut Value, uids: &[String]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

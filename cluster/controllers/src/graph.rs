@@ -2,7 +2,7 @@
 //!
 //! It says where to look, not what is so: a key it names may be gone, and the store is asked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rouse_apiserver::store::{Key, Object};
 
@@ -12,6 +12,8 @@ pub(super) struct Graph {
     /// Every object that is there, with the uids of its owners.
     objects: HashMap<String, (Key, Vec<String>)>,
     dependents: HashMap<String, BTreeSet<Key>>,
+    /// Owners that were seen to go, as long as dependents name them.
+    absent: HashSet<String>,
 }
 
 impl Graph {
@@ -24,7 +26,7 @@ impl Graph {
         {
             return;
         }
-        self.remove(object);
+        self.unlink(object);
         for owner in &owners {
             self.dependents.entry(owner.clone()).or_default().insert(object.key.clone());
         }
@@ -33,23 +35,50 @@ impl Graph {
 
     /// An object is gone.
     pub(super) fn remove(&mut self, object: &Object) {
+        self.unlink(object);
+        if self.dependents.contains_key(&object.uid) {
+            self.absent.insert(object.uid.clone());
+        }
+    }
+
+    /// Takes over what an earlier graph of the same objects saw go.
+    pub(super) fn remember(&mut self, earlier: &Self) {
+        let gone = earlier.absent.iter();
+        self.absent = gone.filter(|uid| self.dependents.contains_key(*uid)).cloned().collect();
+    }
+
+    fn unlink(&mut self, object: &Object) {
         let Some((key, owners)) = self.objects.remove(&object.uid) else { return };
         for owner in owners {
             if let Some(keys) = self.dependents.get_mut(&owner) {
                 keys.remove(&key);
                 if keys.is_empty() {
                     self.dependents.remove(&owner);
+                    self.absent.remove(&owner);
                 }
             }
         }
     }
 
-    /// Where the object of a uid is.
+    /// The key of the object with this uid.
     pub(super) fn key(&self, uid: &str) -> Option<&Key> {
         self.objects.get(uid).map(|(key, _)| key)
     }
 
-    /// What a uid owns.
+    /// Whether an owner was there, and was seen to go.
+    pub(super) fn was_seen_to_go(&self, uid: &str) -> bool {
+        self.absent.contains(uid)
+    }
+
+    /// Objects that name an owner which is not there.
+    pub(super) fn dangling(&self) -> Vec<Key> {
+        let dangles =
+            |owners: &[String]| owners.iter().any(|owner| !self.objects.contains_key(owner));
+        let found = self.objects.values().filter(|(_, owners)| dangles(owners));
+        found.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The dependents of an owner.
     pub(super) fn dependents(&self, uid: &str) -> Vec<Key> {
         self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }

@@ -40,6 +40,8 @@ mod replicaset;
 mod run;
 mod scheduler;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod work;
 

@@ -1,4 +1,4 @@
-//! Namespaces: what each begins with, and how one ends with everything in it.
+//! Namespaces: the objects that each begins with, and the deletion of one with everything in it.
 
 use rouse_apiserver::registry::Propagation;
 use rouse_apiserver::status::Failure;
@@ -29,7 +29,7 @@ pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// What every namespace has.
+/// Creates the objects that every namespace has.
 fn equip(objects: &Objects, namespace: &str, ca: &str) -> Result<(), Failure> {
     let account = Key::new(SERVICE_ACCOUNTS, namespace, "default");
     if objects.store.get(&account).is_none() {

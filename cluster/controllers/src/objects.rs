@@ -1,4 +1,4 @@
-//! How the built-in controllers read and write: by the store, and by the API server's one write path
+//! Reads and writes of the built-in controllers: by the store, and by the API server's one write path
 //! as a trusted actor.
 
 use std::collections::HashMap;
@@ -24,6 +24,7 @@ pub(super) const NAMESPACES: &str = "namespaces";
 pub(super) const ENDPOINTS: &str = "endpoints";
 pub(super) const EVENTS: &str = "events";
 pub(super) const CONFIG_MAPS: &str = "configmaps";
+pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 pub(super) const SERVICE_ACCOUNTS: &str = "serviceaccounts";
 pub(super) const DEPLOYMENTS: &str = "deployments.apps";
 pub(super) const REPLICA_SETS: &str = "replicasets.apps";
@@ -52,6 +53,12 @@ impl Objects {
             builtin,
             graph: Mutex::default(),
         }
+    }
+
+    /// Whether a kind is served: `apps/v1`, `Deployment`.
+    pub(super) fn serves(&self, api_version: &str, kind: &str) -> bool {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.registry.kinds.by_kind(group, version, kind).is_some()
     }
 
     pub(super) fn now(&self) -> Timestamp {

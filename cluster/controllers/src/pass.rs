@@ -24,9 +24,9 @@ pub(super) struct Pass {
     pub(super) objects: Objects,
     ca: String,
     work: BTreeSet<Work>,
-    /// What the next pass goes on with, so that it holds up nothing else in this one.
+    /// Work for the next pass, so that it holds up nothing else in this one.
     rest: BTreeSet<Work>,
-    /// What to look at when time alone has changed it.
+    /// Work that is due at a time.
     later: BTreeMap<Work, Timestamp>,
     failures: Failures,
     pub(super) nodes: Nodes,

@@ -11,7 +11,7 @@ use super::objects::{EVENTS, Objects};
 /// How long an Event is kept. Upstream: `--event-ttl`.
 pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Something to tell about an object.
+/// An Event to record.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Notice {
     pub(super) about: Value,

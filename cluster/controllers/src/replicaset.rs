@@ -26,7 +26,7 @@ const COMPONENT: &str = "replicaset-controller";
 /// The most pods that one sync of a ReplicaSet creates or deletes. Upstream: `BurstReplicas`.
 const BURST: usize = 500;
 
-/// What to do about the pods of a ReplicaSet.
+/// The changes of a ReplicaSet's pods.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     pub(super) create: usize,

@@ -19,7 +19,7 @@ use super::work::{GROUPS, Group, NAMESPACES};
 /// How often old Events are looked for.
 const EXPIRE: Duration = Duration::from_secs(60);
 
-/// What the built-in controllers work on.
+/// The configuration of the built-in controllers.
 #[derive(Clone)]
 pub struct Config {
     pub registry: Registry,

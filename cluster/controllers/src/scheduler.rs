@@ -186,7 +186,7 @@ fn allocatable(node: &Node) -> Amounts {
     amounts(status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref())))
 }
 
-/// What can be read of a list of quantities.
+/// The quantities of a list that can be read.
 fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
     let amount = |(name, quantity): (&String, &Quantity)| {
         let amount = rouse_k8s::Quantity::try_from(quantity).ok()?.milli_value();
@@ -195,7 +195,7 @@ fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
     quantities.into_iter().flatten().filter_map(amount).collect()
 }
 
-/// What a pod asks for: the sum of its containers, or an init container that asks for more.
+/// The requests of a pod: the sum of its containers, or an init container that asks for more.
 pub(super) fn requests(spec: &PodSpec) -> Amounts {
     let of = |container: &k8s_openapi::api::core::v1::Container| -> Amounts {
         amounts(container.resources.as_ref().and_then(|r| r.requests.as_ref()))
@@ -329,7 +329,7 @@ pub(super) fn is_waiting(pod: &Pod) -> bool {
         && scheduler.is_none_or(|name| name == COMPONENT)
 }
 
-/// What came of looking at a pod.
+/// The outcome of scheduling a pod.
 pub(super) enum Outcome {
     /// It does not wait for this scheduler.
     Nothing,

@@ -95,7 +95,7 @@ impl Work {
     }
 }
 
-/// What a step leaves to be done, also when it fails on the way.
+/// Work that a step leaves to be done, also when it fails midway.
 #[derive(Debug, Default)]
 pub(super) struct Next {
     /// To be looked at in the same pass.

@@ -123,7 +123,7 @@ fn dotted(text: &str) -> Option<(Option<Step>, &str)> {
     Some((step, rest))
 }
 
-/// What stands between brackets.
+/// A step between brackets.
 fn bracket(text: &str) -> Option<(Option<Step>, &str)> {
     if let Some(filter) = text.strip_prefix("?(") {
         let end = filter.find(")]")?;
@@ -153,7 +153,7 @@ fn condition(text: &str) -> Option<Step> {
     Some(Step::Where { path, equal, literal })
 }
 
-/// What stands between quotes; a backslash stands for the character after it, as Knative's columns
+/// The text between quotes; a backslash stands for the character after it, as Knative's columns
 /// write the dots of a label's key.
 fn unquote(text: &str) -> Option<String> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;

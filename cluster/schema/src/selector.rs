@@ -39,7 +39,7 @@ struct FieldRequirement {
     equal: bool,
 }
 
-/// What a list or watch is limited to.
+/// The selectors of a list or watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     labels: Vec<Requirement>,

@@ -7,26 +7,24 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::{fs, io};
 
 use bytes::Bytes;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable};
 
 use super::object::{Key, Object, from_stored};
 use super::ring::{Change, Event};
+use super::rows::{
+    EVENTS, FACTS, FORMAT, OBJECTS, WITHOUT_CHECKSUMS, change_of, key_parts, key_text, number_of,
+    seal, shown, unseal,
+};
 
-/// `resource\0namespace\0name` to the object's JSON.
-const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
-/// Version to `change`, the object's key and its JSON.
-const EVENTS: TableDefinition<'_, u64, (u8, &str, &[u8])> = TableDefinition::new("events");
-/// Facts about the file: `format`, `version`, `lost`.
-const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
-/// Raised when an older binary could not read the file.
-const FORMAT: u64 = 1;
 /// Events kept for watches that resume after a restart, and their bytes.
 pub(super) const KEPT: usize = 4096;
 const KEPT_BYTES: usize = 16 << 20;
 /// The file is read once, at start: a larger cache would only hold memory.
-const CACHE: usize = 1 << 20;
+pub(super) const CACHE: usize = 1 << 20;
 
 /// Why the state file cannot be used. Nothing is ever removed from it by itself.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +35,8 @@ pub enum Error {
         #[source]
         source: Box<redb::Error>,
     },
+    #[error("the state file {} is empty, which a state file never is: it was damaged; restore a copy of it, or move it away to begin without state", path.display())]
+    Empty { path: PathBuf },
     #[error("the state file {} cannot be opened: the directory must be writable, have room, and be used by one process at a time", path.display())]
     Open {
         path: PathBuf,
@@ -54,13 +54,13 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. } | Self::Object { .. } => true,
+            Self::Damaged { .. } | Self::Empty { .. } | Self::Object { .. } => true,
             Self::Open { .. } | Self::Format { .. } => false,
         }
     }
 }
 
-/// What a state file holds.
+/// The content of a state file.
 pub(super) struct Loaded {
     pub(super) objects: Vec<Arc<Object>>,
     pub(super) events: Vec<Event>,
@@ -95,12 +95,42 @@ impl File {
         path: &Path,
         fields: &dyn Fn(&str) -> Vec<String>,
     ) -> Result<(Self, Loaded), Error> {
+        match path.metadata() {
+            // It gets its name when it has content, so a crash leaves none.
+            Ok(found) if found.is_file() && found.len() == 0 => {
+                return Err(Error::Empty { path: path.to_owned() });
+            }
+            Ok(_) => {}
+            Err(_) => begin(path).map_err(|error| opening(path, error))?,
+        }
         let owned = path.to_owned();
-        Self::open_by(
-            Box::new(move || Builder::new().set_cache_size(CACHE).create(&owned)),
-            path,
-            fields,
-        )
+        let repair = Arc::new(AtomicU8::new(WHOLE));
+        let seen = Arc::clone(&repair);
+        let opener = move || {
+            let seen = Arc::clone(&seen);
+            Builder::new()
+                .set_cache_size(CACHE)
+                .set_repair_callback(move |session| {
+                    // The first of three scans tells of a last commit that is not whole.
+                    let found = if session.progress() < 0.5 { ROLLED_BACK } else { CHECKED };
+                    seen.fetch_max(found, Ordering::Relaxed);
+                })
+                .create(&owned)
+        };
+        let (file, loaded) = Self::open_by(Box::new(opener), path, fields)?;
+        let version = loaded.version;
+        match repair.load(Ordering::Relaxed) {
+            ROLLED_BACK => tracing::warn!(
+                version,
+                "the last commit before the platform ended was not whole and is rolled back; nobody was told that it was stored"
+            ),
+            CHECKED => tracing::info!(
+                version,
+                "the state file was not closed; it was checked and is whole"
+            ),
+            _ => {}
+        }
+        Ok((file, loaded))
     }
 
     pub(super) fn open_by(
@@ -171,6 +201,34 @@ impl File {
     }
 }
 
+/// The state of the last commit, as opening found it.
+const WHOLE: u8 = 0;
+const CHECKED: u8 = 1;
+const ROLLED_BACK: u8 = 2;
+
+/// Makes a state file, which gets its name when it is one.
+fn begin(path: &Path) -> Result<(), redb::Error> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let database = Builder::new().set_cache_size(CACHE).create(&new)?;
+    prepare(&database)?;
+    drop(database);
+    replace_by(&new, path)?;
+    Ok(())
+}
+
+/// Gives a file that is whole its name, for good.
+pub(super) fn replace_by(new: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(new, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn opening(path: &Path, error: redb::Error) -> Error {
     let path = path.to_owned();
     let source = Box::new(error);
@@ -178,7 +236,7 @@ fn opening(path: &Path, error: redb::Error) -> Error {
         redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => {
             Error::Damaged { path, source }
         }
-        redb::Error::Io(ref io) if io.kind() == std::io::ErrorKind::InvalidData => {
+        redb::Error::Io(ref io) if io.kind() == io::ErrorKind::InvalidData => {
             Error::Damaged { path, source }
         }
         _ => Error::Open { path, source },
@@ -186,16 +244,56 @@ fn opening(path: &Path, error: redb::Error) -> Error {
 }
 
 fn prepare(database: &Database) -> Result<(), redb::Error> {
+    // A file that is as it should be is not written to.
+    if let Ok(facts) = database.begin_read()?.open_table(FACTS)
+        && facts.get("format")?.is_some_and(|format| format.value() != WITHOUT_CHECKSUMS)
+    {
+        return Ok(());
+    }
     let write = database.begin_write()?;
     {
         write.open_table(OBJECTS)?;
         write.open_table(EVENTS)?;
         let mut facts = write.open_table(FACTS)?;
-        if facts.get("format")?.is_none() {
-            facts.insert("format", FORMAT)?;
+        let format = facts.get("format")?.map(|format| format.value());
+        match format {
+            None => {
+                facts.insert("format", FORMAT)?;
+            }
+            Some(WITHOUT_CHECKSUMS) => {
+                seal_all(&write)?;
+                facts.insert("format", FORMAT)?;
+            }
+            Some(_) => {}
         }
     }
     write.commit()?;
+    Ok(())
+}
+
+/// Adds the checksums to a file of the format before them.
+fn seal_all(write: &redb::WriteTransaction) -> Result<(), redb::Error> {
+    let mut objects = write.open_table(OBJECTS)?;
+    let rows: Vec<(String, Vec<u8>)> = objects
+        .iter()?
+        .map(|row| row.map(|(key, json)| (key.value().to_owned(), seal(key.value(), json.value()))))
+        .collect::<Result<_, _>>()?;
+    for (key, row) in rows {
+        objects.insert(key.as_str(), row.as_slice())?;
+    }
+    let mut events = write.open_table(EVENTS)?;
+    let rows: Vec<(u64, u8, String, Vec<u8>)> = events
+        .iter()?
+        .map(|row| {
+            row.map(|(version, event)| {
+                let (change, key, json) = event.value();
+                (version.value(), change, key.to_owned(), seal(key, json))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    for (version, change, key, row) in rows {
+        events.insert(version, (change, key.as_str(), row.as_slice()))?;
+    }
     Ok(())
 }
 
@@ -206,7 +304,7 @@ fn load(
 ) -> Result<Loaded, Error> {
     let damaged =
         |error: redb::Error| Error::Damaged { path: path.to_owned(), source: Box::new(error) };
-    let bad = |key: &str| Error::Object { path: path.to_owned(), key: key.replace('\0', " ") };
+    let bad = |key: &str| Error::Object { path: path.to_owned(), key: shown(key) };
     let read = database.begin_read().map_err(|e| damaged(e.into()))?;
     let facts = read.open_table(FACTS).map_err(|e| damaged(e.into()))?;
     let fact = |name: &str| {
@@ -226,8 +324,8 @@ fn load(
     let table = read.open_table(OBJECTS).map_err(|e| damaged(e.into()))?;
     let mut current = HashMap::new();
     for row in table.iter().map_err(|e| damaged(e.into()))? {
-        let (key, json) = row.map_err(|e| damaged(e.into()))?;
-        let object = reading.object(key.value(), json.value()).ok_or_else(|| bad(key.value()))?;
+        let (key, row) = row.map_err(|e| damaged(e.into()))?;
+        let object = reading.object(key.value(), row.value()).ok_or_else(|| bad(key.value()))?;
         let object = Arc::new(object);
         current.insert(object.resource_version, Arc::clone(&object));
         loaded.objects.push(object);
@@ -235,28 +333,29 @@ fn load(
     let table = read.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
     for row in table.iter().map_err(|e| damaged(e.into()))? {
         let (version, event) = row.map_err(|e| damaged(e.into()))?;
-        let (change, key, json) = event.value();
+        let (change, key, row) = event.value();
+        let json = unseal(key, row).ok_or_else(|| bad(key))?;
         // The last event of an object is the object: versions are given out once.
         let object = match current.remove(&version.value()) {
             Some(object) if object.json == json => object,
-            Some(_) | None => Arc::new(reading.object(key, json).ok_or_else(|| bad(key))?),
+            Some(_) | None => Arc::new(reading.object(key, row).ok_or_else(|| bad(key))?),
         };
         loaded.events.push(Event::new(change_of(change), object, None));
     }
     Ok(loaded)
 }
 
-/// What is looked up once for all rows of a resource.
+/// Names and fields of resources, looked up once for all their rows.
 struct Reading<'a> {
     fields: &'a dyn Fn(&str) -> Vec<String>,
     resources: HashMap<String, (Arc<str>, Vec<String>)>,
 }
 
 impl Reading<'_> {
-    /// `None` if the row is no object.
-    fn object(&mut self, key: &str, json: &[u8]) -> Option<Object> {
-        let mut parts = key.splitn(3, '\0');
-        let (resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
+    /// `None` if the row is not what was written, or no object.
+    fn object(&mut self, key: &str, row: &[u8]) -> Option<Object> {
+        let json = unseal(key, row)?;
+        let (resource, namespace, name) = key_parts(key)?;
         if !self.resources.contains_key(resource) {
             let known = (Arc::from(resource), (self.fields)(resource));
             self.resources.insert(resource.to_owned(), known);
@@ -275,13 +374,13 @@ fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), red
         let mut events = write.open_table(EVENTS)?;
         let mut facts = write.open_table(FACTS)?;
         for op in ops {
-            let key = write_key(&op.object.key);
-            let json = op.object.json.as_ref();
+            let key = key_text(&op.object.key);
+            let row = seal(&key, &op.object.json);
             match op.change {
-                Change::Added | Change::Modified => objects.insert(key.as_str(), json)?,
+                Change::Added | Change::Modified => objects.insert(key.as_str(), row.as_slice())?,
                 Change::Deleted => objects.remove(key.as_str())?,
             };
-            events.insert(op.version, (number_of(op.change), key.as_str(), json))?;
+            events.insert(op.version, (number_of(op.change), key.as_str(), row.as_slice()))?;
         }
         if let Some(last) = ops.last() {
             facts.insert("version", last.version)?;
@@ -293,24 +392,4 @@ fn commit(database: &Database, ops: &[Op], spare: Option<u64>) -> Result<(), red
     }
     write.commit()?;
     Ok(())
-}
-
-fn write_key(key: &Key) -> String {
-    format!("{}\0{}\0{}", key.resource, key.namespace, key.name)
-}
-
-fn number_of(change: Change) -> u8 {
-    match change {
-        Change::Added => 0,
-        Change::Modified => 1,
-        Change::Deleted => 2,
-    }
-}
-
-fn change_of(number: u8) -> Change {
-    match number {
-        0 => Change::Added,
-        2 => Change::Deleted,
-        _ => Change::Modified,
-    }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-/// What the header holds.
+/// The fields of the header.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Head {
     pub(super) meta: Meta,

@@ -11,7 +11,9 @@
 //! Layers, top to bottom:
 //!
 //! - `store`: all objects under one lock; its readers and watchers
+//! - `recover`: a damaged file made a whole one again
 //! - `writer`, `durable`: the thread and the file that keep them
+//! - `rows`: an object as the file holds it
 //! - `ring`: the last changes of a resource
 //! - `object`, `head`: one object, and the header that is read of it
 
@@ -20,12 +22,15 @@
 mod durable;
 mod head;
 mod object;
+mod recover;
 mod ring;
+mod rows;
 mod store;
 mod writer;
 
 pub use self::durable::Error;
 pub use self::object::{Key, Object, Owner, Prepared};
+pub use self::recover::{Recovery, recover};
 pub use self::ring::{Change, Event, Expired};
 pub use self::store::{Conflict, Listed, Store, Unwritable, Watch};
 pub use self::writer::Commit;

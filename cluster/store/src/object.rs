@@ -13,7 +13,7 @@ const MARK: &str = "\u{1}rv\u{1}";
 /// The mark as JSON writes it.
 const MARK_JSON: &str = "\"\\u0001rv\\u0001\"";
 
-/// Where an object lives. Ordered by resource, namespace, name.
+/// The identity of an object in the store. Ordered by resource, namespace, name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// `pods`, or `deployments.apps`.
@@ -68,7 +68,7 @@ pub struct Object {
     pub deletion_timestamp: Option<String>,
     /// The fields that a field selector may name, besides name and namespace.
     pub fields: BTreeMap<String, String>,
-    /// What is sent to clients.
+    /// The JSON that is sent to clients.
     pub json: Bytes,
 }
 
@@ -178,7 +178,7 @@ impl Prepared {
 /// Reads a stored object back; `None` if the bytes are no object.
 pub(super) fn from_stored(key: Key, json: Bytes, fields: &[String]) -> Option<Object> {
     let Some(Head { meta, fields: mut found }) = head::read(&json, fields) else {
-        // Whatever is unusual about it, the slow way knows.
+        // An unusual head is read by the general parser.
         let value: Value = serde_json::from_slice(&json).ok()?;
         let version = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
         return Some(Object { resource_version: version, json, ..header(key, &value, fields) });

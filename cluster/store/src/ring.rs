@@ -12,7 +12,7 @@ const BYTES: usize = 4 << 20;
 /// Events kept per resource, whatever their size.
 pub(super) const EVENTS: usize = 4096;
 
-/// What happened to an object.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Added,

@@ -13,8 +13,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::durable::{File, Op};
 
-/// A disk that was full is looked at again this often.
-const RETRY: Duration = Duration::from_secs(1);
+/// Pause between tries to write a batch that could not be written.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 struct Gathered {
@@ -28,7 +28,7 @@ struct Queue {
     more: Condvar,
 }
 
-/// What the writer tells the store.
+/// Callbacks of the writer.
 pub(super) struct Report {
     /// Everything up to this version is durable.
     pub(super) reached: Box<dyn Fn(u64) + Send>,
@@ -45,7 +45,7 @@ pub struct Commit {
     pub writes: usize,
 }
 
-/// The way to the writer thread.
+/// A handle of the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue>,
@@ -133,7 +133,7 @@ fn write_until_done(file: &mut File, queue: &Queue, report: &Report, ops: &[Op])
         let mut gathered = queue.gathered.lock();
         if !gathered.closed {
             // Wakes early only to be closed: new writes are refused meanwhile.
-            queue.more.wait_for(&mut gathered, RETRY);
+            queue.more.wait_for(&mut gathered, RETRY_INTERVAL);
         }
         if gathered.closed {
             drop(gathered);

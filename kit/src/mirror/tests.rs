@@ -240,7 +240,13 @@ async fn a_server_that_fails_is_asked_ever_slower_until_it_answers() {
     answers.extend([List(vec![object("a", 1, "one")]), Watch(Vec::new())]);
     let server = Server::new(answers);
     let mut mirror = Mirror::new(server.api(), Config::default());
+    let mut outage = mirror.outage();
+    let failing = timeout(Duration::from_secs(8), mirror.next()).await;
+    assert!(failing.is_err(), "{failing:?}");
+    let told = outage.borrow_and_update().clone().expect("it fails");
+    assert_eq!((told.kind.as_str(), told.since - server.began), ("ConfigMap", Duration::ZERO));
     assert_eq!(changes(&mut mirror).await, ["+ shop/a one", "in sync"]);
+    assert_eq!(*outage.borrow_and_update(), None);
     let at: Vec<u128> = server.asked.lock().iter().map(|(at, _)| at.as_millis()).collect();
     let pauses: Vec<u128> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // Tokio's timer is a millisecond late at times.

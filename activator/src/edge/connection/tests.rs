@@ -24,10 +24,12 @@ use crate::transport::pod_stream::PodStream;
 use crate::transport::pool;
 
 const KIB: usize = 1024;
+/// The beginning of an answer: more than anybody here holds of it.
+const ANSWER: &[u8] = &[b'x'; 4 << 20];
 /// Next to nothing for the client, and for pods as much as anybody may read at a time.
 const CLIENT_PIPE: usize = 64;
 const POD_PIPE: usize = 1 << 20;
-/// What a connection holds once for all its streams: frames that are being written.
+/// Frames that a connection is writing, whatever the number of its streams.
 const ONCE: usize = 64 * KIB;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,8 +88,7 @@ async fn writing_pod(protocol: Http, mut stream: DuplexStream) {
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n")
             .await
             .expect("open");
-        // More than anybody here holds.
-        let _ = stream.write_all(&vec![b'x'; 99_999_999]).await;
+        let _ = stream.write_all(ANSWER).await;
         return;
     }
     let service = service_fn(move |_| {

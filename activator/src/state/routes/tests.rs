@@ -126,3 +126,14 @@ fn a_host_without_shares_is_not_served() {
     assert_eq!(found("empty.default.localhost"), None);
     assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn only_its_own_name_finds_a_host(sent in "[hHeElLoO.:\\[\\]0-9 \\-]{0,12}(\\.default\\.localhost)?\\PC{0,3}") {
+        let table = build(&[("hello-00001", 100)], &RouteTable::default());
+        let name = without_port(&sent).to_ascii_lowercase();
+        let found = table.find(&sent, Side::Public).is_some();
+        proptest::prop_assert_eq!(found, name == "hello.default.localhost");
+        proptest::prop_assert!(table.find(&name, Side::Local).is_some() == found || name.ends_with('.'));
+    }
+}

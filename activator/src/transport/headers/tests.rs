@@ -2,6 +2,7 @@
 
 use super::*;
 use http::Request;
+use proptest::prelude::*;
 
 fn pass(sent: &[(&str, &str)]) -> Vec<String> {
     let mut request = Request::get("/").body(()).expect("a request");
@@ -85,4 +86,97 @@ fn an_upgrade_keeps_the_two_headers_that_ask_for_it() {
     let seen = pass(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
     assert!(seen.contains(&"connection: Upgrade".to_owned()));
     assert!(seen.contains(&"upgrade: websocket".to_owned()));
+}
+
+#[test]
+fn an_upgrade_is_never_one_to_http() {
+    for (offer, kept) in [
+        ("h2c", None),
+        ("H2C, HTTP/2.0", None),
+        ("TLS/1.0, HTTP/1.1", None),
+        ("websocket, h2c", Some("upgrade: websocket")),
+        ("", None),
+    ] {
+        let seen = pass(&[("connection", "upgrade"), ("upgrade", offer)]);
+        let upgrade = seen.iter().find(|line| line.starts_with("upgrade:"));
+        assert_eq!(upgrade.map(String::as_str), kept, "{offer}");
+        assert_eq!(seen.iter().any(|line| line.starts_with("connection:")), kept.is_some());
+    }
+}
+
+/// Values of headers that matter here, and others.
+fn values() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
+    let names = [
+        "connection",
+        "upgrade",
+        "te",
+        "transfer-encoding",
+        "keep-alive",
+        "cookie",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "http2-settings",
+        "host",
+        "knative-serving-revision",
+        "content-length",
+        "x-other",
+    ];
+    let words = prop::sample::select(vec![
+        "chunked",
+        "upgrade",
+        "h2c",
+        "websocket",
+        "close",
+        "x-other",
+        "trailers",
+        ",",
+        ";",
+        "\"",
+        "gzip",
+        " ",
+        "::1",
+        "a=b",
+    ]);
+    let text = prop::collection::vec(words, 0..5).prop_map(|words| words.concat().into_bytes());
+    let value = prop_oneof![text, prop::collection::vec(any::<u8>(), 0..20)];
+    prop::collection::vec((prop::sample::select(names.to_vec()), value), 0..12)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_a_pod_sees_no_header_of_the_connection(
+        sent in values(),
+        http2 in any::<bool>(),
+    ) {
+        let mut request = Request::get("/").body(()).expect("a request");
+        if http2 {
+            *request.version_mut() = Version::HTTP_2;
+        }
+        for (name, value) in sent {
+            // What is no value at all, hyper refuses.
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                request.headers_mut().append(name, value);
+            }
+        }
+        let (mut parts, ()) = request.into_parts();
+        let _ = host(&parts);
+        let client = Client::new([10, 0, 0, 7].into());
+        let host = HeaderValue::from_static("a.localhost");
+        if let Ok(upgrade) = outgoing(&mut parts, &client, &host) {
+            let headers = &parts.headers;
+            for name in ["transfer-encoding", "keep-alive", "http2-settings", "knative-serving-revision"] {
+                prop_assert!(!headers.contains_key(name), "{name}: {headers:?}");
+            }
+            prop_assert_eq!(headers.contains_key("upgrade"), upgrade);
+            prop_assert_eq!(headers.contains_key("connection"), upgrade);
+            prop_assert!(!(upgrade && http2));
+            let offers: Vec<_> = headers.get_all("upgrade").iter().flat_map(tokens).collect();
+            prop_assert_eq!(!offers.is_empty(), upgrade);
+            prop_assert!(!offers.into_iter().any(is_http), "{headers:?}");
+            prop_assert!(!http2 || headers.get_all("cookie").iter().count() <= 1);
+            prop_assert!(headers.contains_key("x-forwarded-for"));
+        }
+    }
 }

@@ -226,6 +226,7 @@ fn is_empty(dir: &Path) -> bool {
 pub(super) fn detached(runtime: Runtime) -> Up {
     Up {
         ephemeral: false,
+        recover: false,
         api_port: None,
         http_port: None,
         admin_port: None,

@@ -13,7 +13,7 @@ const IMPERSONATE_USER: &str = "impersonate-user";
 const IMPERSONATE_GROUP: &str = "impersonate-group";
 const IMPERSONATE: &str = "impersonate-";
 
-/// What the API accepts from outside.
+/// Credentials that the API accepts from outside.
 #[derive(Clone)]
 pub struct Credentials {
     token: String,
@@ -93,7 +93,7 @@ pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserIn
     Ok(user)
 }
 
-/// What a request's credential says.
+/// The sender of a request, by its credential.
 #[derive(Debug, PartialEq)]
 pub(super) enum Caller {
     Known(UserInfo),

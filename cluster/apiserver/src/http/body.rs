@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::status::Failure;
 
-/// What a request may send at most, as in Kubernetes.
+/// Most bytes of a request's body, as in Kubernetes.
 pub(super) const LIMIT: usize = 3 << 20;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

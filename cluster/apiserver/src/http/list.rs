@@ -106,7 +106,7 @@ impl Api {
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
-        // What a list shows must not be lost.
+        // A list shows nothing that could be lost.
         let listed = self.registry.store.list_shown(&resource.stored_as(), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use rouse_k8s::keys::DEFAULT_CONTAINER;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -83,7 +84,7 @@ async fn logs(api: &Api, target: &Target, query: &Query) -> Result<Answer, Failu
 fn container(pod: &Value, asked: &str, name: &str) -> Result<String, Failure> {
     let containers = pod["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names: Vec<&str> = containers.iter().filter_map(|c| c["name"].as_str()).collect();
-    let marked = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
+    let marked = pod["metadata"]["annotations"][DEFAULT_CONTAINER].as_str();
     let wanted = if asked.is_empty() { marked.filter(|m| names.contains(m)) } else { Some(asked) };
     match (wanted, names.as_slice()) {
         (Some(wanted), _) if names.contains(&wanted) => Ok(wanted.to_owned()),

@@ -1,6 +1,6 @@
 //! Requests counted and timed, under Kubernetes' names.
 //!
-//! Labels are bounded: resources that are not served, and paths that are none, are `other`.
+//! Labels are bounded: resources that are not served, and unknown paths, are `other`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 const SUBRESOURCES: [&str; 6] = ["", "status", "scale", "log", "binding", "finalize"];
 const OTHER: &str = "other";
 
-/// What a request is about.
+/// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct About {
     verb: &'static str,
@@ -78,7 +78,7 @@ impl ApiMetrics {
         self.requests.get_or_create(&Answered { verb, group, resource, subresource, code }).inc();
     }
 
-    /// Counts a watch until the guard is dropped.
+    /// Counts a watch until the value is dropped.
     pub(super) fn watching(&self, group: &str, plural: &str) -> Open {
         let (group, resource) = (group.to_owned(), plural.to_owned());
         let about = About { verb: "WATCH", group, resource, subresource: "" };

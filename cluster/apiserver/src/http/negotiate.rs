@@ -1,4 +1,4 @@
-//! Which form of an object or list a client wants: whole, as a table row, or its metadata.
+//! Content negotiation: objects and lists whole, as tables, or as their metadata.
 
 use bytes::Bytes;
 use http::{HeaderMap, header::ACCEPT};
@@ -45,7 +45,7 @@ fn one(range: &str) -> Option<Form> {
     Some(form)
 }
 
-/// What of an object stands in a table's row (`includeObject`).
+/// The object in a table's row (`includeObject`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Include {
     Metadata,

@@ -1,8 +1,8 @@
 //! Lists in pages: a list is kept as it was when its first page was sent, so that all its pages show
 //! one moment.
 //!
-//! What is kept is bounded in number, in bytes and in time; who comes too late begins anew, as after a
-//! compaction of etcd.
+//! Kept lists are bounded in number, in bytes and in time; a client that comes too late begins anew, as
+//! after a compaction of etcd.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

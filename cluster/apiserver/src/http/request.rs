@@ -1,4 +1,4 @@
-//! From the parts of an HTTP request to what it means. Pure.
+//! Parsing of request lines: paths, queries, verbs. Pure.
 //!
 //! Mirrors how kube's and client-go's clients build requests, odd queries (`?&limit=500`) included.
 
@@ -21,7 +21,7 @@ pub(super) struct Target {
     pub(super) subresource: String,
 }
 
-/// What a path asks for.
+/// The document or resource that a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
     /// `/api`, `/apis`
@@ -170,7 +170,7 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// What is to be done with a resource.
+/// The verb of a request for a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
@@ -243,7 +243,7 @@ mod tests {
         );
     }
 
-    /// What a request means, in one line.
+    /// A request's meaning in one line.
     fn meaning(request: &http::Request<Vec<u8>>) -> String {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         let Path::Resource(target) = path(request.uri().path()) else {

@@ -1,4 +1,4 @@
-//! SelfSubjectAccessReview and SelfSubjectReview: may I, and who am I. Every known user may do all.
+//! SelfSubjectAccessReview and SelfSubjectReview. Every known user may do everything.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::json;

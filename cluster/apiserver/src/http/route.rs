@@ -1,4 +1,4 @@
-//! From a request to what answers it. The one function that every request passes.
+//! Routing: the one function that every request passes.
 
 use std::panic::AssertUnwindSafe;
 
@@ -27,7 +27,7 @@ use crate::status::Failure;
 /// The minor version of the oldest kubectl that asks for OpenAPI v3 alone.
 const OLDEST_KUBECTL: u32 = 27;
 
-/// What stays of a request when its body is read.
+/// A request without its body.
 struct Asked {
     method: Method,
     headers: HeaderMap,
@@ -53,7 +53,7 @@ impl Api {
         let Parts { method, headers, .. } = parts;
         let reach = if inside { Reach::Inside } else { Reach::Outside };
         let asked = Asked { method, headers, query, user, reach };
-        // A bug in one request is that request's 500, and nobody else's trouble.
+        // A panic in one request is a 500 of that request alone.
         let answer = match AssertUnwindSafe(self.answer(&asked, path, body)).catch_unwind().await {
             Ok(answer) => answer,
             Err(_) => {
@@ -173,7 +173,7 @@ fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>
     Ok(found.part)
 }
 
-/// What a kubectl that cannot work with this API is to print.
+/// The warning for a kubectl that cannot work with this API.
 fn too_old(headers: &HeaderMap) -> Option<String> {
     let agent = headers.get(USER_AGENT)?.as_bytes().strip_prefix(b"kubectl/v1.")?;
     let version = agent.split(|byte| *byte == b' ').next()?;

@@ -1,4 +1,4 @@
-//! The writers of objects, and how they want a write done.
+//! Actors and the options of their writes.
 
 use crate::identity::UserInfo;
 
@@ -12,7 +12,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Somebody whose writes are admitted and validated.
+    /// A user whose writes are admitted and validated.
     #[must_use]
     pub fn user(user: UserInfo) -> Self {
         Self { user, trusted: false }
@@ -30,7 +30,7 @@ impl Actor {
     }
 }
 
-/// What to do about fields that a kind does not have.
+/// The treatment of fields that a kind does not have (`fieldValidation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validation {
     /// Drop them and say nothing.

@@ -1,6 +1,6 @@
 //! Annotations that say where a pod is reached: node agents alone may set them.
 //!
-//! Whoever routes requests believes them, so a user who could set one could have another's requests.
+//! Routers of requests believe them, so a user who could set one could have another's requests.
 
 use rouse_kit::address::ADDRESS_ANNOTATION;
 use rouse_schema::kinds::Resource;

@@ -1,4 +1,4 @@
-//! The changes that can be made of an object, and what comes of them.
+//! Changes of objects, and their outcomes.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub struct Written {
     pub gone: bool,
 }
 
-/// What a deletion came to.
+/// The outcome of a deletion.
 #[derive(Debug)]
 pub enum Deleted {
     /// It is gone.

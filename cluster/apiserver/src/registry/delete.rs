@@ -124,7 +124,7 @@ fn mark(rules: &Strategy, object: &mut Value, how: &DeleteOptions, now: Timestam
     }
     let grace = (rules.grace_seconds)(object, how.grace_seconds);
     let before = object["metadata"]["deletionGracePeriodSeconds"].as_i64();
-    // What is being deleted already may only be hurried, by a request that says so.
+    // The grace period of a deletion that has begun may only be shortened, by a request that names one.
     if begun && (how.grace_seconds.is_none() || before.is_none_or(|before| grace >= before)) {
         return;
     }

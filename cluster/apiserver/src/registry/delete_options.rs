@@ -11,7 +11,7 @@ use crate::status::Failure;
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of_type("meta.v1.DeleteOptions"));
 
-/// What becomes of the objects that this one owns.
+/// The treatment of the objects that a deleted one owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
     Background,

@@ -139,7 +139,7 @@ pub(super) fn check_namespace(
     Ok(())
 }
 
-/// What only the server may say, taken from the object as it stands.
+/// Fields that only the server sets, taken from the object as it stands.
 pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
     for field in [
         "uid",

@@ -1,4 +1,4 @@
-//! What may stand in a request, and how what may not is refused.
+//! Options and bodies of requests: taken as Kubernetes takes them, or refused in its words.
 
 use rouse_apiserver::{Cluster, Storage};
 use serde_json::{Value, json};

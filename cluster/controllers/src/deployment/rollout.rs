@@ -1,4 +1,4 @@
-//! How many pods each ReplicaSet of a Deployment should have next. Pure.
+//! The next number of pods of each ReplicaSet of a Deployment. Pure.
 //!
 //! Specs and statuses are the user's to write: sums and differences are made in `i64` and end as an
 //! `i32` within its bounds.

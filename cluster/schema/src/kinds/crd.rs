@@ -21,7 +21,7 @@ impl Resource {
     }
 }
 
-/// One version of a CRD, or what is wrong with it.
+/// One version of a CRD, or its problems.
 fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
     let mut problems = structure(crd);
     let versions = crd["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -65,7 +65,7 @@ fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
     })
 }
 
-/// What is wrong with a CRD: names, versions, schemas and columns.
+/// The problems of a CRD: names, versions, schemas and columns.
 pub(super) fn problems(crd: &Value) -> Vec<Invalid> {
     let mut found = structure(crd);
     for version in crd["spec"]["versions"].as_array().into_iter().flatten() {

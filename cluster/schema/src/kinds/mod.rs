@@ -1,4 +1,4 @@
-//! Kinds are data: what a resource is called, where it lives, what its fields are.
+//! Kinds as data: names, scope, verbs and fields of resources.
 //!
 //! Built-in kinds come from the committed tables in `cluster/schema/kinds/`, custom ones from CRDs at run time. Code per kind
 //! exists only where behaviour differs: `defaults` and `validate`.

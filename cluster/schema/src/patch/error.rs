@@ -1,4 +1,4 @@
-//! Why a patch cannot be applied.
+//! Errors of patches.
 
 /// Why a patch cannot be applied.
 #[derive(Debug, thiserror::Error)]

@@ -42,7 +42,7 @@ pub(super) fn apply(document: &Value, patch: &Value) -> Result<Value, Error> {
     Ok(result)
 }
 
-/// What the operations of a patch have used so far.
+/// The bounds of a patch, and their use so far.
 struct Bounds {
     work: Work,
     copied: usize,

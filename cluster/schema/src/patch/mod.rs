@@ -1,6 +1,6 @@
 //! Patches: JSON patch, merge patch and strategic merge patch, each a function from documents to a document.
 //!
-//! What a merge patch makes is no larger than document and patch together; the others are bounded
+//! The result of a merge patch is no larger than document and patch together; the others are bounded
 //! besides, in size and in work.
 
 mod error;

@@ -22,7 +22,7 @@ pub(super) fn sorted(
     loop {
         let first = match (named.peek(), rest.peek()) {
             (Some(ours), Some(theirs)) => {
-                // What the patch does not name stands where it stood, else as early as it can.
+                // Items that the patch does not name keep their place, or come as early as they can.
                 match (position(before, ours), position(before, theirs)) {
                     (Some(a), Some(b)) => a < b,
                     (Some(_) | None, _) => false,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::invalid::Invalid;
 use super::{defaults, fields, parse, validate};
 
-/// What is wrong with the defaults in the schema at `path`, wherever they stand in it.
+/// The problems of the defaults in the schema at `path`, wherever they stand in it.
 pub(crate) fn problems(schema: &Value, path: &str) -> Vec<Invalid> {
     let mut found = Vec::new();
     check(schema, path, &mut found);

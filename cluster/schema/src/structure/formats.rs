@@ -199,7 +199,7 @@ fn is_email(text: &str) -> bool {
     (quoted || plain(name)) && plain(host)
 }
 
-/// What a request may name: a URI with a scheme, or an absolute path.
+/// A request target: a URI with a scheme, or an absolute path.
 fn is_uri(text: &str) -> bool {
     let bytes = text.as_bytes();
     let escaped =

@@ -1,4 +1,4 @@
-//! Schemas: what a kind's fields are, and what follows from it.
+//! The structure of kinds: schemas, and the decoding, pruning, defaulting and validation by them.
 //!
 //! Strict decoding (`unknown_fields`, `duplicates`, `type_error`), pruning, defaulting and validation with Kubernetes'
 //! words all walk the same nodes.
@@ -95,7 +95,7 @@ impl Schema {
         defaults::apply(&self.root, object);
     }
 
-    /// What is wrong by the schema, worded as for a custom resource.
+    /// The problems of an object by the schema, worded as for a custom resource.
     #[must_use]
     pub fn validate(&self, object: &Value) -> Vec<Invalid> {
         validate::check(&self.root, object)

@@ -40,7 +40,7 @@ impl Type {
     }
 }
 
-/// What identifies the items of a list (`x-kubernetes-list-type`).
+/// The identity of a list's items (`x-kubernetes-list-type`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum List {
     Atomic,
@@ -95,7 +95,7 @@ pub struct Node {
     pub nullable: bool,
     pub default: Option<Value>,
     pub properties: IndexMap<String, Self>,
-    /// What the values of a map are.
+    /// The schema of a map's values.
     pub additional: Option<Box<Self>>,
     pub items: Option<Box<Self>>,
     pub required: Vec<String>,

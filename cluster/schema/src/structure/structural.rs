@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::invalid::Invalid;
 
-/// What keeps the schema at `path` from being structural.
+/// The reasons for which the schema at `path` is not structural.
 pub(crate) fn problems(document: &Value, path: &str) -> Vec<Invalid> {
     let mut found = Vec::new();
     if document["type"].as_str() != Some("object") {

@@ -9,14 +9,14 @@ use super::invalid::Invalid;
 use super::node::{Limits, List, Node, Type};
 use super::values::is_integer;
 
-/// What is wrong with a custom resource by its schema.
+/// The problems of a custom resource by its schema.
 pub(super) fn check(root: &Node, object: &Value) -> Vec<Invalid> {
     let mut found = Vec::new();
     walk(root, object, "", &mut found);
     found
 }
 
-/// What is wrong with a value that stands at `path`.
+/// The problems of a value at `path`.
 pub(super) fn check_at(node: &Node, value: &Value, path: &str) -> Vec<Invalid> {
     let mut found = Vec::new();
     walk(node, value, path, &mut found);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::age;
 use super::cells::{condition, items, labels, name, text_or};
 
-/// What a pod is doing, in one word.
+/// A pod's state in one word.
 struct Summary {
     reason: String,
     ready: usize,

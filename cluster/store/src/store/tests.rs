@@ -210,13 +210,13 @@ fn a_file_of_another_format_is_refused_without_being_called_damaged() {
     let newer = redb::Database::builder().create_with_backend(disk.clone()).unwrap();
     let write = newer.begin_write().unwrap();
     let facts = redb::TableDefinition::<&str, u64>::new("facts");
-    write.open_table(facts).unwrap().insert("format", 2).unwrap();
+    write.open_table(facts).unwrap().insert("format", 3).unwrap();
     write.commit().unwrap();
     drop(newer);
     let opener = move || redb::Database::builder().create_with_backend(disk.clone());
     let opened = File::open_by(Box::new(opener), Path::new("disk"), &no_fields);
     let error = opened.err().expect("it is refused");
-    assert!(matches!(error, Error::Format { found: 2, .. }), "{error}");
+    assert!(matches!(error, Error::Format { found: 3, .. }), "{error}");
     assert!(!error.is_damage());
 }
 
@@ -227,13 +227,15 @@ fn a_row_that_is_no_object_is_damage_and_named() {
     let database = redb::Database::builder().create_with_backend(disk.clone()).unwrap();
     let write = database.begin_write().unwrap();
     let objects = redb::TableDefinition::<&str, &[u8]>::new("objects");
-    write.open_table(objects).unwrap().insert("pods\0d\0p", &b"{}"[..]).unwrap();
+    // Whole, as its checksum says, and no object all the same.
+    let row = crate::rows::seal("pods\0d\0p", b"{}");
+    write.open_table(objects).unwrap().insert("pods\0d\0p", row.as_slice()).unwrap();
     write.commit().unwrap();
     drop(database);
     let opener = move || redb::Database::builder().create_with_backend(disk.clone());
     let opened = File::open_by(Box::new(opener), Path::new("disk"), &no_fields);
     let error = opened.err().expect("it is refused");
-    assert!(error.to_string().contains("the object pods d p cannot be read"), "{error}");
+    assert!(error.to_string().contains("the object pods d/p cannot be read"), "{error}");
     assert!(error.is_damage());
 }
 
@@ -452,4 +454,133 @@ async fn a_file_with_a_broken_page_is_never_taken_for_a_whole_one() {
         std::fs::remove_file(&copy).unwrap();
     }
     assert!(refused > 0);
+}
+
+/// Changes every place of the file where `text` stands by `change`.
+fn damage(path: &Path, text: &str, change: impl Fn(&mut [u8])) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let places: Vec<usize> = bytes
+        .windows(text.len())
+        .enumerate()
+        .filter(|(_, window)| *window == text.as_bytes())
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty(), "{text} is in the file");
+    for at in places {
+        change(&mut bytes[at..at + text.len()]);
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// A state file with three maps, the first of which was changed once.
+async fn three_maps(path: &Path) {
+    let store = Store::open(path, &no_fields).unwrap();
+    let a = store.create(map("a", 1001)).unwrap();
+    store.create(map("b", 2002)).unwrap();
+    store.create(map("c", 3003)).unwrap();
+    store.replace(map("a", 1002), a.resource_version).unwrap();
+    store.durable(store.version()).await.unwrap();
+    store.close();
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_inside_a_value_is_found_and_the_object_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    three_maps(&path).await;
+    for bit in [0, 3, 5] {
+        let copy = dir.path().join(format!("copy{bit}.redb"));
+        std::fs::copy(&path, &copy).unwrap();
+        // Still a number, and still an object.
+        damage(&copy, "2002", |text| text[3] ^= 1 << bit);
+        let error = Store::open(&copy, &no_fields).unwrap_err();
+        assert!(error.is_damage());
+        assert!(error.to_string().contains("the object configmaps d/b"), "{error}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_damage_and_a_first_start_leaves_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    std::fs::write(&path, b"").unwrap();
+    let error = Store::open(&path, &no_fields).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("is empty"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    std::fs::remove_file(&path).unwrap();
+    // As a first start that was cut off left it.
+    std::fs::write(dir.path().join("state.new"), b"").unwrap();
+    Store::open(&path, &no_fields).unwrap().close();
+    assert!(std::fs::metadata(&path).unwrap().len() > 0);
+    assert!(!dir.path().join("state.new").exists());
+}
+
+#[tokio::test]
+async fn recovery_keeps_what_is_whole_and_names_what_is_older_and_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    three_maps(&path).await;
+    assert_eq!(crate::recover(&path).unwrap(), None, "nothing is to be recovered");
+    // The newest version of one, and every version of another.
+    damage(&path, "1002", |text| text[0] = b'9');
+    damage(&path, "3003", |text| text[0] = b'9');
+    let before = std::fs::read(&path).unwrap();
+    let recovery = crate::recover(&path).unwrap().unwrap();
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!((recovery.kept, &recovery.older), (1, &texts(&["configmaps d/a"])));
+    assert_eq!(recovery.gone, texts(&["configmaps d/c"]));
+    assert!(std::fs::read(&recovery.damaged).unwrap() == before, "the evidence is kept");
+    let store = Store::open(&path, &no_fields).unwrap();
+    let all = store.list("configmaps", None);
+    let values: Vec<_> = all.objects.iter().map(|o| o.value()["data"]["n"].clone()).collect();
+    assert_eq!(values, ["1001", "2002"]);
+    let newest = all.objects.iter().map(|o| o.resource_version).max().unwrap();
+    assert!(store.version() > newest + 1000, "no version is given out twice");
+    assert!(store.watch("configmaps", newest).is_err(), "watchers list again");
+    store.create(map("c", 1)).unwrap();
+    store.close();
+    drop(store);
+    assert_eq!(crate::recover(&path).unwrap(), None);
+}
+
+#[test]
+fn of_a_file_without_content_nothing_is_recovered_and_it_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    assert_eq!(crate::recover(&path).unwrap(), None, "there is none");
+    std::fs::write(&path, b"").unwrap();
+    let recovery = crate::recover(&path).unwrap().unwrap();
+    assert_eq!((recovery.kept, recovery.gone.len()), (0, 0));
+    assert!(recovery.damaged.exists());
+    Store::open(&path, &no_fields).unwrap().close();
+    std::fs::write(&path, b"hello, this is a letter").unwrap();
+    assert!(crate::recover(&path).unwrap_err().is_damage());
+    assert_eq!(std::fs::read(&path).unwrap(), b"hello, this is a letter");
+}
+
+#[tokio::test]
+async fn a_file_of_the_format_without_checksums_gets_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    {
+        let database = redb::Database::create(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        let json = br#"{"metadata":{"name":"a","namespace":"d","resourceVersion":"7"},"data":{"n":"4004"}}"#;
+        let (key, json) = ("configmaps\0d\0a", json.as_slice());
+        write.open_table(crate::rows::OBJECTS).unwrap().insert(key, json).unwrap();
+        write.open_table(crate::rows::EVENTS).unwrap().insert(7, (0, key, json)).unwrap();
+        let mut facts = write.open_table(crate::rows::FACTS).unwrap();
+        facts.insert("format", 1).unwrap();
+        facts.insert("version", 7).unwrap();
+        drop(facts);
+        write.commit().unwrap();
+    }
+    for _ in 0..2 {
+        let store = Store::open(&path, &no_fields).unwrap();
+        assert_eq!(store.list("configmaps", None).objects[0].value()["data"]["n"], "4004");
+        assert!(store.watch("configmaps", 6).is_ok());
+        store.close();
+    }
+    damage(&path, "4004", |text| text[0] = b'9');
+    assert!(Store::open(&path, &no_fields).unwrap_err().to_string().contains("configmaps d/a"));
 }

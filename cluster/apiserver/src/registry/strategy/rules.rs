@@ -20,23 +20,23 @@ pub(crate) struct Strategy {
     pub(crate) permanent: (&'static [&'static str], &'static str),
     /// `spec.finalizers` hold a deleted object as `metadata.finalizers` do.
     pub(crate) finalizers_in_spec: bool,
-    /// Where annotations of pods are that node agents alone may set.
+    /// The path of annotations of pods that node agents alone may set.
     pub(crate) pod_annotations: Option<&'static str>,
-    /// Why a new object is forbidden, if it is.
+    /// The reason for which a new object is forbidden, if it is.
     pub(crate) forbids: fn(&Registry, &str, &Value) -> Option<String>,
     /// Fills in what the server alone decides, after admission.
     pub(crate) prepare_for_create: fn(&Registry, &mut Value) -> Result<Followup, Failure>,
     /// The same for a new state beside the old one.
     pub(crate) prepare_for_update: fn(&Registry, &mut Value, &Value) -> Result<Followup, Failure>,
-    /// What else changes when an object's deletion begins. Not called by a dry run.
+    /// Other changes of an object whose deletion begins. Not called by a dry run.
     pub(crate) prepare_for_delete: fn(&Registry, &mut Value),
     /// Seconds that a deleted object stays, of the object and of what the request asks for.
     pub(crate) grace_seconds: fn(&Value, Option<i64>) -> i64,
-    /// What follows when an object has been taken out of the store.
+    /// Called when an object has been taken out of the store.
     pub(crate) removed: fn(&Registry, &Arc<Resource>, &Object),
 }
 
-/// What is done once a write is stored.
+/// An action after a write is stored.
 #[must_use]
 pub(crate) enum Followup {
     Nothing,

@@ -57,7 +57,7 @@ fn secret(object: &mut Value) {
     else {
         return;
     };
-    // What was written as text is stored as bytes, and wins over what was written as bytes.
+    // `stringData` is stored as bytes, and wins over `data`.
     if let Some(data) = child(object, "data") {
         for (key, text) in texts {
             use base64::Engine as _;

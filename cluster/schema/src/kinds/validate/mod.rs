@@ -1,6 +1,6 @@
 //! Validation of built-in kinds, and of the metadata of all, in Kubernetes' words.
 //!
-//! What is checked is what users meet; a field that nothing here acts upon is not checked beyond its type.
+//! A field that nothing here acts upon is not checked beyond its type.
 
 mod container;
 mod metadata;
@@ -19,7 +19,7 @@ use super::Resource;
 use crate::structure::Invalid;
 use problems::{Field, Problems};
 
-/// What is wrong with an object; with `old`, also what may not change.
+/// The problems of an object; with `old`, also of what may not change.
 ///
 /// The object has its defaults. Custom resources are checked by their schema besides.
 #[must_use]
@@ -56,7 +56,7 @@ pub fn check(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<In
     found.0
 }
 
-/// What is wrong with the finalizers of a Namespace.
+/// The problems of a Namespace's own finalizers.
 #[must_use]
 pub fn finalize(namespace: &Value) -> Vec<Invalid> {
     let mut found = Problems::default();
@@ -64,7 +64,7 @@ pub fn finalize(namespace: &Value) -> Vec<Invalid> {
     found.0
 }
 
-/// What is wrong with a Scale.
+/// The problems of a Scale.
 #[must_use]
 pub fn scale(object: &Value) -> Vec<Invalid> {
     let mut found = Problems::default();

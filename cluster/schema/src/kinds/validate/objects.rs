@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::names;
 use super::problems::{Field, Problems};
 
-/// What a ConfigMap or Secret may hold.
+/// Most bytes of a ConfigMap or Secret.
 const MOST_DATA: usize = 1024 * 1024;
 
 pub(super) fn config_map(map: &Field<'_>, old: Option<&Field<'_>>, found: &mut Problems) {
@@ -63,7 +63,7 @@ fn keys(data: &Field<'_>, found: &mut Problems) -> usize {
     size
 }
 
-/// What was made immutable stays as it is.
+/// The fields of an object that was made immutable stay as they are.
 fn frozen(new: &Field<'_>, old: &Field<'_>, fields: &[&str], found: &mut Problems) {
     if old.at("immutable").value != true {
         return;
@@ -136,7 +136,7 @@ pub(super) fn lease(lease: &Field<'_>, found: &mut Problems) {
 pub(super) fn event(event: &Field<'_>, about: &Field<'_>, found: &mut Problems) {
     let about = about.at("namespace");
     let namespace = event.at("metadata").at("namespace");
-    // What concerns a cluster-wide object is written to the default namespace.
+    // Events of cluster-wide objects are written to the default namespace.
     let fits = if about.text().is_empty() {
         matches!(namespace.text(), "" | "default" | "kube-system")
     } else {

@@ -57,7 +57,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What has been found.
+/// The problems found so far.
 #[derive(Default)]
 pub(super) struct Problems(pub(super) Vec<Invalid>);
 
@@ -135,7 +135,7 @@ impl Problems {
         }
     }
 
-    /// What may not change once it is set.
+    /// A field that may not change once it is set.
     pub(super) fn immutable(&mut self, new: &Field<'_>, old: &Field<'_>) {
         if new.value != old.value {
             self.invalid(new, "field is immutable");

@@ -13,7 +13,7 @@ pub use self::error::Error;
 use self::wire::{Reader, Wire};
 use super::node::{Node, Type};
 
-/// What every body begins with.
+/// The first bytes of every body.
 const MAGIC: &[u8] = b"k8s\0";
 /// Messages in messages, at most.
 const DEPTH: usize = 64;

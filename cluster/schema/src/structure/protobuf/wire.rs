@@ -36,7 +36,7 @@ pub(super) fn form(name: &str) -> Error {
     Error::Form(name.to_owned())
 }
 
-/// What is left of a message.
+/// The rest of a message.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
