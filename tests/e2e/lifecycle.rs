@@ -213,6 +213,29 @@ fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Resu
 }
 
 #[test]
+fn descriptors_of_whoever_starts_it_are_held_by_no_daemon() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data").display().to_string();
+    let ports = "--api-port 0 --http-port 0 --admin-port 0";
+    let rouse = platform::binary().display().to_string();
+    // A copy of the pipe, as a lock or a log of the shell would be.
+    let line = format!("exec {rouse} up -d --data-dir {dir} --runtime process {ports} 9>&1");
+    let (told, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let output = Command::new("sh").args(["-c", &line]).env_remove("KUBECONFIG").output();
+        // It has all when nobody holds the pipe any more: neither the platform nor its guard.
+        told.send(output.map(|output| output.status.success()).unwrap_or(false))
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(30));
+    let down = Command::new(platform::binary())
+        .args(["down", "--data-dir", &dir])
+        .env_remove("KUBECONFIG")
+        .output()?;
+    assert_eq!((ended, down.status.success()), (Ok(true), true));
+    Ok(())
+}
+
+#[test]
 fn bind_opens_the_gateway_alone() -> anyhow::Result<()> {
     let temp = tempfile::tempdir()?;
     let dir = temp.path().join("data").display().to_string();

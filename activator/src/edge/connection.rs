@@ -40,7 +40,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let first = timeout(HEAD_TIMEOUT, speaks_h2(&stream));
     let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
     let exec = LocalExec::new(Rc::clone(&peer.worker.kinds.stream));
-    let unread = Rc::clone(&peer.unread);
+    let (unread, due) = (Rc::clone(&peer.unread), Rc::clone(&peer.due));
     let service = service_fn(move |request| handle(Rc::clone(&peer), request));
     let io = TokioIo::new(stream);
     // Errors here are the client's: it went away or did not speak HTTP.
@@ -56,7 +56,10 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
         let serving = http1_builder().serve_connection(io, service).with_upgrades();
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
+            // In this order: an answer begins in the first, and the others look at it.
+            biased;
             _ = serving.as_mut() => return,
+            () = due.passed() => return,
             () = unread.drain() => {}
             () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
         }

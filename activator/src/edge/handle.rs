@@ -323,7 +323,7 @@ impl Exchange {
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             timer.started();
             let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
-            let body = Body::passing(&parts, body, timer, held);
+            let body = Body::passing(&parts, body, timer, held, &peer.due);
             return Ok(Response::from_parts(parts, body));
         }
         let upgrade =

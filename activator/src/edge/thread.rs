@@ -160,6 +160,7 @@ fn begin(
         remote: from,
         client: Client::new(from.ip()),
         unread: Rc::default(),
+        due: Rc::default(),
     });
     let owner = Rc::clone(worker);
     #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]

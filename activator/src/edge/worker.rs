@@ -14,6 +14,7 @@ use crate::control::shared::Shared;
 use crate::edge::capacity::Capacity;
 use crate::observe::record::Observers;
 use crate::state::routes::Side;
+use crate::transport::due::Due;
 use crate::transport::headers::Client;
 use crate::transport::pool::Pool;
 use crate::transport::unread::Unread;
@@ -176,4 +177,5 @@ pub(crate) struct Peer {
     pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
     pub(crate) unread: Rc<Unread>,
+    pub(crate) due: Rc<Due>,
 }

@@ -1,6 +1,7 @@
 //! Carries requests and answers between a client and a pod, whoever chose the pod.
 
 pub(crate) mod describe;
+pub(crate) mod due;
 pub(crate) mod exec;
 pub(crate) mod forward;
 pub(crate) mod headers;

@@ -1,13 +1,15 @@
 //! The body of an answer: our own text, or a pod's, which holds the slot until its end.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header, response};
+use http::{HeaderName, HeaderValue, Version, header, response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::transport::due::Due;
 use crate::transport::held::Held;
 use crate::transport::timeout::Timer;
 
@@ -67,6 +69,8 @@ pub(crate) struct Passing {
     timer: Timer,
     /// Until the last byte.
     held: Option<Held>,
+    /// Told when it ends; none over HTTP/2.
+    due: Option<Rc<Due>>,
     /// How it ends if the time runs out.
     ending: Ending,
     ended: bool,
@@ -87,9 +91,14 @@ impl Body {
         incoming: Incoming,
         timer: Timer,
         held: Held,
+        due: &Rc<Due>,
     ) -> Self {
         let (held, ending) = (Some(held), Ending::of(head));
-        let mut passing = Passing { incoming, timer, held, ending, ended: false };
+        let due = (head.version != Version::HTTP_2).then(|| Rc::clone(due));
+        if let Some(due) = &due {
+            due.begin(timer.end());
+        }
+        let mut passing = Passing { incoming, timer, held, due, ending, ended: false };
         if passing.incoming.is_end_stream() {
             passing.end(true);
         }
@@ -141,10 +150,21 @@ impl Passing {
     /// Gives back the connection, if it can be used again, and then the slot.
     fn end(&mut self, whole: bool) {
         self.ended = true;
+        if let Some(due) = self.due.take() {
+            due.end();
+        }
         if let Some(mut held) = self.held.take()
             && whole
         {
             held.give_back();
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(due) = self.due.take() {
+            due.end();
         }
     }
 }

@@ -65,6 +65,11 @@ impl Timer {
         Self { progress, sleep: Box::pin(sleep_until(progress.next().0)) }
     }
 
+    /// When the whole request is to be over.
+    pub(crate) fn end(&self) -> Instant {
+        self.progress.arrived + self.progress.limits.total
+    }
+
     pub(crate) fn arrived(&self) -> Instant {
         self.progress.arrived
     }

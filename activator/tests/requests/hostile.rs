@@ -163,6 +163,22 @@ async fn heads_without_end_are_refused() {
     assert_eq!(stage.get().await.0, 502, "the head of an answer has a bound too");
 }
 
+#[tokio::test]
+async fn a_client_that_never_reads_its_answer_keeps_its_slot_no_longer_than_its_time() {
+    let address = raw_pod(|mut pod| async move {
+        pod.head().await;
+        let _ = pod.0.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n").await;
+        let _ = pod.0.write_all(&vec![b'x'; 99_999_999]).await;
+    });
+    let spec = Spec { concurrency: 1, timeouts: [1, 0, 0], ..Spec::default() };
+    let stage = one_pod(spec, address.await).await;
+    let mut client = Raw::connect(&stage).await;
+    client.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    stage.until(|stats| stats.in_flight == 1).await;
+    stage.until(|stats| stats.in_flight == 0).await;
+    drop(client);
+}
+
 /// A frame of HTTP/2.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("small").to_be_bytes();

@@ -73,5 +73,3 @@ pub const ENV_CONFIGURATION: &str = "K_CONFIGURATION";
 /// Default name of the serving container, and of its port.
 pub const USER_CONTAINER: &str = "user-container";
 pub const USER_PORT: &str = "user-port";
-/// The port a container serves on when it names none.
-pub const DEFAULT_USER_PORT: i32 = 8080;

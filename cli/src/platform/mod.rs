@@ -4,6 +4,7 @@
 //! for load reports, the resolver of pod addresses, the local image store.
 
 mod compose;
+mod descriptors;
 mod detach;
 mod gateway;
 pub(crate) mod kubeconfig;
@@ -31,6 +32,7 @@ const CONTROL_THREADS: usize = 2;
 
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
+    descriptors::keep_from_children();
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     if args.detach {
         let up = detach::start(args, &dir, printer)?;

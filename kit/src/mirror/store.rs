@@ -111,11 +111,6 @@ impl<T> Store<T> {
         self.len() == 0
     }
 
-    #[must_use]
-    pub fn is_in_sync(&self) -> bool {
-        *self.in_sync.borrow()
-    }
-
     /// Done once all that existed when the mirror began is here. For ever if the mirror is not polled.
     pub async fn in_sync(&self) {
         // The sender lives as long as this handle.

@@ -1,0 +1,27 @@
+//! Descriptors that the platform was started with: they are its own, and no pod's nor daemon's.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+
+/// Standard input, output and error are meant to be passed on, or are replaced.
+const FIRST: RawFd = 3;
+
+/// Marks all open descriptors but the first three as closed on exec. What a shell left open (a lock, a
+/// pipe to a program that waits for its end) would else be held by everything that is started.
+#[expect(unsafe_code, reason = "descriptors are known by number alone")]
+pub(super) fn keep_from_children() {
+    // Where there is no /proc nothing else of this runs either.
+    let numbers = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    for number in numbers.filter(|number| *number >= FIRST).collect::<Vec<_>>() {
+        // SAFETY: the number is only asked about and flagged. Should it have been closed since it was
+        // listed (the listing's own is), the calls fail and change nothing; no thread runs yet that
+        // could have opened another under it.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        if let Ok(flags) = fcntl_getfd(descriptor) {
+            // It was just there.
+            let _flagged = fcntl_setfd(descriptor, flags | FdFlags::CLOEXEC);
+        }
+    }
+}
