@@ -11,7 +11,6 @@ pub const READY: &str = "Ready";
 
 pub const TRUE: &str = "True";
 pub const FALSE: &str = "False";
-pub const UNKNOWN: &str = "Unknown";
 
 /// One fact about an object: of a type, True, False or Unknown.
 pub trait Condition {
@@ -72,7 +71,7 @@ mod tests {
             (Vec::new(), false),
             (vec![node(TRUE)], true),
             (vec![node(FALSE)], false),
-            (vec![node(UNKNOWN)], false),
+            (vec![node("Unknown")], false),
             (vec![NodeCondition { type_: "DiskPressure".to_owned(), ..node(TRUE) }], false),
         ] {
             assert_eq!(is_true(&conditions, READY), holds, "{conditions:?}");

@@ -133,3 +133,6 @@ fn retention(spec: &ScalingSpec) -> String {
     }
     format!(", and the last pod was retained for {} s", spec.retention.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

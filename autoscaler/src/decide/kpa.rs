@@ -158,9 +158,7 @@ fn bounded(spec: &DeciderSpec, pods: f64, ready: f64) -> (u32, Option<Why>) {
     };
     let value = to_count(value);
     match spec.activation_scale {
-        Some(scale) if scale > 1 && pods > 0.0 && scale > value => {
-            (scale, Some(Why::ActivationScale))
-        }
+        Some(scale) if pods > 0.0 && scale > value => (scale, Some(Why::ActivationScale)),
         _ => (value, why),
     }
 }

@@ -162,7 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_reaching_it_a_revision_keeps_nothing() {
+    fn the_panic_threshold_is_a_factor() {
+        for (percentage, factor) in [("150", 1.5), ("1000", 10.0), ("50", 2.0)] {
+            let spec = spec(&[(keys::PANIC_THRESHOLD_PERCENTAGE, percentage)], 0);
+            assert!((spec.decider.panic_threshold - factor).abs() < 1e-9, "{percentage}: {spec:?}");
+        }
+        assert!((spec(&[], 0).decider.panic_threshold - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_unreachable_revision_keeps_nothing() {
         let mut pa = PodAutoscaler::new("hello-00001", Default::default());
         pa.spec.reachability = Reachability::Unreachable;
         let written = [(keys::MIN_SCALE, "3"), (keys::SCALE_TO_ZERO_RETENTION, "1m")];

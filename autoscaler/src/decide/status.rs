@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn the_activity_is_read_as_it_was_written() {
+        for state in [Active::Activating, Active::Active, Active::NoTraffic, Active::TimedOut] {
+            let status = compute(&Default::default(), &facts(state, 1, false, None), at(7));
+            let read = activity_of(&status, at(50));
+            assert_eq!(read, Activity { state, since: at(7) }, "{state:?}");
+        }
+        let new = activity_of(&Default::default(), at(50));
+        assert_eq!(new, Activity { state: Active::Activating, since: at(50) });
+    }
+
+    #[test]
     fn an_unknown_scale_does_not_hide_the_last_known() {
         let known = compute(&Default::default(), &facts(Active::Active, 1, true, Some(4)), at(1));
         let unknown = compute(&known, &facts(Active::Active, 1, true, None), at(2));

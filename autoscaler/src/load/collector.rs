@@ -88,11 +88,6 @@ impl Collector {
         self.activators.iter().filter_map(present).collect()
     }
 
-    /// Names of all activators ever heard.
-    pub fn activators(&self) -> impl Iterator<Item = &String> {
-        self.activators.keys()
-    }
-
     /// Forgets a revision that is gone.
     pub fn forget(&mut self, key: &ObjectKey) {
         for activator in self.activators.values_mut() {
@@ -229,6 +224,36 @@ mod tests {
         assert_eq!(samples[0].1.present.in_flight, 4);
         let next = taken(&mut all, report(1, 78, 1001.0, &[(5004.0, 100, 4)]));
         assert_eq!(next, Some((4.0, 0, 1.0)));
+    }
+
+    #[test]
+    fn requests_that_are_there_all_the_time_count_from_the_report_that_named_them() {
+        for (in_flight, queued) in [(1, 0), (0, 1), (2, 3)] {
+            let mut all = Collector::default();
+            let with = |sequence, elapsed, seconds| {
+                let mut report = report(1, sequence, elapsed, &[(seconds, 1, in_flight)]);
+                report.revisions[0].queued = queued;
+                report
+            };
+            all.take(with(1, 1.0, 1.0));
+            all.take(report(1, 2, 2.0, &[]));
+            assert_eq!(taken(&mut all, with(3, 3.0, 3.0)), Some((2.0, 0, 2.0)));
+        }
+    }
+
+    #[test]
+    fn a_revision_that_is_gone_is_forgotten() {
+        let mut all = Collector::default();
+        let key = ObjectKey::new("models", "digits-00001");
+        all.take(report(1, 1, 1.0, &[(1.0, 1, 4)]));
+        let there: Vec<_> = all
+            .present(&key)
+            .into_iter()
+            .map(|(name, present)| (name, present.in_flight))
+            .collect();
+        assert_eq!(there, [("a".to_owned(), 4)]);
+        all.forget(&key);
+        assert_eq!(all.present(&key), []);
     }
 
     #[test]

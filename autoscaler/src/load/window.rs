@@ -68,7 +68,6 @@ impl Window {
         if silent {
             *self = Self {
                 first: Some(now.checked_sub(span.min(forget)).unwrap_or(Timestamp::MIN)),
-                newest: now.as_second(),
                 ..Self::default()
             };
         }

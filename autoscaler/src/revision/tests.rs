@@ -235,7 +235,12 @@ fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
         life.pass(30, 0);
         assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
         life.pass(29, 0);
-        assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
+        assert_eq!((life.replicas, life.marked()), (after_30_s, 0), "recovered: {recovered}");
+        if recovered {
+            let step = life.revision.step(at(959_100));
+            assert_eq!((step.drain.mark.len(), step.again), (0, Some(at(960_000))));
+            assert_eq!(life.revision.step(at(960_000)).drain.mark, ["pod-0"]);
+        }
         life.pass(5, 0);
         assert_eq!(life.replicas, 0, "recovered: {recovered}");
     }
@@ -349,21 +354,28 @@ fn requests_that_waited_elsewhere_are_decided_on_at_once() {
 
 #[test]
 fn until_a_mark_can_have_been_seen_silence_does_not_empty_a_pod() {
-    let mut life = life(&[(keys::WINDOW, "6s")], 1);
-    life.pass(10, 1);
-    for _ in 0..40 {
-        life.now += 500;
-        life.step();
-        if life.marked() > 0 {
-            break;
+    for heard in [true, false] {
+        let mut life = life(&[(keys::WINDOW, "6s")], 1);
+        for _ in 0..40 {
+            life.now += 500;
+            life.step();
+            if life.marked() > 0 {
+                break;
+            }
         }
+        let marked = life.now;
+        if heard {
+            // It knows of no mark yet, and may have sent the pod a request.
+            life.revision.set_present("a".to_owned(), Present::default());
+        }
+        let step = life.revision.step(at(marked + 1900));
+        assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2000))), "{heard}");
+        // A mark between two ticks is looked at again between two ticks.
+        life.revision.marked("pod-0", Some(at(marked + 500)));
+        let step = life.revision.step(at(marked + 2000));
+        assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2500))), "{heard}");
+        assert_eq!(life.revision.step(at(marked + 2500)).drain.scale, Some(0), "{heard}");
     }
-    let marked = life.now;
-    // It knows of no mark yet, and may have sent it a request.
-    life.revision.set_present("a".to_owned(), Present::default());
-    let step = life.revision.step(at(marked + 1999));
-    assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2000))));
-    assert_eq!(life.revision.step(at(marked + 2000)).drain.scale, Some(0));
 }
 
 #[test]
@@ -406,4 +418,82 @@ fn a_snapshot_says_how_the_scaling_stands() {
     let load = [snapshot::ActivatorLoad { activator: "a".to_owned(), in_flight: 20, queued: 5 }];
     assert_eq!(seen.load, load);
     assert_eq!(life.revision.changes().count(), 0);
+}
+
+#[test]
+fn a_mark_of_an_earlier_autoscaler_goes_when_requests_come() {
+    let (pa, spec) = scaling(&[]);
+    let key = ObjectKey::new("models", "digits-00001");
+    let mut revision = Revision::new(key, &pa, spec, true, at(0));
+    revision.set_replicas(Some(1));
+    revision.set_pods(vec![pod(0, 0, Some(at(-1000)))]);
+    let waiting = Present { queued: 1, ..Present::default() };
+    revision.set_present("a".to_owned(), waiting);
+    assert_eq!(revision.step(at(100)).drain.unmark, ["pod-0"]);
+}
+
+#[test]
+fn a_request_waits_for_no_pod_that_stays() {
+    let mark = Some(at(0));
+    // Waiting requests, the number wanted, the scale, marks of the pods.
+    let rows: [(u32, Option<u32>, Option<u32>, &[Option<Timestamp>], bool); 9] = [
+        (0, Some(0), Some(0), &[], false),
+        (1, Some(1), Some(1), &[None], false),
+        (1, Some(0), Some(1), &[None], true),
+        (1, Some(1), Some(0), &[None], true),
+        (1, Some(1), Some(1), &[], false),
+        (1, Some(1), Some(1), &[mark], true),
+        (1, Some(2), Some(2), &[mark, None], false),
+        (1, None, None, &[], false),
+        (1, None, Some(0), &[], true),
+    ];
+    for (queued, want, replicas, marks, asleep) in rows {
+        let mut life = life(&[], 1);
+        life.step();
+        life.revision.decided = want.map(|want| {
+            let decided = life.revision.decided.clone().expect("a pod was ready");
+            Decided { want, ..decided }
+        });
+        life.revision.set_replicas(replicas);
+        life.revision.set_pods((0..).zip(marks).map(|(n, mark)| pod(n, 0, *mark)).collect());
+        life.revision.set_present("a".to_owned(), Present { queued, ..Present::default() });
+        let found = life.revision.is_asleep_under_load();
+        assert_eq!(found, asleep, "{queued} {want:?} {replicas:?} {marks:?}");
+    }
+}
+
+#[test]
+fn without_pods_silence_is_no_measurement() {
+    let mut life = life(&[], 0);
+    life.pass(4, 0);
+    assert!(life.revision.decided.is_none());
+    life.report(0, 3, 0);
+    life.revision.step(at(life.now));
+    assert!(life.revision.decided.as_ref().is_some_and(|decided| decided.woken));
+    life.revision.set_pods(vec![pod(0, life.now, None)]);
+    life.now += 2000;
+    life.report(0, 3, 0);
+    life.revision.step(at(life.now));
+    assert!(life.revision.decided.as_ref().is_some_and(|decided| !decided.woken));
+    life.now += 2000;
+    life.report(3, 0, 0);
+    life.revision.set_pods(Vec::new());
+    life.revision.step(at(life.now));
+    assert!(life.revision.decided.as_ref().is_some_and(|decided| !decided.woken), "none waits");
+}
+
+#[test]
+fn without_retention_the_last_pod_is_marked_when_the_revision_turns_inactive() {
+    let mut life = life(&[(keys::WINDOW, "6s")], 1);
+    life.pass(10, 1);
+    for _ in 0..40 {
+        life.now += 500;
+        let step = life.revision.step(at(life.now));
+        if life.revision.activity.state == scale::Active::NoTraffic {
+            assert_eq!(step.drain.mark, ["pod-0"]);
+            return;
+        }
+        assert_eq!(step.drain.mark, [""; 0]);
+    }
+    panic!("it never turned inactive");
 }

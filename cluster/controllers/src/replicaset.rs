@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rouse_apiserver::registry::{Propagation, account_problem};
 use rouse_apiserver::status::Failure;
 use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::condition;
 use rouse_k8s::pod::{created, deletion_cost, has_ended, is_active, phase, ready_since, restarts};
 use rouse_k8s::time;
 use serde_json::{Value, json};
@@ -208,7 +209,7 @@ fn failure(
     match refused {
         Some(why) if !known => conditions.push(ReplicaSetCondition {
             type_: FAILURE.to_owned(),
-            status: "True".to_owned(),
+            status: condition::TRUE.to_owned(),
             reason: Some("FailedCreate".to_owned()),
             message: Some(why),
             last_transition_time: Some(Time(now)),

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, Pod, PodSpec, Ta
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use rouse_apiserver::status::Failure;
 use rouse_apiserver::store::{Key, Object};
+use rouse_k8s::condition;
 use rouse_k8s::pod::is_active;
 use rouse_k8s::time::rfc3339;
 use serde_json::{Value, json};
@@ -163,7 +164,7 @@ fn lacking(wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
 
 fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
+    condition::is_true(conditions.into_iter().flatten(), condition::READY)
 }
 
 fn repels(taint: &Taint, tolerations: &[Toleration]) -> bool {

@@ -30,7 +30,7 @@ pub(super) fn desired(
         .map(|revision| &**revision)
         .filter(|revision| may_go(revision, latest.map(String::as_str)))
         .collect();
-    if revisions.len() <= min || candidates.len() <= min || (!by_age && max.is_none()) {
+    if candidates.len() <= min || (!by_age && max.is_none()) {
         return plan;
     }
     candidates.sort_by_key(|revision| (last_active(revision), name(*revision).to_owned()));

@@ -87,3 +87,65 @@ fn nothing_goes_while_collection_is_off() {
     let revisions = [reserve(1, 900), reserve(2, 900)];
     assert_eq!(plan(&revisions, &config(None, 0, None)), "");
 }
+
+#[test]
+fn each_age_counts_alone_and_of_two_the_later_one() {
+    let (made, used) = (ago(9), ago(3));
+    let revisions: [Arc<Revision>; 1] = [Arc::new(object(&format!(
+        "{{metadata: {{name: hello-1, namespace: shop, creationTimestamp: '{made}', labels: {{serving.knative.dev/routingState: reserve}}, annotations: {{serving.knative.dev/routingStateModified: '{used}'}}}}, spec: {{}}}}"
+    )))];
+    let (goes, waits) = ("delete Revision shop/hello-1\n", "wake in 3600s\n");
+    let four = Some(HOUR * 4);
+    for (made, used, expected) in [
+        (four, None, goes),
+        (None, four, waits),
+        (four, four, waits),
+        (Some(HOUR * 10), Some(HOUR), waits),
+        (Some(HOUR * 9), Some(HOUR * 3), goes),
+    ] {
+        let config = GcConfig {
+            retain_since_create_time: made,
+            retain_since_last_active_time: used,
+            ..config(None, 0, None)
+        };
+        assert_eq!(plan(&revisions, &config), expected, "{made:?} {used:?}");
+    }
+}
+
+#[test]
+fn without_a_time_of_use_the_age_is_that_of_the_object() {
+    let made = ago(5);
+    for routing in ["", ", annotations: {serving.knative.dev/routingStateModified: soon}"] {
+        let revision: Arc<Revision> = Arc::new(object(&format!(
+            "{{metadata: {{name: hello-1, namespace: shop, creationTimestamp: '{made}', labels: {{serving.knative.dev/routingState: reserve}}{routing}}}, spec: {{}}}}"
+        )));
+        let expected = "wake in 3600s\n";
+        assert_eq!(plan(&[revision], &config(Some(HOUR * 6), 0, None)), expected, "{routing}");
+    }
+}
+
+#[test]
+fn as_many_as_may_stay_do_and_nothing_wakes_for_them() {
+    let three = [reserve(1, 9), reserve(2, 8), reserve(3, 7)];
+    assert_eq!(plan(&three, &config(Some(HOUR), 3, None)), "");
+    assert_eq!(plan(&three, &config(None, 0, Some(3))), "");
+    assert_eq!(plan(&three, &config(None, 0, Some(2))), "delete Revision shop/hello-1\n");
+    // Two are too young, and one of them is to stay whatever its age.
+    let young = [reserve(1, 9), reserve(2, 1), reserve(3, 1)];
+    assert_eq!(plan(&young, &config(Some(HOUR * 4), 2, None)), "delete Revision shop/hello-1\n");
+    let both = config(Some(HOUR * 4), 0, Some(1));
+    assert_eq!(
+        plan(&young, &both),
+        "delete Revision shop/hello-1\ndelete Revision shop/hello-2\nwake in 10800s\n"
+    );
+}
+
+#[test]
+fn one_that_is_being_deleted_is_not_deleted_again() {
+    let going: Arc<Revision> = Arc::new(object(
+        "{metadata: {name: hello-1, namespace: shop, creationTimestamp: '2020-01-01T00:00:00Z', deletionTimestamp: '2020-01-02T00:00:00Z', labels: {serving.knative.dev/routingState: reserve}}, spec: {}}",
+    ));
+    let kept = revision(2, "reserve", 9, ", serving.knative.dev/no-gc: 'false'");
+    let revisions = [going, kept];
+    assert_eq!(plan(&revisions, &config(Some(HOUR), 0, None)), "delete Revision shop/hello-2\n");
+}

@@ -119,3 +119,19 @@ fn pods_that_wait_for_their_deletion_keep_their_marks() {
 fn pods_that_do_not_exist_yet_need_no_drain() {
     assert_eq!(plan(3, 1, &[pod("old", 90)], busy, at(0)).scale, Some(1));
 }
+
+#[test]
+fn pods_that_are_already_few_enough_lose_their_marks() {
+    let pods = [marked("old", 90, 3), marked("young", 10, 3)];
+    let plan = plan(3, 2, &pods, busy, at(0));
+    assert_eq!((plan.unmark, plan.scale), (names(&["young", "old"]), Some(2)));
+}
+
+#[test]
+fn none_is_put_first_while_the_scale_does_not_fall() {
+    // A third pod is still there of a scale that fell before.
+    let pods = [pod("old", 90), marked("a", 20, 3), marked("b", 10, 3)];
+    let only_a_is_empty = |pod: &PodView| if pod.name == "a" { Load::Empty } else { Load::Busy };
+    let plan = plan(2, 1, &pods, only_a_is_empty, at(0));
+    assert_eq!((plan.scale, plan.first), (None, names(&[])));
+}

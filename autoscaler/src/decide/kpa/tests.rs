@@ -162,3 +162,38 @@ fn more_load_never_wants_fewer_pods_and_a_panic_never_lowers() {
         }
     }
 }
+
+#[test]
+fn a_rule_is_the_reason_only_if_it_changed_the_number() {
+    let why = |spec: &DeciderSpec, mode, figures| decide(spec, mode, &seen(figures), at(0)).why;
+    let plain = spec(10.0);
+    let held = Mode::Panic { last_over: at(-1), floor: 5 };
+    assert_eq!(why(&plain, held, (5, 50.0, 50.0)), Why::Stable, "both averages ask for the floor");
+    assert_eq!(why(&plain, held, (5, 40.0, 50.0)), Why::Panic);
+    assert_eq!(why(&plain, Mode::Stable, (1, 100.0, 10.0)), Why::Stable, "as many as may be added");
+    assert_eq!(why(&plain, Mode::Stable, (10, 10.0, 10.0)), Why::Stable, "as many as may be taken");
+    let activation = |scale| DeciderSpec { activation_scale: Some(scale), ..spec(10.0) };
+    assert_eq!(why(&activation(3), Mode::Stable, (1, 20.0, 20.0)), Why::ActivationScale);
+    assert_eq!(why(&activation(2), Mode::Stable, (1, 20.0, 20.0)), Why::Stable);
+    assert_eq!(why(&activation(1), Mode::Stable, (1, 1.0, 1.0)), Why::Stable);
+}
+
+#[test]
+fn a_panic_begins_at_the_threshold_and_ends_after_its_window() {
+    let mode = |before, figures| decide(&spec(10.0), before, &seen(figures), at(0)).mode;
+    assert_eq!(mode(Mode::Stable, (5, 50.0, 90.0)), Mode::Stable);
+    assert_eq!(
+        mode(Mode::Stable, (5, 50.0, 100.0)),
+        Mode::Panic { last_over: at(0), floor: 10 },
+        "twice the ready pods"
+    );
+    let panic = |ago: i64| Mode::Panic { last_over: at(-ago), floor: 5 };
+    assert_eq!(mode(panic(WINDOW_S), (5, 50.0, 50.0)), panic(WINDOW_S));
+    assert_eq!(mode(panic(WINDOW_S + 1), (5, 50.0, 50.0)), Mode::Stable);
+}
+
+#[test]
+fn no_load_asks_for_more_pods_than_a_scale_can_hold() {
+    let decision = decide(&spec(0.01), Mode::Stable, &seen((u32::MAX, 1e300, 1e300)), at(0));
+    assert_eq!(decision.want, i32::MAX.unsigned_abs());
+}

@@ -112,3 +112,61 @@ fn activity_follows_the_table() {
         assert_eq!(found, after, "{before:?} {want:?} {ready} of {threshold}");
     }
 }
+
+#[test]
+fn a_bound_that_is_met_is_not_the_reason() {
+    let spec = ScalingSpec { min: 2, max: Some(5), initial: 1, ..spec() };
+    for (desired, rule) in
+        [(1, Some(Rule::MinScale)), (2, None), (5, None), (6, Some(Rule::MaxScale))]
+    {
+        let target = resolve(&spec, Some(desired), since(Active::Active, -100), true, at(0));
+        assert_eq!(target.rule, rule, "for {desired}");
+    }
+    let alike = ScalingSpec { min: 3, initial: 3, ..spec.clone() };
+    let starting = resolve(&alike, Some(1), since(Active::Activating, -1), false, at(0));
+    assert_eq!((starting.want, starting.rule), (Some(3), Some(Rule::MinScale)));
+    let one = ScalingSpec { min: 0, max: None, ..spec };
+    let starting = resolve(&one, Some(0), since(Active::Activating, -1), false, at(0));
+    assert_eq!(
+        (starting.want, starting.apply),
+        (None, false),
+        "an initial scale of 1 holds nothing"
+    );
+}
+
+#[test]
+fn it_says_when_time_alone_changes_the_answer() {
+    let spec = ScalingSpec { retention: Duration::from_secs(20), ..spec() };
+    let recheck = |activity| resolve(&spec, Some(0), activity, true, at(0)).recheck;
+    assert_eq!(recheck(since(Active::Active, -10)), Some(at(50)));
+    assert_eq!(recheck(since(Active::NoTraffic, -5)), Some(at(15)));
+    let given_up = later(at(530), Duration::from_millis(1));
+    assert_eq!(recheck(since(Active::Activating, -100)), Some(given_up));
+    assert_eq!(recheck(since(Active::TimedOut, -100)), None);
+}
+
+#[test]
+fn a_revision_is_active_once_the_pods_it_starts_with_are_ready() {
+    for (min, initial, initialized, threshold) in [
+        (0, 1, true, 1),
+        (3, 1, true, 3),
+        (0, 5, true, 1),
+        (0, 5, false, 5),
+        (7, 5, false, 7),
+        (0, 0, false, 0),
+    ] {
+        let spec = ScalingSpec { min, initial, ..spec() };
+        assert_eq!(
+            active_threshold(&spec, initialized),
+            threshold,
+            "{min} {initial} {initialized}"
+        );
+    }
+}
+
+#[test]
+fn a_revision_without_traffic_or_given_up_is_inactive() {
+    let inactive = [Active::NoTraffic, Active::TimedOut].map(Active::is_inactive);
+    let active = [Active::Activating, Active::Active].map(Active::is_inactive);
+    assert_eq!((inactive, active), ([true, true], [false, false]));
+}

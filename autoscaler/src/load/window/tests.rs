@@ -195,3 +195,14 @@ fn the_weights_of_seconds_fall_by_a_constant_part() {
     young.record(at(500), Duration::from_millis(500), 3.0, MINUTE);
     near(weighted(&young, 600, PANIC), 3.0);
 }
+
+#[test]
+fn entries_of_one_second_do_not_push_older_ones_out() {
+    let mut window = Window::default();
+    load(&mut window, 0, 10, 3.0);
+    for _ in 0..2 * KEPT_S {
+        window.record(at(10_000), Duration::ZERO, 0.0, MINUTE);
+    }
+    near(linear(&window, 10_000, MINUTE), 3.0);
+    assert_eq!(window.buckets.len(), 11);
+}

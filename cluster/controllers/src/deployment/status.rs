@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::condition::{FALSE, TRUE};
 use rouse_k8s::time;
 
 use super::rollout::{self, Strategy};
@@ -85,9 +86,9 @@ fn available(
     let (value, reason, message) = if status.available_replicas.unwrap_or(0)
         >= replicas(deployment).saturating_sub(unavailable)
     {
-        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        (TRUE, "MinimumReplicasAvailable", "Deployment has minimum availability.")
     } else {
-        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        (FALSE, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     };
     set(conditions, AVAILABLE, value, reason, message, now);
 }
@@ -128,7 +129,7 @@ fn progressing(
         && after.available_replicas == wanted
     {
         let message = format!("{what} has successfully progressed.");
-        set(conditions, PROGRESSING, "True", COMPLETE, &message, now);
+        set(conditions, PROGRESSING, TRUE, COMPLETE, &message, now);
         return None;
     }
     if has_progressed(before, after) || current.is_none() {
@@ -138,8 +139,8 @@ fn progressing(
             }
             (None | Some(_), _) => ("ReplicaSetUpdated", format!("{what} is progressing.")),
         };
-        conditions.retain(|c| c.type_ != PROGRESSING || c.status == "True");
-        set(conditions, PROGRESSING, "True", reason, &message, now);
+        conditions.retain(|c| c.type_ != PROGRESSING || c.status == TRUE);
+        set(conditions, PROGRESSING, TRUE, reason, &message, now);
         touch(conditions, now);
     }
     let updated = conditions.iter().find(|c| c.type_ == PROGRESSING)?;
@@ -150,7 +151,7 @@ fn progressing(
     }
     if deadline < now {
         let message = format!("{what} has timed out progressing.");
-        set(conditions, PROGRESSING, "False", TIMED_OUT, &message, now);
+        set(conditions, PROGRESSING, FALSE, TIMED_OUT, &message, now);
         return None;
     }
     // The deadline must have passed, not only be reached.
@@ -174,12 +175,12 @@ fn failure(all: &[ReplicaSet], conditions: &mut Vec<DeploymentCondition>, now: T
         .iter()
         .filter_map(|set| set.status.as_ref()?.conditions.as_ref())
         .flatten()
-        .find(|condition| condition.type_ == REPLICA_FAILURE && condition.status == "True");
+        .find(|condition| condition.type_ == REPLICA_FAILURE && condition.status == TRUE);
     match failed {
         Some(failed) => {
             let reason = failed.reason.clone().unwrap_or_default();
             let message = failed.message.clone().unwrap_or_default();
-            set(conditions, REPLICA_FAILURE, "True", &reason, &message, now);
+            set(conditions, REPLICA_FAILURE, TRUE, &reason, &message, now);
         }
         None => conditions.retain(|condition| condition.type_ != REPLICA_FAILURE),
     }

@@ -45,8 +45,8 @@ fn roles(node: &Value) -> String {
         .into_iter()
         .flatten()
         .filter_map(|(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
-            Some(role) if !role.is_empty() => Some(role),
-            Some(_) | None => (key == "kubernetes.io/role").then(|| text_or(value, "")),
+            Some(role) => Some(role),
+            None => (key == "kubernetes.io/role").then(|| text_or(value, "")),
         })
         .filter(|role| !role.is_empty())
         .collect();

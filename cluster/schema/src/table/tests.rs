@@ -47,7 +47,9 @@ fn an_age_has_the_two_units_that_matter() {
         (63_071_999, "729d"),
         (63_072_000, "2y"),
         (63_158_400, "2y1d"),
+        (252_201_600, "7y364d"),
         (252_288_000, "8y"),
+        (252_374_400, "8y"),
     ];
     for (seconds, want) in cases {
         assert_eq!(age::human(seconds), want, "{seconds}");
@@ -96,6 +98,44 @@ fn a_pod_is_summed_up_in_one_word() {
             json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"containers": [{}]},
             "status": {"phase": "Running"}}),
             ["0/1", "Terminating", "0"],
+        ),
+        (
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"containers": [{}]},
+            "status": {"phase": "Running", "reason": "NodeLost"}}),
+            ["0/1", "Unknown", "0"],
+        ),
+        // A sidecar is one of the pod's containers, ready once it has started.
+        (
+            json!({"spec": {"initContainers": [{"name": "s", "restartPolicy": "Always"}, {"name": "i"}], "containers": [{"name": "a"}]},
+            "status": {"phase": "Pending", "initContainerStatuses": [
+                {"name": "s", "started": true, "ready": true, "state": {"running": {}}},
+                {"name": "i", "started": true, "ready": true, "state": {"running": {}}}]}}),
+            ["1/2", "Init:1/2", "0"],
+        ),
+        (
+            json!({"spec": {"initContainers": [{"name": "i"}], "containers": [{"name": "a"}]},
+            "status": {"phase": "Pending", "initContainerStatuses": [
+                {"name": "i", "restartCount": 4, "state": {"terminated": {"exitCode": 2}}}]}}),
+            ["0/1", "Init:ExitCode:2", "4"],
+        ),
+        (
+            pod(
+                json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "reason": "SchedulingGated"}]}),
+            ),
+            ["0/1", "SchedulingGated", "0"],
+        ),
+        (
+            pod(
+                json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "reason": "Unschedulable"}]}),
+            ),
+            ["0/1", "Pending", "0"],
+        ),
+        (
+            pod(json!({"phase": "Running", "containerStatuses": [
+                {"ready": true, "restartCount": 1, "state": {"running": {}}, "lastState": {"terminated": {"finishedAt": "2026-01-01T23:58:00Z"}}},
+                {"ready": true, "restartCount": 2, "state": {"running": {}}, "lastState": {"terminated": {"finishedAt": "2026-01-01T23:59:00Z"}}},
+                {"ready": true, "restartCount": 3, "state": {"running": {}}, "lastState": {"terminated": {"finishedAt": "2026-01-01T23:58:30Z"}}}]})),
+            ["3/1", "Running", "6 (60s ago)"],
         ),
     ];
     for (pod, want) in cases {
@@ -245,4 +285,41 @@ fn a_crds_columns_show_what_their_paths_find() {
     let names: Vec<Value> =
         columns(&toy).as_array().expect("a list").iter().map(|c| c["name"].clone()).collect();
     assert_eq!(json!(names), json!(["Name", "Ready", "Count", "Gone", "Age"]));
+}
+
+#[test]
+fn lists_of_addresses_and_ports_are_short() {
+    let subset = |count: usize, ports: Value| {
+        let addresses: Vec<Value> =
+            (1..=count).map(|n| json!({"ip": format!("10.0.0.{n}")})).collect();
+        json!({"subsets": [{"addresses": addresses, "ports": ports}]})
+    };
+    for (endpoints, want) in [
+        (subset(0, json!([])), "<none>"),
+        (subset(1, json!([])), "10.0.0.1"),
+        (subset(3, json!([{"port": 80}])), "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80"),
+        (subset(5, json!([{"port": 80}])), "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more..."),
+    ] {
+        assert_eq!(cells("", "Endpoints", endpoints.clone())[1], want, "{endpoints}");
+    }
+    let service = json!({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "ports": [
+        {"port": 80, "nodePort": 0, "protocol": "TCP"}, {"port": 53, "nodePort": 30053, "protocol": "UDP"}]}});
+    assert_eq!(cells("", "Service", service)[4], "80/TCP,53:30053/UDP");
+}
+
+#[test]
+fn plain_objects_are_counted() {
+    let map = json!({"data": {"a": "1", "b": "2"}, "binaryData": {"c": "MQ=="}});
+    assert_eq!(cells("", "ConfigMap", map), [json!("n"), json!(3), json!("2m")]);
+    assert_eq!(cells("", "ConfigMap", json!({})), [json!("n"), json!(0), json!("2m")]);
+    let secret = json!({"type": "kubernetes.io/tls", "data": {"a": "", "b": ""}});
+    assert_eq!(
+        cells("", "Secret", secret),
+        [json!("n"), json!("kubernetes.io/tls"), json!(2), json!("2m")]
+    );
+    assert_eq!(cells("", "ServiceAccount", json!({})), [json!("n"), json!("2m")]);
+    let node =
+        |labels: Value| cells("", "Node", json!({"metadata": {"labels": labels}}))[2].clone();
+    assert_eq!(node(json!({"node-role.kubernetes.io/": "x"})), "<none>");
+    assert_eq!(node(json!({"node-role.kubernetes.io/b": "", "kubernetes.io/role": "a"})), "a,b");
 }

@@ -87,6 +87,9 @@ async fn everything_that_was_durable_is_there_after_a_restart_and_watches_go_on(
     let mut watch = store.watch("configmaps", b.resource_version).unwrap();
     let changes: Vec<_> = watch.next_durable().await.unwrap().iter().map(|e| e.change).collect();
     assert_eq!(changes, [Change::Modified, Change::Deleted]);
+    let mut watch = store.watch("configmaps", 1).unwrap();
+    let all: Vec<_> = watch.next_durable().await.unwrap().iter().map(|e| e.change).collect();
+    assert_eq!(all, [Change::Added, Change::Added, Change::Modified, Change::Deleted]);
 }
 
 fn secret(name: &str) -> Prepared {

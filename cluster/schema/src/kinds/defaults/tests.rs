@@ -143,3 +143,30 @@ fn a_new_pod_is_pending_with_a_quality_of_service() {
     assert_eq!(of(json!({"limits": both, "requests": both})), "Guaranteed");
     assert_eq!(of(json!({"requests": {"cpu": "1"}})), "Burstable");
 }
+
+#[test]
+fn ports_of_an_endpoint_slice_get_a_name_and_a_protocol() {
+    let slice = json!({"addressType": "IPv4", "endpoints": [], "ports": [{"port": 80}, {"port": 53, "name": "dns", "protocol": "UDP"}]});
+    assert_eq!(
+        defaulted("discovery.k8s.io", "EndpointSlice", slice)["ports"],
+        json!([{"port": 80, "name": "", "protocol": "TCP"}, {"port": 53, "name": "dns", "protocol": "UDP"}])
+    );
+}
+
+#[test]
+fn a_pod_is_guaranteed_only_if_every_limit_is_set_and_requested() {
+    let pod = Kinds::new().by_kind("", "v1", "Pod").expect("a built-in kind");
+    let of = |resources: &[Value]| {
+        let containers: Vec<Value> = resources.iter().map(|r| json!({"resources": r})).collect();
+        let object = json!({"spec": {"containers": containers}});
+        initial_status(&pod, &object).expect("a pod has a status")["qosClass"].clone()
+    };
+    let both = json!({"cpu": "1", "memory": "1Gi"});
+    let whole = json!({"limits": both, "requests": both});
+    let less = json!({"limits": both, "requests": {"cpu": "1", "memory": "1Mi"}});
+    assert_eq!(of(&[whole.clone(), whole.clone()]), "Guaranteed");
+    assert_eq!(of(&[whole.clone(), json!({})]), "Burstable");
+    assert_eq!(of(&[less]), "Burstable");
+    assert_eq!(of(&[json!({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}})]), "Burstable");
+    assert_eq!(of(&[json!({}), json!({"limits": {"memory": "1Gi"}})]), "Burstable");
+}

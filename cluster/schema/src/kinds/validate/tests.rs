@@ -431,3 +431,196 @@ fn what_a_crd_asks_for_and_does_not_get_is_refused_by_its_exact_path() {
     crd["spec"]["versions"].as_array_mut().expect("a list").truncate(1);
     assert_eq!(check(&resource, &crd, None), Vec::new());
 }
+
+#[test]
+fn maps_of_data_are_bounded_and_keep_what_was_made_immutable() {
+    const MOST: usize = 1024 * 1024;
+    let text = |bytes: usize| "x".repeat(bytes);
+    let long = format!("Too long: may not be more than {MOST} bytes");
+    refused(&[
+        ("", "ConfigMap", json!({"data": {"a": text(MOST)}}), ""),
+        (
+            "",
+            "ConfigMap",
+            json!({"data": {"a": text(MOST - 3)}, "binaryData": {"b": "MQ=="}}),
+            &format!("<nil>: {long}"),
+        ),
+        ("", "Secret", json!({"data": {"a": text(MOST)}}), ""),
+        ("", "Secret", json!({"data": {"a": text(MOST + 1)}}), &format!("data: {long}")),
+        (
+            "",
+            "ConfigMap",
+            json!({"data": {"a": "1"}, "binaryData": {"a": "MQ=="}}),
+            "binaryData[a]: Invalid value: \"a\": duplicate of key present in data",
+        ),
+        (
+            "",
+            "Secret",
+            json!({"type": "kubernetes.io/ssh-auth"}),
+            "data[ssh-privatekey]: Required value",
+        ),
+        (
+            "",
+            "Secret",
+            json!({"type": "kubernetes.io/tls", "data": {"tls.crt": ""}}),
+            "data[tls.key]: Required value",
+        ),
+    ]);
+    let frozen = json!({"immutable": true, "data": {"a": "1"}});
+    assert_eq!(
+        said("", "ConfigMap", json!({"immutable": true, "data": {"a": "2"}}), Some(frozen.clone())),
+        "data: Forbidden: field is immutable when `immutable` is set"
+    );
+    assert_eq!(said("", "ConfigMap", frozen.clone(), Some(frozen)), "");
+    let open = json!({"data": {"a": "1"}});
+    assert_eq!(said("", "ConfigMap", json!({"data": {"a": "2"}}), Some(open)), "");
+}
+
+#[test]
+fn endpoints_have_addresses_and_ports() {
+    let subset = |subset: Value| json!({"subsets": [subset]});
+    refused(&[
+        (
+            "",
+            "Endpoints",
+            subset(json!({"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]})),
+            "",
+        ),
+        ("", "Endpoints", subset(json!({"notReadyAddresses": [{"ip": "::1"}]})), ""),
+        (
+            "",
+            "Endpoints",
+            subset(json!({"ports": [{"port": 80}]})),
+            "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`",
+        ),
+        (
+            "",
+            "Endpoints",
+            subset(json!({"addresses": [{"ip": "here"}], "ports": [{"port": 0}]})),
+            "[subsets[0].addresses[0].ip: Invalid value: \"here\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff), subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive]",
+        ),
+    ]);
+}
+
+#[test]
+fn a_selector_of_a_workload_has_a_syntax() {
+    let workload = |expression: Value| {
+        json!({"spec": {"selector": {"matchLabels": {"a": "b"}, "matchExpressions": [expression]},
+            "template": {"metadata": {"labels": {"a": "b", "c": "d"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
+    };
+    let at = "spec.selector.matchExpressions[0]";
+    refused(&[
+        (
+            "apps",
+            "ReplicaSet",
+            workload(json!({"key": "c", "operator": "In", "values": ["d"]})),
+            "",
+        ),
+        ("apps", "ReplicaSet", workload(json!({"key": "c", "operator": "Exists"})), ""),
+        (
+            "apps",
+            "ReplicaSet",
+            workload(json!({"key": "c", "operator": "NotIn", "values": []})),
+            &format!(
+                "{at}.values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
+            ),
+        ),
+        (
+            "apps",
+            "ReplicaSet",
+            workload(json!({"key": "c", "operator": "Exists", "values": ["d"]})),
+            &format!(
+                "{at}.values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            ),
+        ),
+        (
+            "apps",
+            "ReplicaSet",
+            json!({"spec": {"selector": {"matchExpressions": [{"key": "c", "operator": "Exists"}]},
+                "template": {"metadata": {"labels": {"c": "d"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}),
+            "",
+        ),
+        (
+            "apps",
+            "ReplicaSet",
+            json!({"spec": {}}),
+            "[spec.selector: Required value, spec.template.spec.containers: Required value]",
+        ),
+    ]);
+}
+
+#[test]
+fn ports_of_a_container_are_named_once_and_shortly() {
+    let ports = |ports: Value| pod(json!({"ports": ports}));
+    let name = |name: &str| ports(json!([{"containerPort": 80, "name": name}]));
+    let at = "spec.containers[0].ports[0].name: Invalid value:";
+    refused(&[
+        ("", "Pod", name("http-1"), ""),
+        ("", "Pod", name("abcdefghijklmno"), ""),
+        (
+            "",
+            "Pod",
+            name("abcdefghijklmnop"),
+            &format!("{at} \"abcdefghijklmnop\": must be no more than 15 characters"),
+        ),
+        ("", "Pod", name("80"), &format!("{at} \"80\": must contain at least one letter (a-z)")),
+        ("", "Pod", name("a--b"), &format!("{at} \"a--b\": must not contain consecutive hyphens")),
+        ("", "Pod", name("a-"), &format!("{at} \"a-\": must not begin or end with a hyphen")),
+        (
+            "",
+            "Pod",
+            name("a_b"),
+            &format!(
+                "{at} \"a_b\": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
+            ),
+        ),
+        (
+            "",
+            "Pod",
+            ports(json!([{"containerPort": 80, "name": "a"}, {"containerPort": 81, "name": "a"}])),
+            "spec.containers[0].ports[1].name: Duplicate value: \"a\"",
+        ),
+        ("", "Pod", ports(json!([{"containerPort": 80, "hostPort": 0}])), ""),
+        (
+            "",
+            "Pod",
+            ports(json!([{"containerPort": 80, "hostPort": 70000}])),
+            "spec.containers[0].ports[0].hostPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+        ),
+        (
+            "",
+            "Pod",
+            pod(
+                json!({"env": [{"name": "A", "value": "x", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+            ),
+            "spec.containers[0].env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"activeDeadlineSeconds": 1, "containers": [{"name": "c", "image": "i"}]}}),
+            "",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"activeDeadlineSeconds": 0, "containers": [{"name": "c", "image": "i"}]}}),
+            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
+        ),
+    ]);
+}
+
+#[test]
+fn annotations_are_bounded_by_their_names_and_values_together() {
+    let annotated = |bytes: usize| json!({"metadata": {"name": "x", "annotations": {"ab": "v".repeat(bytes), "cd": "v"}}});
+    let most = 256 * 1024;
+    refused(&[
+        ("", "ConfigMap", annotated(most - 5), ""),
+        (
+            "",
+            "ConfigMap",
+            annotated(most - 4),
+            &format!("metadata.annotations: Too long: may not be more than {most} bytes"),
+        ),
+    ]);
+}
