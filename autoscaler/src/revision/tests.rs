@@ -436,7 +436,8 @@ fn a_mark_of_an_earlier_autoscaler_goes_when_requests_come() {
 fn a_request_waits_for_no_pod_that_stays() {
     let mark = Some(at(0));
     // Waiting requests, the number wanted, the scale, marks of the pods.
-    let rows: [(u32, Option<u32>, Option<u32>, &[Option<Timestamp>], bool); 9] = [
+    type Row<'a> = (u32, Option<u32>, Option<u32>, &'a [Option<Timestamp>], bool);
+    let rows: [Row<'_>; 9] = [
         (0, Some(0), Some(0), &[], false),
         (1, Some(1), Some(1), &[None], false),
         (1, Some(0), Some(1), &[None], true),

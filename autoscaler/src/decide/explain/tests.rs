@@ -107,7 +107,7 @@ fn a_wake_tells_how_many_requests_wait() {
     let woken = Decided { woken: true, ..decided(5, Why::Panic) };
     let two = pair(("Woken", "2 requests wait and no pod is there"));
     assert_eq!(said(0, Some(&woken), &spec()), two);
-    let one = Decided { queued: 1, ..woken.clone() };
+    let one = Decided { queued: 1, ..woken };
     let one_waits = pair(("Woken", "1 request waits and no pod is there"));
     assert_eq!(said(0, Some(&one), &spec()), one_waits);
     // Pods that are starting were asked for already.

@@ -165,7 +165,7 @@ fn a_pod_is_guaranteed_only_if_every_limit_is_set_and_requested() {
     let whole = json!({"limits": both, "requests": both});
     let less = json!({"limits": both, "requests": {"cpu": "1", "memory": "1Mi"}});
     assert_eq!(of(&[whole.clone(), whole.clone()]), "Guaranteed");
-    assert_eq!(of(&[whole.clone(), json!({})]), "Burstable");
+    assert_eq!(of(&[whole, json!({})]), "Burstable");
     assert_eq!(of(&[less]), "Burstable");
     assert_eq!(of(&[json!({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}})]), "Burstable");
     assert_eq!(of(&[json!({}), json!({"limits": {"memory": "1Gi"}})]), "Burstable");
