@@ -30,7 +30,7 @@ impl Mounted {
         if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
         }
-        let script = "mount -t tmpfs -o \"$1\" none \"$2\" && shift 2 && exec \"$@\"";
+        let script = "mount -t tmpfs -o \"mode=700,$1\" none \"$2\" && shift 2 && exec \"$@\"";
         command.args(["sh", "-c", script, "sh", options]).arg(&dir).arg(platform::binary());
         command.args(["up", "--runtime", "fake", "--api-port", "0", "--http-port", "0"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);

@@ -1,6 +1,7 @@
 //! A `rouse up` of the test's own: free ports, a directory of its own, ended with the test.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -86,7 +87,8 @@ impl Platform {
 
     /// With these ports for API and gateway; 0 is any free one.
     fn spawn(&mut self, [api_port, http_port]: [u16; 2]) -> anyhow::Result<()> {
-        std::fs::create_dir_all(&self.dir)?;
+        // As `rouse up` makes it: one that is open to others it would not use.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let ready = self.dir.join("ready.json");
         let _old = std::fs::remove_file(&ready);
         let output = std::fs::File::create(self.dir.join("test-up.log"))?;

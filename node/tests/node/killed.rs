@@ -86,7 +86,7 @@ async fn a_guard_that_dies_takes_its_programs_along_and_the_next_start_has_anoth
     let command = [example("platform").into(), "guard".into()];
     let runtime =
         ProcessRuntime::open(dir.path(), Some(&command), &Component::alone("runtime")).unwrap();
-    let [guard] = guards(std::process::id(), dir.path())[..] else { panic!("one guard") };
+    let guard = guard(std::process::id(), dir.path());
     let run = runtime.start(sleeper(dir.path())).await.unwrap();
     signal(guard, Signal::KILL);
     let exit = tokio::time::timeout(LONG, run.exit).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
     let runtime =
         ProcessRuntime::open(dir.path(), Some(&command), &Component::alone("runtime")).unwrap();
     let first = runtime.start(sleeper(dir.path())).await.unwrap();
-    let before = guards(std::process::id(), dir.path());
+    let before = [guard(std::process::id(), dir.path())];
     for sent in [Signal::TERM, Signal::INT, Signal::HUP] {
         signal(before[0], sent);
     }
@@ -144,6 +144,18 @@ fn sleeper(dir: &Path) -> ContainerSpec {
 fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// The one guard. A process that has just begun has no command line yet.
+fn guard(parent: u32, dir: &Path) -> u32 {
+    let began = Instant::now();
+    loop {
+        match guards(parent, dir)[..] {
+            [guard] => return guard,
+            ref found => assert!(began.elapsed() < LONG, "one guard, and not {found:?}"),
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// The children of a process that guard the pods of a directory: other tests have guards of theirs.
