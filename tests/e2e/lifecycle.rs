@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
+use rouse_tests::kubectl::Kubectl;
 use rouse_tests::{Platform, platform, wait};
 
 use crate::fixtures::{build, service};
@@ -192,14 +193,10 @@ fn kubectl_state_that_is_damaged_is_recovered_but_for_what_is_named() -> anyhow:
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("gone: configmaps default/broken"), "{said}");
     assert!(data.join("state.redb.damaged").exists());
-    let run = |program: &str, words: &[&str]| {
-        let kubeconfig = data.join("kubeconfig");
-        Command::new(program).args(words).env("KUBECONFIG", kubeconfig).output()
-    };
-    let maps = run("kubectl", &["get", "configmaps", "-o", "name"])?;
+    let kubectl = Kubectl::new(&data.join("kubeconfig"), temp.path());
+    let maps = kubectl.run("get configmaps -o name")?;
     let down = Command::new(platform::binary()).args(["down", "--data-dir", &dir]).output()?;
     assert!(down.status.success());
-    let maps = String::from_utf8_lossy(&maps.stdout).into_owned();
     assert!(maps.contains("configmap/kept") && !maps.contains("configmap/broken"), "{maps}");
     Ok(())
 }

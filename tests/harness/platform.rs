@@ -1,7 +1,6 @@
 //! A `rouse up` of the test's own: free ports, a directory of its own, ended with the test.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -85,13 +84,20 @@ impl Platform {
         Ok(platform)
     }
 
+    /// A file of the test's own: a directory that holds other things is not used.
+    fn beside(&self, what: &str) -> PathBuf {
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        self.dir.with_file_name(format!("{name}-{what}"))
+    }
+
     /// With these ports for API and gateway; 0 is any free one.
     fn spawn(&mut self, [api_port, http_port]: [u16; 2]) -> anyhow::Result<()> {
-        // As `rouse up` makes it: one that is open to others it would not use.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let ready = self.dir.join("ready.json");
+        if let Some(above) = self.dir.parent() {
+            std::fs::create_dir_all(above)?;
+        }
+        let ready = self.beside("ready.json");
         let _old = std::fs::remove_file(&ready);
-        let output = std::fs::File::create(self.dir.join("test-up.log"))?;
+        let output = std::fs::File::create(self.beside("up.log"))?;
         let mut command = Command::new(binary());
         command
             .args([
@@ -116,8 +122,8 @@ impl Platform {
             .stdout(output.try_clone()?)
             .stderr(output);
         let child = command.spawn().with_context(|| format!("start {}", binary().display()))?;
+        let log = self.beside("up.log");
         let child = self.child.insert(child);
-        let log = self.dir.join("test-up.log");
         let said = wait::until_every(READY_LOOK, "rouse up", START, || {
             if let Ok(Some(status)) = child.try_wait() {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -225,7 +231,7 @@ impl Platform {
     /// Everything that the platform wrote, for a failing test's message.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("test-up.log")).unwrap_or_default()
+        std::fs::read_to_string(self.beside("up.log")).unwrap_or_default()
     }
 }
 
