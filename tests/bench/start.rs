@@ -12,7 +12,7 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     for _ in 0..wanted.runs {
         let temp = tempfile::tempdir()?;
         let started = Instant::now();
-        let mut platform = Platform::start_in(temp.path(), "process")?;
+        let mut platform = Platform::start_in(&temp.path().join("data"), "process")?;
         // Without a Service the gateway's own 404 is its answer.
         let took = until_answered(&platform, started, "nobody", 404);
         platform.stop()?;
