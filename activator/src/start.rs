@@ -104,7 +104,7 @@ impl Handle {
     pub fn drained(&self, pod: &v1::Pod) -> impl Future<Output = ()> + Send + use<> {
         let (changes, meta) = (self.changes.clone(), &pod.metadata);
         let served = object::label(meta, keys::REVISION).is_some();
-        let (pod, uid) = (ObjectKey::of(meta), meta.uid.clone().unwrap_or_default());
+        let (pod, uid) = (ObjectKey::of(meta), object::uid(meta).to_owned());
         async move {
             if !served {
                 return;

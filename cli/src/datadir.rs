@@ -18,7 +18,11 @@ const LEAST_ROOM: usize = 1 << 20;
 
 /// A data directory, which need not exist yet.
 #[derive(Clone, Debug)]
-pub(crate) struct DataDir(PathBuf);
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// The folder that was named, if this one is a subfolder of it.
+    around: Option<PathBuf>,
+}
 
 /// What a running platform says of itself in `up.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,14 +60,14 @@ impl DataDir {
         if let Some(dir) = named.map(Path::to_path_buf).or_else(from_env) {
             let dir =
                 std::path::absolute(&dir).or_fail(|| format!("{} is no path", dir.display()))?;
-            return Ok(Self(within(dir)));
+            return Ok(Self::within(dir));
         }
         let home = std::env::var_os("XDG_DATA_HOME")
             .filter(|v| !v.is_empty())
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
         match home {
-            Some(home) => Ok(Self(home.join(FOLDER))),
+            Some(home) => Ok(Self { path: home.join(FOLDER), around: None }),
             None => {
                 Err(Failure::usage("no data directory: HOME is not set")
                     .next("rouse --data-dir DIR …"))
@@ -71,20 +75,32 @@ impl DataDir {
         }
     }
 
+    /// The folder that is meant: one that holds other things, or that others may read, keeps a
+    /// platform in a subfolder, so that neither is touched.
+    fn within(dir: PathBuf) -> Self {
+        let is_ours = ["lock", "state.redb", "pki"].iter().any(|name| dir.join(name).exists());
+        let is_empty = || fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
+        let usable = |found: fs::Metadata| {
+            is_ours || !found.is_dir() || (found.mode() & OPEN_TO_OTHERS == 0 && is_empty())
+        };
+        if fs::metadata(&dir).map_or(true, usable) {
+            return Self { path: dir, around: None };
+        }
+        Self { path: dir.join(FOLDER), around: Some(dir) }
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A word on where it is, if it is not where it was asked for.
-    pub(crate) fn elsewhere(&self, named: Option<&Path>) -> Option<String> {
-        let named =
-            named.filter(|named| self.0.parent().is_some_and(|above| above.ends_with(named)))?;
-        let (named, own) = (named.display(), self.0.display());
+    pub(crate) fn elsewhere(&self) -> Option<String> {
+        let (named, own) = (self.around.as_ref()?.display(), self.path.display());
         Some(format!("{named} holds other things, or is open to others: the state is in {own}"))
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -99,14 +115,14 @@ impl DataDir {
     /// is left as it is, and refused if others could write to it.
     pub(crate) fn create(&self) -> Result {
         let cannot = |error: std::io::Error| {
-            Failure::new(format!("the data directory {} cannot be written", self.0.display()))
+            Failure::new(format!("the data directory {} cannot be written", self.path.display()))
                 .because(error)
                 .next("rouse up --data-dir DIR, with a directory of yours that has room")
         };
-        if let Some(above) = self.0.parent() {
+        if let Some(above) = self.path.parent() {
             fs::create_dir_all(above).map_err(cannot)?;
         }
-        match fs::DirBuilder::new().mode(0o700).create(&self.0) {
+        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check()?,
             made => made.map_err(cannot)?,
         }
@@ -120,13 +136,12 @@ impl DataDir {
     /// Whether a directory that is there can be trusted: it holds the credentials.
     fn check(&self) -> Result {
         let refuse = |why: &str| {
-            Err(Failure::new(format!("the data directory {} is not used", self.0.display()))
+            Err(Failure::new(format!("the data directory {} is not used", self.path.display()))
                 .because(why)
                 .next("rouse up --data-dir DIR, with a directory of yours"))
         };
-        let found = fs::symlink_metadata(&self.0)
-            .and_then(|meta| if meta.is_symlink() { fs::metadata(&self.0) } else { Ok(meta) })
-            .or_fail(|| format!("cannot look at {}", self.0.display()))?;
+        let found = fs::metadata(&self.path)
+            .or_fail(|| format!("cannot look at {}", self.path.display()))?;
         if !found.is_dir() {
             return refuse("it is no directory");
         }
@@ -156,7 +171,7 @@ impl DataDir {
             || "another rouse".to_owned(),
             |up| format!("process {} (API {}, gateway {})", up.pid, up.api, up.http),
         );
-        Err(Failure::new(format!("{} is in use by {who}", self.0.display()))
+        Err(Failure::new(format!("{} is in use by {who}", self.path.display()))
             .next("rouse down, or rouse up --data-dir DIR for a second platform"))
     }
 
@@ -174,16 +189,6 @@ impl DataDir {
         // Gone already is as good as removed.
         let _gone = fs::remove_file(self.join("up.json"));
     }
-}
-
-/// The folder that is meant: one that holds other things, or that others may read, keeps a platform in
-/// a subfolder, so that neither is touched.
-fn within(dir: PathBuf) -> PathBuf {
-    let is_ours = ["lock", "state.redb", "pki"].iter().any(|name| dir.join(name).exists());
-    let Ok(found) = fs::metadata(&dir) else { return dir };
-    let is_empty = || fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
-    let is_private = found.mode() & OPEN_TO_OTHERS == 0;
-    if is_ours || !found.is_dir() || (is_private && is_empty()) { dir } else { dir.join(FOLDER) }
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
@@ -221,7 +226,7 @@ mod tests {
 
     fn temp() -> (tempfile::TempDir, DataDir) {
         let dir = tempfile::tempdir().unwrap();
-        let data = DataDir(dir.path().join("data"));
+        let data = DataDir::within(dir.path().join("data"));
         (dir, data)
     }
 
@@ -246,23 +251,26 @@ mod tests {
             path
         };
         let empty = folder("empty", 0o700);
-        assert_eq!(within(empty.clone()), empty);
+        let used = DataDir::within(empty.clone());
+        assert_eq!((used.elsewhere(), used.path), (None, empty));
         for (name, bits) in [("shared", 0o1777), ("readable", 0o755)] {
             let path = folder(name, bits);
-            let dir = DataDir(within(path.clone()));
+            let dir = DataDir::within(path.clone());
             assert_eq!(dir.path(), path.join("rouse"));
+            assert!(dir.elsewhere().unwrap().starts_with(path.to_str().unwrap()));
             dir.create().unwrap();
             drop(dir.lock().unwrap());
             assert_eq!((mode(&path), mode(dir.path())), (bits, 0o700));
             // The next command finds it again.
-            assert_eq!(within(path.clone()), path.join("rouse"));
-            assert_eq!(within(path.join("rouse")), path.join("rouse"));
+            assert_eq!(DataDir::within(path.clone()).path, path.join("rouse"));
+            assert_eq!(DataDir::within(path.join("rouse")).path, path.join("rouse"));
         }
         let full = folder("full", 0o700);
         fs::write(full.join("thesis.tex"), "").unwrap();
-        assert_eq!(within(full.clone()), full.join("rouse"));
+        assert_eq!(DataDir::within(full.clone()).path, full.join("rouse"));
         let open = folder("open", 0o777);
-        let refused = DataDir(open.clone()).create().unwrap_err().to_string();
+        let refused =
+            DataDir { path: open.clone(), around: None }.create().unwrap_err().to_string();
         assert!(refused.contains("other users can write to it"), "{refused}");
         assert_eq!(mode(&open), 0o777);
     }

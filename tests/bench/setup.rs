@@ -48,8 +48,7 @@ pub(crate) fn platform() -> anyhow::Result<Platform> {
 /// The same, with another runtime.
 pub(crate) fn platform_with(runtime: &str) -> anyhow::Result<Platform> {
     let platform = Platform::start_with(runtime)?;
-    let server = server()?;
-    platform.rouse_ok(&format!("build {} --image test-server", server.display()))?;
+    platform.build_server(&server()?)?;
     Ok(platform)
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::ensure;
-use rouse_tests::{Platform, wait};
-use serde_json::{Value, json};
+use rouse_tests::wait;
+use serde_json::json;
 
 use crate::fixtures::{IMAGE, platform, service};
 
@@ -99,11 +99,6 @@ fn manifests() -> Vec<(String, String)> {
     all
 }
 
-fn health(platform: &Platform) -> anyhow::Result<Value> {
-    let status: Value = serde_json::from_str(&platform.rouse_ok("status -o json")?)?;
-    Ok(status["health"].clone())
-}
-
 #[test]
 fn kubectl_applies_extreme_numbers_and_a_neighbour_still_scales() -> anyhow::Result<()> {
     let platform = platform()?;
@@ -146,7 +141,7 @@ fn kubectl_applies_extreme_numbers_and_a_neighbour_still_scales() -> anyhow::Res
         }
     })?;
     ensure!(platform.get("neighbour", "/")?.status == 200, "it comes back");
-    let health = health(&platform)?;
+    let health = platform.status()?["health"].clone();
     ensure!(health["ready"] == json!(true), "{health}");
     for task in health["tasks"].as_array().into_iter().flatten() {
         ensure!(task["panics"].as_u64().unwrap_or(0) == 0, "{task}\n{}", platform.log());

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use rouse_tests::Platform;
 
 /// Name of the image in the local store.
@@ -15,15 +14,7 @@ pub(crate) fn server() -> PathBuf {
 
 /// Builds the test server's image into the platform's store.
 pub(crate) fn build(platform: &Platform) -> anyhow::Result<()> {
-    let path = server();
-    let output =
-        platform.rouse(&["build", path.to_str().context("a path of text")?, "--image", IMAGE])?;
-    anyhow::ensure!(
-        output.status.success(),
-        "rouse build: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+    platform.build_server(&server())
 }
 
 /// A platform whose store holds the test server.

@@ -23,9 +23,7 @@ struct Prometheus {
 impl Prometheus {
     /// Scrapes the admin port of `platform` every second.
     fn start(platform: &Platform) -> anyhow::Result<Self> {
-        let status: Value = serde_json::from_str(&platform.rouse_ok("status -o json")?)?;
-        let admin = status["admin"].as_str().context("the admin port in `rouse status`")?;
-        let target = admin.trim_start_matches("http://").trim_end_matches('/');
+        let target = platform.admin()?;
         let folder = platform.dir().join("prometheus");
         fs::create_dir_all(&folder)?;
         let config = folder.join("prometheus.yml");

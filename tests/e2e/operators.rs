@@ -14,16 +14,6 @@ use crate::fixtures::{platform as with_image, service};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn status(platform: &Platform) -> anyhow::Result<Value> {
-    Ok(serde_json::from_str(&platform.rouse_ok("status -o json")?)?)
-}
-
-fn admin(platform: &Platform) -> anyhow::Result<SocketAddr> {
-    let status = status(platform)?;
-    let url = status["admin"].as_str().context("status names no admin port")?;
-    Ok(url.trim_start_matches("http://").parse()?)
-}
-
 fn get(address: SocketAddr, path: &str) -> anyhow::Result<http::Answer> {
     http::send(address, &address.to_string(), path, None)
 }
@@ -32,7 +22,7 @@ fn get(address: SocketAddr, path: &str) -> anyhow::Result<http::Answer> {
 fn every_part_says_how_it_does() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;
     let status = wait::until("all parts ready", LIMIT, || {
-        let status = status(&platform).map_err(|error| error.to_string())?;
+        let status = platform.status().map_err(|error| error.to_string())?;
         if status["health"]["ready"] == true { Ok(status) } else { Err(status.to_string()) }
     })?;
     let parts = status["health"]["parts"].as_array().context("parts")?;
@@ -40,7 +30,7 @@ fn every_part_says_how_it_does() -> anyhow::Result<()> {
     for part in ["api", "autoscaler", "controller", "controllers", "gateway", "node", "store"] {
         assert!(names.contains(&part), "no {part} among {names:?}");
     }
-    let admin = admin(&platform)?;
+    let admin = platform.admin()?;
     assert!(admin.ip().is_loopback());
     let ready = get(admin, "/readyz?verbose")?;
     assert!(ready.status == 200 && ready.body.contains("[+]store ok"), "{}", ready.body);
@@ -65,7 +55,7 @@ fn kubectl_deploys_and_metrics_and_top_count_the_requests() -> anyhow::Result<()
         assert_eq!(platform.get("counted", "/")?.status, 200);
     }
     assert_eq!(platform.send("nobody.example", "/", None)?.status, 404);
-    let metrics = get(admin(&platform)?, "/metrics")?;
+    let metrics = get(platform.admin()?, "/metrics")?;
     let kind = metrics.header("content-type").context("a content type")?;
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     let line = |name: &str, labels: &[&str]| {

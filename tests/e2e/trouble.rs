@@ -147,8 +147,10 @@ fn kubectl_writes_are_refused_while_the_disk_is_full_and_none_that_was_acknowled
     let mut bytes = Vec::new();
     state.seek(SeekFrom::Start(0))?;
     state.read_to_end(&mut bytes)?;
-    fs::write(temp.path().join("state.redb"), bytes)?;
-    kept(&Platform::start_in(temp.path(), "fake")?.kubectl())
+    let data = temp.path().join("data");
+    fs::create_dir(&data)?;
+    fs::write(data.join("state.redb"), bytes)?;
+    kept(&Platform::start_in(&data, "fake")?.kubectl())
 }
 
 #[test]

@@ -202,6 +202,24 @@ impl Platform {
         http::send(self.http, host, path, body)
     }
 
+    /// What `rouse status -o json` says.
+    pub fn status(&self) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_str(&self.rouse_ok("status -o json")?)?)
+    }
+
+    /// Its admin port.
+    pub fn admin(&self) -> anyhow::Result<SocketAddr> {
+        let status = self.status()?;
+        let url = status["admin"].as_str().context("status names no admin port")?;
+        Ok(url.trim_start_matches("http://").parse()?)
+    }
+
+    /// Builds the image `test-server` of that executable into its store.
+    pub fn build_server(&self, server: &Path) -> anyhow::Result<()> {
+        let server = server.to_str().context("a path of text")?;
+        self.rouse_ok(&format!("build {server} --image test-server")).map(drop)
+    }
+
     /// SIGTERM, then the exit status.
     pub fn stop(&mut self) -> anyhow::Result<std::process::ExitStatus> {
         let mut child = self.child.take().context("it was stopped already")?;

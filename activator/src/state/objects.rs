@@ -85,7 +85,7 @@ pub(crate) fn pod_facts(pod: &v1::Pod, resolve: &AddressResolver) -> Option<PodF
     let spec = pod.spec.as_ref()?;
     let container = template::serving_container(spec)?;
     Some(PodFacts {
-        uid: meta.uid.clone().unwrap_or_default(),
+        uid: object::uid(meta).to_owned(),
         revision: ObjectKey::new(object::namespace(meta), revision),
         bound: pod::node(pod).is_some(),
         address: resolve(pod, template::serving_port(container)),

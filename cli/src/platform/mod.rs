@@ -35,7 +35,9 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     descriptors::keep_from_children();
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     if args.detach {
-        let up = detach::start(args, &dir, printer)?;
+        let mut up = detach::start(args, &dir, printer)?;
+        // It was started with the folder itself, and so cannot say it.
+        up.notes.extend(dir.elsewhere());
         announce(&up, printer);
         return Ok(());
     }
@@ -57,10 +59,10 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
         .enable_all()
         .build()
         .or_fail(|| "cannot start the runtime".to_owned())?;
-    runtime.block_on(foreground(args, global, &dir, printer))
+    runtime.block_on(foreground(args, &dir, printer))
 }
 
-async fn foreground(args: &Up, global: &Global, dir: &DataDir, printer: &Printer) -> Result {
+async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     dir.create()?;
     let lock = dir.lock()?;
     dir.remove_up();
@@ -70,7 +72,7 @@ async fn foreground(args: &Up, global: &Global, dir: &DataDir, printer: &Printer
     let mut interrupt =
         signal(SignalKind::interrupt()).or_fail(|| "cannot listen for signals".to_owned())?;
     let (platform, mut notes) = Platform::start(args, dir).await?;
-    notes.extend(dir.elsewhere(global.data_dir.as_deref()));
+    notes.extend(dir.elsewhere());
     let up = info(&platform, args, dir, notes);
     // The file of a user first: who waits in the background looks for ours.
     let told = args.ready_file.as_deref().map_or(Ok(()), |file| write_ready(file, &up));

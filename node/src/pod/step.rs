@@ -101,8 +101,7 @@ impl PodState {
         let up = (0..self.containers.len()).filter(|at| self.containers[*at].is_up());
         let sleep = up.filter_map(|at| spec_of(&self.pod, at)).map(pre_stop_sleep).max();
         self.ending = Some(Ending::new(why, sleep.unwrap_or_default(), grace, now));
-        let launching = self.containers.iter().any(|container| container.run == Run::Launching);
-        if why == Why::Deleted && (launching || !self.running().is_empty()) {
+        if why == Why::Deleted && !self.runs_nothing() {
             out.push(Effect::Drain);
         }
         for at in self.running() {
@@ -133,12 +132,11 @@ impl PodState {
 
     fn advance_ending(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(mut ending) = self.ending else { return };
-        let launching = self.containers.iter().any(|container| container.run == Run::Launching);
         let running = self.running();
         if ending.stage == Stage::Over {
             return;
         }
-        if running.is_empty() && !launching {
+        if self.runs_nothing() {
             ending.stage = Stage::Over;
             self.ending = Some(ending);
             out.push(match ending.why {
@@ -157,6 +155,12 @@ impl PodState {
             out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Kill)));
         }
         self.ending = Some(ending);
+    }
+
+    /// Nothing runs, and nothing is being started.
+    fn runs_nothing(&self) -> bool {
+        let is_there = |run: &Run| matches!(run, Run::Launching | Run::Running { .. });
+        !self.containers.iter().any(|container| is_there(&container.run))
     }
 
     fn running(&self) -> Vec<Index> {

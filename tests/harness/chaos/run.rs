@@ -33,8 +33,7 @@ pub struct Plan {
 /// The platform cannot be used, or a Service does not become ready again: not the loss of requests,
 /// which is in the report.
 pub fn run(platform: &mut Platform, server: &Path, plan: &Plan) -> anyhow::Result<Report> {
-    let server = server.to_str().context("a path of text")?;
-    platform.rouse_ok(&format!("build {server} --image test-server"))?;
+    platform.build_server(server)?;
     let mut random = Random::new(plan.seed);
     let mut world = World::new(platform)?;
     let clients = Clients::start(platform.http, &world.hosts(platform), CLIENTS, plan.seed);

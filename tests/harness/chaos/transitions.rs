@@ -13,8 +13,6 @@ pub(super) const SETTLED: Duration = Duration::from_secs(120);
 /// Pauses between changes are shorter than this.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
-/// Requests in flight that the platform finishes when it ends; a restart is bounded by it.
-const GONE: Duration = Duration::from_secs(60);
 
 /// A kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -256,7 +254,7 @@ impl World {
                 platform.stop()?;
                 platform.resume()?;
                 for service in 0..self.services.len() {
-                    wait::until("an answer after a restart", GONE, || {
+                    wait::until("an answer after a restart", SETTLED, || {
                         self.answers(service, platform)
                     })?;
                 }
