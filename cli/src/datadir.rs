@@ -199,13 +199,30 @@ pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
 
 /// Writes a file so that a reader sees the old one or the new one, whole.
 pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = beside(path);
     fs::write(&new, content)
         .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(mode)))
         .and_then(|()| fs::rename(&new, path))
         .or_fail(|| format!("cannot write {}", path.display()))
+}
+
+/// Finds out whether [`write_whole`] will do, and leaves nothing under the name or beside it.
+pub(crate) fn clear_for_whole(path: &Path) -> Result {
+    let new = beside(path);
+    let cleared = fs::write(&new, "").and_then(|()| fs::remove_file(&new)).and_then(|()| {
+        fs::remove_file(path).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })
+    });
+    cleared.or_fail(|| format!("cannot write {}", path.display()))
+}
+
+/// Where a file is written before it takes its name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
 
 /// When a process started, in clock ticks since boot; `None` if there is no such process.
@@ -238,6 +255,22 @@ mod tests {
         assert!(dir.lock().unwrap_err().to_string().contains("is in use by"));
         drop(held);
         dir.lock().unwrap();
+    }
+
+    #[test]
+    fn a_file_is_known_to_be_writable_before_it_is_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let names = || fs::read_dir(temp.path()).unwrap().count();
+        let file = temp.path().join("ready.json");
+        clear_for_whole(&file).unwrap();
+        assert_eq!(names(), 0);
+        write_whole(&file, b"{}", 0o644).unwrap();
+        assert_eq!(names(), 1);
+        clear_for_whole(&file).unwrap();
+        assert_eq!(names(), 0, "an old one says nothing of this start");
+        fs::create_dir(&file).unwrap();
+        assert!(clear_for_whole(&file).unwrap_err().to_string().contains("cannot write"));
+        assert!(clear_for_whole(&temp.path().join("none/ready.json")).is_err());
     }
 
     #[test]

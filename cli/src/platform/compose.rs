@@ -380,7 +380,6 @@ fn run_controller(
     );
 }
 
-/// A failure to open the state, with what to do about it.
 /// Makes a damaged state file a whole one again; says what became of it.
 fn recover(dir: &DataDir) -> Result<Vec<String>> {
     let state = dir.join("state.redb");
@@ -399,6 +398,7 @@ fn recover(dir: &DataDir) -> Result<Vec<String>> {
     Ok(said)
 }
 
+/// A failure to open the state, with what to do about it.
 fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
     let mut failure = Failure::new(error.to_string());
     let mut source = std::error::Error::source(error);

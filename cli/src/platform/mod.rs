@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::compose::Platform;
 use crate::args::{Global, LogFormat, Up};
-use crate::datadir::{DataDir, UpInfo, json, process_started, write_whole};
+use crate::datadir::{DataDir, UpInfo, clear_for_whole, json, process_started, write_whole};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 use crate::shell::export;
@@ -126,13 +126,10 @@ fn write_ready(file: &Path, up: &UpInfo) -> Result {
     write_whole(file, &json(&ready), 0o644)
 }
 
-/// Finds out before anything runs whether the ready file can be written.
+/// Finds out before anything runs whether the ready file can be written. Its name is not taken for a
+/// moment: whoever waits for it would believe it.
 fn prepare_ready(args: &Up) -> Result {
-    let Some(file) = &args.ready_file else { return Ok(()) };
-    std::fs::File::create(file)
-        .or_fail(|| format!("cannot write the ready file {}", file.display()))?;
-    remove_ready(args);
-    Ok(())
+    args.ready_file.as_deref().map_or(Ok(()), clear_for_whole)
 }
 
 /// A ready file says that the platform answers: not before, and not afterwards.

@@ -3,7 +3,7 @@
 //! An object whose row is damaged is taken from the last events, in the newest version that stands
 //! there whole. The damaged file is kept beside the new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -85,7 +85,7 @@ struct Salvage {
     version: u64,
     whole: BTreeMap<String, Bytes>,
     /// Keys of rows that are not what was written.
-    broken: Vec<String>,
+    broken: BTreeSet<String>,
     /// The newest event of each key that is whole.
     events: BTreeMap<String, (u64, Change, Bytes)>,
 }
@@ -109,32 +109,10 @@ impl Salvage {
             Some(bytes)
         };
         let objects = read.open_table(OBJECTS)?;
-        // Reading ends at a page that is broken; what lies behind it is read from the other end.
-        until_broken(|| {
-            for row in objects.iter()?.map_while(Result::ok) {
-                salvage.object(row.0.value(), row.1.value(), &json);
-            }
-            Ok(())
-        });
-        until_broken(|| {
-            for row in objects.iter()?.rev().map_while(Result::ok) {
-                salvage.object(row.0.value(), row.1.value(), &json);
-            }
-            Ok(())
-        });
-        let Ok(events) = read.open_table(EVENTS) else { return Ok(salvage) };
-        until_broken(|| {
-            for row in events.iter()?.map_while(Result::ok) {
-                salvage.event(row.0.value(), row.1.value(), &json);
-            }
-            Ok(())
-        });
-        until_broken(|| {
-            for row in events.iter()?.rev().map_while(Result::ok) {
-                salvage.event(row.0.value(), row.1.value(), &json);
-            }
-            Ok(())
-        });
+        read_both_ways(&objects, |key, row| salvage.object(key, row, &json));
+        if let Ok(events) = read.open_table(EVENTS) {
+            read_both_ways(&events, |version, row| salvage.event(version, row, &json));
+        }
         Ok(salvage)
     }
 
@@ -143,8 +121,9 @@ impl Salvage {
             Some(json) => {
                 self.whole.insert(key.to_owned(), json);
             }
-            None if self.broken.iter().any(|broken| broken == key) => {}
-            None => self.broken.push(key.to_owned()),
+            None => {
+                self.broken.insert(key.to_owned());
+            }
         }
     }
 
@@ -178,10 +157,24 @@ impl Salvage {
     }
 }
 
-/// Reads as far as it goes: a broken page is an error, or makes the database panic.
-fn until_broken(read: impl FnOnce() -> Result<(), redb::StorageError>) {
-    // The rows before the broken page stand; missing ones are named by the caller.
-    let _end = catch_unwind(AssertUnwindSafe(read));
+/// Reads a table from its beginning and then from its end: a broken page is an error, or makes the
+/// database panic, and what lies behind it is found from the other side.
+fn read_both_ways<K: redb::Key + 'static, V: redb::Value + 'static>(
+    table: &impl ReadableTable<K, V>,
+    mut row: impl FnMut(K::SelfType<'_>, V::SelfType<'_>),
+) {
+    for backwards in [false, true] {
+        let mut read = || {
+            let mut rows = table.iter()?;
+            let mut next = || if backwards { rows.next_back() } else { rows.next() };
+            while let Some(Ok((key, value))) = next() {
+                row(key.value(), value.value());
+            }
+            Ok::<_, redb::StorageError>(())
+        };
+        // The rows before the broken page stand; missing ones are named by the caller.
+        let _end = catch_unwind(AssertUnwindSafe(&mut read));
+    }
 }
 
 fn write(path: &Path, rows: &BTreeMap<String, Bytes>, version: u64) -> Result<(), redb::Error> {
