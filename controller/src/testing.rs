@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rouse_api::condition::{Condition, ConditionStatus};
-use rouse_kit::Plan;
+use rouse_api::condition::{self, Condition};
+use rouse_kit::{ApplyError, Plan};
 use serde::de::DeserializeOwned;
 
 /// 2026-03-02T10:00:00Z
@@ -20,15 +20,29 @@ pub(crate) fn object<K: DeserializeOwned>(yaml: &str) -> K {
 /// Writes, notices and conditions, a line each.
 pub(crate) fn text<S>(plan: &Plan<S>, conditions: impl Fn(&S) -> &[Condition]) -> String {
     let mut text = plan.to_string();
-    for condition in plan.status.as_ref().map(conditions).unwrap_or_default() {
-        let Condition { type_, status, reason, message, .. } = condition;
-        let value = match status {
-            ConditionStatus::True => "True",
-            ConditionStatus::False => "False",
-            ConditionStatus::Unknown => "Unknown",
-        };
-        let line = format!("{type_}={value} {reason} {message}");
-        writeln!(text, "{}", line.trim_end()).unwrap();
+    let conditions = plan.status.as_ref().map(conditions).unwrap_or_default();
+    for condition in conditions {
+        writeln!(text, "{}={}", condition.type_, told(conditions, &condition.type_)).unwrap();
     }
     text
+}
+
+/// What one condition says: `False RevisionMissing none`. Empty if it is not there.
+pub(crate) fn told(conditions: &[Condition], type_: &str) -> String {
+    condition::find(conditions, type_)
+        .map(|Condition { status, reason, message, .. }| {
+            format!("{status:?} {reason} {message}").trim_end().to_owned()
+        })
+        .unwrap_or_default()
+}
+
+/// The server's answer to a write that it will never take.
+pub(crate) fn refusal(kind: &str) -> ApplyError {
+    ApplyError::Refused {
+        what: format!("create {kind} shop/hello"),
+        kind: kind.to_owned(),
+        code: 422,
+        reason: "Invalid".to_owned(),
+        message: "no".to_owned(),
+    }
 }

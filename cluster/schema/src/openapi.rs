@@ -176,7 +176,7 @@ fn references(node: &Node, wanted: &mut BTreeSet<String>) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{document, index};
+    use super::{document, index, version_hash};
     use crate::kinds::{Kinds, Resource};
 
     fn crd() -> Value {
@@ -225,6 +225,15 @@ mod tests {
                 document(&kinds, &resource.group, &resource.version).expect("it is served");
             assert_eq!(dangling(&document), Vec::<String>::new(), "{}", resource.kind);
         }
+    }
+
+    #[test]
+    fn the_index_has_the_hash_of_each_document_that_is_served() {
+        let kinds = Kinds::new();
+        let url = index(&kinds)["paths"]["apis/apps/v1"]["serverRelativeURL"].clone();
+        let hash = version_hash(&kinds, "apps", "v1").expect("apps/v1 is served");
+        assert_eq!(url, format!("/openapi/v3/apis/apps/v1?hash={hash}"));
+        assert_eq!(version_hash(&kinds, "ex.io", "v1"), None);
     }
 
     #[test]

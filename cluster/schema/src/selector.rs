@@ -233,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_selector_without_requirements_is_everything() {
+        let pods = Kinds::new().by_kind("", "v1", "Pod").unwrap();
+        let everything = |labels: &str, fields: &str| {
+            Selector::parse(&pods, labels, fields).unwrap().is_everything()
+        };
+        assert!(everything("", "") && everything(" , ", " "));
+        assert!(!everything("app", "") && !everything("", "metadata.name=p"));
+    }
+
+    #[test]
     fn fields_are_those_of_the_resource() {
         assert_eq!(matches("", "metadata.name=p,spec.nodeName=n1"), Ok(true));
         assert_eq!(matches("", "spec.nodeName!=n1"), Ok(false));

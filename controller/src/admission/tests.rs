@@ -138,8 +138,16 @@ fn every_kind_is_defaulted_and_validated() {
         ("Configuration", json!({ "template": { "spec": spec } })),
         ("Revision", spec),
         ("Route", json!({ "traffic": [{ "configurationName": "hello", "percent": 100 }] })),
+        (
+            "DomainMapping",
+            json!({ "ref": {
+                "apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello", "namespace": "prod",
+            } }),
+        ),
     ] {
-        let object = json!({ "metadata": { "name": "hello", "namespace": "prod" }, "spec": spec });
+        let name = if kind == "DomainMapping" { "hello.example.org" } else { "hello" };
+        let object = json!({ "metadata": { "name": name, "namespace": "prod" }, "spec": spec });
+
         let response = mutate(&request(kind, "CREATE", object.clone(), None), &config);
         let object = patched(object, &response);
         let response = validate(&request(kind, "CREATE", object, None), &config);
@@ -147,6 +155,23 @@ fn every_kind_is_defaulted_and_validated() {
         let broken = json!({ "metadata": { "name": "Hello" }, "spec": {} });
         assert!(!validate(&request(kind, "CREATE", broken, None), &config).allowed, "{kind}");
     }
+}
+
+#[test]
+fn an_update_is_compared_with_what_was_there() {
+    let config = ApiConfig::default();
+    let revision = |image: &str| {
+        let metadata = json!({ "name": "hello-00001", "namespace": "prod" });
+        let object =
+            json!({ "metadata": metadata, "spec": { "containers": [{ "image": image }] } });
+        let response = mutate(&request("Revision", "CREATE", object.clone(), None), &config);
+        patched(object, &response)
+    };
+    let asked = |operation| {
+        request("Revision", operation, revision("dev.local/new"), Some(revision("dev.local/old")))
+    };
+    assert!(validate(&asked("CREATE"), &config).allowed);
+    assert!(!validate(&asked("UPDATE"), &config).allowed, "a Revision does not change");
 }
 
 #[test]
@@ -188,6 +213,45 @@ fn settings_that_cannot_be_used_are_refused() {
     ] {
         assert_eq!(validate_config(&setting(name, annotations, data)).result.message, want);
     }
+}
+
+#[test]
+fn only_settings_are_looked_at_and_not_once_they_are_deleted() {
+    let broken = || setting("config-autoscaler", json!({}), json!({ "stable-window": "1s" }));
+    assert!(!validate_config(&broken()).allowed);
+    let mut elsewhere = broken();
+    elsewhere.namespace = Some("shop".to_owned());
+    let mut secret = broken();
+    secret.kind.kind = "Secret".to_owned();
+    let mut leaving = broken();
+    let metadata = &mut leaving.object.as_mut().unwrap().metadata;
+    metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-01-02T03:04:05Z")).unwrap());
+    let mut nothing = broken();
+    nothing.object = None;
+    for asked in [elsewhere, secret, leaving, nothing] {
+        assert!(validate_config(&asked).allowed, "{asked:?}");
+    }
+}
+
+#[test]
+fn the_hooks_are_asked_about_creations_and_updates_of_what_they_look_at() {
+    let config: LiveConfig = Arc::new(|| Arc::new(ApiConfig::default()));
+    let asked_about = |hook: &Hook| {
+        let mut asked = Vec::new();
+        for Rule { group, versions, resources, operations } in &hook.rules {
+            assert_eq!(*operations, ["CREATE", "UPDATE"]);
+            asked.extend(
+                resources.iter().map(|resource| format!("{group}/{versions:?}/{resource}")),
+            );
+        }
+        asked.join(" ")
+    };
+    let [mutating, validating, settings] = &hooks(&config)[..] else { panic!("three hooks") };
+    let kinds = "serving.knative.dev/[\"v1\"]/services serving.knative.dev/[\"v1\"]/configurations serving.knative.dev/[\"v1\"]/revisions serving.knative.dev/[\"v1\"]/routes serving.knative.dev/[\"v1beta1\"]/domainmappings";
+    assert_eq!(asked_about(mutating), kinds);
+    assert_eq!(asked_about(validating), kinds);
+    assert_eq!(asked_about(settings), "/[\"v1\"]/configmaps");
 }
 
 #[test]

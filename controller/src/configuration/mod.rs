@@ -55,6 +55,6 @@ impl Reconciler for Configurations {
         error: &ApplyError,
         now: Timestamp,
     ) -> Option<ConfigurationStatus> {
-        error.is_final().then(|| status::creation_failed(configuration, error, now))
+        Some(status::creation_failed(configuration, error, now))
     }
 }

@@ -7,9 +7,11 @@ use kube::ResourceExt;
 use rouse_api::{Configuration, Revision};
 use rouse_kit::plan::Action;
 
+use super::Configurations;
 use super::desired::{Observed, desired, newest_first};
 use super::revision::{name_for, stamp};
-use crate::testing::{now, object, text};
+use crate::reconciler::Reconciler;
+use crate::testing::{now, object, refusal, text, told};
 
 const READY: &str = r#"{observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}"#;
 const FAILED: &str = r#"{observedGeneration: 1, conditions: [{type: Ready, status: "False", reason: ExitCode3, message: "it broke"}]}"#;
@@ -138,6 +140,44 @@ fn a_failed_revision_leaves_the_one_before_it_the_latest_ready() {
             created hello-00003 ready hello-00002
         "#]],
     );
+}
+
+#[test]
+fn of_two_ready_revisions_the_newer_is_the_latest() {
+    let of = configuration(3, "", "{}");
+    let older = |generation| revision(&configuration(generation, "", "{}"), READY);
+    check(
+        &of,
+        vec![older(1), revision(&of, PENDING), older(2)],
+        &expect![[r#"
+            notice Normal ConfigurationReady: Configuration becomes ready
+            notice Normal LatestReadyUpdate: LatestReadyRevisionName updated to "hello-00002"
+            Ready=Unknown
+            created hello-00003 ready hello-00002
+        "#]],
+    );
+}
+
+#[test]
+fn a_revision_that_is_not_ready_any_more_stays_the_latest_ready() {
+    let of = configuration(3, "", "{latestReadyRevisionName: hello-00003}");
+    check(
+        &of,
+        vec![revision(&of, PENDING)],
+        &expect![[r#"
+            Ready=Unknown
+            created hello-00003 ready hello-00003
+        "#]],
+    );
+}
+
+#[test]
+fn a_refused_revision_is_told() {
+    let error = refusal("Revision");
+    let status = Configurations::refused(&configuration(2, "", "{}"), &error, now()).unwrap();
+    let message = format!("Revision creation failed with message: {error}.");
+    assert_eq!(told(&status.conditions, "Ready"), format!("False RevisionFailed {message}"));
+    assert_eq!(status.observed_generation, Some(2));
 }
 
 #[test]

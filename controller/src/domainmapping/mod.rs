@@ -67,7 +67,7 @@ impl Reconciler for DomainMappings {
         error: &ApplyError,
         now: Timestamp,
     ) -> Option<DomainMappingStatus> {
-        error.is_final().then(|| status::claim_failed(mapping, error, now))
+        Some(status::claim_failed(mapping, error, now))
     }
 
     fn forget(&self, key: &ObjectKey) {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use expect_test::{Expect, expect};
 use rouse_api::config::ApiConfig;
-use rouse_api::{ClusterDomainClaim, DomainMapping, Route};
+use rouse_api::routing::Host;
+use rouse_api::{ClusterDomainClaim, DomainMapping, DomainMappingStatus, Route};
+use rouse_kit::Plan;
+use rouse_kit::plan::Action;
 
+use super::DomainMappings;
 use super::desired::{Observed, Target, desired};
 use crate::lookups::served::Serving;
 use crate::objects::gateway::Gateway;
-use crate::testing::{now, object, text};
+use crate::reconciler::Reconciler;
+use crate::testing::{now, object, refusal, told};
 
 fn mapping() -> DomainMapping {
     object(
@@ -42,153 +46,151 @@ fn claim(namespace: &str, annotations: &str) -> Option<Arc<ClusterDomainClaim>> 
     ))))
 }
 
-fn check(
-    claim: Option<Arc<ClusterDomainClaim>>,
-    held: bool,
-    target: Target,
-    auto: bool,
-    expected: &Expect,
-) {
-    let gateway = Gateway { port: None };
+const MADE_HERE: &str = "rouse.dev/autocreated: 'true'";
+
+/// The namespace has the domain, and the Route is there.
+fn seen() -> Observed {
+    Observed {
+        claim: claim("shop", ""),
+        held: true,
+        target: route(),
+        gateway: Gateway { port: Some(7080) },
+        serving: Serving::Unknown,
+        config: with_claims_made(false),
+    }
+}
+
+fn with_claims_made(auto: bool) -> Arc<ApiConfig> {
     let mut config = ApiConfig::default();
     config.network.autocreate_cluster_domain_claims = auto;
-    let (serving, config) = (Serving::Unknown, Arc::new(config));
-    let seen = Observed { claim, held, target, gateway, serving, config };
-    let plan = desired(&mapping(), &seen, now());
-    let mut shown = text(&plan, |status| &status.conditions);
-    let status = plan.status.unwrap();
-    for host in status.routing.into_iter().flat_map(|routing| routing.hosts) {
-        let to = host.rewrite_host.unwrap_or_default();
-        shown.push_str(&format!("{} => {} as {to}\n", host.public[0], host.split[0].revision));
-    }
-    expected.assert_eq(&shown);
+    Arc::new(config)
+}
+
+fn plan(seen: &Observed) -> Plan<DomainMappingStatus> {
+    desired(&mapping(), seen, now())
+}
+
+/// The hosts that activators are to answer for.
+fn hosts(status: &DomainMappingStatus) -> &[Host] {
+    status.routing.as_ref().map_or(&[], |routing| &routing.hosts)
 }
 
 #[test]
 fn a_claimed_domain_gets_the_main_traffic_of_its_route() {
-    check(
-        claim("shop", ""),
-        true,
-        route(),
-        false,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=True
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=Unknown Uninitialized Waiting until every activator serves the domain.
-        ReferenceResolved=True
-        digits.example.org => hello-1 as hello.shop.svc.cluster.local
-    "#]],
+    let plan = plan(&seen());
+    assert_eq!(plan.to_string(), "");
+    let status = plan.status.unwrap();
+    let url = Some("http://digits.example.org:7080".to_owned());
+    assert_eq!(status.address.as_ref().map(|address| &address.url), Some(&url));
+    assert_eq!(status.url, url);
+    let [host] = hosts(&status) else { panic!("{status:?}") };
+    assert_eq!(host.public, ["digits.example.org"]);
+    assert_eq!(host.split[0].revision, "hello-1");
+    assert_eq!(host.rewrite_host.as_deref(), Some("hello.shop.svc.cluster.local"));
+    for (type_, expected) in [
+        ("CertificateProvisioned", "True TLSNotEnabled external-domain-tls is not enabled"),
+        ("DomainClaimed", "True"),
+        ("ReferenceResolved", "True"),
+    ] {
+        assert_eq!(told(&status.conditions, type_), expected, "{type_}");
+    }
+}
+
+const NO_CLAIM: &str = "False DomainClaimFailed there is no ClusterDomainClaim \"digits.example.org\": create one for this namespace, or set autocreate-cluster-domain-claims in config-network";
+const IN_USE: &str =
+    "False DomainAlreadyClaimed The domain name \"digits.example.org\" is already in use";
+
+#[test]
+fn a_domain_is_answered_only_where_its_claim_is_had_or_may_be_taken() {
+    let (made, taken) = (
+        "create ClusterDomainClaim digits.example.org\n",
+        "update ClusterDomainClaim digits.example.org\n",
     );
+    for (claim, held, auto, writes, claimed) in [
+        (claim("shop", ""), true, false, "", "True"),
+        (None, false, true, made, "True"),
+        (None, false, false, "", NO_CLAIM),
+        (claim("bank", ""), true, true, "", IN_USE),
+        (claim("bank", ""), false, true, "", IN_USE),
+        (claim("bank", MADE_HERE), true, true, "", IN_USE),
+        (claim("bank", MADE_HERE), false, true, taken, "True"),
+    ] {
+        let what = format!("{claim:?} held {held} auto {auto}");
+        let plan = plan(&Observed { claim, held, config: with_claims_made(auto), ..seen() });
+        assert_eq!(plan.to_string(), writes, "{what}");
+        let status = plan.status.unwrap();
+        assert_eq!(told(&status.conditions, "DomainClaimed"), claimed, "{what}");
+        let ready = told(&status.conditions, "Ready");
+        assert_eq!(ready.starts_with("False"), claimed != "True", "{what}: {ready}");
+        assert_eq!(hosts(&status).is_empty(), claimed != "True", "{what}");
+    }
 }
 
 #[test]
-fn a_claim_is_made_only_where_the_operator_allows_it() {
-    check(
-        None,
-        false,
-        route(),
-        true,
-        &expect![[r#"
-        create ClusterDomainClaim digits.example.org
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=True
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=Unknown Uninitialized Waiting until every activator serves the domain.
-        ReferenceResolved=True
-        digits.example.org => hello-1 as hello.shop.svc.cluster.local
-    "#]],
-    );
-    check(
-        None,
-        false,
-        route(),
-        false,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=False DomainClaimFailed there is no ClusterDomainClaim "digits.example.org": create one for this namespace, or set autocreate-cluster-domain-claims in config-network
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=False DomainClaimFailed there is no ClusterDomainClaim "digits.example.org": create one for this namespace, or set autocreate-cluster-domain-claims in config-network
-        ReferenceResolved=True
-    "#]],
-    );
-}
-
-#[test]
-fn a_domain_of_another_namespace_is_not_answered() {
-    check(
-        claim("bank", ""),
-        true,
-        route(),
-        true,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=False DomainAlreadyClaimed The domain name "digits.example.org" is already in use
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=False DomainAlreadyClaimed The domain name "digits.example.org" is already in use
-        ReferenceResolved=True
-    "#]],
-    );
-}
-
-#[test]
-fn only_a_claim_that_was_made_here_and_is_not_held_is_taken_over() {
-    check(
-        claim("bank", ""),
-        false,
-        route(),
-        true,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=False DomainAlreadyClaimed The domain name "digits.example.org" is already in use
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=False DomainAlreadyClaimed The domain name "digits.example.org" is already in use
-        ReferenceResolved=True
-    "#]],
-    );
-    check(
-        claim("bank", "rouse.dev/autocreated: 'true'"),
-        false,
-        route(),
-        true,
-        &expect![[r#"
-        update ClusterDomainClaim digits.example.org
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=True
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=Unknown Uninitialized Waiting until every activator serves the domain.
-        ReferenceResolved=True
-        digits.example.org => hello-1 as hello.shop.svc.cluster.local
-    "#]],
-    );
+fn a_claim_that_was_made_here_goes_with_its_mapping() {
+    let first = plan(&Observed { claim: None, config: with_claims_made(true), ..seen() });
+    let Action::Create(body) = first.writes[0].action.clone() else { panic!("{first}") };
+    let mut made: ClusterDomainClaim = serde_json::from_value(body).unwrap();
+    assert_eq!(made.spec.namespace, "shop");
+    made.spec.namespace = "bank".to_owned();
+    let later = plan(&Observed { claim: Some(Arc::new(made)), held: false, ..seen() });
+    assert_eq!(later.to_string(), "update ClusterDomainClaim digits.example.org\n");
 }
 
 #[test]
 fn a_reference_to_nothing_or_to_something_else_is_told() {
-    check(
-        claim("shop", ""),
-        true,
-        Target::Missing,
-        false,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=True
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=False ResolveFailed Route "hello" not found
-        ReferenceResolved=False ResolveFailed Route "hello" not found
-    "#]],
-    );
-    check(
-        claim("shop", ""),
-        true,
-        Target::Unsupported,
-        false,
-        &expect![[r#"
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        DomainClaimed=True
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the domain.
-        Ready=False ResolveFailed a reference to Route of "serving.knative.dev/v1" is not handled: refer to a Service or Route of serving.knative.dev
-        ReferenceResolved=False ResolveFailed a reference to Route of "serving.knative.dev/v1" is not handled: refer to a Service or Route of serving.knative.dev
-    "#]],
+    for (target, expected) in [
+        (Target::NotYet, "True"),
+        (Target::Missing, "False ResolveFailed Route \"hello\" not found"),
+        (
+            Target::Unsupported,
+            "False ResolveFailed a reference to Route of \"serving.knative.dev/v1\" is not handled: refer to a Service or Route of serving.knative.dev",
+        ),
+    ] {
+        let status = plan(&Observed { target, ..seen() }).status.unwrap();
+        assert_eq!(told(&status.conditions, "ReferenceResolved"), expected);
+        assert_eq!(hosts(&status), []);
+    }
+}
+
+#[test]
+fn a_domain_is_ready_when_what_is_written_is_served_and_stays_so_after_a_restart() {
+    let waiting = "Unknown Uninitialized Waiting until every activator serves the domain.";
+    let first = plan(&Observed { serving: Serving::Known { version: i64::MAX }, ..seen() });
+    let mut mapping = DomainMapping { status: first.status, ..mapping() };
+    let version = mapping.status.as_ref().unwrap().routing.as_ref().unwrap().version;
+    let ready = |mapping: &DomainMapping| {
+        told(&mapping.status.as_ref().unwrap().conditions, "IngressReady")
+    };
+    assert_eq!(ready(&mapping), waiting, "not written yet");
+    let problem = "activator-1 is starting".to_owned();
+    for (serving, expected) in [
+        (Serving::Unknown, waiting),
+        (Serving::Asked { version }, waiting),
+        (Serving::Failed { version, problem }, "Unknown Uninitialized activator-1 is starting"),
+        (Serving::Known { version: version - 1 }, waiting),
+        (Serving::Known { version }, "True"),
+        (Serving::Unknown, "True"),
+    ] {
+        mapping.status = desired(&mapping, &Observed { serving, ..seen() }, now()).status;
+        assert_eq!(ready(&mapping), expected);
+    }
+    // Other traffic is another version, which nobody was asked about.
+    let Target::Route(route) = route() else { unreachable!() };
+    let mut moved = Arc::unwrap_or_clone(route);
+    let routing = moved.status.as_mut().unwrap().routing.as_mut().unwrap();
+    routing.hosts[1].split[0].revision = "hello-2".to_owned();
+    let seen = Observed { target: Target::Route(Arc::new(moved)), ..seen() };
+    mapping.status = desired(&mapping, &seen, now()).status;
+    assert_eq!(ready(&mapping), waiting);
+}
+
+#[test]
+fn a_refused_claim_is_told() {
+    let error = refusal("ClusterDomainClaim");
+    let status = DomainMappings::refused(&mapping(), &error, now()).unwrap();
+    assert_eq!(
+        told(&status.conditions, "DomainClaimed"),
+        format!("False DomainClaimFailed {error}")
     );
 }

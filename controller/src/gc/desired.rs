@@ -22,23 +22,18 @@ pub(super) fn desired(
     let mut plan = Plan::default();
     let min = usize::try_from(config.min_non_active_revisions).unwrap_or(usize::MAX);
     let max = config.max_non_active_revisions.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
-    let by_age =
-        config.retain_since_create_time.is_some() || config.retain_since_last_active_time.is_some();
     let latest = configuration.status.as_ref().and_then(|s| s.latest_ready_revision_name.as_ref());
     let mut candidates: Vec<&Revision> = revisions
         .iter()
         .map(|revision| &**revision)
         .filter(|revision| may_go(revision, latest.map(String::as_str)))
         .collect();
-    if candidates.len() <= min || (!by_age && max.is_none()) {
-        return plan;
-    }
     candidates.sort_by_key(|revision| (last_active(revision), name(*revision).to_owned()));
 
     let mut remaining = candidates.len();
     let mut kept = Vec::new();
     for revision in candidates {
-        match stale_since(revision, config).filter(|_| by_age) {
+        match stale_since(revision, config) {
             Some(at) if at <= now && remaining > min => {
                 plan.delete(revision);
                 remaining -= 1;
@@ -46,16 +41,13 @@ pub(super) fn desired(
             stale => kept.push((revision, stale)),
         }
     }
-    if let Some(max) = max
-        && remaining > max
-    {
-        for (revision, _) in kept.drain(..remaining - max) {
-            plan.delete(revision);
-        }
-        remaining = max;
+    let too_many = max.map_or(0, |max| remaining.saturating_sub(max));
+    for (revision, _) in kept.drain(..too_many) {
+        plan.delete(revision);
     }
+    remaining -= too_many;
     // The next one to turn stale, as long as one may go at all.
-    let next = kept.iter().filter_map(|(_, stale)| *stale).filter(|at| *at > now).min();
+    let next = kept.iter().filter_map(|(_, stale)| *stale).min();
     if let Some(at) = next.filter(|_| remaining > min) {
         plan.wake_after(since(now, at));
     }

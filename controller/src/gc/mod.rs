@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rouse_api::config::ApiConfig;
 use rouse_api::{Configuration, ConfigurationStatus, Revision};
-use rouse_kit::{ApplyError, Live};
+use rouse_kit::Live;
 
 use self::desired::desired;
 use crate::lookups::Answered;
@@ -49,9 +49,5 @@ impl Reconciler for Collections {
 
     fn look_up(&self, _: &Configuration, lookup: NoLookup) -> Answered {
         lookup.start()
-    }
-
-    fn refused(_: &Configuration, _: &ApplyError, _: Timestamp) -> Option<ConfigurationStatus> {
-        None
     }
 }

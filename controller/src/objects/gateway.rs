@@ -28,3 +28,23 @@ pub(crate) fn url(scheme: &str, host: &str, gateway: Gateway) -> String {
         None => format!("{scheme}://{host}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::object;
+
+    #[test]
+    fn urls_name_the_port_where_the_scheme_does_not_say_it() {
+        for (spec, expected) in [
+            ("{ports: [{port: 80}, {port: 7080}]}", "http://hello.localhost"),
+            ("{ports: [{port: 443}]}", "http://hello.localhost"),
+            ("{ports: [{port: 7080}, {port: 80}]}", "http://hello.localhost:7080"),
+            ("{ports: []}", "http://hello.localhost"),
+            ("{}", "http://hello.localhost"),
+        ] {
+            let gateway = Gateway::from_service(&object(&format!("{{spec: {spec}}}")));
+            assert_eq!(url("http", "hello.localhost", gateway), expected, "{spec}");
+        }
+    }
+}

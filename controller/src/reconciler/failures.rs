@@ -110,11 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn metrics_tell_failures_apart() {
+        let panicked = rouse_kit::panics::catch(|| panic!("broken")).unwrap_err();
+        assert_eq!(Failure::from(panicked).label(), "panicked");
+        assert_eq!(unavailable(500).label(), "unavailable");
+    }
+
+    #[test]
     fn pauses_grow_for_each_object_on_its_own() {
         let failures = Failures::default();
         let after =
             |name: &str| failures.failed(ObjectKey::new("shop", name), &unavailable(500)).after;
         let first = after("hello");
+        assert!(!first.is_zero());
         assert_eq!(after("hello"), first * 2);
         assert_eq!(after("other"), first);
         failures.ended(&ObjectKey::new("shop", "hello"));

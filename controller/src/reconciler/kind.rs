@@ -33,8 +33,11 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
     /// Starts a lookup that a plan asked for.
     fn look_up(&self, object: &Self::Kind, lookup: Self::Lookup) -> Answered;
 
-    /// What the user should read after the server refused a write of the plan. Pure.
-    fn refused(object: &Self::Kind, error: &ApplyError, now: Timestamp) -> Option<Self::Status>;
+    /// What the user should read after the server refused a write of the plan for good; None
+    /// where the kind says nothing of it. Pure.
+    fn refused(_object: &Self::Kind, _error: &ApplyError, _now: Timestamp) -> Option<Self::Status> {
+        None
+    }
 
     /// The object is gone: whatever is remembered of it can go.
     fn forget(&self, key: &ObjectKey) {

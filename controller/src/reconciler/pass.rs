@@ -144,7 +144,9 @@ async fn pass<R: Reconciler>(object: &R::Kind, context: &Context<R>) -> Result<A
     let plan = decide(&context.reconciler, object, context.clock);
     let wake = plan.wake;
     if let Err(error) = context.applier.apply(object, plan).await {
-        if let Some(status) = R::refused(object, &error, context.clock.now()) {
+        if error.is_final()
+            && let Some(status) = R::refused(object, &error, context.clock.now())
+        {
             context.applier.status(object, &status).await?;
         }
         return Err(error);

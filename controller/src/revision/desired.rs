@@ -52,7 +52,7 @@ pub(super) fn desired(
 fn pinned(revision: &Revision) -> Option<Digests> {
     let status = revision.status.as_ref()?;
     let complete = status.container_statuses.len() == revision.spec.pod.containers.len();
-    (complete && !status.container_statuses.is_empty()).then(|| Digests {
+    complete.then(|| Digests {
         containers: status.container_statuses.clone(),
         init: status.init_container_statuses.clone(),
     })

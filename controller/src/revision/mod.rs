@@ -8,6 +8,8 @@ mod pods;
 mod probes;
 mod status;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
@@ -67,7 +69,7 @@ impl Reconciler for Revisions {
     }
 
     fn refused(revision: &Revision, error: &ApplyError, now: Timestamp) -> Option<RevisionStatus> {
-        error.is_final().then(|| status::refused(revision, error, now))
+        Some(status::refused(revision, error, now))
     }
 
     fn forget(&self, key: &ObjectKey) {

@@ -48,3 +48,6 @@ fn numbered(named: &mut IntOrString, port: i32) {
         IntOrString::Int(_) | IntOrString::String(_) => *named = IntOrString::Int(port),
     }
 }
+
+#[cfg(test)]
+mod tests;

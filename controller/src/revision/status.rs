@@ -222,3 +222,6 @@ fn mark(
     change(&mut CONDITIONS.begin(&mut status.conditions, observed, generation, now));
     status.observed_generation = generation;
 }
+
+#[cfg(test)]
+mod tests;

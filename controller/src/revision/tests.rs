@@ -1,125 +1,17 @@
 //! Children and status of a Revision.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use expect_test::{Expect, expect};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use rouse_api::config::ApiConfig;
-use rouse_api::revision::ContainerImage;
-use rouse_api::{PodAutoscaler, Revision};
+use expect_test::expect;
+use rouse_api::Revision;
 use rouse_kit::plan::Action;
 use serde_json::Value;
 
 use super::desired::desired;
-use super::observed::{Observed, Settings};
-use crate::lookups::images::{Digests, ImageLookup, Pinned};
-use crate::testing::{now, object, text};
-
-fn revision(annotations: &str, status: &str) -> Revision {
-    object(&format!(
-        r#"
-apiVersion: serving.knative.dev/v1
-kind: Revision
-metadata:
-  name: hello-00002
-  namespace: shop
-  uid: rev-2
-  generation: 1
-  labels:
-    serving.knative.dev/configuration: greet
-    serving.knative.dev/service: hello
-    serving.knative.dev/routingState: active
-  annotations:
-    color: red
-    serving.knative.dev/routes: hello
-    {annotations}
-spec:
-  containerConcurrency: 3
-  timeoutSeconds: 60
-  enableServiceLinks: false
-  containers:
-  - name: user-container
-    image: digits:2
-    ports: [{{name: h2c, containerPort: 9000}}]
-    env: [{{name: MODEL, value: small}}]
-    readinessProbe: {{successThreshold: 1, tcpSocket: {{port: 0}}}}
-    livenessProbe: {{httpGet: {{path: /live, port: h2c}}, periodSeconds: 7}}
-status: {status}
-"#
-    ))
-}
-
-fn pinned() -> Pinned {
-    let image_digest = "digits@sha256:abc".to_owned();
-    let image = ContainerImage { name: "user-container".to_owned(), image_digest };
-    Pinned::Known(Digests { containers: vec![image], init: vec![] })
-}
-
-const OWNER: &str = "ownerReferences: [{apiVersion: serving.knative.dev/v1, kind: Revision, name: hello-00002, uid: rev-2, controller: true}]";
-
-fn deployment(replicas: i32, status: &str) -> Arc<Deployment> {
-    Arc::new(object(&format!(
-        "{{metadata: {{name: hello-00002-deployment, namespace: shop, {OWNER}}}, spec: {{replicas: {replicas}, selector: {{}}, template: {{}}}}, status: {status}}}"
-    )))
-}
-
-fn autoscaler(conditions: &str) -> Arc<PodAutoscaler> {
-    let mut built = super::autoscaler::build(&revision("", "{}"), None, &ApiConfig::default());
-    built.status =
-        Some(object(&format!("{{desiredScale: 1, actualScale: 1, conditions: {conditions}}}")));
-    Arc::new(built)
-}
-
-/// It has served before.
-const WAKING: &str = "[{type: Active, status: Unknown, reason: Queued}, {type: ScaleTargetInitialized, status: 'True'}]";
-const WAITING: &str = "[{type: Active, status: Unknown, reason: Queued}, {type: ScaleTargetInitialized, status: Unknown}]";
-const SERVING: &str =
-    "[{type: Active, status: 'True'}, {type: ScaleTargetInitialized, status: 'True'}]";
-const ASLEEP: &str = "[{type: Active, status: 'False', reason: NoTraffic}, {type: ScaleTargetInitialized, status: 'True'}]";
-
-fn pod(conditions: &str, container: &str) -> Vec<Arc<Pod>> {
-    let one = format!(
-        "{{metadata: {{name: a}}, status: {{conditions: {conditions}, containerStatuses: [{{name: user-container, image: x, imageID: x, ready: false, restartCount: 0, {container}}}]}}}}"
-    );
-    vec![Arc::new(object(&one))]
-}
-
-fn plan(revision: &Revision, seen: &Observed) -> rouse_kit::Plan<rouse_api::RevisionStatus> {
-    desired(revision, seen, now()).plan
-}
-
-fn settings() -> Settings {
-    Settings { config: Arc::new(ApiConfig::default()), drain: Duration::from_secs(5) }
-}
-
-fn check(revision: &Revision, seen: &Observed, expected: &Expect) {
-    expected.assert_eq(&text(&plan(revision, seen), |status| &status.conditions));
-}
-
-/// With children that need no change.
-fn seen(replicas: i32, deployment_status: &str, scale: &str, pods: Vec<Arc<Pod>>) -> Observed {
-    Observed {
-        images: pinned(),
-        deployment: Some(deployment(replicas, deployment_status)),
-        autoscaler: Some(autoscaler(scale)),
-        pods,
-        gone_routes: vec![],
-        settings: settings(),
-    }
-}
-
-fn new(images: Pinned) -> Observed {
-    Observed {
-        images,
-        deployment: None,
-        autoscaler: None,
-        pods: vec![],
-        gone_routes: vec![],
-        settings: settings(),
-    }
-}
+use super::observed::Observed;
+use super::testing::{SERVING, WAS_READY, check, new, pinned, plan, revision, seen, settings};
+use crate::lookups::images::{ImageLookup, Pinned};
+use crate::testing::{now, object, told};
 
 #[test]
 fn nothing_is_made_before_the_image_is_pinned() {
@@ -188,7 +80,11 @@ fn a_pinned_revision_makes_its_deployment_and_its_autoscaler() {
 }
 
 fn body(revision: &Revision, kind: &str) -> Value {
-    let plan = plan(revision, &new(pinned()));
+    created(revision, &new(pinned()), kind)
+}
+
+fn created(revision: &Revision, seen: &Observed, kind: &str) -> Value {
+    let plan = plan(revision, seen);
     let write = plan.writes.iter().find(|write| write.resource.kind == kind).unwrap();
     let Action::Create(body) = &write.action else { panic!("{write}") };
     body.clone()
@@ -326,222 +222,54 @@ fn replicas_begin_at_the_greater_of_initial_and_least_scale() {
 }
 
 #[test]
-fn a_revision_is_ready_once_its_initial_scale_was() {
-    let ready = || pod("[{type: Ready, status: 'True'}]", "state: {running: {}}");
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, ready()),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown Deploying
-        Ready=Unknown Deploying
-        ResourcesAvailable=Unknown Deploying
-    "#]],
-    );
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", SERVING, ready()),
-        &expect![[r#"
-        notice Normal RevisionReady: Revision becomes ready upon all resources being ready
-        Active=True
-        ContainerHealthy=True
-        Ready=True
-        ResourcesAvailable=True
-    "#]],
-    );
-}
-
-const WAS_READY: &str = "{observedGeneration: 1, conditions: [{type: Ready, status: 'True'}, {type: ContainerHealthy, status: 'True'}, {type: ResourcesAvailable, status: 'True'}]}";
-
-#[test]
-fn a_revision_that_sleeps_stays_ready() {
-    check(
-        &revision("", WAS_READY),
-        &seen(0, "{}", ASLEEP, vec![]),
-        &expect![[r#"
-        Active=False NoTraffic
-        ContainerHealthy=True
-        Ready=True
-        ResourcesAvailable=True
-    "#]],
-    );
+fn a_pod_is_spread_and_run_as_the_user_or_else_the_operator_says() {
+    let spread = serde_json::json!("kubernetes.io/hostname");
+    let own = "{nodeAffinity: {}}";
+    let template = |operator: &str, users: &str| {
+        let mut revision = revision("", "{}");
+        if !users.is_empty() {
+            revision.spec.pod.affinity = Some(object(users));
+            revision.spec.pod.runtime_class_name = Some("mine".to_owned());
+        }
+        let mut seen = new(pinned());
+        let mut config = rouse_api::config::ApiConfig::default();
+        let data = [
+            ("default-affinity-type".to_owned(), operator.to_owned()),
+            ("runtime-class-name".to_owned(), "gvisor: {}".to_owned()),
+        ];
+        config.apply("config-deployment", &data.into()).unwrap();
+        seen.settings.config = Arc::new(config);
+        created(&revision, &seen, "Deployment")["spec"]["template"]["spec"].clone()
+    };
+    let topology = |pod: &Value| {
+        pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]
+            ["podAffinityTerm"]["topologyKey"]
+            .clone()
+    };
+    let preferred = template("prefer-spread-revision-over-nodes", "");
+    assert_eq!((topology(&preferred), &preferred["runtimeClassName"]), (spread, &"gvisor".into()));
+    let users = template("prefer-spread-revision-over-nodes", own);
+    assert_eq!((topology(&users), &users["runtimeClassName"]), (Value::Null, &"mine".into()));
+    let none = template("none", "");
+    assert_eq!(none["affinity"], Value::Null);
 }
 
 #[test]
-fn what_keeps_its_pods_from_running_is_told_at_once() {
-    let crashed = pod(
-        "[]",
-        "state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 5, message: no model file}}",
-    );
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, crashed),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=False ExitCode5 Container failed with: no model file
-        Ready=False ExitCode5 Container failed with: no model file
-        ResourcesAvailable=Unknown
-    "#]],
-    );
-    let killed = pod("[]", "state: {terminated: {exitCode: 137, reason: OOMKilled}}");
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, killed),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=False ExitCode137 Container failed with: OOMKilled
-        Ready=False ExitCode137 Container failed with: OOMKilled
-        ResourcesAvailable=Unknown
-    "#]],
-    );
-    let backed_off =
-        pod("[]", "state: {waiting: {reason: ImagePullBackOff, message: no such image}}");
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, backed_off),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown
-        Ready=False ImagePullBackOff no such image
-        ResourcesAvailable=False ImagePullBackOff no such image
-    "#]],
-    );
-    let unschedulable = pod(
-        "[{type: PodScheduled, status: 'False', reason: Unschedulable, message: Insufficient cpu}]",
-        "state: {waiting: {}}",
-    );
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, unschedulable),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown
-        Ready=False Unschedulable Insufficient cpu
-        ResourcesAvailable=False Unschedulable Insufficient cpu
-    "#]],
-    );
-    let elsewhere = pod(
-        "[{type: Ready, status: 'False', reason: PortIgnored, message: listens on 9}]",
-        "state: {running: {}}",
-    );
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, elsewhere),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=False PortIgnored listens on 9
-        Ready=False PortIgnored listens on 9
-        ResourcesAvailable=Unknown
-    "#]],
-    );
+fn the_status_says_where_the_operator_keeps_its_logs() {
+    let mut seen = new(pinned());
+    let mut config = rouse_api::config::ApiConfig::default();
+    let data = ("logging.revision-url-template", "http://logs/${REVISION_UID}");
+    config.apply("config-observability", &[(data.0.to_owned(), data.1.to_owned())].into()).unwrap();
+    seen.settings.config = Arc::new(config);
+    let status = plan(&revision("", "{}"), &seen).status.unwrap();
+    assert_eq!(status.log_url.as_deref(), Some("http://logs/rev-2"));
 }
 
 #[test]
-fn a_first_failed_pull_is_no_reason_yet() {
-    let pulling = pod("[]", "state: {waiting: {reason: ErrImagePull, message: busy}}");
-    check(
-        &revision("", "{}"),
-        &seen(1, "{}", WAITING, pulling),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown Deploying
-        Ready=Unknown Deploying
-        ResourcesAvailable=Unknown Deploying
-    "#]],
-    );
-}
-
-const CRASHED: &str = "{observedGeneration: 1, conditions: [{type: Ready, status: 'False', reason: ExitCode5, message: m}, {type: ContainerHealthy, status: 'False', reason: ExitCode5, message: m}, {type: ResourcesAvailable, status: Unknown, reason: Deploying}]}";
-
-#[test]
-fn a_failure_is_still_told_when_the_pods_are_gone() {
-    check(
-        &revision("", CRASHED),
-        &seen(0, "{}", WAITING, vec![]),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=False ExitCode5 m
-        Ready=False ExitCode5 m
-        ResourcesAvailable=Unknown Deploying
-    "#]],
-    );
-}
-
-#[test]
-fn a_pod_that_runs_without_trouble_ends_a_failure() {
-    let runs = pod("[]", "state: {running: {}}");
-    check(
-        &revision("", CRASHED),
-        &seen(1, "{}", WAITING, runs),
-        &expect![[r#"
-        update PodAutoscaler shop/hello-00002
-        Active=Unknown Queued
-        ContainerHealthy=Unknown Deploying
-        Ready=Unknown Deploying
-        ResourcesAvailable=Unknown Deploying
-    "#]],
-    );
-}
-
-#[test]
-fn pods_that_start_again_with_the_platform_are_no_failure() {
-    let again = pod(
-        "[]",
-        "state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: ContainerStatusUnknown}}",
-    );
-    check(
-        &revision("", WAS_READY),
-        &seen(1, "{}", WAKING, again),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=True
-        Ready=True
-        ResourcesAvailable=True
-    "#]],
-    );
-}
-
-#[test]
-fn pods_that_are_on_their_way_out_say_nothing() {
-    let mut pods = pod("[]", "state: {terminated: {exitCode: 143}}");
-    Arc::make_mut(&mut pods[0]).metadata.deletion_timestamp =
-        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
-    check(
-        &revision("", WAS_READY),
-        &seen(0, "{}", ASLEEP, pods),
-        &expect![[r#"
-        Active=False NoTraffic
-        ContainerHealthy=True
-        Ready=True
-        ResourcesAvailable=True
-    "#]],
-    );
-}
-
-#[test]
-fn a_deployment_that_gave_up_fails_the_revision() {
-    let stuck = "{conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: timed out}]}";
-    check(
-        &revision("", "{}"),
-        &seen(1, stuck, WAITING, vec![]),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown
-        Ready=False ProgressDeadlineExceeded timed out
-        ResourcesAvailable=False ProgressDeadlineExceeded timed out
-    "#]],
-    );
-    let quota = "{conditions: [{type: ReplicaFailure, status: 'True', reason: FailedCreate, message: exceeded quota}]}";
-    check(
-        &revision("", "{}"),
-        &seen(1, quota, WAITING, vec![]),
-        &expect![[r#"
-        Active=Unknown Queued
-        ContainerHealthy=Unknown
-        Ready=False FailedCreate exceeded quota
-        ResourcesAvailable=False FailedCreate exceeded quota
-    "#]],
-    );
+fn a_revision_is_pinned_when_all_its_containers_are() {
+    let mut two = revision("", "{containerStatuses: [{name: user-container, imageDigest: d}]}");
+    two.spec.pod.containers.push(object("{name: sidecar, image: proxy}"));
+    assert!(desired(&two, &new(Pinned::Unknown), now()).lookup.is_some());
 }
 
 #[test]
@@ -559,18 +287,34 @@ fn an_edited_annotation_reaches_the_autoscaler() {
 }
 
 #[test]
-fn a_strangers_deployment_is_left_alone() {
-    let mut seen = seen(1, "{}", SERVING, vec![]);
-    Arc::make_mut(seen.deployment.as_mut().unwrap()).metadata.owner_references = None;
-    check(
-        &revision("", "{}"),
-        &seen,
-        &expect![[r#"
-        ContainerHealthy=Unknown
-        Ready=False NotOwned There is an existing Deployment "hello-00002-deployment" that we do not own.
-        ResourcesAvailable=False NotOwned There is an existing Deployment "hello-00002-deployment" that we do not own.
-    "#]],
-    );
+fn a_strangers_child_is_left_alone() {
+    let stranger = |kind| {
+        let mut seen = seen(1, "{}", SERVING, vec![]);
+        let metadata = match kind {
+            "Deployment" => &mut Arc::make_mut(seen.deployment.as_mut().unwrap()).metadata,
+            _ => &mut Arc::make_mut(seen.autoscaler.as_mut().unwrap()).metadata,
+        };
+        metadata.owner_references = None;
+        seen
+    };
+    for (kind, name) in [("Deployment", "hello-00002-deployment"), ("PodAutoscaler", "hello-00002")]
+    {
+        let plan = plan(&revision("", "{}"), &stranger(kind));
+        assert_eq!(plan.to_string(), "");
+        assert_eq!(
+            told(&plan.status.unwrap().conditions, "Ready"),
+            format!("False NotOwned There is an existing {kind} {name:?} that we do not own.")
+        );
+    }
+}
+
+#[test]
+fn a_pod_that_need_not_drain_stops_at_once() {
+    let mut seen = new(pinned());
+    seen.settings.drain = std::time::Duration::ZERO;
+    let pod = created(&revision("", "{}"), &seen, "Deployment")["spec"]["template"]["spec"].clone();
+    assert_eq!(pod["containers"][0]["lifecycle"], Value::Null);
+    assert_eq!(pod["terminationGracePeriodSeconds"], 60);
 }
 
 #[test]

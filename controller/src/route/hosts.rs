@@ -102,3 +102,6 @@ pub(super) fn service_names(route: &Route, network: &NetworkConfig) -> Vec<Strin
 fn is_local<K: kube::Resource>(object: &K) -> bool {
     object.labels().get(keys::VISIBILITY).is_some_and(|v| v == keys::VISIBILITY_CLUSTER_LOCAL)
 }
+
+#[cfg(test)]
+mod tests;

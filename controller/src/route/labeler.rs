@@ -144,3 +144,6 @@ fn label_configuration(
 fn without_route(routes: Vec<String>, route: &Route) -> Value {
     without(routes, &[name(route).to_owned()])
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod placeholder;
 mod routing;
 mod status;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod traffic;
 
@@ -80,7 +82,7 @@ impl Reconciler for Routes {
     }
 
     fn refused(route: &Route, error: &ApplyError, now: Timestamp) -> Option<RouteStatus> {
-        error.is_final().then(|| status::refused(route, error, now))
+        Some(status::refused(route, error, now))
     }
 
     fn forget(&self, key: &ObjectKey) {

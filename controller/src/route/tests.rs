@@ -1,171 +1,80 @@
-//! Where a Route sends requests, and what it says and labels.
+//! Where a Route sends requests, and what it says.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use expect_test::{Expect, expect};
-use rouse_api::config::{ApiConfig, Settings as _};
-use rouse_api::{Configuration, Revision, Route, RouteStatus};
-use rouse_kit::Plan;
+use expect_test::expect;
+use rouse_api::Route;
 use rouse_kit::plan::Action;
 
-use super::desired::desired;
-use super::observed::Observed;
+use super::Routes;
+use super::testing::{
+    ASSIGNED, LATEST, NOT_SERVED, ONE_READY, TO_GREET_1, after, conditions, configuration, hosts,
+    one_ready, plan, revision, route, seen, status,
+};
 use crate::lookups::served::Serving;
-use crate::objects::gateway::Gateway;
-use crate::testing::{now, object, text};
-
-fn route(traffic: &str) -> Route {
-    object(&format!(
-        r#"
-apiVersion: serving.knative.dev/v1
-kind: Route
-metadata: {{name: hello, namespace: shop, uid: rt-1, generation: 3, labels: {{team: blue}}}}
-spec: {{traffic: {traffic}}}
-"#
-    ))
-}
-
-const LATEST: &str = "[{configurationName: greet, latestRevision: true, percent: 100}]";
-
-fn configuration(status: &str) -> Arc<Configuration> {
-    Arc::new(object(&format!(
-        "{{metadata: {{name: greet, namespace: shop, generation: 2, annotations: {{serving.knative.dev/routes: hello}}}}, spec: {{}}, status: {status}}}"
-    )))
-}
-
-fn revision(name: &str, state: &str, ready: &str) -> Arc<Revision> {
-    let routes = if state == "active" { "hello" } else { "" };
-    Arc::new(object(&format!(
-        "{{metadata: {{name: {name}, namespace: shop, generation: 1, labels: {{serving.knative.dev/routingState: {state}}}, annotations: {{serving.knative.dev/routes: '{routes}'}}, ownerReferences: [{{apiVersion: v, kind: Configuration, name: greet, uid: u, controller: true}}]}}, spec: {{}}, status: {{observedGeneration: 1, conditions: [{{type: Ready, status: '{ready}'}}]}}}}"
-    )))
-}
-
-fn seen(configuration: Arc<Configuration>, revisions: Vec<Arc<Revision>>) -> Observed {
-    Observed {
-        configurations: BTreeMap::from([("greet".to_owned(), configuration)]),
-        revisions: revisions.into_iter().map(|r| (r.metadata.name.clone().unwrap(), r)).collect(),
-        placeholders: vec![],
-        foreign_services: vec![],
-        gateway: Gateway { port: Some(7080) },
-        serving: Serving::Unknown,
-        config: Arc::new(config()),
-    }
-}
-
-fn config() -> ApiConfig {
-    let mut config = ApiConfig::default();
-    let domains = [("localhost".to_owned(), String::new())].into();
-    config.domain = rouse_api::config::DomainConfig::from_data(&domains).unwrap();
-    config
-}
-
-fn plan(route: &Route, seen: &Observed) -> Plan<RouteStatus> {
-    desired(route, seen, now())
-}
-
-/// The plan, and where traffic goes after it.
-fn shown(plan: &Plan<RouteStatus>) -> String {
-    let mut shown = text(plan, |status| &status.conditions);
-    let status = plan.status.as_ref().unwrap();
-    for host in status.routing.iter().flat_map(|routing| &routing.hosts) {
-        let split: Vec<String> =
-            host.split.iter().map(|s| format!("{} {}%", s.revision, s.percent)).collect();
-        let public = if host.public.is_empty() { "-".to_owned() } else { host.public.join(" ") };
-        shown.push_str(&format!("{public} | {} => {}\n", host.local[0], split.join(", ")));
-    }
-    shown
-}
-
-fn check(route: &Route, seen: &Observed, expected: &Expect) {
-    expected.assert_eq(&shown(&plan(route, seen)));
-}
-
-/// The Route after a pass, with the core Services that it made.
-fn after(route: &Route, seen: &mut Observed) -> Route {
-    let plan = plan(route, seen);
-    for write in &plan.writes {
-        if let Action::Create(body) = &write.action {
-            seen.placeholders.push(Arc::new(serde_json::from_value(body.clone()).unwrap()));
-        }
-    }
-    Route { status: plan.status, ..route.clone() }
-}
-
-const ONE_READY: &str =
-    "{observedGeneration: 2, latestCreatedRevisionName: greet-1, latestReadyRevisionName: greet-1}";
-
-#[test]
-fn a_route_waits_for_its_first_revision() {
-    check(
-        &route(LATEST),
-        &seen(configuration("{}"), vec![revision("greet-1", "active", "Unknown")]),
-        &expect![[r#"
-            create Service shop/hello
-            AllTrafficAssigned=Unknown RevisionMissing Configuration "greet" is waiting for a Revision to become ready.
-            CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-            IngressReady=Unknown
-            Ready=Unknown RevisionMissing Configuration "greet" is waiting for a Revision to become ready.
-        "#]],
-    );
-}
+use crate::reconciler::Reconciler;
+use crate::testing::{now, refusal, told};
 
 #[test]
 fn a_ready_revision_is_routed_and_the_route_waits_for_the_activators() {
-    let seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
-    check(
-        &route(LATEST),
-        &seen,
-        &expect![[r#"
-        create Service shop/hello
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        Ready=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
+    let plan = plan(&route(LATEST), &one_ready());
+    assert_eq!(plan.to_string(), "create Service shop/hello\n");
+    let status = plan.status.unwrap();
+    assert_eq!(conditions(&status), [ASSIGNED, NOT_SERVED]);
+    assert_eq!(hosts(&status), TO_GREET_1);
+    for (type_, expected) in [
+        ("CertificateProvisioned", "True TLSNotEnabled external-domain-tls is not enabled"),
+        ("Ready", NOT_SERVED),
+    ] {
+        assert_eq!(told(&status.conditions, type_), expected);
+    }
 }
 
 #[test]
 fn a_route_is_ready_when_what_is_written_is_served() {
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
+    let mut seen = one_ready();
+    seen.serving = Serving::Known { version: i64::MAX };
     let written = after(&route(LATEST), &mut seen);
-    let version = written.status.as_ref().unwrap().routing.as_ref().unwrap().version;
-    seen.serving = Serving::Known { version: version - 1 };
-    check(
-        &written,
-        &seen,
-        &expect![[r#"
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        Ready=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
-    seen.serving = Serving::Known { version };
-    check(
-        &written,
-        &seen,
-        &expect![[r#"
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=True
-        Ready=True
-        hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
+    let status = written.status.as_ref().unwrap();
+    assert_eq!(conditions(status), [ASSIGNED, NOT_SERVED], "not written yet");
+    let version = status.routing.as_ref().unwrap().version;
+    let problem = "activator-1 is starting".to_owned();
+    for (serving, expected) in [
+        (Serving::Unknown, NOT_SERVED),
+        (Serving::Failed { version, problem }, "Unknown Uninitialized activator-1 is starting"),
+        (Serving::Known { version: version - 1 }, NOT_SERVED),
+        (Serving::Known { version }, "True"),
+    ] {
+        seen.serving = serving;
+        let next = self::status(&written, &seen);
+        assert_eq!(conditions(&next), [ASSIGNED, expected]);
+        assert_eq!(hosts(&next), TO_GREET_1);
+        assert_eq!(told(&next.conditions, "Ready"), expected);
+    }
 }
 
 #[test]
 fn after_a_restart_a_ready_route_stays_ready() {
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
+    let mut seen = one_ready();
     let written = after(&route(LATEST), &mut seen);
     seen.serving = Serving::Known { version: i64::MAX };
     let ready = after(&written, &mut seen);
     seen.serving = Serving::Unknown;
     assert_eq!(plan(&ready, &seen).status, ready.status);
+}
+
+#[test]
+fn its_core_service_keeps_what_users_add_to_it() {
+    let mut seen = one_ready();
+    let route = after(&route(LATEST), &mut seen);
+    let metadata = &mut Arc::make_mut(&mut seen.placeholders[0]).metadata;
+    let label = |key: &str| (key.to_owned(), "x".to_owned());
+    metadata.labels = Some([label("mine")].into());
+    let plan = plan(&route, &seen);
+    assert_eq!(plan.to_string(), "update Service shop/hello\n");
+    let Action::Replace(service) = &plan.writes[0].action else { panic!("{plan}") };
+    let labels = &service["metadata"]["labels"];
+    assert_eq!((labels["mine"].as_str(), labels["team"].as_str()), (Some("x"), Some("blue")));
 }
 
 #[test]
@@ -195,23 +104,19 @@ fn shares_of_one_revision_add_up_and_each_tag_has_its_host() {
         vec![revision("greet-1", "active", "True"), revision("greet-2", "active", "True")],
     );
     let route = route(SPLIT);
-    check(
-        &route,
-        &seen,
-        &expect![[r#"
+    expect![[r#"
         create Service shop/hello
         create Service shop/old-hello
         create Service shop/idle-hello
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        Ready=Unknown Uninitialized Waiting until every activator serves the new traffic.
+    "#]]
+    .assert_eq(&plan(&route, &seen).to_string());
+    expect![[r#"
         hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 75%, greet-2 25%
         old-hello.shop.localhost | old-hello.shop.svc.cluster.local => greet-1 100%
         idle-hello.shop.localhost | idle-hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
-    let traffic = plan(&route, &seen).status.unwrap().traffic;
+    "#]]
+    .assert_eq(&hosts(&status(&route, &seen)));
+    let traffic = status(&route, &seen).traffic;
     expect![[r#"
         - tag: old
           revisionName: greet-1
@@ -235,157 +140,106 @@ fn shares_of_one_revision_add_up_and_each_tag_has_its_host() {
 
 #[test]
 fn old_traffic_stays_while_a_target_cannot_be_routed_to() {
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
+    let mut seen = one_ready();
     let written = after(&route(LATEST), &mut seen);
     seen.serving = Serving::Known { version: i64::MAX };
     let mut ready = after(&written, &mut seen);
     ready.spec = route("[{revisionName: greet-9, percent: 100}]").spec;
     ready.metadata.generation = Some(4);
-    check(
-        &ready,
-        &seen,
-        &expect![[r#"
-        AllTrafficAssigned=False RevisionMissing Revision "greet-9" referenced in traffic not found.
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=True
-        Ready=False RevisionMissing Revision "greet-9" referenced in traffic not found.
-        hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
-}
-
-#[test]
-fn a_configuration_that_failed_gives_its_route_no_revision() {
-    let failed = "{observedGeneration: 2, conditions: [{type: Ready, status: 'False'}]}";
-    check(
-        &route(LATEST),
-        &seen(configuration(failed), vec![revision("greet-1", "active", "False")]),
-        &expect![[r#"
-            create Service shop/hello
-            AllTrafficAssigned=False RevisionMissing Configuration "greet" does not have any ready Revision.
-            CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-            IngressReady=Unknown
-            Ready=False RevisionMissing Configuration "greet" does not have any ready Revision.
-        "#]],
-    );
-}
-
-#[test]
-fn a_routed_revision_whose_pod_fails_stays_routed() {
-    let pinned = "[{revisionName: greet-1, percent: 100}]";
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
-    let written = after(&route(pinned), &mut seen);
-    seen.revisions.insert("greet-1".to_owned(), revision("greet-1", "active", "False"));
-    let next = plan(&written, &seen).status.unwrap();
-    assert_eq!(next.routing, written.status.unwrap().routing);
-    assert!(next.conditions.iter().any(|c| c.type_ == "AllTrafficAssigned" && c.is_true()));
-}
-
-#[test]
-fn labels_are_added_before_traffic_and_taken_away_once_it_is_served() {
-    let two = "{observedGeneration: 2, latestCreatedRevisionName: greet-2, latestReadyRevisionName: greet-2}";
-    let mut seen = seen(
-        configuration(two),
-        vec![revision("greet-1", "active", "True"), revision("greet-2", "pending", "True")],
-    );
-    let first = plan(&route(LATEST), &seen);
-    assert_eq!(
-        first.to_string(),
-        "create Service shop/hello\npatch Revision shop/greet-2\n",
-        "greet-1 is kept while the new state is not served"
-    );
-    seen.revisions.insert("greet-2".to_owned(), revision("greet-2", "active", "True"));
-    let written = after(&route(LATEST), &mut seen);
-    seen.serving = Serving::Known { version: i64::MAX };
-    let ready = after(&written, &mut seen);
-    let last = plan(&ready, &seen);
-    assert_eq!(last.to_string(), "patch Revision shop/greet-1\n");
-    let Action::Patch(patch) = &last.writes[0].action else { panic!("{last}") };
-    assert_eq!(patch["metadata"]["labels"]["serving.knative.dev/routingState"], "reserve");
-    assert!(patch["metadata"]["annotations"]["serving.knative.dev/routes"].is_null());
-}
-
-#[test]
-fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
-    let of_generation = |name: &str, generation: u8| {
-        let mut revision = revision(name, "active", "Unknown");
-        let label = ("serving.knative.dev/configurationGeneration", generation.to_string());
-        let labels = Arc::make_mut(&mut revision).metadata.labels.as_mut().unwrap();
-        labels.insert(label.0.to_owned(), label.1);
-        revision
-    };
-    let ready = Arc::new(Revision {
-        status: revision("greet-1", "active", "True").status.clone(),
-        ..(*of_generation("greet-1", 1)).clone()
-    });
-    let mut seen = seen(configuration(ONE_READY), vec![ready]);
-    let written = after(&route(LATEST), &mut seen);
-    seen.serving = Serving::Known { version: i64::MAX };
-    let settled = after(&written, &mut seen);
-    seen.revisions.insert("greet-3".to_owned(), of_generation("greet-3", 3));
-    assert_eq!(plan(&settled, &seen).to_string(), "");
-    // It has come to this one, and to going back from it.
-    seen.revisions.insert("greet-2".to_owned(), of_generation("greet-2", 2));
-    assert_eq!(plan(&settled, &seen).to_string(), "patch Revision shop/greet-2\n");
-}
-
-#[test]
-fn a_route_that_is_local_has_no_public_host() {
-    let mut route = route(LATEST);
-    let label = ("networking.knative.dev/visibility".to_owned(), "cluster-local".to_owned());
-    route.metadata.labels = Some([label].into());
-    let seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
-    check(
-        &route,
-        &seen,
-        &expect![[r#"
-        create Service shop/hello
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        Ready=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        - | hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
-    let status = plan(&route, &seen).status.unwrap();
-    assert_eq!(status.url.as_deref(), Some("http://hello.shop.svc.cluster.local"));
-}
-
-#[test]
-fn a_label_on_the_core_service_makes_its_tag_local() {
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
-    let tagged = route("[{configurationName: greet, percent: 100, tag: next}]");
-    let written = after(&tagged, &mut seen);
-    let next =
-        seen.placeholders.iter_mut().find(|s| s.metadata.name.as_deref() == Some("next-hello"));
-    let label = ("networking.knative.dev/visibility".to_owned(), "cluster-local".to_owned());
-    Arc::make_mut(next.unwrap()).metadata.labels.as_mut().unwrap().extend([label]);
-    check(
-        &written,
-        &seen,
-        &expect![[r#"
-        AllTrafficAssigned=True
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        Ready=Unknown Uninitialized Waiting until every activator serves the new traffic.
-        hello.shop.localhost | hello.shop.svc.cluster.local => greet-1 100%
-        - | next-hello.shop.svc.cluster.local => greet-1 100%
-    "#]],
-    );
+    let next = status(&ready, &seen);
+    let missing = "False RevisionMissing Revision \"greet-9\" referenced in traffic not found.";
+    assert_eq!(conditions(&next), [missing, "True"]);
+    assert_eq!(hosts(&next), TO_GREET_1);
 }
 
 #[test]
 fn a_foreign_services_core_service_keeps_the_name() {
-    let mut seen = seen(configuration(ONE_READY), vec![revision("greet-1", "active", "True")]);
+    let mut seen = one_ready();
     seen.foreign_services = vec!["hello".to_owned()];
-    check(
-        &route(LATEST),
-        &seen,
-        &expect![[r#"
-        AllTrafficAssigned=Unknown
-        CertificateProvisioned=True TLSNotEnabled external-domain-tls is not enabled
-        IngressReady=False NotOwned There is an existing Service "hello" that we do not own.
-        Ready=False NotOwned There is an existing Service "hello" that we do not own.
-    "#]],
+    let plan = plan(&route(LATEST), &seen);
+    assert_eq!(plan.to_string(), "");
+    let taken = "False NotOwned There is an existing Service \"hello\" that we do not own.";
+    assert_eq!(conditions(&plan.status.unwrap()), ["Unknown", taken]);
+}
+
+#[test]
+fn a_tag_that_goes_keeps_its_core_service_until_the_state_without_it_is_served() {
+    let mut seen = one_ready();
+    let tagged = route("[{configurationName: greet, percent: 100, tag: next}]");
+    let mut route = after(&tagged, &mut seen);
+    seen.serving = Serving::Known { version: i64::MAX };
+    for _ in 0..2 {
+        route = after(&route, &mut seen);
+    }
+    route.spec = self::route(LATEST).spec;
+    route.metadata.generation = Some(4);
+    let mut told = Vec::new();
+    for serving in [
+        Serving::Unknown,
+        Serving::Unknown,
+        Serving::Known { version: i64::MAX },
+        Serving::Known { version: i64::MAX },
+    ] {
+        seen.serving = serving;
+        told.push((plan(&route, &seen).to_string(), conditions(&status(&route, &seen))[1].clone()));
+        route = after(&route, &mut seen);
+    }
+    let told: Vec<_> = told.iter().map(|(writes, ingress)| (&**writes, &**ingress)).collect();
+    assert_eq!(
+        told,
+        [
+            ("", NOT_SERVED),
+            ("", NOT_SERVED),
+            ("", "True"),
+            ("delete Service shop/next-hello\n", "True"),
+        ]
     );
+}
+
+#[test]
+fn its_core_service_leads_to_the_local_gateway() {
+    let mut route = route(LATEST);
+    let annotations =
+        [("color", "red"), ("kubectl.kubernetes.io/last-applied-configuration", "{}")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    route.metadata.annotations = Some(annotations.into());
+    let plan = plan(&route, &one_ready());
+    let Action::Create(service) = &plan.writes[0].action else { panic!("{plan}") };
+    expect![[r#"
+        apiVersion: v1
+        kind: Service
+        metadata:
+          annotations:
+            color: red
+          labels:
+            serving.knative.dev/route: hello
+            team: blue
+          name: hello
+          namespace: shop
+          ownerReferences:
+          - apiVersion: serving.knative.dev/v1
+            blockOwnerDeletion: true
+            controller: true
+            kind: Route
+            name: hello
+            uid: rt-1
+        spec:
+          externalName: gateway-local.knative-serving.svc.cluster.local
+          ports:
+          - appProtocol: kubernetes.io/h2c
+            name: http2
+            port: 80
+            protocol: TCP
+            targetPort: 80
+          sessionAffinity: None
+          type: ExternalName
+    "#]]
+    .assert_eq(&serde_yaml::to_string(service).unwrap());
+}
+
+#[test]
+fn a_refused_core_service_is_told() {
+    let error = refusal("Service");
+    let status = Routes::refused(&route(LATEST), &error, now()).unwrap();
+    assert_eq!(conditions(&status), ["Unknown".to_owned(), format!("False Refused {error}")]);
 }

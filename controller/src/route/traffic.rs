@@ -151,3 +151,6 @@ fn failed(reason: &'static str, message: String) -> Problem {
 fn waiting(reason: &'static str, message: String) -> Problem {
     Problem { status: ConditionStatus::Unknown, reason, message }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! Kubernetes and the user's own bounds allow.
 
 mod numbers;
+mod observed;
 mod scaling;
 mod world;
 

@@ -49,6 +49,6 @@ impl Reconciler for Services {
     }
 
     fn refused(service: &Service, error: &ApplyError, now: Timestamp) -> Option<ServiceStatus> {
-        error.is_final().then(|| status::refused(service, error, now))
+        Some(status::refused(service, error, now))
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 use rouse_api::{Configuration, Revision, Route, Service};
 use rouse_kit::plan::Action;
-use rouse_kit::{ApplyError, Plan};
 
+use super::Services;
 use super::desired::{Observed, desired};
-use crate::testing::{now, object, text};
+use crate::reconciler::Reconciler;
+use crate::testing::{now, object, refusal, text, told};
 
 fn service(extra: &str) -> Service {
     object(&format!(
@@ -190,6 +191,22 @@ fn a_strangers_configuration_is_left_alone() {
 }
 
 #[test]
+fn a_strangers_route_is_left_alone() {
+    let service = service("");
+    let mut seen = made(&service, READY_CONFIGURATION, READY_ROUTE);
+    Arc::make_mut(seen.route.as_mut().unwrap()).metadata.owner_references = None;
+    check(
+        &service,
+        &seen,
+        &expect![[r#"
+            ConfigurationsReady=True
+            Ready=False NotOwned There is an existing Route "hello" that we do not own.
+            RoutesReady=False NotOwned There is an existing Route "hello" that we do not own.
+        "#]],
+    );
+}
+
+#[test]
 fn a_revision_name_that_is_taken_keeps_the_route_as_it_was() {
     let service = service("metadata: {name: hello-mine}");
     let taken = r#"{observedGeneration: 3, conditions: [{type: Ready, status: "False", reason: RevisionFailed, message: "Revision creation failed with message: revisions.serving.knative.dev \"hello-mine\" already exists"}]}"#;
@@ -217,9 +234,23 @@ status: {taken}
     let named: Revision = object(
         "{metadata: {name: hello-mine, namespace: shop}, spec: {containers: [{name: user-container, image: other}]}}",
     );
-    let mut seen =
-        Observed { configuration: Some(Arc::new(configuration)), route: None, named: None };
-    seen.named = Some(Arc::new(named));
+    let mut seen = Observed {
+        configuration: Some(Arc::new(configuration)),
+        route: None,
+        named: Some(Arc::new(named)),
+    };
+    let mut behind = seen.configuration.clone().unwrap();
+    Arc::make_mut(&mut behind).metadata.generation = Some(4);
+    let behind = Observed { configuration: Some(behind), route: None, named: seen.named.clone() };
+    check(
+        &service,
+        &behind,
+        &expect![[r#"
+            ConfigurationsReady=Unknown OutOfDate The Configuration does not reflect the latest specification yet.
+            Ready=Unknown OutOfDate The Route does not reflect the latest specification yet.
+            RoutesReady=Unknown OutOfDate The Route does not reflect the latest specification yet.
+        "#]],
+    );
     check(
         &service,
         &seen,
@@ -244,22 +275,48 @@ status: {taken}
 
 #[test]
 fn a_refusal_is_told_by_the_condition_of_the_child_that_was_refused() {
-    for (kind, message) in [
-        ("Configuration", "ConfigurationsReady=False Refused no\nReady=False Refused no\n"),
-        ("Route", "Ready=False Refused no\nRoutesReady=False Refused no\n"),
+    for (kind, told_by, other) in [
+        ("Configuration", "ConfigurationsReady", "RoutesReady"),
+        ("Route", "RoutesReady", "ConfigurationsReady"),
     ] {
-        let error = ApplyError::Refused {
-            what: format!("create {kind} shop/hello"),
-            kind: kind.to_owned(),
-            code: 422,
-            reason: "Invalid".to_owned(),
-            message: "no".to_owned(),
-        };
-        let status = super::status::refused(&service(""), &error, now());
-        let plan = Plan { status: Some(status), ..Plan::default() };
-        let shown = text(&plan, |status| &status.conditions);
-        let told: String =
-            shown.lines().filter(|l| l.contains("Refused")).map(|l| format!("{l}\n")).collect();
-        assert_eq!(told, message);
+        let error = refusal(kind);
+        let status = Services::refused(&service(""), &error, now()).unwrap();
+        let refused = format!("False Refused {error}");
+        assert_eq!(told(&status.conditions, told_by), refused);
+        assert_eq!(told(&status.conditions, "Ready"), refused);
+        assert_eq!(told(&status.conditions, other), "Unknown");
     }
+}
+
+#[test]
+fn children_that_are_behind_their_spec_are_not_believed() {
+    let service = service("");
+    let configuration =
+        "Unknown OutOfDate The Configuration does not reflect the latest specification yet.";
+    let route = "Unknown OutOfDate The Route does not reflect the latest specification yet.";
+    let behind = |status: &str| status.replacen("observedGeneration: ", "observedGeneration: 9", 1);
+    for (seen, expected) in [
+        (made(&service, READY_CONFIGURATION, READY_ROUTE), ["True", "True"]),
+        (made(&service, &behind(READY_CONFIGURATION), READY_ROUTE), [configuration, "True"]),
+        (made(&service, READY_CONFIGURATION, &behind(READY_ROUTE)), ["True", route]),
+        (made(&service, "{}", READY_ROUTE), [configuration, "True"]),
+        (made(&service, READY_CONFIGURATION, "{}"), ["True", route]),
+    ] {
+        let mut before = service.clone();
+        before.status = Some(object("{latestReadyRevisionName: hello-00003}"));
+        let status = desired(&before, &seen, now()).status.unwrap();
+        let told = |type_| told(&status.conditions, type_);
+        assert_eq!([told("ConfigurationsReady"), told("RoutesReady")], expected);
+    }
+}
+
+#[test]
+fn a_field_that_is_empty_rather_than_absent_changes_nothing() {
+    let plain = service("");
+    let seen = made(&plain, READY_CONFIGURATION, READY_ROUTE);
+    let mut written = plain;
+    written.spec.template.spec.pod.node_selector = Some([].into());
+    let plan = desired(&written, &seen, now());
+    assert_eq!(plan.to_string(), "");
+    assert_eq!(told(&plan.status.unwrap().conditions, "ConfigurationsReady"), "True");
 }

@@ -252,3 +252,6 @@ fn text(value: &Value) -> String {
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(text).collect()
 }
+
+#[cfg(test)]
+mod tests;

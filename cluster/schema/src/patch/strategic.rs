@@ -96,7 +96,7 @@ fn merge_field(
         (None, Value::Object(new)) => {
             let made = object(field, &Map::new(), new, work)?;
             // An object that the patch only deletes from does not come into being by it.
-            if made.is_empty() && !new.is_empty() && new.get(DIRECTIVE).is_some() {
+            if made.is_empty() && new.contains_key(DIRECTIVE) {
                 return Ok(());
             }
             Value::Object(made)

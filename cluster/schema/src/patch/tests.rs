@@ -50,14 +50,35 @@ fn a_strategic_patch_merges_by_key_and_obeys_directives() {
             json!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c"}]),
         ),
         (
-            "replaces an atomic list",
-            pod(json!([{"name": "a", "command": ["x"]}])),
-            json!([{"name": "a", "image": "1", "command": ["x"]}, {"name": "b", "image": "2"}]),
+            "brings in an atomic list",
+            pod(json!([{"name": "a", "command": ["x", "x"]}])),
+            json!([{"name": "a", "image": "1", "command": ["x", "x"]}, {"name": "b", "image": "2"}]),
         ),
     ];
     for (what, patch, want) in cases {
         let got = strategic(&schema("", "Pod"), &two(), &patch).expect(what);
         assert_eq!(got["spec"]["containers"], want, "{what}");
+    }
+}
+
+#[test]
+fn an_atomic_list_takes_the_place_of_the_one_before() {
+    let before = pod(json!([{"name": "a", "command": ["old"]}]));
+    let patch = pod(json!([{"name": "a", "command": ["x", "x"]}]));
+    let got = strategic(&schema("", "Pod"), &before, &patch).expect("a patch");
+    assert_eq!(got, patch);
+}
+
+#[test]
+fn an_object_that_is_only_deleted_from_does_not_come_into_being() {
+    let before = json!({"data": {}});
+    for (patch, want) in [
+        (json!({"binaryData": {"$patch": "delete"}}), json!({"data": {}})),
+        (json!({"binaryData": {}}), json!({"data": {}, "binaryData": {}})),
+        (json!({"binaryData": {"a": null}}), json!({"data": {}, "binaryData": {}})),
+    ] {
+        let got = strategic(&schema("", "ConfigMap"), &before, &patch).expect("a patch");
+        assert_eq!(got, want, "{patch}");
     }
 }
 

@@ -247,7 +247,7 @@ fn is_credit_card(text: &str) -> bool {
         .enumerate()
         .map(|(at, d)| match (at % 2, d * 2) {
             (0, _) => *d,
-            (_, doubled) if doubled > 9 => doubled - 9,
+            (_, doubled) if doubled >= 10 => doubled - 9,
             (_, doubled) => doubled,
         })
         .sum();
@@ -297,8 +297,8 @@ mod tests {
             ("cidr", "10.0.0.0/8 fd00::/64", "10.0.0.0 10.0.0.0/33 10.0.0.0/+8"),
             ("mac", "01:23:45:67:89:ab 0123.4567.89ab", "01:23 01-23:45-67-89-ab"),
             ("hostname", "example.com a-b", "-a a..b a_b"),
-            ("email", "a@b.io Ann<a@b.io>", "a b@ @b a@b@c"),
-            ("uri", "http://a/b?c=d /path mailto:x", "path http://a/%zz"),
+            ("email", "a@b.io Ann<a@b.io> \"a_b\"@c", "a b@ @b a@b@c \"\"@c \"a@c a\"@c <a@b a@b>"),
+            ("uri", "http://a/b?c=d /path mailto:x /a%4a/%4A", "path http://a/%zz /a%4 /%g1"),
             ("quantity", "10Gi 0.5", "10Gib"),
             ("hexcolor", "#fff 00FF00", "#ff"),
             ("rgbcolor", "rgb(0,10,255)", "rgb(0,10,256)"),
@@ -306,6 +306,7 @@ mod tests {
             ("bsonobjectid", "507f1f77bcf86cd799439011", "507f1f77"),
             ("isbn", "0321751043 978-0321751041", "0321751044 978-0321751042"),
             ("isbn10", "080442957X", "978-0321751041"),
+            ("isbn13", "978-0321751041", "080442957X 978-0321751042"),
             ("creditcard", "4111-1111-1111-1111", "4111-1111-1111-1112"),
             ("password", "anything", ""),
             ("k8s-short-name", "a-1", "A a- a.b"),
@@ -329,6 +330,11 @@ mod tests {
         assert!(!fits(Type::Integer, "int32", &json!(2_147_483_648_i64)));
         assert!(fits(Type::Integer, "int64", &json!(i64::MIN)));
         assert!(!fits(Type::Integer, "int64", &json!(u64::MAX)));
+        assert!(fits(Type::Integer, "int32", &json!(1.0)));
+        assert!(
+            !fits(Type::Integer, "int32", &json!(3e9)) && fits(Type::Integer, "int64", &json!(3e9))
+        );
+        assert!(!fits(Type::Integer, "int64", &json!(1e19)));
         assert!(!fits(Type::Number, "float", &json!(1e39)));
         assert!(fits(Type::Number, "double", &json!(1e39)));
     }

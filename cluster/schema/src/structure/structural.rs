@@ -181,3 +181,6 @@ fn lists(schema: &Value, path: &str, found: &mut Vec<Invalid>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,6 +255,18 @@ fn a_typed_decoder_names_the_struct_and_the_path() {
             "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         ),
         (
+            "apps",
+            "Deployment",
+            json!({"spec": {"replicas": 3_000_000_000_i64}}),
+            "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"restartPolicy": 5}}),
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy",
+        ),
+        (
             "",
             "Pod",
             json!({"metadata": {"creationTimestamp": "now"}}),
@@ -270,12 +282,55 @@ fn a_typed_decoder_names_the_struct_and_the_path() {
 fn a_typed_decoder_accepts_every_form_of_a_value() {
     let pod = json!({
         "metadata": {"creationTimestamp": null, "managedFields": [{"fieldsV1": {"f:x": {}}}]},
-        "spec": {"containers": [{
+        "spec": {"priority": 7, "terminationGracePeriodSeconds": 5_000_000_000_i64, "containers": [{
             "resources": {"limits": {"cpu": 1, "memory": "1.5Gi", "x": "1e3"}},
             "livenessProbe": {"httpGet": {"port": "http"}}, "readinessProbe": {"httpGet": {"port": 8080}},
         }]},
     });
     assert_eq!(builtin("", "Pod").type_error(&pod), None);
+    assert_eq!(builtin("", "Pod").unknown_fields(&pod), Vec::<String>::new());
     let crd = json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": {"additionalProperties": true, "items": []}}}]}});
     assert_eq!(builtin("apiextensions.k8s.io", "CustomResourceDefinition").type_error(&crd), None);
+}
+
+#[test]
+fn a_typed_writer_drops_nulls_and_writes_quantities_as_text() {
+    let mut pod = json!({"spec": {"nodeName": null, "containers": [{
+        "name": "a", "command": null, "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+    }]}});
+    builtin("", "Pod").normalise(&mut pod);
+    assert_eq!(
+        pod,
+        json!({"spec": {"containers": [
+            {"name": "a", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
+        ]}})
+    );
+    // What is anything stays as it is.
+    let whole =
+        json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": {"default": {"a": null}}}}]}});
+    let mut crd = whole.clone();
+    builtin("apiextensions.k8s.io", "CustomResourceDefinition").normalise(&mut crd);
+    assert_eq!(crd, whole);
+}
+
+#[test]
+fn openapi_says_how_fields_are_merged() {
+    let spec = |name: &str| Schema::of_type(name).to_openapi()["properties"].clone();
+    let deployment = spec("apps.v1.DeploymentSpec");
+    assert_eq!(
+        deployment["strategy"],
+        json!({
+            "allOf": [{"$ref": "#/components/schemas/io.k8s.api.apps.v1.DeploymentStrategy"}],
+            "x-kubernetes-patch-strategy": "retainKeys",
+        })
+    );
+    let reference = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector";
+    assert_eq!(deployment["selector"], json!({"$ref": reference}));
+    let pod = spec("core.v1.PodSpec");
+    assert_eq!(pod["nodeSelector"]["x-kubernetes-map-type"], "atomic");
+    assert_eq!(pod["containers"]["x-kubernetes-patch-merge-key"], "name");
+    assert_eq!(pod["restartPolicy"]["type"], "string");
+    assert_eq!(pod["restartPolicy"]["enum"], json!(["Always", "Never", "OnFailure"]));
+    let selector = Schema::of_type("meta.v1.LabelSelector").to_openapi();
+    assert_eq!(selector["x-kubernetes-map-type"], "atomic");
 }

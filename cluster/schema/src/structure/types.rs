@@ -159,12 +159,7 @@ fn of(expression: &str) -> Node {
         };
     }
     if let Some(inner) = expression.strip_prefix("or:") {
-        return Node {
-            kind: Type::Any,
-            reference: Some(inner.to_owned()),
-            go_type,
-            ..Node::default()
-        };
+        return Node { kind: Type::Any, reference: Some(inner.to_owned()), ..Node::default() };
     }
     let scalar = |kind: Type, format: Option<&str>| Node {
         kind,

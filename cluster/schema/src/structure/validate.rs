@@ -294,3 +294,6 @@ fn embedded(value: &Value, path: &str, found: &mut Vec<Invalid>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

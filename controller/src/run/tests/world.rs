@@ -10,8 +10,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Resource;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
+use rouse_api::condition::Condition;
 use rouse_api::config::ApiConfig;
-use rouse_api::{PodAutoscaler, Route};
+use rouse_api::{DomainMapping, PodAutoscaler, Revision, Route, keys};
+use rouse_k8s::ObjectKey;
 use rouse_kit::plan::Action;
 use rouse_kit::{Clock, Component, Live, Plan};
 use serde::Serialize;
@@ -21,14 +23,14 @@ use serde_json::{Value, json};
 use crate::configuration::Configurations;
 use crate::domainmapping::DomainMappings;
 use crate::gc::Collections;
-use crate::lookups::images::{Images, Pins};
-use crate::lookups::served::{Activators, NotServed, Routed, Served};
+use crate::lookups::images::{Images, Pinned, Pins};
+use crate::lookups::served::{Activators, NotServed, Routed, Served, Serving};
 use crate::reconciler::{Reconciler, decide};
 use crate::revision::Revisions;
 use crate::route::Routes;
 use crate::run::{Writers, stores};
 use crate::service::Services;
-use crate::testing::now;
+use crate::testing::{now, told};
 use crate::watched::queue::Queue;
 use crate::watched::queue_metrics::QueueFamilies;
 
@@ -229,6 +231,33 @@ impl World {
             let conditions = object["status"]["conditions"].as_array();
             conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
         })
+    }
+
+    /// What a condition of the only object of a Knative kind says.
+    pub(super) fn told(&self, kind: &str, type_: &str) -> String {
+        let of = |api: &str| api.starts_with(keys::SERVING_GROUP) && api.ends_with(kind);
+        let object = self.objects.iter().find(|((api, _), _)| of(api)).unwrap().1;
+        let conditions = object["status"]["conditions"].clone();
+        told(&serde_json::from_value::<Vec<Condition>>(conditions).unwrap(), type_)
+    }
+
+    /// Whether answers are kept for a Revision, a Route and a DomainMapping.
+    pub(super) fn remembered(&self) -> [bool; 3] {
+        let [revision] = &self.all::<Revision>()[..] else { panic!("one Revision") };
+        let [route] = &self.all::<Route>()[..] else { panic!("one Route") };
+        let [mapping] = &self.all::<DomainMapping>()[..] else { panic!("one DomainMapping") };
+        [
+            self.revisions.pins.known(revision) != Pinned::Unknown,
+            self.routes.served.known(route) != Serving::Unknown,
+            self.mappings.served.known(mapping) != Serving::Unknown,
+        ]
+    }
+
+    /// As if those objects were gone.
+    pub(super) fn forget(&self) {
+        self.revisions.forget(&ObjectKey::new("shop", "hello-00001"));
+        self.routes.forget(&ObjectKey::new("shop", "hello"));
+        self.mappings.forget(&ObjectKey::new("shop", "hello.example.org"));
     }
 
     /// Whether what was planned is what Kubernetes takes.

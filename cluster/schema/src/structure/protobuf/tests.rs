@@ -26,6 +26,15 @@ fn varint(number: u8, value: u8) -> Vec<u8> {
     vec![number << 3, value]
 }
 
+/// A schema's `maximum`, in one of the two forms of a fixed width.
+fn fixed(form: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[9 << 3 | form], bytes].concat()
+}
+
+fn maximum(number: f64) -> Value {
+    json!({ "maximum": number })
+}
+
 fn read(type_name: &str, message: &[u8]) -> Result<Value, Error> {
     let envelope = Envelope { api_version: String::new(), kind: String::new(), message };
     envelope.object(crate::structure::Schema::of_type(type_name).root())
@@ -122,6 +131,13 @@ fn values_take_the_form_that_json_has_for_them() {
         ),
         (
             "apiextensions.v1.JSONSchemaProps",
+            field(24, &[field(2, &field(5, b"string")), field(2, &field(5, b"object"))].concat()),
+            json!({"items": [{"type": "string"}, {"type": "object"}]}),
+        ),
+        ("apiextensions.v1.JSONSchemaProps", fixed(1, &1.5_f64.to_le_bytes()), maximum(1.5)),
+        ("apiextensions.v1.JSONSchemaProps", fixed(5, &2.5_f32.to_le_bytes()), maximum(2.5)),
+        (
+            "apiextensions.v1.JSONSchemaProps",
             field(8, &field(1, b"{\"a\":1}")),
             json!({"default": {"a": 1}}),
         ),
@@ -151,6 +167,11 @@ fn what_cannot_be_read_is_said_by_field() {
             "meta.v1.ManagedFieldsEntry",
             field(7, &field(1, b"{")),
             Error::Json("fieldsV1".to_owned()),
+        ),
+        (
+            "apiextensions.v1.JSONSchemaProps",
+            fixed(1, &f64::NAN.to_le_bytes()),
+            Error::Form("maximum".to_owned()),
         ),
         ("core.v1.ConfigMap", vec![0x0a, 0x7f], Error::Broken),
         ("core.v1.ConfigMap", vec![0x0b], Error::Broken),

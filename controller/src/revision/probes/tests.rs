@@ -1,0 +1,28 @@
+//! Probes as users write them, and as they reach the pod.
+
+use super::*;
+use crate::testing::object;
+
+#[test]
+fn probes_are_completed_and_what_the_user_chose_stays() {
+    for (written, expected) in [
+        (
+            "readinessProbe: {tcpSocket: {port: 0}, periodSeconds: 0, failureThreshold: 0, timeoutSeconds: 0}",
+            "readinessProbe: {tcpSocket: {port: 9000}, periodSeconds: 1}",
+        ),
+        (
+            "readinessProbe: {tcpSocket: {port: 5}, periodSeconds: 7, failureThreshold: 2, timeoutSeconds: 3}",
+            "readinessProbe: {tcpSocket: {port: 5}, periodSeconds: 7, failureThreshold: 2, timeoutSeconds: 3}",
+        ),
+        ("livenessProbe: {httpGet: {port: h2c}}", "livenessProbe: {httpGet: {port: 9000}}"),
+        ("livenessProbe: {httpGet: {port: 5}}", "livenessProbe: {httpGet: {port: 5}}"),
+        ("startupProbe: {grpc: {port: 0}}", "startupProbe: {grpc: {port: 9000}}"),
+        ("startupProbe: {grpc: {port: 5}}", "startupProbe: {grpc: {port: 5}}"),
+        ("image: x", "image: x"),
+    ] {
+        let container = |probe: &str| object::<Container>(&format!("{{name: a, {probe}}}"));
+        let mut completed = container(written);
+        complete(&mut completed, 9000);
+        assert_eq!(completed, container(expected), "{written}");
+    }
+}
