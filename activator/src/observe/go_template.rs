@@ -80,7 +80,8 @@ impl Template {
             rest = if closing.is_some() { after.trim_start() } else { after };
             push_text(&mut parts, before);
             let action = closing.unwrap_or(action).trim();
-            if !(action.starts_with("/*") && action.ends_with("*/")) {
+            let comment = action.strip_prefix("/*").is_some_and(|rest| rest.ends_with("*/"));
+            if !comment {
                 parts.push(action_part(action)?);
             }
         }
@@ -237,10 +238,8 @@ pub(crate) fn float(number: f64) -> String {
     let shortest = format!("{number:e}");
     let Some((digits, exponent)) = shortest.split_once('e') else { return shortest };
     match exponent.parse::<i32>() {
-        Ok(power) if !(-4..6).contains(&power) => {
-            let sign = if power < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", power.unsigned_abs())
-        }
+        // Its sign and at least two digits.
+        Ok(power) if !(-4..6).contains(&power) => format!("{digits}e{power:+03}"),
         Ok(_) | Err(_) => format!("{number}"),
     }
 }
@@ -290,6 +289,15 @@ mod tests {
             ("{{json .TraceID}}", TemplateError::Unsupported("json".to_owned())),
             ("{{.Request.Header.Get X}}", TemplateError::NotAHeader("X".to_owned())),
             (r#"{{.Request.Header.Get "a b"}}"#, TemplateError::NotAHeader("\"a b\"".to_owned())),
+            // A quote that is escaped does not end the text, nor the action within it.
+            (
+                r#"{{.Request.Header.Get "a\"}}"}}"#,
+                TemplateError::NotAHeader(r#""a\"}}""#.to_owned()),
+            ),
+            ("{{.TraceID .Response.Code}}", TemplateError::Unsupported(".TraceID".to_owned())),
+            ("{{end}}", TemplateError::Unsupported("end".to_owned())),
+            ("{{/* nothing }}", TemplateError::Unsupported("/*".to_owned())),
+            ("{{/*/}}", TemplateError::Unsupported("/*/".to_owned())),
         ] {
             assert_eq!(render(template), Err(refused), "{template}");
         }
@@ -321,6 +329,7 @@ mod tests {
             (0.000_012_3, "1.23e-05"),
             (123_456.5, "123456.5"),
             (12_345_678.0, "1.2345678e+07"),
+            (1e100, "1e+100"),
         ] {
             assert_eq!(float(number), text);
         }
