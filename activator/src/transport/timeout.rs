@@ -149,7 +149,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_earliest_timeout_ends_a_silent_request() {
-        assert_eq!(end(&mut timer(9, None, None)).await, (Which::Total, 9));
+        let mut total = timer(9, None, None);
+        assert_eq!(end(&mut total).await, (Which::Total, 9));
+        assert_eq!(total.end(), Instant::now());
         assert_eq!(end(&mut timer(9, Some(4), Some(5))).await, (Which::ResponseStart, 4));
         assert_eq!(end(&mut timer(9, Some(6), Some(5))).await, (Which::Idle, 5));
         assert_eq!(end(&mut timer(4, Some(4), Some(4))).await, (Which::Total, 4));

@@ -1,4 +1,4 @@
-//! What is recorded of a request. Its spans are looked at in `tests/requests/observe.rs`.
+//! Counters and lines of a request. Its spans are looked at in `tests/requests/observe.rs`.
 
 use super::*;
 use crate::observe::go_template::Template;

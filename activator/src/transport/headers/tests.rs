@@ -89,6 +89,22 @@ fn only_trailers_are_left_of_te_and_only_http2_splits_cookies() {
 }
 
 #[test]
+fn the_cookies_of_http2_are_one_field() {
+    for (sent, joined) in [(&["a=1", "b=2"][..], "a=1; b=2"), (&["a=1"], "a=1")] {
+        let mut request = Request::get("/").version(Version::HTTP_2);
+        for cookie in sent {
+            request = request.header("cookie", *cookie);
+        }
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        let client = Client::new([10, 0, 0, 7].into());
+        let host = HeaderValue::from_static("a.localhost");
+        outgoing(&mut parts, &client, &host).expect("it can be passed on");
+        let seen: Vec<_> = parts.headers.get_all("cookie").iter().collect();
+        assert_eq!(seen, [joined]);
+    }
+}
+
+#[test]
 fn each_host_that_a_client_asks_for_is_the_one_that_a_pod_is_told() {
     let client = Client::new([10, 0, 0, 7].into());
     for name in ["a.localhost", "a.localhost", "b.localhost", "a.localhost"] {
@@ -97,6 +113,21 @@ fn each_host_that_a_client_asks_for_is_the_one_that_a_pod_is_told() {
         outgoing(&mut parts, &client, &host).expect("it can be passed on");
         let forwarded = parts.headers.get("forwarded").expect("it is set");
         assert_eq!(forwarded, &format!("for=10.0.0.7;host={name};proto=http"));
+    }
+}
+
+#[test]
+fn only_http1_1_knows_upgrades() {
+    for (version, known) in
+        [(Version::HTTP_10, false), (Version::HTTP_11, true), (Version::HTTP_2, false)]
+    {
+        let request = Request::get("/").version(version);
+        let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        let client = Client::new([10, 0, 0, 7].into());
+        let host = HeaderValue::from_static("a.localhost");
+        let upgrade = outgoing(&mut parts, &client, &host).expect("it can be passed on");
+        assert_eq!(upgrade, known, "{version:?}");
     }
 }
 
@@ -121,7 +152,28 @@ fn an_answer_keeps_no_header_of_the_pods_connection() {
     // With chunks, a length is wrong.
     let chunked = [("transfer-encoding", "chunked"), ("content-length", "3")];
     assert_eq!(answer(200, &chunked).expect("whole"), [""; 0]);
-    answer(200, &[("transfer-encoding", "gzip, chunked")]).expect_err("it would be lost");
+    for coding in ["gzip, chunked", "chunked, gzip", "gzip"] {
+        answer(200, &[("transfer-encoding", coding)]).expect_err(coding);
+    }
+}
+
+#[test]
+fn a_pod_may_switch_only_to_what_was_offered() {
+    for (offer, chosen, may) in [
+        ("websocket", Some("websocket"), true),
+        ("a, WebSocket", Some("websocket"), true),
+        ("websocket", Some("websocket, other"), false),
+        ("websocket", Some("other"), false),
+        ("websocket", Some(""), false),
+        ("websocket", None, false),
+    ] {
+        let mut answer = HeaderMap::new();
+        if let Some(chosen) = chosen {
+            answer.insert(header::UPGRADE, HeaderValue::from_static(chosen));
+        }
+        let offer = HeaderValue::from_static(offer);
+        assert_eq!(switches_as_offered(&answer, &offer), may, "{offer:?} {chosen:?}");
+    }
 }
 
 #[test]
