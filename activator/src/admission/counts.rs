@@ -67,11 +67,9 @@ impl Counts {
 
     /// Threads read the clock before they take the lock, so `now` may be a little behind.
     fn advance(&mut self, now: Instant) {
-        if now > self.since {
-            let held = u128::from(self.in_flight) + u128::from(self.queued);
-            self.area += (now - self.since).as_nanos() * held;
-            self.since = now;
-        }
+        let held = u128::from(self.in_flight) + u128::from(self.queued);
+        self.area += now.saturating_duration_since(self.since).as_nanos() * held;
+        self.since = self.since.max(now);
         self.changed = true;
     }
 }

@@ -126,6 +126,22 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_that_gives_up_leaves_its_places_and_moves_the_others_only_a_few_times() {
+        let mut queue = Queue::new();
+        let crowd: Vec<_> = (0..1001).map(|waiter| queue.push_back(waiter)).collect();
+        let mut moves = 0;
+        for ticket in &crowd[1..] {
+            let before = queue.places.len();
+            queue.remove(*ticket);
+            moves += usize::from(queue.places.len() < before);
+            let (places, waiting) = (queue.places.len(), queue.len());
+            assert!(places < 3 * waiting + 100, "{places} places for {waiting}");
+        }
+        assert!(moves < 10, "{moves} moves");
+        assert_eq!(queue.drain(), [0]);
+    }
+
+    #[test]
     fn who_lost_a_pod_goes_before_who_never_had_one() {
         let mut queue = Queue::new();
         queue.push_back("late");

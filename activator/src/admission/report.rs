@@ -94,6 +94,9 @@ mod tests {
         home.dismiss(now);
         assert_eq!(told(&mut home, Occasion::Period), Some((0, 0)));
         assert_eq!(told(&mut home, Occasion::Period), None);
+        home.place(&Arc::new(Pod::named("a")), Place::Usable);
+        assert_eq!(told(&mut home, Occasion::Signal), Some((0, 0)), "a pod came");
+        assert_eq!(told(&mut home, Occasion::Signal), None);
     }
 
     #[test]

@@ -148,13 +148,9 @@ impl Revision {
         let now = Instant::now();
         let mut home = self.home.lock();
         let emptied = home.release(pod, now);
-        if home.waiting() > 0 {
-            let grants = self.grants(&mut home, now);
-            drop(home);
-            hand_over(grants);
-        } else {
-            drop(home);
-        }
+        let grants = self.grants(&mut home, now);
+        drop(home);
+        hand_over(grants);
         if emptied {
             self.signal.notify();
         }
@@ -243,3 +239,6 @@ fn hand_over(grants: Grants) {
         drop(waiter.send(slot));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,11 +137,12 @@ impl Record {
 
     /// The request is over.
     pub(crate) fn finish(self, recorder: &Recorder) {
-        let took = self.arrived.elapsed();
+        let ended = Instant::now();
+        let took = ended.saturating_duration_since(self.arrived);
         let code = self.status.map_or(Code::CLIENT_GONE, Code::of);
         recorder.request(self.thread, code, self.protocol, took);
         if let Some(details) = self.details {
-            details.finish(self.status, self.arrived + took, took);
+            details.finish(self.status, ended, took);
         }
     }
 }
@@ -200,3 +201,6 @@ fn describe(
         span.set_text(key, value);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,10 +165,23 @@ mod tests {
     #[test]
     fn codes_are_a_bounded_set() {
         let label = |code| Code::of(StatusCode::from_u16(code).expect("a code")).label();
-        assert_eq!([label(200), label(503), label(599)], ["200", "503", "5xx"]);
+        assert_eq!([label(100), label(200), label(503)], ["100", "200", "503"]);
+        assert_eq!(label(599), "5xx");
         assert_eq!((label(499), Code::CLIENT_GONE.label()), ("4xx".to_owned(), "499".to_owned()));
         let labels: std::collections::BTreeSet<_> = (100..1000).map(label).collect();
         assert!(labels.len() < 80, "{}", labels.len());
+    }
+
+    #[test]
+    fn a_version_is_labelled_as_opentelemetry_does() {
+        for (version, label) in [
+            (Version::HTTP_09, "1.0"),
+            (Version::HTTP_10, "1.0"),
+            (Version::HTTP_11, "1.1"),
+            (Version::HTTP_2, "2"),
+        ] {
+            assert_eq!(Protocol::of(version).label(), label, "{version:?}");
+        }
     }
 
     #[test]

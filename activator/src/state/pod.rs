@@ -107,3 +107,26 @@ impl Pod {
         Self::new(name.to_owned(), nowhere, Born { seen: now, bound: now, addressed: now })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[test]
+    fn a_pod_that_is_gone_is_empty_once_its_last_request_left() {
+        let pod = Pod::named("p");
+        assert!(!pod.is_gone());
+        assert_eq!(pod.emptied().now_or_never(), Some(()), "nothing is in it");
+        pod.enter();
+        pod.enter();
+        pod.retire();
+        assert!(pod.is_gone());
+        let mut emptied = std::pin::pin!(pod.emptied());
+        assert_eq!(emptied.as_mut().now_or_never(), None);
+        assert_eq!(pod.leave(), 1);
+        assert_eq!(emptied.as_mut().now_or_never(), None);
+        assert_eq!(pod.leave(), 0);
+        assert_eq!(emptied.now_or_never(), Some(()));
+    }
+}

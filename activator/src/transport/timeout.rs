@@ -92,14 +92,11 @@ impl Timer {
         }
     }
 
-    /// Something passed at `at`, as others noted.
-    pub(crate) fn wrote_at(&mut self, at: Instant) {
+    /// Something passed at `at`, as others noted; whether that is news to the idle timeout.
+    pub(crate) fn wrote_at(&mut self, at: Instant) -> bool {
+        let news = at > self.progress.wrote;
         self.progress.wrote = self.progress.wrote.max(at);
-    }
-
-    /// Whether `at` is news to the idle timeout.
-    pub(crate) fn moves(&self, at: Instant) -> bool {
-        at > self.progress.wrote
+        news
     }
 
     /// `future`'s outcome, unless a timeout comes first. It is pinned by the caller, since large
@@ -152,9 +149,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_earliest_timeout_ends_a_silent_request() {
-        assert_eq!(end(&mut timer(9, None, None)).await, (Which::Total, 9));
+        let mut total = timer(9, None, None);
+        assert_eq!(end(&mut total).await, (Which::Total, 9));
+        assert_eq!(total.end(), Instant::now());
         assert_eq!(end(&mut timer(9, Some(4), Some(5))).await, (Which::ResponseStart, 4));
         assert_eq!(end(&mut timer(9, Some(6), Some(5))).await, (Which::Idle, 5));
+        assert_eq!(end(&mut timer(4, Some(4), Some(4))).await, (Which::Total, 4));
+        assert_eq!(end(&mut timer(9, Some(4), Some(4))).await, (Which::ResponseStart, 4));
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,10 +38,9 @@ where
     let mut copying =
         std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
     loop {
-        timer.wrote_at(passed.last.get());
         match timer.run(copying.as_mut()).await {
             // Bytes passed meanwhile, of which nobody told the timer.
-            Err(Which::Idle) if timer.moves(passed.last.get()) => {}
+            Err(Which::Idle) if timer.wrote_at(passed.last.get()) => {}
             Err(Which::ResponseStart) if passed.answered.get() => timer.answered(),
             Err(which) => return Some(which),
             Ok(_) => return None,
@@ -111,11 +110,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A timeout, and after how many seconds: of a connection over which the client sends once a
-    /// second and the pod does what `pod` says.
+    /// second, `pings` times, and the pod does what `pod` says.
     async fn end<F: Future>(
+        idle: Option<u32>,
+        pings: u32,
         pod: impl FnOnce(tokio::io::DuplexStream) -> F,
     ) -> (Option<Which>, u64) {
-        let limits = Limits { total: SECOND * 9, response_start: Some(SECOND * 4), idle: None };
+        let idle = idle.map(|seconds| SECOND * seconds);
+        let limits = Limits { total: SECOND * 9, response_start: Some(SECOND * 4), idle };
         let timer = Timer::new(limits, Instant::now());
         let began = Instant::now();
         let (mut client, client_side) = duplex(64);
@@ -124,7 +126,7 @@ mod tests {
             let (mut reader, mut writer) = tokio::io::split(&mut client);
             let mut all = Vec::new();
             let send = async {
-                for _ in 0..20 {
+                for _ in 0..pings {
                     if writer.write_all(b"ping").await.is_err() {
                         break;
                     }
@@ -147,15 +149,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_over_which_the_pod_sends_nothing_has_no_answer() {
-        assert_eq!(end(swallow).await, (Some(Which::ResponseStart), 4));
+        assert_eq!(end(None, 20, swallow).await, (Some(Which::ResponseStart), 4));
+    }
+
+    async fn greet(mut stream: tokio::io::DuplexStream) {
+        stream.write_all(b"hello").await.expect("open");
+        swallow(stream).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_byte_of_the_pod_is_the_start_of_the_answer() {
-        let greets = |mut stream: tokio::io::DuplexStream| async {
-            stream.write_all(b"hello").await.expect("open");
-            swallow(stream).await;
-        };
-        assert_eq!(end(greets).await, (Some(Which::Total), 9));
+        assert_eq!(end(None, 20, greet).await, (Some(Which::Total), 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_from_the_last_byte_that_passed() {
+        assert_eq!(end(Some(2), 5, greet).await, (Some(Which::Idle), 6));
+        assert_eq!(end(Some(2), 20, greet).await, (Some(Which::Total), 9));
     }
 }

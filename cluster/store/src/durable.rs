@@ -3,7 +3,7 @@
 //! [`File`] reads it all at start and then only writes, one batch of changes at a time; the thread
 //! that does so is in `writer.rs`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +20,12 @@ use super::rows::{
     seal, shown, unseal,
 };
 
-/// Events kept for watches that resume after a restart, and their bytes.
-pub(super) const KEPT: usize = 4096;
-const KEPT_BYTES: usize = 16 << 20;
+mod kept;
+#[cfg(test)]
+mod tests;
+
+use self::kept::Kept;
+
 /// The file is read once, at start: a larger cache would only hold memory.
 pub(super) const CACHE: usize = 1 << 20;
 
@@ -85,9 +88,7 @@ pub(super) struct File {
     opener: Opener,
     /// Absent after a failed write, until it is opened again: redb wants that after an IO error.
     database: Option<Database>,
-    /// Version and size of the events in the file.
-    kept: VecDeque<(u64, usize)>,
-    kept_bytes: usize,
+    kept: Kept,
 }
 
 impl File {
@@ -150,17 +151,11 @@ impl File {
         let (database, loaded) = opened.unwrap_or_else(|_| {
             Err(damaged(redb::Error::Corrupted("its pages contradict each other".to_owned())))
         })?;
-        let mut file =
-            Self { opener, database: Some(database), kept: VecDeque::new(), kept_bytes: 0 };
+        let mut kept = Kept::default();
         for event in &loaded.events {
-            file.keep(event.version, event.object.json.len());
+            kept.push(event.version, event.object.json.len());
         }
-        Ok((file, loaded))
-    }
-
-    fn keep(&mut self, version: u64, bytes: usize) {
-        self.kept.push_back((version, bytes));
-        self.kept_bytes += bytes;
+        Ok((Self { opener, database: Some(database), kept }, loaded))
     }
 
     /// Writes a batch; when it returns `Ok`, the batch survives whatever happens. After an error
@@ -170,34 +165,16 @@ impl File {
             Some(database) => database,
             None => (self.opener)()?,
         };
-        let spare = self.spare();
+        let spare = self.kept.spare();
         commit(&database, ops, spare)?;
         self.database = Some(database);
-        while let Some((version, bytes)) = self.kept.front().copied() {
-            if spare.is_none_or(|spare| version > spare) {
-                break;
-            }
-            self.kept.pop_front();
-            self.kept_bytes -= bytes;
+        if let Some(spare) = spare {
+            self.kept.forget(spare);
         }
         for op in ops {
-            self.keep(op.version, op.object.json.len());
+            self.kept.push(op.version, op.object.json.len());
         }
         Ok(())
-    }
-
-    /// The version up to which events are no longer worth their room.
-    fn spare(&self) -> Option<u64> {
-        let (mut count, mut bytes, mut spare) = (self.kept.len(), self.kept_bytes, None);
-        for (version, size) in &self.kept {
-            if count <= KEPT && bytes <= KEPT_BYTES {
-                break;
-            }
-            count -= 1;
-            bytes -= size;
-            spare = Some(*version);
-        }
-        spare
     }
 }
 
@@ -334,11 +311,11 @@ fn load(
     for row in table.iter().map_err(|e| damaged(e.into()))? {
         let (version, event) = row.map_err(|e| damaged(e.into()))?;
         let (change, key, row) = event.value();
-        let json = unseal(key, row).ok_or_else(|| bad(key))?;
+        unseal(key, row).ok_or_else(|| bad(key))?;
         // The last event of an object is the object: versions are given out once.
         let object = match current.remove(&version.value()) {
-            Some(object) if object.json == json => object,
-            Some(_) | None => Arc::new(reading.object(key, row).ok_or_else(|| bad(key))?),
+            Some(object) => object,
+            None => Arc::new(reading.object(key, row).ok_or_else(|| bad(key))?),
         };
         loaded.events.push(Event::new(change_of(change), object, None));
     }

@@ -26,6 +26,8 @@ mod recover;
 mod ring;
 mod rows;
 mod store;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub use self::durable::Error;

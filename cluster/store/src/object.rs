@@ -133,14 +133,8 @@ impl Prepared {
 
     /// Its size in bytes, but for the version.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.before.len() + self.after.len()
-    }
-
-    /// Whether it has no bytes: never, since an object has its metadata.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The object as a dry run shows it: without a version.
@@ -167,7 +161,7 @@ impl Prepared {
     }
 
     fn number_bytes(&self, version: u64) -> Bytes {
-        let mut json = BytesMut::with_capacity(self.before.len() + self.after.len() + 22);
+        let mut json = BytesMut::with_capacity(self.size() + 22);
         json.put_slice(&self.before);
         json.put_slice(format!("\"{version}\"").as_bytes());
         json.put_slice(&self.after);
@@ -248,7 +242,10 @@ mod tests {
     #[test]
     fn the_version_is_set_without_reading_the_object_again() {
         let value = json!({ "data": { "a": "resourceVersion" }, "metadata": { "name": "x", "resourceVersion": "4" } });
-        let object = Prepared::new(Key::new("configmaps", "d", "x"), value, &[]).number(17);
+        let prepared = Prepared::new(Key::new("configmaps", "d", "x"), value, &[]);
+        let size = prepared.size();
+        let object = prepared.number(17);
+        assert_eq!(object.json.len(), size + "\"17\"".len());
         assert_eq!(object.value()["metadata"]["resourceVersion"], "17");
         assert_eq!(object.value()["data"]["a"], "resourceVersion");
     }
@@ -310,6 +307,7 @@ mod tests {
         let slow = from_stored(key(), stored.json.clone(), &unusual).expect("an object");
         assert_eq!(slow.fields["metadata.name"], "p");
         assert_eq!((slow.resource_version, slow.owners), (7, read.owners));
+        assert_eq!(slow.json, stored.json);
         assert!(from_stored(key(), Bytes::from("{}"), &fields).is_none(), "it has no version");
 
         let other = stored.selected_by(&["spec.replicas".to_owned()]);

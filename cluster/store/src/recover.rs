@@ -219,3 +219,6 @@ fn remove(path: &Path) -> io::Result<()> {
 fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::Open { path: path.to_owned(), source: Box::new(redb::Error::Io(error)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_change_is_read_as_it_was_written() {
+        for change in [Change::Added, Change::Modified, Change::Deleted] {
+            assert_eq!(change_of(number_of(change)), change);
+        }
+    }
+
+    #[test]
     fn no_byte_of_a_row_changes_unseen() {
         let (key, json) = ("configmaps\0d\0a", br#"{"data":{"n":"1"}}"#);
         let row = seal(key, json);

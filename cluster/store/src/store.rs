@@ -353,9 +353,7 @@ impl Store {
         let inner = self.shared.inner.read();
         let mut events = Vec::new();
         for resource in inner.resources.values() {
-            if *resource.changed.borrow() > version {
-                events.extend(resource.ring.after(version, usize::MAX)?);
-            }
+            events.extend(resource.ring.after(version, usize::MAX)?);
         }
         events.sort_by_key(|event| event.version);
         Ok((events, inner.version))

@@ -131,18 +131,19 @@ fn write_until_done(file: &mut File, queue: &Queue, report: &Report, ops: &[Op])
         failed = true;
         (report.failing)(Some(why));
         let mut gathered = queue.gathered.lock();
-        if !gathered.closed {
-            // Wakes early only to be closed: new writes are refused meanwhile.
-            queue.more.wait_for(&mut gathered, RETRY_INTERVAL);
-        }
+        // Wakes early only to be closed: new writes are refused meanwhile.
+        queue.more.wait_while_for(&mut gathered, |gathered| !gathered.closed, RETRY_INTERVAL);
         if gathered.closed {
             drop(gathered);
             let last_try = catch_unwind(AssertUnwindSafe(|| file.write(ops)));
-            let saved = matches!(last_try, Ok(Ok(())));
-            if !saved {
-                tracing::error!(writes = ops.len(), "closed with writes that are not durable");
+            if matches!(last_try, Ok(Ok(()))) {
+                return true;
             }
-            return saved;
+            tracing::error!(writes = ops.len(), "closed with writes that are not durable");
+            return false;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

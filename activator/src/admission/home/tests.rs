@@ -55,7 +55,18 @@ fn a_draining_pod_gets_nothing_new_and_says_when_it_is_empty() {
     assert_eq!(admit(&mut home, 2), "b");
     let now = Instant::now();
     assert!(!home.release(&pods[1], now));
+    assert!(!home.release(&pods[1], now), "it is empty and does not drain");
     assert!(home.release(&pods[0], now));
+}
+
+#[test]
+fn a_draining_pod_is_empty_only_with_its_last_request() {
+    let (mut home, pods) = home(0, &["a"]);
+    admit(&mut home, 0);
+    admit(&mut home, 1);
+    home.place(&pods[0], Place::Draining);
+    let now = Instant::now();
+    assert_eq!([home.release(&pods[0], now), home.release(&pods[0], now)], [false, true]);
 }
 
 #[test]
@@ -108,6 +119,8 @@ fn a_pod_that_is_out_is_neither_used_nor_drained() {
     assert_eq!((home.usable(), home.draining().len()), (1, 0));
     home.place(&pods[1], Place::Usable);
     assert_eq!(home.usable(), 1, "a pod is there once");
+    home.place(&pods[1], Place::Out);
+    assert_eq!(home.usable(), 0);
 }
 
 #[test]

@@ -77,6 +77,33 @@ fn every_field_has_its_value() {
 }
 
 #[test]
+fn a_request_without_a_body_has_no_length_and_a_stated_length_is_told() {
+    for (headers, length) in [
+        (&[][..], "0\n"),
+        (&[("content-length", "6")], "6\n"),
+        (&[("transfer-encoding", "chunked")], "-1\n"),
+    ] {
+        let seen = line("{{.Request.ContentLength}}", headers, &Outcome::default());
+        assert_eq!(seen, length, "{headers:?}");
+    }
+}
+
+#[test]
+fn a_version_is_named_as_go_does() {
+    let (log, _lines) = log("{{.Request.Proto}}", false);
+    for (version, name) in [
+        (Version::HTTP_10, "HTTP/1.0\n"),
+        (Version::HTTP_11, "HTTP/1.1\n"),
+        (Version::HTTP_2, "HTTP/2.0\n"),
+    ] {
+        let mut parts = parts(&[]);
+        parts.version = version;
+        let line = log.begin(&parts, &HOST, ([10, 0, 0, 7], 4711).into()).expect("it is on");
+        assert_eq!(line.render(&Outcome::default()), name);
+    }
+}
+
+#[test]
 fn probes_are_logged_only_if_asked_for() {
     let remote = ([10, 0, 0, 7], 4711).into();
     let logged = |log: &RequestLog, headers: &[(&str, &str)]| {

@@ -35,6 +35,16 @@ fn the_users_probe_is_run_where_it_can_be() {
                 "readinessProbe": { "httpGet": { "path": "/up", "port": 0 } } }),
         Check::Http { address: at(9000), path: "/up".to_owned(), headers: Vec::new() },
     );
+    let sent = json!([{ "name": "X-Probe", "value": "1" }, { "name": "no name", "value": "2" }]);
+    check_is(
+        json!({ "name": "c", "readinessProbe": {
+            "httpGet": { "port": 8080, "host": "", "httpHeaders": sent } } }),
+        Check::Http {
+            address: at(8080),
+            path: "/".to_owned(),
+            headers: vec![(HeaderName::from_static("x-probe"), HeaderValue::from_static("1"))],
+        },
+    );
     check_is(
         json!({ "name": "c", "readinessProbe": { "grpc": { "port": 7000 } } }),
         Check::Grpc { address: at(7000), service: String::new() },
@@ -54,6 +64,8 @@ fn what_only_the_kubelet_can_probe_is_left_to_it() {
     check_is(json!({ "name": "c", "startupProbe": tcp }), Check::Kubelet);
     let https = json!({ "httpGet": { "port": 8443, "scheme": "HTTPS" } });
     check_is(json!({ "name": "c", "readinessProbe": https }), Check::Kubelet);
+    let elsewhere = json!({ "httpGet": { "port": 8080, "host": "example.com" } });
+    check_is(json!({ "name": "c", "readinessProbe": elsewhere }), Check::Kubelet);
 }
 
 #[test]

@@ -111,6 +111,25 @@ fn a_port_and_a_final_dot_are_no_part_of_a_name() {
 }
 
 #[test]
+fn a_table_tells_of_every_host_where_it_is_known_and_what_it_came_from() {
+    let mut routes = routes(&[("a", 100)]);
+    let route = routes.values_mut().next().expect("one Route");
+    Arc::make_mut(route).hosts[0].http = HttpOption::Redirected;
+    let table = Table::build(&routes, &Table::default(), |key| key.name);
+    let mut hosts: Vec<_> = table.hosts().collect();
+    hosts.sort_by_key(|(name, _, _)| *name);
+    let known: Vec<_> = hosts.iter().map(|(name, public, _)| (*name, *public)).collect();
+    let (public, local) = ("hello.default.localhost", "hello.default.svc.cluster.local");
+    assert_eq!((known, table.len()), (vec![(public, true), (local, false)], 2));
+    for (_, _, host) in hosts {
+        assert_eq!((host.namespace(), host.redirect), ("default", true));
+        assert_eq!(host.source().split[0].revision, "a");
+    }
+    let plain = build(&[("a", 100)], &table);
+    assert!(plain.hosts().all(|(_, _, host)| !host.redirect));
+}
+
+#[test]
 fn a_host_without_shares_is_not_served() {
     let mut routes = routes(&[("hello-00001", 100)]);
     let route = routes.values_mut().next().expect("one Route");

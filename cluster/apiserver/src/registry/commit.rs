@@ -54,7 +54,7 @@ impl Registry {
         let gone = current.is_some() && is_gone(strategy::of(resource), &object);
         let prepared = self.prepared(resource, object);
         // Small writes one after another must not make what no single one could.
-        if prepared.len() > MAX_OBJECT && !gone {
+        if prepared.size() > MAX_OBJECT && !gone {
             return Err(Failure::too_large(MAX_OBJECT));
         }
         let name = prepared.key().name.clone();

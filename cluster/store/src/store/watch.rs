@@ -54,13 +54,13 @@ impl Watch {
             self.changed.borrow_and_update();
             let durable = *self.durable.borrow_and_update();
             let mut events = self.store.events_after(&self.resource, self.seen, BATCH)?;
-            let more = events.iter().any(|event| event.version > durable);
+            let quiet = events.is_empty();
             events.retain(|event| event.version <= durable);
             if let Some(last) = events.last() {
                 self.seen = last.version;
                 return Ok(events);
             }
-            let signal = if more { &mut self.durable } else { &mut self.changed };
+            let signal = if quiet { &mut self.changed } else { &mut self.durable };
             if signal.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }

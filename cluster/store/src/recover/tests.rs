@@ -1,0 +1,48 @@
+//! Recovery of damaged state files.
+
+use super::*;
+use crate::store::Store;
+use crate::testing::{damage, map, no_fields, three_maps};
+
+#[tokio::test]
+async fn recovery_keeps_what_is_whole_and_names_what_is_older_and_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    three_maps(&path).await;
+    assert_eq!(recover(&path).unwrap(), None, "nothing is to be recovered");
+    // The newest version of one, and every version of another.
+    damage(&path, "1002", |text| text[0] = b'9');
+    damage(&path, "3003", |text| text[0] = b'9');
+    let before = fs::read(&path).unwrap();
+    let recovery = recover(&path).unwrap().unwrap();
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!((recovery.kept, &recovery.older), (1, &texts(&["configmaps d/a"])));
+    assert_eq!(recovery.gone, texts(&["configmaps d/c"]));
+    assert!(fs::read(&recovery.damaged).unwrap() == before, "the evidence is kept");
+    let store = Store::open(&path, &no_fields).unwrap();
+    let all = store.list("configmaps", None);
+    let values: Vec<_> = all.objects.iter().map(|o| o.value()["data"]["n"].clone()).collect();
+    assert_eq!(values, ["1001", "2002"]);
+    let newest = all.objects.iter().map(|o| o.resource_version).max().unwrap();
+    assert!(store.version() > newest + 1000, "no version is given out twice");
+    assert!(store.watch("configmaps", newest).is_err(), "watchers list again");
+    store.create(map("c", 1)).unwrap();
+    store.close();
+    drop(store);
+    assert_eq!(recover(&path).unwrap(), None);
+}
+
+#[test]
+fn of_a_file_without_content_nothing_is_recovered_and_it_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    assert_eq!(recover(&path).unwrap(), None, "there is none");
+    fs::write(&path, b"").unwrap();
+    let recovery = recover(&path).unwrap().unwrap();
+    assert_eq!((recovery.kept, recovery.gone.len()), (0, 0));
+    assert!(recovery.damaged.exists());
+    Store::open(&path, &no_fields).unwrap().close();
+    fs::write(&path, b"hello, this is a letter").unwrap();
+    assert!(recover(&path).unwrap_err().is_damage());
+    assert_eq!(fs::read(&path).unwrap(), b"hello, this is a letter");
+}
