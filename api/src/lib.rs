@@ -18,8 +18,8 @@ mod terms;
 pub use admission::{defaults, validation};
 pub use config::annotations;
 pub use kinds::{
-    clusterdomainclaim, condition, configuration, domainmapping, load, podautoscaler, revision,
-    route, routing, service,
+    clusterdomainclaim, compiled, condition, configuration, domainmapping, load, podautoscaler,
+    revision, route, routing, service,
 };
 pub use terms::{field_error, keys, names, template};
 

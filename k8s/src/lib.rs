@@ -9,9 +9,11 @@
 //! - [`pod`], [`template`]: readers of Pods, and of the pod templates that they are made from
 //! - [`object`], [`condition`], [`labels`]: what all kinds share: key, owner, conditions, selection
 //! - [`names`], [`form`], [`hash`], [`keys`]: how objects and their parts are named
+//! - [`compiled`]: readers of kinds, for the crates above
 //! - [`quantity`], [`duration`], [`int_or_percent`], [`time`], [`backoff`]: values
 
 pub mod backoff;
+pub mod compiled;
 pub mod condition;
 pub mod duration;
 pub mod form;

@@ -1,6 +1,7 @@
 //! Knative's kinds as users and clients see them, and what components tell one another of load.
 
 pub mod clusterdomainclaim;
+pub mod compiled;
 pub mod condition;
 pub mod configuration;
 pub mod domainmapping;

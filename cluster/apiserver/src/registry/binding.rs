@@ -17,9 +17,6 @@ use crate::status::Failure;
 /// The kind `Binding`, which is served as a subresource alone.
 static BINDING: LazyLock<Resource> = LazyLock::new(Kinds::binding);
 
-/// How often a binding is tried on a newer Pod.
-const TRIES: usize = 5;
-
 impl Registry {
     pub(super) fn bind_pod(
         &self,
@@ -40,20 +37,16 @@ impl Registry {
         if !problems.is_empty() {
             return Err(Failure::invalid(&BINDING, name, &problems));
         }
-        for _ in 1..TRIES {
-            let current = self.get(resource, namespace, name)?;
+        let written = self.on_newest(target, |current| {
             check_uid(resource, &binding, &current.uid, name)?;
             let old = current.value();
             if let Some(why) = obstacle(&old, name) {
                 return Err(Failure::binding_conflict(name, &why));
             }
             let new = bound(&old, &binding, &meta::time(self.clock.now()));
-            match self.put(resource, (&current, &old), Part::Binding, new, options.dry_run) {
-                Err(failure) if failure.is_conflict() => {}
-                other => return other.map(|written| Written { warnings, ..written }),
-            }
-        }
-        Err(Failure::changed(resource, name))
+            Ok(self.put(resource, (current, &old), Part::Binding, new, options.dry_run))
+        })?;
+        Ok(Written { warnings, ..written })
     }
 }
 

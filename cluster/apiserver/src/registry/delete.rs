@@ -18,8 +18,6 @@ use crate::admission::Attempt;
 use crate::status::Failure;
 use crate::store::Object;
 
-const TRIES: usize = 8;
-
 impl Registry {
     pub(super) fn delete_object(
         &self,
@@ -27,20 +25,15 @@ impl Registry {
         how: &DeleteOptions,
         options: &Options,
     ) -> Result<Written, Failure> {
-        let Target { resource, namespace, name } = target;
+        let Target { resource, name, .. } = target;
         let (permanent, why) = strategy::of(resource).permanent;
-        for _ in 0..TRIES {
-            let current = self.get(resource, namespace, name)?;
+        self.on_newest(target, |current| {
             if permanent.contains(&name) {
                 return Err(Failure::forbidden(resource, name, why));
             }
-            check_preconditions(resource, &current, how)?;
-            match self.delete_once(resource, &current, how, options) {
-                Err(failure) if failure.is_conflict() => {}
-                other => return other,
-            }
-        }
-        Err(Failure::changed(resource, name))
+            check_preconditions(resource, current, how)?;
+            Ok(self.delete_once(resource, current, how, options))
+        })
     }
 
     fn delete_once(

@@ -6,6 +6,7 @@
 //! ```text
 //! write          dispatch by kind of change; refused while the disk takes nothing
 //! create, update, delete, scale, binding    from the change to the object that is to be
+//! newest         a change to an object as it stands, again after a conflict
 //! decode, admit  of actors that are not trusted
 //! commit         generation, grace, finalizers; into the store or out of it
 //! strategy       what a kind does differently
@@ -25,6 +26,7 @@ mod decode;
 mod delete;
 mod delete_options;
 mod meta;
+mod newest;
 mod scale;
 mod served;
 mod strategy;

@@ -13,11 +13,6 @@ use crate::admission::Attempt;
 use crate::status::Failure;
 use crate::store::Object;
 
-/// How often a patch is tried on a newer object before its writer hears of the conflict.
-const TRIES: usize = 5;
-/// The same for a trusted actor's function.
-const EDIT_TRIES: usize = 32;
-
 impl Registry {
     /// A new state of an object, whole or of one part.
     pub(super) fn replace_object(
@@ -44,19 +39,15 @@ impl Registry {
         if version.is_empty() && resource.custom {
             return Err(Failure::version_missing(resource, name));
         }
-        for _ in 1..TRIES {
-            let current = self.get(resource, namespace, name)?;
+        let written = self.on_newest(target, |current| {
             if !version.is_empty() && version != current.resource_version.to_string() {
                 return Err(Failure::changed(resource, name));
             }
             check_uid(resource, &object, &current.uid, name)?;
-            match self.change_part(resource, &current, part, object.clone(), options) {
-                // Without a version the writer asked to overwrite whatever is there.
-                Err(failure) if failure.is_conflict() && version.is_empty() => {}
-                other => return other.map(|written| with_warnings(written, warnings)),
-            }
-        }
-        Err(Failure::changed(resource, name))
+            // Without a version the writer asked to overwrite whatever is there.
+            Ok(self.change_part(resource, current, part, object.clone(), options))
+        })?;
+        Ok(with_warnings(written, warnings))
     }
 
     /// A patch of an object as it stands.
@@ -67,15 +58,11 @@ impl Registry {
         change: &Patch,
         options: &Options,
     ) -> Result<Written, Failure> {
-        let Target { resource, namespace, name } = target;
-        for _ in 1..TRIES {
-            let current = self.get(resource, namespace, name)?;
-            match self.patch_once(resource, &current, part, change, options) {
-                Err(failure) if failure.is_conflict() && !names_version(change) => {}
-                other => return other,
-            }
-        }
-        Err(Failure::changed(resource, name))
+        let names_version = names_version(change);
+        self.on_newest(target, |current| {
+            let patched = self.patch_once(target.resource, current, part, change, options);
+            if names_version { patched.map(Ok) } else { Ok(patched) }
+        })
     }
 
     fn patch_once(
@@ -155,18 +142,12 @@ impl Registry {
         edit: &dyn Fn(&mut Value),
         options: &Options,
     ) -> Result<Written, Failure> {
-        let Target { resource, namespace, name } = target;
-        for _ in 0..EDIT_TRIES {
-            let current = self.get(resource, namespace, name)?;
+        self.on_newest(target, |current| {
             let old = current.value();
             let mut new = old.clone();
             edit(&mut new);
-            match self.put(resource, (&current, &old), part, new, options.dry_run) {
-                Err(failure) if failure.is_conflict() => {}
-                other => return other,
-            }
-        }
-        Err(Failure::changed(resource, name))
+            Ok(self.put(target.resource, (current, &old), part, new, options.dry_run))
+        })
     }
 }
 
