@@ -25,6 +25,7 @@ mod sources;
 mod store;
 
 pub use files::paths::resolve_in_rootfs;
+pub use formats::bound::Bound;
 pub use formats::config::{Image, LABEL_HOST_PROGRAM, LABEL_HOST_PYTHON, Layer};
 pub use formats::digest::{Digest, NotADigest};
 pub use formats::error::Error;

@@ -6,10 +6,12 @@ use std::path::{Component, Path, PathBuf};
 
 /// As many symbolic links as Linux follows.
 const LINKS_MAX: usize = 40;
+/// Folders in each other; a path of the host's could not name more of them either.
+const DEPTH_MAX: usize = 512;
 
 /// Where `path` of the image lies on the host: symbolic links are followed as if `rootfs` were `/`,
 /// so that neither an absolute link nor `..` leaves it. Components that do not exist are kept.
-/// `None` only when links go in a circle.
+/// `None` only when links go in a circle, or too deep.
 pub fn resolve_in_rootfs(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let mut ahead: VecDeque<OsString> = parts(path).collect();
     let mut inside: Vec<OsString> = Vec::new();
@@ -20,6 +22,9 @@ pub fn resolve_in_rootfs(rootfs: &Path, path: &Path) -> Option<PathBuf> {
             continue;
         }
         inside.push(part);
+        if inside.len() > DEPTH_MAX {
+            return None;
+        }
         let here = host_path(rootfs, &inside);
         let Ok(target) = std::fs::read_link(&here) else { continue };
         links += 1;
@@ -71,5 +76,7 @@ mod tests {
         assert_eq!(resolve("usr/escape/passwd"), Some(root.join("etc/passwd")));
         assert_eq!(resolve("/../../etc/passwd"), Some(root.join("etc/passwd")));
         assert_eq!(resolve("/round"), None);
+        assert!(resolve(&"d/".repeat(DEPTH_MAX)).is_some());
+        assert_eq!(resolve(&"d/".repeat(DEPTH_MAX + 1)), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::bound::Bound;
 use super::digest::{Digest, NotADigest};
 
 /// Every failure of this crate. `Display` is a whole sentence fit for a condition or a terminal.
@@ -36,10 +37,8 @@ pub enum Error {
         "image {digest} cannot be unpacked: layer {layer} is damaged or hostile: {reason}; nothing of it was kept"
     )]
     BadLayer { digest: Digest, layer: Digest, reason: String },
-    #[error(
-        "image {digest} is larger than {limit_bytes} bytes when unpacked; nothing of it was kept"
-    )]
-    TooLarge { digest: Digest, limit_bytes: u64 },
+    #[error("image {image} is refused: {bound}; {}", .bound.remedy())]
+    Exceeded { image: String, bound: Bound },
     #[error("image {digest} is in the store but not unpacked; pull or build it again")]
     NotUnpacked { digest: Digest },
     #[error(
@@ -65,13 +64,25 @@ impl Error {
             Self::Registry { .. } => "RegistryError",
             Self::NoPlatform { .. } => "NoMatchingPlatform",
             Self::BadLayer { .. } => "InvalidImage",
-            Self::TooLarge { .. } => "ImageTooLarge",
+            Self::Exceeded { bound, .. } => bound.label(),
             Self::NotUnpacked { .. } => "ImageNotUnpacked",
             Self::Damaged { .. } => "ImageStoreDamaged",
             Self::Io { .. } => "ImageStoreError",
             Self::Build { .. } => "BuildFailed",
             Self::NotInPlace { .. } => "NeedsContainerRuntime",
         }
+    }
+
+    /// A refusal names the image as the user wrote it, not by a digest.
+    pub(crate) fn naming(self, written: &str) -> Self {
+        match self {
+            Self::Exceeded { bound, .. } => Self::exceeded(written, bound),
+            other => other,
+        }
+    }
+
+    pub(crate) fn exceeded(written: &str, bound: Bound) -> Self {
+        Self::Exceeded { image: format!("{written:?}"), bound }
     }
 
     pub(crate) fn io<P: AsRef<Path>>(

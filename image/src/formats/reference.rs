@@ -11,7 +11,7 @@ use super::error::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     written: String,
-    parsed: oci_client::Reference,
+    parsed: oci_spec::distribution::Reference,
     digest: Option<Digest>,
 }
 
@@ -72,8 +72,9 @@ impl Reference {
         matches!(name, "localhost" | "::1") || name.starts_with("127.")
     }
 
-    pub(crate) fn oci(&self) -> &oci_client::Reference {
-        &self.parsed
+    /// The host that is asked, which for Docker Hub is not the one in the name.
+    pub(crate) fn host(&self) -> &str {
+        self.parsed.resolve_registry()
     }
 }
 
@@ -92,8 +93,8 @@ impl FromStr for Reference {
         if text.contains("://") {
             return Err(invalid("write it without http:// or https://".to_owned()));
         }
-        let parsed = oci_client::Reference::from_str(text).map_err(|e| {
-            if oci_client::Reference::from_str(&text.to_lowercase()).is_ok() {
+        let parsed = oci_spec::distribution::Reference::from_str(text).map_err(|e| {
+            if oci_spec::distribution::Reference::from_str(&text.to_lowercase()).is_ok() {
                 return invalid("the name must be lowercase".to_owned());
             }
             invalid(format!("{e} (expected NAME[:TAG] or NAME@sha256:…)"))

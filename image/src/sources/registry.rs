@@ -1,24 +1,16 @@
 //! Registries: what a name means there, and bringing it here.
 
+use std::fs;
 use std::io::Write;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use base64::Engine as _;
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::manifest::OciDescriptor;
-use oci_client::secrets::RegistryAuth;
-use tokio::io::AsyncWrite;
-
-use crate::formats::config::{
-    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, Image, Index, MANIFEST, Manifest,
-};
+use super::distribution::Remote;
+use crate::formats::bound::{Bound, DOCUMENT_BYTES_MAX, LAYERS_MAX};
+use crate::formats::config::{Descriptor, Image, Index, Manifest};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
 use crate::progress::{Progress, ProgressFn};
-use crate::store::{BlobWriter, Origin, Store, select_platform, unpack_image};
+use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 
 /// What a reference means now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +22,6 @@ pub struct Resolved {
     /// Whether the store holds it already.
     pub in_store: bool,
 }
-
-const ACCEPTED: &[&str] = &[MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX];
 
 impl Store {
     /// The digest that a reference means. A digest means itself; an image built here means what was
@@ -56,21 +46,19 @@ impl Store {
                 let in_store = self.blob_path(&digest).exists();
                 Ok(resolved(digest, in_store))
             }
-            (Err(Error::Unreachable { .. } | Error::Registry { .. }), Some((digest, _))) => {
-                Ok(resolved(digest, true))
-            }
+            (
+                Err(Error::Unreachable { .. } | Error::Registry { .. } | Error::Exceeded { .. }),
+                Some((digest, _)),
+            ) => Ok(resolved(digest, true)),
             (Err(error), _) => Err(error),
         }
     }
 
     async fn ask_registry(&self, reference: &Reference) -> Result<Digest, Error> {
-        let client = self.client(reference);
-        let auth = self.login(reference);
         let timeout = self.registry.resolve_timeout;
-        let asking = client.fetch_manifest_digest(reference.oci(), &auth);
+        let asking = async { Remote::new(reference, &self.registry)?.digest().await };
         match tokio::time::timeout(timeout, asking).await {
-            Ok(Ok(digest)) => Ok(digest.parse()?),
-            Ok(Err(error)) => Err(explain(reference, error)),
+            Ok(answered) => answered,
             Err(_elapsed) => Err(Error::Unreachable {
                 reference: reference.written().to_owned(),
                 registry: reference.registry().to_owned(),
@@ -87,7 +75,8 @@ impl Store {
     ) -> Result<Image, Error> {
         if let Some((digest, _)) = self.find_entry(reference)? {
             let store = self.clone();
-            blocking(move || store.unpack(&digest)).await?;
+            let unpacked = blocking(move || store.unpack(&digest)).await;
+            unpacked.map_err(|error| error.naming(reference.written()))?;
             return self
                 .find(reference)?
                 .ok_or_else(|| Error::NotInStore { reference: reference.to_string() });
@@ -97,22 +86,45 @@ impl Store {
 
     /// Brings an image here from its registry. Layers that are here already are not fetched.
     pub async fn pull(&self, reference: &Reference, progress: &ProgressFn) -> Result<Image, Error> {
-        let client = self.client(reference);
-        let auth = self.login(reference);
+        let mut fetched = Vec::new();
+        let pulled = self.pull_noting(reference, progress, &mut fetched).await;
+        let hostile = match &pulled {
+            Err(Error::Exceeded { bound, .. }) => !bound.is_slowness(),
+            Err(Error::BadLayer { .. }) => true,
+            Ok(_) | Err(_) => false,
+        };
+        if hostile {
+            // What such an image brought has no name and would stay for ever. The manifest goes first.
+            for blob in fetched.iter().rev() {
+                let _ = fs::remove_file(self.blob_path(blob));
+            }
+        }
+        pulled.map_err(|error| error.naming(reference.written()))
+    }
+
+    async fn pull_noting(
+        &self,
+        reference: &Reference,
+        progress: &ProgressFn,
+        fetched: &mut Vec<Digest>,
+    ) -> Result<Image, Error> {
+        let remote = Remote::new(reference, &self.registry)?;
         progress(Progress::Step(format!("pulling {reference}")));
-        let (top_bytes, top) = fetch_manifest(&client, &auth, reference, reference).await?;
+        let (top_bytes, top) = remote.top().await?;
         let index: Index = parse(reference, &top_bytes)?;
         let (manifest_bytes, manifest_digest) = if index.manifests.is_empty() {
             (top_bytes.clone(), top.clone())
         } else {
-            let chosen = &select_platform(&index, reference.written())?.digest;
-            let by_digest: Reference = reference.pinned(chosen).parse()?;
-            fetch_manifest(&client, &auth, reference, &by_digest).await?
+            remote.by_digest(&select_platform(&index, reference.written())?.digest).await?
         };
         let manifest: Manifest = parse(reference, &manifest_bytes)?;
+        check(&manifest, &self.limits)
+            .map_err(|bound| Error::exceeded(reference.written(), bound))?;
         for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
-            self.fetch_blob(&client, reference, blob, progress).await?;
+            self.fetch_blob(&remote, blob, progress, fetched).await?;
         }
+        let documents = [&manifest_digest, &top];
+        fetched.extend(documents.into_iter().filter(|d| !self.blob_path(d).exists()).cloned());
         let (store, reference) = (self.clone(), reference.clone());
         let step = progress.clone();
         blocking(move || {
@@ -131,95 +143,45 @@ impl Store {
 
     async fn fetch_blob(
         &self,
-        client: &oci_client::Client,
-        reference: &Reference,
+        remote: &Remote<'_>,
         blob: &Descriptor,
         progress: &ProgressFn,
+        fetched: &mut Vec<Digest>,
     ) -> Result<(), Error> {
         let digest = blob.digest.clone();
         if self.blob_path(&digest).exists() {
             progress(Progress::Reused { digest, what: "already in the store".to_owned() });
             return Ok(());
         }
-        if blob.size > self.limits.bytes {
-            return Err(Error::TooLarge { digest, limit_bytes: self.limits.bytes });
+        let mut writer = self.blob_writer()?;
+        let mut arriving = remote.blob(blob).await?;
+        while let Some(chunk) = arriving.chunk().await? {
+            // Writing to a local file from the async side is deliberate: a chunk is small and the
+            // page cache takes it.
+            writer.write_all(&chunk).map_err(Error::io("write", self.dir()))?;
+            let (digest, done) = (digest.clone(), writer.written());
+            progress(Progress::Layer { digest, done, total: blob.size });
         }
-        let descriptor = OciDescriptor {
-            digest: digest.to_string(),
-            size: i64::try_from(blob.size).unwrap_or(i64::MAX),
-            media_type: blob.media_type.clone(),
-            ..OciDescriptor::default()
-        };
-        let mut sink = BlobSink {
-            writer: self.blob_writer()?,
-            blob: blob.clone(),
-            progress: progress.clone(),
-        };
-        client
-            .pull_blob(reference.oci(), &descriptor, &mut sink)
-            .await
-            .map_err(|e| explain(reference, e))?;
-        sink.writer.finish(&digest)
-    }
-
-    fn client(&self, reference: &Reference) -> oci_client::Client {
-        // The HTTP library takes the process-wide provider; a second call changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let protocol =
-            if reference.is_insecure() { ClientProtocol::Http } else { ClientProtocol::Https };
-        oci_client::Client::new(ClientConfig {
-            protocol,
-            connect_timeout: Some(self.registry.connect_timeout),
-            read_timeout: Some(self.registry.read_timeout),
-            user_agent: concat!("rouse/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        })
-    }
-
-    /// What `docker login` saved for this registry, where it saved it in plain.
-    fn login(&self, reference: &Reference) -> RegistryAuth {
-        let Some(dir) = &self.registry.docker_config else { return RegistryAuth::Anonymous };
-        let Ok(bytes) = std::fs::read(dir.join("config.json")) else {
-            return RegistryAuth::Anonymous;
-        };
-        saved_login(&bytes, reference.registry())
-            .map_or(RegistryAuth::Anonymous, |(user, password)| RegistryAuth::Basic(user, password))
+        writer.finish(&digest)?;
+        fetched.push(digest);
+        Ok(())
     }
 }
 
-/// The login for `registry` in Docker's `config.json`.
-fn saved_login(config: &[u8], registry: &str) -> Option<(String, String)> {
-    let config: serde_json::Value = serde_json::from_slice(config).ok()?;
-    let auths = config.get("auths")?;
-    // Docker Hub's logins stand under the address that it had in 2013.
-    let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
-    let encoded = auths.get(key)?.get("auth")?.as_str()?;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-    let text = String::from_utf8(decoded).ok()?;
-    let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
-}
-
-/// `what` is fetched for `reference`, the name that errors show.
-async fn fetch_manifest(
-    client: &oci_client::Client,
-    auth: &RegistryAuth,
-    reference: &Reference,
-    what: &Reference,
-) -> Result<(bytes::Bytes, Digest), Error> {
-    let (bytes, _) = client
-        .pull_manifest_raw(what.oci(), auth, ACCEPTED)
-        .await
-        .map_err(|e| explain(reference, e))?;
-    let digest = Digest::of(&bytes);
-    match what.digest() {
-        Some(expected) if *expected != digest => Err(Error::Registry {
-            reference: reference.written().to_owned(),
-            registry: reference.registry().to_owned(),
-            reason: format!("it sent a manifest with digest {digest} for {expected}"),
-        }),
-        Some(_) | None => Ok((bytes, digest)),
+/// Whether what a manifest announces is within the limits.
+fn check(manifest: &Manifest, limits: &Limits) -> Result<(), Bound> {
+    if manifest.config.size > DOCUMENT_BYTES_MAX {
+        return Err(Bound::Document { what: "configuration", max: DOCUMENT_BYTES_MAX });
     }
+    let layers = manifest.layers.len();
+    if layers > LAYERS_MAX {
+        return Err(Bound::Layers { layers, max: LAYERS_MAX });
+    }
+    let size = manifest.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
+    if size > limits.bytes {
+        return Err(Bound::Download { max: limits.bytes });
+    }
+    Ok(())
 }
 
 fn parse<T: serde::de::DeserializeOwned>(reference: &Reference, bytes: &[u8]) -> Result<T, Error> {
@@ -236,82 +198,4 @@ async fn blocking<R: Send + 'static>(
     #[expect(clippy::disallowed_methods, reason = "awaited here")]
     let work = tokio::task::spawn_blocking(f);
     work.await.expect("disk work neither panics nor is cancelled")
-}
-
-/// Which of our errors a registry's answer is.
-fn explain(reference: &Reference, error: OciDistributionError) -> Error {
-    let (written, registry) = (reference.written().to_owned(), reference.registry().to_owned());
-    let not_found = || Error::NotFound { reference: written.clone(), registry: registry.clone() };
-    let unauthorized =
-        || Error::Unauthorized { reference: written.clone(), registry: registry.clone() };
-    match error {
-        OciDistributionError::ImageManifestNotFoundError(_) => not_found(),
-        OciDistributionError::ServerError { code: 404, .. } => not_found(),
-        OciDistributionError::ServerError { code: 401 | 403, .. } => unauthorized(),
-        OciDistributionError::UnauthorizedError { .. } => unauthorized(),
-        OciDistributionError::AuthenticationFailure(_) => unauthorized(),
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let says =
-                |codes: &[OciErrorCode]| envelope.errors.iter().any(|e| codes.contains(&e.code));
-            if says(&[
-                OciErrorCode::ManifestUnknown,
-                OciErrorCode::NameUnknown,
-                OciErrorCode::NotFound,
-            ]) {
-                return not_found();
-            }
-            if says(&[OciErrorCode::Unauthorized, OciErrorCode::Denied]) {
-                return unauthorized();
-            }
-            Error::Registry { reference: written, registry, reason: envelope.to_string() }
-        }
-        OciDistributionError::RequestError(error) => {
-            Error::Unreachable { reference: written, registry, reason: innermost(&error) }
-        }
-        other => Error::Registry { reference: written, registry, reason: other.to_string() },
-    }
-}
-
-/// The cause at the bottom is the one that people can act on ("connection refused").
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-/// Gives what arrives to the store and tells how far it is. Writing to a local file from the
-/// async side is deliberate: a chunk is small and the page cache takes it.
-struct BlobSink {
-    writer: BlobWriter,
-    blob: Descriptor,
-    progress: ProgressFn,
-}
-
-impl AsyncWrite for BlobSink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        if self.writer.written().saturating_add(bytes.len() as u64) > self.blob.size {
-            return Poll::Ready(Err(std::io::Error::other(
-                "the registry sent more than the manifest announced",
-            )));
-        }
-        let written = self.writer.write(bytes);
-        let (digest, done, total) =
-            (self.blob.digest.clone(), self.writer.written(), self.blob.size);
-        (self.progress)(Progress::Layer { digest, done, total });
-        Poll::Ready(written)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

@@ -16,6 +16,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::formats::bound::DOCUMENT_BYTES_MAX;
 use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
@@ -23,9 +24,6 @@ use crate::formats::error::Error;
 use super::index::{self, Entry, Origin};
 use super::settings::{Limits, RegistryOptions};
 use crate::formats::reference::Reference;
-
-/// Manifests and configurations are small; a larger one is an attack or a mistake.
-const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 
 /// The store in one folder. Cheap to clone; holds no open file.
 #[derive(Clone, Debug)]

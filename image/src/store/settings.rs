@@ -6,14 +6,29 @@ use std::time::Duration;
 /// How much an image may become, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// Of all layers together, as fetched and as unpacked.
     pub(crate) bytes: u64,
+    /// Files, folders, links and whiteouts of all layers together.
     pub(crate) entries: u64,
+    /// A layer may become this many times its size …
+    pub(crate) ratio: u64,
+    /// … and this large in any case: files of zeros are no attack while they are small.
+    pub(crate) ratio_free_bytes: u64,
+    /// For unpacking.
+    pub(crate) time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // Above the largest images that people serve models from (CUDA with weights).
-        Self { bytes: 64 << 30, entries: 4_000_000 }
+        Self {
+            // Above the largest images that people serve models from (CUDA with weights).
+            bytes: 64 << 30,
+            // Twice what the largest images of Python environments hold.
+            entries: 1_000_000,
+            ratio: 200,
+            ratio_free_bytes: 256 << 20,
+            time: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -26,6 +41,10 @@ pub struct RegistryOptions {
     pub connect_timeout: Duration,
     /// Without a byte of an answer, while pulling.
     pub read_timeout: Duration,
+    /// For a manifest, a token or the start of a layer, from the request to the last byte.
+    pub document_timeout: Duration,
+    /// For each MiB of a layer.
+    pub stall_timeout: Duration,
     /// The folder of Docker's `config.json`, whose logins are used.
     pub docker_config: Option<PathBuf>,
 }
@@ -37,6 +56,8 @@ impl Default for RegistryOptions {
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
+            document_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
             docker_config: std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
         }
     }

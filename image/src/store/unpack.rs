@@ -6,26 +6,35 @@
 //! brought and are not kept.
 
 use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions, Permissions};
+use std::hash::BuildHasher;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
+use super::budget::{Budget, Gauge, LayerBudget};
 use super::layout::Store;
 use super::reuse::link_tree;
-use super::settings::Limits;
 use crate::files::paths::resolve_in_rootfs;
+use crate::formats::bound::Bound;
 use crate::formats::config::{Image, Layer};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Of a path in a layer and of the target of a link; the host's paths, which are longer by the
+/// folder of the image, end at 4,096.
+const PATH_BYTES_MAX: usize = 2048;
+const NAME_BYTES_MAX: usize = 255;
+const PATH_DEPTH_MAX: usize = 256;
 
 impl Store {
     /// Unpacks an image of the store if it is not unpacked yet. Blocks; for images of any size.
@@ -45,7 +54,7 @@ pub(crate) fn unpack_image(store: &Store, image: &Image) -> Result<PathBuf, Erro
     let work = store.temp_dir()?;
     let root = work.path().join("rootfs");
     fs::create_dir(&root).map_err(Error::io("create", &root))?;
-    let mut budget = store.limits;
+    let mut budget = Budget::new(store.limits, Instant::now());
     for layer in &image.layers {
         let shared = store.is_reusable(&layer.digest) && link_shared(store, image, layer, &root)?;
         if !shared {
@@ -64,14 +73,15 @@ fn apply_blob(
     image: &Image,
     layer: &Layer,
     root: &Path,
-    budget: &mut Limits,
+    budget: &mut Budget,
 ) -> Result<(), Error> {
-    let file = BufReader::with_capacity(1 << 16, store.open_blob(&layer.digest)?);
-    let applied = decoder(file, &layer.media_type).and_then(|stream| apply(stream, root, budget));
+    let file = store.open_blob(&layer.digest)?;
+    let size = file.metadata().map_err(Error::io("read", store.blob_path(&layer.digest)))?.len();
+    let file = BufReader::with_capacity(1 << 16, file);
+    let applied = decoder(file, &layer.media_type)
+        .and_then(|stream| apply(stream, root, &mut budget.layer(size)));
     applied.map_err(|failure| match failure {
-        Failure::TooLarge => {
-            Error::TooLarge { digest: image.digest.clone(), limit_bytes: store.limits.bytes }
-        }
+        Failure::Bound(bound) => Error::Exceeded { image: image.digest.to_string(), bound },
         Failure::Disk(path, source) => Error::Io { action: "write", path, source },
         Failure::Layer(reason) => {
             Error::BadLayer { digest: image.digest.clone(), layer: layer.digest.clone(), reason }
@@ -87,7 +97,8 @@ fn link_shared(store: &Store, image: &Image, layer: &Layer, root: &Path) -> Resu
         let work = store.temp_dir()?;
         let fresh = work.path().join("layer");
         fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
-        apply_blob(store, image, layer, &fresh, &mut store.limits.clone())?;
+        let mut budget = Budget::new(store.limits, Instant::now());
+        apply_blob(store, image, layer, &fresh, &mut budget)?;
         match fs::rename(&fresh, &shared) {
             Ok(()) => {}
             Err(_) if shared.is_dir() => {}
@@ -99,10 +110,16 @@ fn link_shared(store: &Store, image: &Image, layer: &Layer, root: &Path) -> Resu
 
 /// Why a layer could not be applied; becomes an [`Error`] where image and layer are known.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    TooLarge,
+enum Failure {
+    Bound(Bound),
     Disk(PathBuf, io::Error),
     Layer(String),
+}
+
+impl From<Bound> for Failure {
+    fn from(bound: Bound) -> Self {
+        Self::Bound(bound)
+    }
 }
 
 fn decoder(file: impl Read + 'static, media_type: &str) -> Result<Box<dyn Read>, Failure> {
@@ -117,34 +134,89 @@ fn decoder(file: impl Read + 'static, media_type: &str) -> Result<Box<dyn Read>,
     Ok(Box::new(file))
 }
 
+/// Paths that a layer wrote, by hashes, which an attacker cannot choose: the paths themselves could
+/// fill the memory.
+#[derive(Default)]
+struct Written {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Written {
+    /// The path and the folders that it is in.
+    fn insert(&mut self, path: &Path) {
+        for path in path.ancestors() {
+            if !self.hashes.insert(self.hasher.hash_one(path)) {
+                return;
+            }
+        }
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(path))
+    }
+}
+
 /// Applies one layer's tar stream to `root`.
-pub(crate) fn apply(stream: impl Read, root: &Path, budget: &mut Limits) -> Result<(), Failure> {
+fn apply(stream: impl Read, root: &Path, budget: &mut LayerBudget<'_>) -> Result<(), Failure> {
+    let (stream, gauge) = budget.meter(stream);
+    let applied = apply_entries(stream, &gauge, root, budget);
+    // The libraries in between make other errors of a limit that was met.
+    applied.map_err(|failure| gauge.breach().map_or(failure, Failure::Bound))
+}
+
+fn apply_entries(
+    stream: impl Read,
+    gauge: &Gauge,
+    root: &Path,
+    budget: &mut LayerBudget<'_>,
+) -> Result<(), Failure> {
+    let layer = |error: io::Error| Failure::Layer(error.to_string());
     let mut archive = Archive::new(stream);
-    let entries = archive.entries().map_err(|e| Failure::Layer(e.to_string()))?;
+    gauge.advance(0);
+    let entries = archive.entries().map_err(layer)?;
     // An opaque whiteout hides lower layers only: what this layer wrote stays.
-    let mut written = HashSet::new();
+    let mut written = Written::default();
     for entry in entries {
-        let mut entry = entry.map_err(|e| Failure::Layer(e.to_string()))?;
-        let spent = budget.entries.checked_sub(1).zip(budget.bytes.checked_sub(entry.size()));
-        (budget.entries, budget.bytes) = spent.ok_or(Failure::TooLarge)?;
-        apply_entry(&mut entry, root, &mut written)?;
+        let mut entry = entry.map_err(layer)?;
+        gauge.content();
+        budget.take_entry()?;
+        budget.take_bytes(entry.size())?;
+        apply_entry(&mut entry, root, &mut written, budget)?;
+        // Holes are no part of the archive, and what is between them has been read.
+        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
+        gauge.advance(if sparse { 0 } else { entry.size() });
     }
     Ok(())
+}
+
+/// A path of the layer, or the target of a link, that is not longer than it may be.
+fn within(path: PathBuf) -> Result<PathBuf, Bound> {
+    let name = |part: Component<'_>| part.as_os_str().len();
+    if path.as_os_str().len() > PATH_BYTES_MAX
+        || path.components().count() > PATH_DEPTH_MAX
+        || path.components().any(|part| name(part) > NAME_BYTES_MAX)
+    {
+        return Err(Bound::Path { bytes: PATH_BYTES_MAX, depth: PATH_DEPTH_MAX });
+    }
+    Ok(path)
 }
 
 fn apply_entry<R: Read>(
     entry: &mut Entry<'_, R>,
     root: &Path,
-    written: &mut HashSet<PathBuf>,
+    written: &mut Written,
+    budget: &mut LayerBudget<'_>,
 ) -> Result<(), Failure> {
     let name = entry.path().map_err(|e| Failure::Layer(e.to_string()))?.into_owned();
+    let name = within(name)?;
     let Some(file_name) = name.file_name().map(OsStr::to_owned) else {
         // The root itself (`./`); `..` at the end is nothing that a layer needs.
         return Ok(());
     };
     let parent = inside(root, name.parent().unwrap_or(Path::new("")))?;
     if file_name.as_bytes() == OPAQUE {
-        return clear(&parent, written);
+        return clear(&parent, written, budget);
     }
     if let Some(hidden) = file_name.as_bytes().strip_prefix(WHITEOUT) {
         return match Path::new(OsStr::from_bytes(hidden)).file_name() {
@@ -152,15 +224,15 @@ fn apply_entry<R: Read>(
             None => Ok(()),
         };
     }
-    make_dirs(root, &parent)?;
+    make_dirs(root, &parent, budget)?;
     let path = parent.join(&file_name);
     let is_dir = fs::symlink_metadata(&path).map(|found| found.is_dir());
     let kind = entry.header().entry_type();
     if !(kind == EntryType::Directory && matches!(is_dir, Ok(true))) && is_dir.is_ok() {
         remove(&path)?;
     }
-    write_entry(entry, kind, root, &path)?;
-    written.insert(path);
+    write_entry(entry, kind, root, &path, budget)?;
+    written.insert(&path);
     Ok(())
 }
 
@@ -169,12 +241,13 @@ fn write_entry<R: Read>(
     kind: EntryType,
     root: &Path,
     path: &Path,
+    budget: &mut LayerBudget<'_>,
 ) -> Result<(), Failure> {
     let disk = |error: io::Error| Failure::Disk(path.to_owned(), error);
     let mode = entry.header().mode().unwrap_or(0o644) & 0o777;
     match kind {
         EntryType::Directory => {
-            make_dirs(root, path)?;
+            make_dirs(root, path, budget)?;
             // The owner must be able to write below it and to remove it later.
             fs::set_permissions(path, Permissions::from_mode(mode | 0o700)).map_err(disk)
         }
@@ -216,34 +289,38 @@ fn copy(from: &mut impl Read, to: &mut impl io::Write, path: &Path) -> Result<()
 
 fn link_name<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Failure> {
     match entry.link_name() {
-        Ok(Some(target)) => Ok(target.into_owned()),
+        Ok(Some(target)) => Ok(within(target.into_owned())?),
         Ok(None) => Err(Failure::Layer("a link without a target".to_owned())),
         Err(error) => Err(Failure::Layer(error.to_string())),
     }
 }
 
 fn inside(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
-    resolve_in_rootfs(root, path)
-        .ok_or_else(|| Failure::Layer(format!("links at {} go in a circle", path.display())))
+    resolve_in_rootfs(root, path).ok_or_else(|| {
+        Failure::Layer(format!("links at {} go in a circle or too deep", path.display()))
+    })
 }
 
 /// Makes `path` and what is above it, replacing files that stand where a folder must be.
-fn make_dirs(root: &Path, path: &Path) -> Result<(), Failure> {
+fn make_dirs(root: &Path, path: &Path, budget: &mut LayerBudget<'_>) -> Result<(), Failure> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
     if let Some(parent) = path.parent().filter(|parent| parent.starts_with(root)) {
-        make_dirs(root, parent)?;
+        make_dirs(root, parent, budget)?;
     }
     remove(path)?;
+    budget.take_entry()?;
     fs::create_dir(path).map_err(|e| Failure::Disk(path.to_owned(), e))
 }
 
-fn clear(dir: &Path, written: &HashSet<PathBuf>) -> Result<(), Failure> {
+fn clear(dir: &Path, written: &Written, budget: &mut LayerBudget<'_>) -> Result<(), Failure> {
     let Ok(children) = fs::read_dir(dir) else { return Ok(()) };
     for child in children {
         let path = child.map_err(|e| Failure::Disk(dir.to_owned(), e))?.path();
-        if !written.iter().any(|ours| ours.starts_with(&path)) {
+        // Counted, because a layer may ask for the same folder again and again.
+        budget.take_entry()?;
+        if !written.contains(&path) {
             remove(&path)?;
         }
     }

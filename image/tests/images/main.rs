@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]
 
+mod bounds;
 mod building;
+mod hostile;
 mod pulling;
 mod registry;

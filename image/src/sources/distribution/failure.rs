@@ -1,0 +1,104 @@
+//! What a registry's refusals and a connection's failures are among our errors.
+
+use serde::Deserialize;
+
+use crate::formats::bound::Bound;
+use crate::formats::error::Error;
+use crate::formats::reference::Reference;
+
+/// Of an answer that reports an error, this much is read and quoted.
+pub(super) const ERROR_BYTES_MAX: usize = 64 << 10;
+const QUOTED_CHARS_MAX: usize = 300;
+
+/// The body of an error by the distribution specification.
+#[derive(Default, Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    errors: Vec<Reported>,
+}
+
+#[derive(Deserialize)]
+struct Reported {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The error for an answer with another status than 200, and the beginning of its body.
+pub(super) fn refusal(reference: &Reference, status: u16, body: &[u8]) -> Error {
+    let (written, registry) = (reference.written().to_owned(), reference.registry().to_owned());
+    let reported = serde_json::from_slice::<Envelope>(body).unwrap_or_default().errors;
+    let says = |codes: &[&str]| reported.iter().any(|e| codes.contains(&e.code.as_str()));
+    if status == 404 || says(&["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"]) {
+        return Error::NotFound { reference: written, registry };
+    }
+    if matches!(status, 401 | 403) || says(&["UNAUTHORIZED", "DENIED"]) {
+        return Error::Unauthorized { reference: written, registry };
+    }
+    let text = match reported.first() {
+        Some(Reported { code, message }) => format!("{code}: {message}"),
+        None => String::from_utf8_lossy(body).into_owned(),
+    };
+    let quoted: String = text.chars().filter(|c| !c.is_control()).take(QUOTED_CHARS_MAX).collect();
+    let reason = format!("HTTP status {status} {quoted}").trim_end().to_owned();
+    Error::Registry { reference: written, registry, reason }
+}
+
+/// The error for a request that failed without an answer, or in the middle of one.
+pub(super) fn failed(reference: &Reference, error: &reqwest::Error) -> Error {
+    let (cause, bound) = innermost(error);
+    if let Some(bound) = bound {
+        return exceeded(reference, bound);
+    }
+    let (written, registry) = (reference.written().to_owned(), reference.registry().to_owned());
+    if error.is_redirect() {
+        return Error::Registry { reference: written, registry, reason: cause };
+    }
+    Error::Unreachable { reference: written, registry, reason: cause }
+}
+
+pub(super) fn exceeded(reference: &Reference, bound: Bound) -> Error {
+    Error::exceeded(reference.written(), bound)
+}
+
+/// The cause at the bottom, which is the one that people can act on ("connection refused"), and the
+/// limit among the causes.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> (String, Option<Bound>) {
+    let (mut error, mut bound) = (error, None);
+    while let Some(source) = error.source() {
+        error = source;
+        bound = bound.or_else(|| error.downcast_ref::<Bound>().cloned());
+    }
+    (error.to_string(), bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_by_its_status_or_by_its_code() {
+        let reference: Reference = "registry.example/team/app:v1".parse().unwrap();
+        let code = |code: &str| format!(r#"{{"errors":[{{"code":"{code}","message":"m"}}]}}"#);
+        for (status, body, label) in [
+            (404, String::new(), "ImageNotFound"),
+            (400, code("NAME_UNKNOWN"), "ImageNotFound"),
+            (401, String::new(), "Unauthorized"),
+            (403, String::new(), "Unauthorized"),
+            (400, code("DENIED"), "Unauthorized"),
+            (429, code("TOOMANYREQUESTS"), "RegistryError"),
+            (500, "<html>".to_owned(), "RegistryError"),
+        ] {
+            assert_eq!(
+                refusal(&reference, status, body.as_bytes()).label(),
+                label,
+                "{status} {body}"
+            );
+        }
+        let told = refusal(&reference, 429, code("TOOMANYREQUESTS").as_bytes()).to_string();
+        assert!(told.contains("HTTP status 429 TOOMANYREQUESTS: m"), "{told}");
+        let told = refusal(&reference, 500, "x\n".repeat(9000).as_bytes()).to_string();
+        assert!(told.len() < 500 && !told.contains('\n'), "{told}");
+    }
+}

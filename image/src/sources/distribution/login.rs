@@ -1,0 +1,96 @@
+//! Logging in: what `docker login` saved, and what a registry asks for.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use http_auth::parser::ChallengeParser;
+use serde::Deserialize;
+
+/// A user and a password.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: String,
+}
+
+/// What `docker login` saved for this registry in its folder, where it saved it in plain.
+pub(super) fn saved(docker_config: &Path, registry: &str) -> Option<Login> {
+    in_config(&std::fs::read(docker_config.join("config.json")).ok()?, registry)
+}
+
+fn in_config(config: &[u8], registry: &str) -> Option<Login> {
+    let config: serde_json::Value = serde_json::from_slice(config).ok()?;
+    let auths = config.get("auths")?;
+    // Docker Hub's logins stand under the address that it had in 2013.
+    let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+    let encoded = auths.get(key)?.get("auth")?.as_str()?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Login { user: user.to_owned(), password: password.to_owned() })
+}
+
+/// Where a registry wants tokens to be fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bearer {
+    pub(super) realm: String,
+    pub(super) service: Option<String>,
+}
+
+/// The `Bearer` challenge of a `WWW-Authenticate` header, if it holds one.
+pub(super) fn bearer(header: &str) -> Option<Bearer> {
+    let mut challenges = ChallengeParser::new(header).flatten();
+    let challenge = challenges.find(|found| found.scheme.eq_ignore_ascii_case("bearer"))?;
+    let param = |name: &str| {
+        let mut params = challenge.params.iter();
+        let (_, value) = params.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(value.to_unescaped())
+    };
+    Some(Bearer { realm: param("realm")?, service: param("service") })
+}
+
+/// A token endpoint's answer, which names the token by either name.
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// The token in a token endpoint's answer.
+pub(super) fn token(answer: &[u8]) -> Option<String> {
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    answer.token.or(answer.access_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_says_where_tokens_are() {
+        let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a:b:pull""#;
+        let found = bearer(hub).unwrap();
+        assert_eq!(found.realm, "https://auth.docker.io/token");
+        assert_eq!(found.service.as_deref(), Some("registry.docker.io"));
+        let either = bearer(r#"Basic realm="x", bearer Realm="https://a/t""#).unwrap();
+        assert_eq!((either.realm.as_str(), either.service), ("https://a/t", None));
+        for none in ["Basic realm=\"x\"", "Bearer service=\"a\"", "", "\u{7f}"] {
+            assert_eq!(bearer(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_two_names() {
+        assert_eq!(token(br#"{"token":"a","access_token":"b"}"#).as_deref(), Some("a"));
+        assert_eq!(token(br#"{"access_token":"b"}"#).as_deref(), Some("b"));
+        assert_eq!(token(b"{}"), None);
+    }
+
+    #[test]
+    fn docker_hub_is_saved_under_its_old_address() {
+        let config = br#"{"auths":{"https://index.docker.io/v1/":{"auth":"YW5uOnNlY3JldA=="}}}"#;
+        let login = in_config(config, "docker.io").unwrap();
+        assert_eq!((login.user.as_str(), login.password.as_str()), ("ann", "secret"));
+        assert!(in_config(config, "ghcr.io").is_none());
+    }
+}

@@ -1,0 +1,7 @@
+//! The pull half of the distribution protocol, with a bound on everything that a registry sends.
+
+mod client;
+mod failure;
+mod login;
+
+pub(super) use client::Remote;
