@@ -141,6 +141,15 @@ fn as_many_as_may_stay_do_and_nothing_wakes_for_them() {
 }
 
 #[test]
+fn nothing_wakes_for_the_least_number_after_too_many_went() {
+    let young = [reserve(1, 3), reserve(2, 2), reserve(3, 1)];
+    assert_eq!(
+        plan(&young, &config(Some(HOUR * 4), 1, Some(1))),
+        "delete Revision shop/hello-1\ndelete Revision shop/hello-2\n"
+    );
+}
+
+#[test]
 fn one_that_is_being_deleted_is_not_deleted_again() {
     let going: Arc<Revision> = Arc::new(object(
         "{metadata: {name: hello-1, namespace: shop, creationTimestamp: '2020-01-01T00:00:00Z', deletionTimestamp: '2020-01-02T00:00:00Z', labels: {serving.knative.dev/routingState: reserve}}, spec: {}}",

@@ -287,6 +287,25 @@ fn an_edited_annotation_reaches_the_autoscaler() {
 }
 
 #[test]
+fn a_revision_whose_pods_all_fail_is_not_worth_its_minimum_scale() {
+    let crashed = "{observedGeneration: 1, conditions: [{type: ContainerHealthy, status: 'False', reason: ExitCode5}]}";
+    for (before, replicas, ready, expected) in [
+        (crashed, 1, 0, "Unreachable"),
+        (crashed, 2, 0, "Unreachable"),
+        (crashed, 2, 1, "Reachable"),
+        // No pod fails where there is none.
+        (crashed, 0, 0, "Reachable"),
+        (WAS_READY, 1, 0, "Reachable"),
+    ] {
+        let status = format!("{{readyReplicas: {ready}}}");
+        let mut seen = seen(replicas, &status, SERVING, vec![]);
+        seen.autoscaler = None;
+        let autoscaler = created(&revision("", before), &seen, "PodAutoscaler");
+        assert_eq!(autoscaler["spec"]["reachability"], expected, "{replicas} {ready} {before}");
+    }
+}
+
+#[test]
 fn a_strangers_child_is_left_alone() {
     let stranger = |kind| {
         let mut seen = seen(1, "{}", SERVING, vec![]);
