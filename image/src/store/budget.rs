@@ -1,4 +1,4 @@
-//! What unpacking may use up, and a reader that keeps an archive to it.
+//! The budget of unpacking: entries, bytes, time; and a reader that keeps an archive to it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! What a registry sends beyond its limits is refused, in time, and with a word on what to do.
+//! Answers of registries beyond their limits are refused, in time, and with a word on what to do.
 
 use std::io::Write;
 use std::time::Duration;

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// No test takes as long.
+const SERVED_MAX: Duration = Duration::from_secs(120);
 
 /// What is sent for one path: a head, and after it a body that may have no end.
 #[derive(Clone)]
@@ -111,8 +114,10 @@ async fn accept(listener: TcpListener, script: watch::Sender<Script>, sent: Sent
 }
 
 async fn serve(stream: TcpStream, script: watch::Sender<Script>, sent: Sent) -> Option<()> {
+    // An answer may have no end; its test has one.
+    let ends = Instant::now() + SERVED_MAX;
     let mut stream = BufReader::new(stream);
-    loop {
+    while Instant::now() < ends {
         let mut request = String::new();
         while !request.ends_with("\r\n\r\n") {
             if stream.read_line(&mut request).await.ok()? == 0 {
@@ -130,6 +135,9 @@ async fn serve(stream: TcpStream, script: watch::Sender<Script>, sent: Sent) -> 
         }
         stream.write_all(&answer.body).await.ok()?;
         while let Some((tail, pause)) = &answer.tail {
+            if Instant::now() >= ends {
+                return None;
+            }
             if !pause.is_zero() {
                 tokio::time::sleep(*pause).await;
             }
@@ -137,4 +145,5 @@ async fn serve(stream: TcpStream, script: watch::Sender<Script>, sent: Sent) -> 
             sent.fetch_add(tail.len() as u64, std::sync::atomic::Ordering::Relaxed);
         }
     }
+    None
 }

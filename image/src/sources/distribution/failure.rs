@@ -1,4 +1,4 @@
-//! What a registry's refusals and a connection's failures are among our errors.
+//! Refusals of registries and failures of connections, as errors of ours.
 
 use serde::Deserialize;
 
