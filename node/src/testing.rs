@@ -1,7 +1,12 @@
 //! Doubles for the tests of this crate.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -11,9 +16,13 @@ use rouse_kit::{Component, Events, Shutdown};
 use serde_json::Value;
 
 use crate::NoTraffic;
-use crate::images::StoreImages;
+use crate::images::{LocalImage, StoreImages};
 use crate::logs::Logs;
-use crate::runtime::ContainerRuntime;
+use crate::runtime::fake::FakeRuntime;
+use crate::runtime::{
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
+};
+use crate::spec::PodRef;
 use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
 
 /// Requests that an API was sent: method, path, body.
@@ -65,4 +74,110 @@ pub(crate) fn shared(
         halting: Shutdown::new(),
     };
     (Arc::new(shared), sent)
+}
+
+/// A runtime that runs nothing, and whose engine fails so often as it was told before it answers.
+#[derive(Default)]
+pub(crate) struct Faltering {
+    fake: FakeRuntime,
+    failures: AtomicUsize,
+    signals: AtomicUsize,
+    sweeps: AtomicUsize,
+}
+
+impl Faltering {
+    pub(crate) fn fail(&self, times: usize) {
+        self.failures.store(times, Ordering::Relaxed);
+    }
+
+    /// Signals that were to be sent.
+    pub(crate) fn signals(&self) -> usize {
+        self.signals.load(Ordering::Relaxed)
+    }
+
+    /// How often strays were to be ended.
+    pub(crate) fn sweeps(&self) -> usize {
+        self.sweeps.load(Ordering::Relaxed)
+    }
+
+    fn answer(&self) -> Result<(), Error> {
+        let left = |n: usize| n.checked_sub(1);
+        match self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left) {
+            Ok(_) => Err(Error::Engine { what: "cannot ask", why: "silence".to_owned() }),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl ContainerRuntime for Faltering {
+    fn name(&self) -> &'static str {
+        self.fake.name()
+    }
+
+    fn version(&self) -> String {
+        self.fake.version()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.fake.capabilities()
+    }
+
+    fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        self.fake.end_survivors()
+    }
+
+    fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
+        self.fake.prepare(image)
+    }
+
+    fn reserve(&self, pod: &PodRef, name: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {
+        self.fake.reserve(pod, name, ports)
+    }
+
+    fn release(&self, pod: &PodRef) {
+        self.fake.release(pod);
+    }
+
+    fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>> {
+        self.fake.start(spec)
+    }
+
+    fn signal<'a>(&'a self, _: &'a str, _: Signal) -> BoxFuture<'a, Result<(), Error>> {
+        self.signals.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { self.answer() })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
+        self.fake.remove(id)
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a [String],
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(i32, String), Error>> {
+        self.fake.exec(id, command, limit)
+    }
+
+    fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
+        self.fake.end_pod(pod)
+    }
+
+    fn end_strays(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        self.sweeps.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { self.answer().map(|()| 1) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { self.answer() })
+    }
+
+    fn usage<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>> {
+        self.fake.usage(ids)
+    }
+
+    fn listening(&self, id: &str) -> Option<Vec<u16>> {
+        self.fake.listening(id)
+    }
 }

@@ -186,15 +186,20 @@ const ROLLED_BACK: u8 = 2;
 /// Makes a state file, which gets its name when it is one.
 fn begin(path: &Path) -> Result<(), redb::Error> {
     let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
+    remove(&new)?;
     let database = Builder::new().set_cache_size(CACHE).create(&new)?;
     prepare(&database)?;
     drop(database);
     replace_by(&new, path)?;
     Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Gives a file that is whole its name, for good.

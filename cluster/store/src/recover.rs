@@ -11,7 +11,7 @@ use std::{fs, io};
 use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
-use super::durable::{CACHE, Error, File, replace_by};
+use super::durable::{CACHE, Error, File, remove, replace_by};
 use super::object::{Key, from_stored};
 use super::ring::Change;
 use super::rows::{
@@ -207,13 +207,6 @@ fn moved_away(path: &Path) -> Result<PathBuf, Error> {
     let free = (0..u32::MAX).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(0));
     fs::rename(path, &free).map_err(|error| unwritable(path, error))?;
     Ok(free)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn unwritable(path: &Path, error: io::Error) -> Error {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{
-    Namespace, Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo,
+    Namespace, Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo, ObjectReference,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::Api;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use rouse_kit::{Part, Shutdown};
+use rouse_kit::{Notice, Part, Shutdown};
 use serde_json::json;
 
 use crate::worker::{HOST_IP, Shared};
@@ -34,9 +34,13 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn keep(shared: Arc<Shared>, part: Part, shutdown: Shutdown) {
     // What the node's condition says, once it is written.
     let mut said = None;
+    let mut could = true;
     loop {
         let beat = async {
             let problem = check(&shared).await;
+            if could != problem.is_none() {
+                could = turned(&shared, problem.as_deref()).await;
+            }
             match beat(&shared, &mut said, &problem).await {
                 Ok(()) => {
                     part.set(problem);
@@ -63,6 +67,37 @@ async fn check(shared: &Shared) -> Option<String> {
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("the container runtime does not answer within {CHECK_MAX:?}")),
     }
+}
+
+/// Pods can run from now on, or from now on not; whether they can.
+async fn turned(shared: &Shared, problem: Option<&str>) -> bool {
+    let name = &shared.config.node_name;
+    let notice = match problem {
+        None => Notice::normal("NodeReady", "the container runtime answers again".to_owned()),
+        Some(problem) => Notice::warning("NodeNotReady", problem.to_owned()),
+    };
+    let about = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Node".to_owned()),
+        name: Some(name.clone()),
+        // As the kubelet refers to its node.
+        uid: Some(name.clone()),
+        ..ObjectReference::default()
+    };
+    if problem.is_some() {
+        shared.events.publish(about, notice);
+        return false;
+    }
+    match shared.runtime.end_strays().await {
+        Ok(0) => {}
+        Ok(ended) => tracing::info!(ended, "ended containers that nobody followed"),
+        Err(error) => {
+            tracing::warn!(%error, "cannot end containers that nobody follows");
+            return false;
+        }
+    }
+    shared.events.publish(about, notice);
+    true
 }
 
 async fn beat(
@@ -229,3 +264,6 @@ fn os_image() -> String {
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.unwrap_or("Linux").trim_matches('"').to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,6 +175,12 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Ends and forgets all containers of a pod, also those that are just being started.
     fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// Ends and forgets containers of this run that nobody follows: what an engine did after all of
+    /// which it had not told. To be asked when an engine answers again. Says how many.
+    fn end_strays(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(async { Ok(0) })
+    }
+
     /// Whether the engine behind the runtime answers.
     fn check(&self) -> BoxFuture<'_, Result<(), Error>>;
 

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use k8s_openapi::api::core::v1::Container;
+use rouse_k8s::Backoff;
 use rouse_kit::events::{self, Level, Notice};
 use rouse_kit::{Task, TaskError};
 use tokio::sync::{mpsc, oneshot};
@@ -18,11 +20,14 @@ use super::prober::Target;
 use super::shared::Shared;
 use super::{listening, probes};
 use crate::pod::{self, Effect, Event, Index, Note, PodState, ProbeKind, Run};
-use crate::runtime::{Exit, Signal};
+use crate::runtime::{ContainerRuntime, Exit, Signal};
 use crate::spec::PodRef;
 
 /// Exit code of a container whose end could not be waited for.
 const UNKNOWN_EXIT_CODE: i32 = 255;
+/// Before a signal that was not taken is sent again.
+const SIGNAL_AGAIN: Backoff =
+    Backoff::doubling(Duration::from_millis(500), Duration::from_secs(10));
 
 /// One pod's effects, which end with this.
 pub(super) struct Effects {
@@ -31,6 +36,8 @@ pub(super) struct Effects {
     inbox: mpsc::Sender<Event>,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     followers: BTreeMap<(Index, Follower), Task<()>>,
+    /// The last signal to each container, until its runtime took it.
+    signals: BTreeMap<Index, Task<()>>,
 }
 
 /// A task that follows a container which runs.
@@ -50,7 +57,7 @@ pub(super) enum Done {
 impl Effects {
     pub(super) fn new(shared: Arc<Shared>, pod: PodRef, inbox: mpsc::Sender<Event>) -> Self {
         let (pending, followers) = (FuturesUnordered::new(), BTreeMap::new());
-        Self { shared, pod, inbox, pending, followers }
+        Self { shared, pod, inbox, pending, followers, signals: BTreeMap::new() }
     }
 
     pub(super) fn perform(&mut self, effect: Effect, state: &PodState) {
@@ -194,14 +201,13 @@ impl Effects {
         }));
     }
 
-    fn signal(&self, at: Index, signal: Signal, state: &PodState) {
+    /// Sends it until the runtime took it: an engine may be silent for a while. A later signal comes
+    /// in the place of one that was not taken yet.
+    fn signal(&mut self, at: Index, signal: Signal, state: &PodState) {
         let Run::Running { id, .. } = &state.containers[at].run else { return };
         let (runtime, id) = (Arc::clone(&self.shared.runtime), id.clone());
-        self.shared.tasks.detached("signal", async move {
-            if let Err(error) = runtime.signal(&id, signal).await {
-                tracing::warn!(%error, id, "cannot signal a container");
-            }
-        });
+        let sending = send(runtime, id, signal);
+        self.signals.insert(at, self.shared.tasks.attached("signal", sending));
     }
 
     fn record(&self, note: Note, state: &PodState) {
@@ -222,6 +228,19 @@ impl Effects {
     }
 }
 
+/// Signals a container, again and again until its runtime took it.
+async fn send(runtime: Arc<dyn ContainerRuntime>, id: String, signal: Signal) {
+    let mut backoff = SIGNAL_AGAIN;
+    let mut failed = false;
+    while let Err(error) = runtime.signal(&id, signal).await {
+        if !failed {
+            tracing::warn!(%error, id, "cannot signal a container; it is tried again");
+            failed = true;
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
+    }
+}
+
 /// Gives back what is kept here for a pod.
 pub(super) fn forget(shared: &Shared, pod: &PodRef) {
     shared.runtime.release(pod);
@@ -232,4 +251,24 @@ pub(super) fn forget(shared: &Shared, pod: &PodRef) {
 
 fn failed(doing: &str, error: &TaskError) -> String {
     format!("the node agent failed to {doing}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::testing::Faltering;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_its_runtime_did_not_take_is_sent_again() {
+        let runtime = Arc::new(Faltering::default());
+        runtime.fail(3);
+        let began = Instant::now();
+        send(Arc::clone(&runtime) as _, "fake://1".to_owned(), Signal::Kill).await;
+        assert_eq!(runtime.signals(), 4);
+        assert_eq!(began.elapsed(), Duration::from_millis(500 + 1000 + 2000));
+    }
 }

@@ -46,3 +46,47 @@ fn of_a_file_without_content_nothing_is_recovered_and_it_is_kept() {
     assert!(recover(&path).unwrap_err().is_damage());
     assert_eq!(fs::read(&path).unwrap(), b"hello, this is a letter");
 }
+
+#[tokio::test]
+async fn the_newest_whole_version_comes_back_and_what_was_deleted_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    let store = Store::open(&path, &no_fields).unwrap();
+    let mut versions = Vec::new();
+    for n in 7001..=7012 {
+        let written = match versions.last() {
+            None => store.create(map("a", n)),
+            Some(last) => store.replace(map("a", n), *last),
+        };
+        versions.push(written.unwrap().resource_version);
+    }
+    let b = store.create(map("b", 8008)).unwrap();
+    store.remove(map("b", 8008), b.resource_version).unwrap();
+    store.durable(store.version()).await.unwrap();
+    store.close();
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+
+    for (round, name) in ["state.redb.damaged", "state.redb.damaged-1"].into_iter().enumerate() {
+        fs::write(&path, &whole).unwrap();
+        damage(&path, "7012", |text| text[0] = b'9');
+        // As a recovery that was cut off left it.
+        fs::write(dir.path().join("state.new"), b"half").unwrap();
+        let recovery = recover(&path).unwrap().unwrap();
+        assert_eq!((recovery.kept, recovery.gone.len()), (0, 0), "round {round}");
+        assert_eq!(recovery.older, ["configmaps d/a"]);
+        assert_eq!(recovery.damaged, dir.path().join(name), "no evidence is written over");
+        let store = Store::open(&path, &no_fields).unwrap();
+        let all = store.list("configmaps", None).objects;
+        let values: Vec<_> = all.iter().map(|o| o.value()["data"]["n"].clone()).collect();
+        assert_eq!(values, ["7011"]);
+        store.close();
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = recover(dir.path()).unwrap_err();
+    assert!(!error.is_damage(), "{error}");
+}

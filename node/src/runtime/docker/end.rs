@@ -14,14 +14,20 @@ pub(in crate::runtime) async fn end_instance(host: &str, instance: &str) -> Resu
     end_labelled(&connect(host).await?, label_of_instance(instance)).await
 }
 
+/// Removes the containers with this label.
 pub(super) async fn end_labelled(docker: &Docker, label: String) -> Result<usize, Error> {
+    let ids = labelled(docker, label).await?;
+    futures::future::join_all(ids.iter().map(|id| remove_container(docker, id))).await;
+    Ok(ids.len())
+}
+
+/// The containers with this label, running or not.
+pub(super) async fn labelled(docker: &Docker, label: String) -> Result<Vec<String>, Error> {
     let filters = HashMap::from([("label".to_owned(), vec![label])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let what = "cannot list Docker's containers";
     let left = docker.list_containers(Some(options)).await.map_err(engine(what))?;
-    let ids: Vec<String> = left.into_iter().filter_map(|container| container.id).collect();
-    futures::future::join_all(ids.iter().map(|id| remove_container(docker, id))).await;
-    Ok(ids.len())
+    Ok(left.into_iter().filter_map(|container| container.id).collect())
 }
 
 pub(super) async fn remove_container(docker: &Docker, id: &str) {

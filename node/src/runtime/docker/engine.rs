@@ -12,6 +12,8 @@ use crate::runtime::interface::Error;
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// An engine that does not answer for so long is not there.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// Up to the head of an answer; as long as the kubelet waits for its runtime.
+const CALL_MAX: Duration = Duration::from_secs(120);
 pub(super) const NO_ENGINE: &str =
     "cannot use the Docker Engine (is it running, and may this user use it?)";
 
@@ -21,7 +23,7 @@ pub(super) async fn connect(host: &str) -> Result<Docker, Error> {
         Docker::connect_with_host(host)?.negotiate_version().await
     });
     match asked.await {
-        Ok(docker) => docker.map_err(engine(NO_ENGINE)),
+        Ok(docker) => docker.map(|docker| docker.with_timeout(CALL_MAX)).map_err(engine(NO_ENGINE)),
         Err(_) => {
             let why = format!("{host} does not answer within {CONNECT_MAX:?}");
             Err(Error::Engine { what: NO_ENGINE, why })

@@ -1,5 +1,7 @@
 //! Images of the store in the engine's own store.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::query_parameters::{ImportImageOptions, RemoveImageOptionsBuilder};
 use futures::StreamExt as _;
@@ -8,6 +10,9 @@ use rouse_image::Store;
 use super::engine::{connect, default_host, engine, is_code};
 use crate::images::LocalImage;
 use crate::runtime::interface::Error;
+
+/// An engine may take in a whole image before it begins to answer.
+const LOAD_MAX: Duration = Duration::from_secs(1800);
 
 /// Gives an image to the engine, unless it has it.
 pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> Result<(), Error> {
@@ -30,6 +35,7 @@ pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> 
     let chunks = futures::stream::unfold(archive, |mut archive| async {
         Some((archive.recv().await?, archive))
     });
+    let docker = docker.clone().with_timeout(LOAD_MAX);
     let load = docker.import_image_stream(ImportImageOptions::default(), chunks, None);
     let mut load = std::pin::pin!(load);
     while let Some(step) = load.next().await {

@@ -1,6 +1,6 @@
 //! The Docker runtime: creates, starts, signals and asks the containers of an engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,13 +12,14 @@ use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
 use rouse_kit::{Component, Tasks};
+use tokio::sync::RwLock;
 
-use super::container::{self, Labels, label_of_pod};
-use super::end::{end_labelled, remove_container};
+use super::container::{self, Labels, label_of_instance, label_of_pod};
+use super::end::{end_labelled, labelled, remove_container};
 use super::engine::{self, NO_ENGINE, engine, is_code, why};
 use super::{images, usage, wait};
 use crate::images::LocalImage;
@@ -51,6 +52,10 @@ pub struct DockerRuntime {
     direct: bool,
     /// First processes of running containers, as the engine's host numbers them.
     pids: Mutex<HashMap<String, u32>>,
+    /// Containers that were made and not removed yet.
+    followed: Mutex<BTreeSet<String>>,
+    /// Held while containers are made, whose ids nobody knows yet.
+    making: RwLock<()>,
     tasks: Tasks,
     _guard: Option<Guard>,
 }
@@ -84,6 +89,8 @@ impl DockerRuntime {
             store,
             labels,
             pids: Mutex::default(),
+            followed: Mutex::default(),
+            making: RwLock::default(),
             tasks: component.tasks.clone(),
         })
     }
@@ -114,17 +121,28 @@ impl DockerRuntime {
         if let Some(why) = spec.security.refusal(&spec.image.image.user) {
             return Err(Error::Unsupported(why));
         }
-        let id = self.create(&spec).await?;
+        let id = {
+            let _making = self.making.read().await;
+            let id = self.create(&spec).await?;
+            self.followed.lock().insert(id.clone());
+            id
+        };
         let started = self.docker.start_container(&id, None::<StartContainerOptions>).await;
         if let Err(error) = started {
+            self.followed.lock().remove(&id);
             remove_container(&self.docker, &id).await;
             return Err(Error::Start(why(&error)));
         }
-        let inspected = self
-            .docker
-            .inspect_container(&id, None::<InspectContainerOptions>)
-            .await
-            .map_err(engine("cannot inspect a container"))?;
+        let inspected = self.docker.inspect_container(&id, None::<InspectContainerOptions>).await;
+        let inspected = match inspected {
+            Ok(inspected) => inspected,
+            Err(error) => {
+                // It runs, and nobody would know of it.
+                self.followed.lock().remove(&id);
+                remove_container(&self.docker, &id).await;
+                return Err(engine("cannot inspect a container")(error));
+            }
+        };
         let pid = inspected.state.as_ref().and_then(|state| state.pid?.try_into().ok());
         if let Some(pid) = pid {
             self.pids.lock().insert(id.clone(), pid);
@@ -221,6 +239,7 @@ impl ContainerRuntime for DockerRuntime {
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
         self.pids.lock().remove(bare(id));
+        self.followed.lock().remove(bare(id));
         Box::pin(remove_container(&self.docker, bare(id)))
     }
 
@@ -246,6 +265,21 @@ impl ContainerRuntime for DockerRuntime {
         })
     }
 
+    fn end_strays(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(async move {
+            let _making = self.making.write().await;
+            let ours = labelled(&self.docker, label_of_instance(&self.labels.instance)).await?;
+            let strays: Vec<&String> = {
+                let mut followed = self.followed.lock();
+                // Those that ended with their whole pod.
+                followed.retain(|id| ours.contains(id));
+                ours.iter().filter(|id| !followed.contains(*id)).collect()
+            };
+            join_all(strays.iter().map(|id| remove_container(&self.docker, id))).await;
+            Ok(strays.len())
+        })
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move { self.docker.ping().await.map(drop).map_err(engine(NO_ENGINE)) })
     }
@@ -263,3 +297,6 @@ impl ContainerRuntime for DockerRuntime {
         proc::listening_in_container(pid, bare(id))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,15 @@ use bollard::query_parameters::{
 use futures::StreamExt as _;
 use rouse_kit::Task;
 
+use super::engine::is_code;
 use crate::logs::{Lines, LogStream, LogWriter};
 use crate::runtime::interface::Exit;
 
 const OUTPUT_MAX: Duration = Duration::from_secs(2);
+/// Before a wait that broke off is begun again.
+const WAIT_AGAIN: Duration = Duration::from_secs(1);
+/// The exit code of a container of which nobody knows.
+const UNKNOWN: i64 = 255;
 
 /// Waits for the container's end and for the rest of its output, and says how it ended.
 pub(super) async fn wait(
@@ -23,16 +28,7 @@ pub(super) async fn wait(
     mut output: Task<()>,
     memory_limit: Option<u64>,
 ) -> Exit {
-    let mut waiting = std::pin::pin!(docker.wait_container(&id, None::<WaitContainerOptions>));
-    let code = match waiting.next().await {
-        Some(Ok(ended)) => ended.status_code,
-        Some(Err(DockerError::DockerContainerWaitError { code, .. })) => code,
-        Some(Err(error)) => {
-            tracing::warn!(%error, id, "the wait for a container's end failed");
-            255
-        }
-        None => 255,
-    };
+    let code = exit_code(&docker, &id).await;
     if tokio::time::timeout(OUTPUT_MAX, &mut output).await.is_err() {
         output.abort();
     }
@@ -47,6 +43,32 @@ pub(super) async fn wait(
         code: code.try_into().unwrap_or(255),
         oom_killed,
         message: message.or(state.error.filter(|error| !error.is_empty())),
+    }
+}
+
+/// The exit code, whenever it can be had. An engine that breaks off the wait, restarts or is silent
+/// for a while says nothing of the container, which may well run on.
+async fn exit_code(docker: &Docker, id: &str) -> i64 {
+    let mut broken = false;
+    loop {
+        let mut waiting = std::pin::pin!(docker.wait_container(id, None::<WaitContainerOptions>));
+        let why = match waiting.next().await {
+            Some(Ok(ended)) => return ended.status_code,
+            Some(Err(DockerError::DockerContainerWaitError { code, .. })) => return code,
+            // The engine has no such container any more.
+            Some(Err(error)) if is_code(&error, 404) => return UNKNOWN,
+            Some(Err(error)) => error.to_string(),
+            None => "the engine ended its answer".to_owned(),
+        };
+        if !broken {
+            tracing::warn!(
+                error = why,
+                id,
+                "the wait for a container's end broke off; it is begun again"
+            );
+            broken = true;
+        }
+        tokio::time::sleep(WAIT_AGAIN).await;
     }
 }
 
