@@ -1,8 +1,5 @@
 //! The state file: what is refused, what is damage, and which events stay in it.
 
-use std::os::unix::fs::FileExt as _;
-
-use parking_lot::Mutex;
 use redb::DatabaseError;
 
 use super::*;
@@ -103,54 +100,6 @@ async fn a_bit_that_flips_inside_a_value_is_found_and_the_object_named() {
         assert!(error.is_damage());
         assert!(error.to_string().contains("the object configmaps d/b"), "{error}");
     }
-}
-
-/// The messages of opening a file.
-fn told(path: &Path) -> String {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || drop(File::open(path, &no_fields).unwrap()));
-    String::from_utf8(lines.0.lock().clone()).unwrap()
-}
-
-#[tokio::test]
-async fn a_platform_that_did_not_end_well_is_told_what_became_of_its_last_write() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, copy) = (dir.path().join("state.redb"), dir.path().join("copy.redb"));
-    let store = Store::open(&path, &no_fields).unwrap();
-    for n in 0..3 {
-        store.create(map(&format!("m{n}"), n)).unwrap();
-        store.durable(store.version()).await.unwrap();
-    }
-    // As a crash leaves it.
-    fs::copy(&path, &copy).unwrap();
-    let after = told(&copy);
-    assert!(after.contains("was not closed; it was checked and is whole"), "{after}");
-    assert_eq!(told(&copy), "", "it was closed by then");
-
-    // The header of redb: which of two commits is the last one, and where each begins.
-    const WHICH: u64 = 9;
-    const COMMITS: [u64; 2] = [64, 192];
-    fs::copy(&path, &copy).unwrap();
-    let bytes = fs::read(&copy).unwrap();
-    let last = COMMITS[usize::from(bytes[WHICH as usize] & 1)];
-    let torn = fs::OpenOptions::new().write(true).open(&copy).unwrap();
-    torn.write_all_at(&[!bytes[last as usize + 20]], last + 20).unwrap();
-    let after = told(&copy);
-    assert!(after.contains("was not whole and is rolled back"), "{after}");
-    store.close();
 }
 
 #[test]
