@@ -6,6 +6,7 @@ use bollard::Docker;
 use bollard::query_parameters::{ImportImageOptions, RemoveImageOptionsBuilder};
 use futures::StreamExt as _;
 use rouse_image::Store;
+use tokio::time::Instant;
 
 use super::engine::{connect, default_host, engine, is_code};
 use crate::images::LocalImage;
@@ -13,6 +14,10 @@ use crate::runtime::interface::Error;
 
 /// An engine may take in a whole image before it begins to answer.
 const LOAD_MAX: Duration = Duration::from_secs(1800);
+
+/// Images that containers have are waited for so long, all together, at this pace.
+const IN_USE_MAX: Duration = Duration::from_secs(3);
+const IN_USE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Gives an image to the engine, unless it has it.
 pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> Result<(), Error> {
@@ -48,15 +53,30 @@ pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> 
 /// left out; gives how many went. An engine that does not answer has none to take away.
 pub async fn forget_images(tags: &[String]) -> usize {
     let Ok(docker) = connect(&default_host()).await else { return 0 };
+    let until = Instant::now() + IN_USE_MAX;
     let mut count = 0;
     for tag in tags {
-        let options = RemoveImageOptionsBuilder::default().build();
-        match docker.remove_image(tag, Some(options), None).await {
-            Ok(_) => count += 1,
-            // It never was there, or is in use.
-            Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
-            Err(error) => tracing::warn!(%error, tag, "cannot remove an image from Docker"),
-        }
+        count += usize::from(forget(&docker, tag, until).await);
     }
     count
+}
+
+/// Whether an image went. One that is in use is asked for again until `until`: the last containers of
+/// a platform that has just ended may still be on their way out.
+async fn forget(docker: &Docker, tag: &str, until: Instant) -> bool {
+    loop {
+        let options = RemoveImageOptionsBuilder::default().build();
+        match docker.remove_image(tag, Some(options), None).await {
+            Ok(_) => return true,
+            Err(error) if is_code(&error, 409) && Instant::now() < until => {
+                tokio::time::sleep(IN_USE_PAUSE).await;
+            }
+            // It never was there, or is in use.
+            Err(error) if is_code(&error, 404) || is_code(&error, 409) => return false,
+            Err(error) => {
+                tracing::warn!(%error, tag, "cannot remove an image from Docker");
+                return false;
+            }
+        }
+    }
 }
