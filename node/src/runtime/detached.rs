@@ -17,10 +17,8 @@ pub(super) fn detached(
         let _ = ended.send(future.await);
     });
     Box::pin(async move {
-        exit.await.unwrap_or_else(|_| Exit {
-            code: 255,
-            oom_killed: false,
-            message: Some("the wait for its end failed; see the log of the platform".to_owned()),
+        exit.await.unwrap_or_else(|_| {
+            Exit::unknown("the wait for its end failed; see the log of the platform".to_owned())
         })
     })
 }

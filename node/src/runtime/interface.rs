@@ -87,6 +87,17 @@ pub struct Exit {
     pub message: Option<String>,
 }
 
+impl Exit {
+    /// The code of a container of whose end nothing is known.
+    pub const UNKNOWN_CODE: i32 = 255;
+
+    /// An end of which no more is known than `message` says.
+    #[must_use]
+    pub fn unknown(message: String) -> Self {
+        Self { code: Self::UNKNOWN_CODE, oom_killed: false, message: Some(message) }
+    }
+}
+
 /// What a container has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

@@ -23,8 +23,6 @@ use crate::pod::{self, Effect, Event, Index, Note, PodState, ProbeKind, Run};
 use crate::runtime::{ContainerRuntime, Exit, Signal};
 use crate::spec::PodRef;
 
-/// Exit code of a container whose end could not be waited for.
-const UNKNOWN_EXIT_CODE: i32 = 255;
 /// Before a signal that was not taken is sent again.
 const SIGNAL_AGAIN: Backoff =
     Backoff::doubling(Duration::from_millis(500), Duration::from_secs(10));
@@ -121,11 +119,9 @@ impl Effects {
         let tasks = &self.shared.tasks;
         let exit = tasks.attached("exit", exit);
         self.pending.push(Box::pin(async move {
-            let exit = exit.await.unwrap_or_else(|error| Exit {
-                code: UNKNOWN_EXIT_CODE,
-                oom_killed: false,
-                message: Some(failed("wait for its end", &error)),
-            });
+            let exit = exit
+                .await
+                .unwrap_or_else(|error| Exit::unknown(failed("wait for its end", &error)));
             Done::Event(Event::Exited { container: at, exit })
         }));
         let looking = listening::look(&self.shared, &run, spec, at, self.inbox.clone());

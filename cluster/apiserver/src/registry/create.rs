@@ -101,12 +101,12 @@ impl Registry {
         namespace: &str,
         prefix: &str,
     ) -> Result<String, Failure> {
-        let mut name = meta::generate_name(prefix);
-        for _ in 1..NAME_TRIES {
+        let mut name = String::new();
+        for _ in 0..NAME_TRIES {
+            name = meta::generate_name(prefix);
             if self.store.get(&self.key(resource, namespace, &name)).is_none() {
                 return Ok(name);
             }
-            name = meta::generate_name(prefix);
         }
         Err(Failure::exists(resource, &name))
     }

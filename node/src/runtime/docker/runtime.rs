@@ -1,6 +1,6 @@
 //! The Docker runtime: creates, starts, signals and asks the containers of an engine.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,7 +26,7 @@ use crate::images::LocalImage;
 use crate::runtime::guard::Guard;
 use crate::runtime::instance::instance;
 use crate::runtime::interface::{
-    Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started, Usage,
 };
 use crate::runtime::{detached, proc};
 use crate::spec::PodRef;
@@ -50,10 +50,9 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
-    /// First processes of running containers, as the engine's host numbers them.
-    pids: Mutex<HashMap<String, u32>>,
-    /// Containers that were made and not removed yet.
-    followed: Mutex<BTreeSet<String>>,
+    /// Containers that were made and not removed yet, and the first processes of those that run, as
+    /// the engine's host numbers them.
+    followed: Mutex<HashMap<String, Option<u32>>>,
     /// Held while containers are made, whose ids nobody knows yet.
     making: RwLock<()>,
     tasks: Tasks,
@@ -88,7 +87,6 @@ impl DockerRuntime {
             docker,
             store,
             labels,
-            pids: Mutex::default(),
             followed: Mutex::default(),
             making: RwLock::default(),
             tasks: component.tasks.clone(),
@@ -124,13 +122,12 @@ impl DockerRuntime {
         let id = {
             let _making = self.making.read().await;
             let id = self.create(&spec).await?;
-            self.followed.lock().insert(id.clone());
+            self.followed.lock().insert(id.clone(), None);
             id
         };
         let started = self.docker.start_container(&id, None::<StartContainerOptions>).await;
         if let Err(error) = started {
-            self.followed.lock().remove(&id);
-            remove_container(&self.docker, &id).await;
+            self.remove(&id).await;
             return Err(Error::Start(why(&error)));
         }
         let inspected = self.docker.inspect_container(&id, None::<InspectContainerOptions>).await;
@@ -138,14 +135,13 @@ impl DockerRuntime {
             Ok(inspected) => inspected,
             Err(error) => {
                 // It runs, and nobody would know of it.
-                self.followed.lock().remove(&id);
-                remove_container(&self.docker, &id).await;
+                self.remove(&id).await;
                 return Err(engine("cannot inspect a container")(error));
             }
         };
         let pid = inspected.state.as_ref().and_then(|state| state.pid?.try_into().ok());
-        if let Some(pid) = pid {
-            self.pids.lock().insert(id.clone(), pid);
+        if let Some(known) = self.followed.lock().get_mut(&id) {
+            *known = pid;
         }
         let pump = wait::pump(self.docker.clone(), id.clone(), spec.log);
         let pump = self.tasks.attached("log", pump);
@@ -179,7 +175,8 @@ impl DockerRuntime {
             }
         }
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(&failed)?;
-        let code = ended.exit_code.and_then(|code| code.try_into().ok()).unwrap_or(255);
+        let code =
+            ended.exit_code.and_then(|code| code.try_into().ok()).unwrap_or(Exit::UNKNOWN_CODE);
         Ok((code, String::from_utf8_lossy(&output).into_owned()))
     }
 }
@@ -238,7 +235,6 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()> {
-        self.pids.lock().remove(bare(id));
         self.followed.lock().remove(bare(id));
         Box::pin(remove_container(&self.docker, bare(id)))
     }
@@ -272,8 +268,8 @@ impl ContainerRuntime for DockerRuntime {
             let strays: Vec<&String> = {
                 let mut followed = self.followed.lock();
                 // Those that ended with their whole pod.
-                followed.retain(|id| ours.contains(id));
-                ours.iter().filter(|id| !followed.contains(*id)).collect()
+                followed.retain(|id, _| ours.contains(id));
+                ours.iter().filter(|id| !followed.contains_key(*id)).collect()
             };
             join_all(strays.iter().map(|id| remove_container(&self.docker, id))).await;
             Ok(strays.len())
@@ -293,7 +289,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn listening(&self, id: &str) -> Option<Vec<u16>> {
-        let pid = *self.pids.lock().get(bare(id))?;
+        let pid = (*self.followed.lock().get(bare(id))?)?;
         proc::listening_in_container(pid, bare(id))
     }
 }

@@ -18,8 +18,6 @@ use crate::runtime::interface::Exit;
 const OUTPUT_MAX: Duration = Duration::from_secs(2);
 /// Before a wait that broke off is begun again.
 const WAIT_AGAIN: Duration = Duration::from_secs(1);
-/// The exit code of a container of which nobody knows.
-const UNKNOWN: i64 = 255;
 
 /// Waits for the container's end and for the rest of its output, and says how it ended.
 pub(super) async fn wait(
@@ -39,24 +37,21 @@ pub(super) async fn wait(
     let oom_killed = state.oom_killed.unwrap_or(false);
     let limit = memory_limit.filter(|_| oom_killed);
     let message = limit.map(|limit| format!("it used more memory than its limit of {limit} bytes"));
-    Exit {
-        code: code.try_into().unwrap_or(255),
-        oom_killed,
-        message: message.or(state.error.filter(|error| !error.is_empty())),
-    }
+    Exit { code, oom_killed, message: message.or(state.error.filter(|error| !error.is_empty())) }
 }
 
 /// The exit code, whenever it can be had. An engine that breaks off the wait, restarts or is silent
 /// for a while says nothing of the container, which may well run on.
-async fn exit_code(docker: &Docker, id: &str) -> i64 {
+async fn exit_code(docker: &Docker, id: &str) -> i32 {
+    let known = |code: i64| code.try_into().unwrap_or(Exit::UNKNOWN_CODE);
     let mut broken = false;
     loop {
         let mut waiting = std::pin::pin!(docker.wait_container(id, None::<WaitContainerOptions>));
         let why = match waiting.next().await {
-            Some(Ok(ended)) => return ended.status_code,
-            Some(Err(DockerError::DockerContainerWaitError { code, .. })) => return code,
+            Some(Ok(ended)) => return known(ended.status_code),
+            Some(Err(DockerError::DockerContainerWaitError { code, .. })) => return known(code),
             // The engine has no such container any more.
-            Some(Err(error)) if is_code(&error, 404) => return UNKNOWN,
+            Some(Err(error)) if is_code(&error, 404) => return Exit::UNKNOWN_CODE,
             Some(Err(error)) => error.to_string(),
             None => "the engine ended its answer".to_owned(),
         };

@@ -120,10 +120,10 @@ async fn containers_that_nobody_follows_are_removed_when_the_engine_answers_agai
     };
     let host = engine_of(&dir, Arc::new(script));
     let runtime = runtime_of(&host, &dir).await;
-    runtime.followed.lock().extend(["followed".to_owned(), "ended".to_owned()]);
+    runtime.followed.lock().extend(["followed", "ended"].map(|id| (id.to_owned(), Some(1))));
     assert_eq!(runtime.end_strays().await.unwrap(), 1);
     assert_eq!(*removed.lock(), ["containers/stray"]);
-    assert_eq!(*runtime.followed.lock(), BTreeSet::from(["followed".to_owned()]));
+    assert_eq!(*runtime.followed.lock(), HashMap::from([("followed".to_owned(), Some(1))]));
     runtime.remove("docker://followed").await;
     assert_eq!(runtime.end_strays().await.unwrap(), 2);
 }
