@@ -34,4 +34,4 @@ pub use progress::{Progress, ProgressFn, silent};
 pub use running::in_place::{InPlace, Overrides, command_in_place};
 pub use sources::build;
 pub use sources::registry::Resolved;
-pub use store::{Listed, Origin, RegistryOptions, Store};
+pub use store::{Listed, Origin, RegistryOptions, Store, is_read_only, set_read_only};

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::layout::Store;
+use super::temp;
 use crate::formats::digest::{Digest, HashingWriter};
 use crate::formats::error::Error;
 
@@ -10,8 +11,7 @@ impl Store {
     /// Begins a blob of unknown digest.
     pub(crate) fn blob_writer(&self) -> Result<BlobWriter, Error> {
         let tmp = self.dir().join("tmp");
-        let file =
-            tempfile::NamedTempFile::new_in(&tmp).map_err(Error::io("create a file in", &tmp))?;
+        let file = temp::file_in(&tmp).map_err(Error::io("create a file in", &tmp))?;
         Ok(BlobWriter { store: self.clone(), inner: HashingWriter::new(file) })
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::temp;
 use crate::formats::config::{Descriptor, INDEX, Index, MANIFEST};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
@@ -105,8 +106,7 @@ pub(crate) fn change<R>(dir: &Path, f: impl FnOnce(&mut Vec<Entry>) -> R) -> Res
 
 /// Writes a file so that readers see the old or the new one, and a crash leaves either.
 pub(crate) fn replace(dir: &Path, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = tempfile::NamedTempFile::new_in(dir.join("tmp"))
-        .map_err(Error::io("create a file in", dir))?;
+    let mut file = temp::file_in(&dir.join("tmp")).map_err(Error::io("create a file in", dir))?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(Error::io("write", path))?;

@@ -3,10 +3,11 @@
 //! ```text
 //! oci-layout  index.json  lock          names -> manifest digests
 //! blobs/sha256/HEX                      manifests, configurations, layers
-//! rootfs/HEX/                           the image with manifest HEX, unpacked
+//! rootfs/HEX/                           the image with manifest HEX, unpacked; nothing is changed there
+//! rootfs/HEX.read-only                  where only modes keep that so (`protect`)
 //! reuse/KEY                             build layers by what they were made from
 //! layers/HEX/                           those layers, unpacked once; their images link to them
-//! tmp/                                  what is being written; emptied by nobody but its writer
+//! tmp/                                  what is being written; locked by its writer (`temp`)
 //! ```
 //!
 //! Invariant: files appear by rename, complete; a manifest after all that it names.
@@ -22,7 +23,9 @@ use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 
 use super::index::{self, Entry, Origin};
+use super::protect;
 use super::settings::{Limits, RegistryOptions};
+use super::temp::{TempFolder, remove_leftovers};
 use crate::formats::reference::Reference;
 
 /// The store in one folder. Cheap to clone; holds no open file.
@@ -55,7 +58,7 @@ impl Listed {
 }
 
 impl Store {
-    /// Opens the store in `dir` and makes it if there is none.
+    /// Opens the store in `dir` and makes it if there is none. Removes what killed processes left.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(dir, RegistryOptions::default())
     }
@@ -69,6 +72,7 @@ impl Store {
         }
         // Absolute, because paths of unpacked images are handed to processes that run elsewhere.
         let dir = fs::canonicalize(dir).map_err(Error::io("open", dir))?;
+        remove_leftovers(&dir.join("tmp"));
         let layout = dir.join("oci-layout");
         if !layout.exists() {
             index::replace(&dir, &layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -182,7 +186,7 @@ impl Store {
         for blob in gone {
             // The manifest goes first, so that no reader finds one whose parts are missing.
             let _ = fs::remove_file(self.blob_path(&blob));
-            let _ = fs::remove_dir_all(self.rootfs_path(&blob));
+            protect::remove(&self.rootfs_path(&blob));
             let _ = fs::remove_dir_all(self.shared_path(&blob));
         }
         Ok(digest)
@@ -274,9 +278,9 @@ impl Store {
     }
 
     /// A folder under `tmp` that goes when dropped.
-    pub(crate) fn temp_dir(&self) -> Result<tempfile::TempDir, Error> {
+    pub(crate) fn temp_dir(&self) -> Result<TempFolder, Error> {
         let tmp = self.dir.join("tmp");
-        tempfile::TempDir::new_in(&tmp).map_err(Error::io("create a folder in", &tmp))
+        TempFolder::new_in(&tmp).map_err(Error::io("create a folder in", &tmp))
     }
 }
 

@@ -4,13 +4,16 @@ mod blob;
 mod budget;
 mod index;
 mod layout;
+mod protect;
 mod reuse;
 mod settings;
+mod temp;
 mod unpack;
 
 pub use index::Origin;
 pub(crate) use layout::select_platform;
 pub use layout::{Listed, Store};
+pub use protect::{is_read_only, set_read_only};
 pub(crate) use reuse::Made;
 pub(crate) use settings::Limits;
 pub use settings::RegistryOptions;
