@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,6 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// No more than this, the kernel's own default for the hard limit: some programs that a pod runs
 /// close every number up to the limit when they start.
 const MAX: u64 = 1 << 20;
+
+/// The soft limit before it was raised.
+static AT_START: OnceLock<Option<u64>> = OnceLock::new();
 
 /// Raises the soft limit to the hard one; the limit from here on. A process inherits it from the one
 /// that starts it, and most start with 1,024.
@@ -18,11 +22,19 @@ const MAX: u64 = 1 << 20;
 /// The system refuses it.
 pub fn raise_limit() -> io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    AT_START.get_or_init(|| current);
     let wanted = maximum.unwrap_or(MAX).min(MAX);
     if current.is_some_and(|current| current < wanted) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })?;
     }
     Ok(limit())
+}
+
+/// The soft limit that this process began with, if it was raised since: for programs that it starts,
+/// of which some take an array of that length, or close every number up to it.
+#[must_use]
+pub fn limit_at_start() -> Option<u64> {
+    *AT_START.get()?
 }
 
 /// How many files this process may have open.
@@ -63,7 +75,9 @@ mod tests {
 
     #[test]
     fn the_limit_is_the_hard_one_from_here_on() {
+        let began = limit();
         let raised = raise_limit().expect("allowed");
+        assert!(limit_at_start().is_some_and(|at_start| at_start <= began));
         let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(MAX);
         assert_eq!(raised, hard.min(MAX).max(raised));
         assert_eq!(limit(), raised);

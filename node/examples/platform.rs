@@ -31,8 +31,10 @@ async fn main() {
     println!("survivors {}", runtime.end_survivors().await.unwrap());
     let pod = PodRef { namespace: "demo".into(), name: "p".into(), uid: "u".into() };
     let logs = Logs::new(dir.join("logs"), component.clock, component.tasks.clone());
-    let script = "sleep 600 & echo $!; echo $$; wait";
-    let image = Arc::new(LocalImage::empty("test", dir));
+    let script = "echo > written; sleep 600 & echo $!; echo $$; wait";
+    let rootfs = dir.join("image");
+    std::fs::create_dir_all(&rootfs).unwrap();
+    let image = Arc::new(LocalImage::empty("test", &rootfs.canonicalize().unwrap()));
     let log = logs.writer(&pod, "user", 0);
     let run = runtime.start(ContainerSpec::new(pod, image, &["/bin/sh", "-c", script], log));
     let run = run.await.unwrap();

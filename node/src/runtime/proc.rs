@@ -136,7 +136,7 @@ pub(super) fn kill_session(session: u32, marked: Option<&str>) -> HashSet<u32> {
     killed
 }
 
-fn as_pid(pid: u32) -> Option<Pid> {
+pub(super) fn as_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(pid.try_into().ok()?)
 }
 

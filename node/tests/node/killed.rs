@@ -57,6 +57,14 @@ fn no_process_of_a_pod_survives_a_kill_of_the_platform() {
     platform.kill().unwrap();
     platform.wait().unwrap();
     until_gone(&pids);
+    // The guard ends a moment later.
+    let began = Instant::now();
+    while std::fs::read_dir(dir.path().join("pods")).unwrap().next().is_some() {
+        assert!(began.elapsed() < LONG, "files of a container stay");
+        std::thread::yield_now();
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(dir.path().to_str().unwrap()), "{mounts}");
 }
 
 #[test]
@@ -76,6 +84,8 @@ fn what_outlived_platform_and_guard_ends_with_the_next_start() {
     let (mut second, survivors, _) = platform(dir.path());
     assert_eq!(survivors, "survivors 1");
     until_gone(&pids);
+    let runs = std::fs::read_dir(dir.path().join("pods")).unwrap();
+    assert_eq!(runs.count(), 1, "of the first run no file is left");
     second.kill().unwrap();
     second.wait().unwrap();
 }
@@ -138,7 +148,10 @@ fn sleeper(dir: &Path) -> ContainerSpec {
     let component = Component::alone("node");
     let logs = Logs::new(dir.join("logs"), component.clock, component.tasks);
     let log = logs.writer(&pod, "user", 0);
-    ContainerSpec::new(pod, Arc::new(LocalImage::empty("test", dir)), &["/bin/sleep", "600"], log)
+    let rootfs = dir.join("image");
+    std::fs::create_dir_all(&rootfs).unwrap();
+    let image = Arc::new(LocalImage::empty("test", &rootfs.canonicalize().unwrap()));
+    ContainerSpec::new(pod, image, &["/bin/sleep", "600"], log)
 }
 
 fn signal(pid: u32, signal: Signal) {

@@ -7,5 +7,6 @@
 mod agent;
 mod docker;
 mod extremes;
+mod fresh;
 mod killed;
 mod support;

@@ -43,19 +43,20 @@ pub(super) fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Erro
     ))
 }
 
+/// The request without what only a container's own program has.
 pub(super) fn request(
     plan: &InPlace,
     env: Vec<(String, String)>,
     working_dir: PathBuf,
-    no_new_privileges: bool,
+    view: wire::View,
 ) -> wire::Request {
     wire::Request {
-        id: 0,
         program: plan.program.clone().into(),
         args: plan.args.clone(),
         env,
         working_dir: working_dir.into(),
-        no_new_privileges,
+        view,
+        ..wire::Request::default()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rouse_kit::{Task, Tasks};
 
+use super::layers::Folder;
 use super::memory::{Limits, Watch};
 use super::running::Running;
 use super::spawn::Spawned;
@@ -31,14 +32,15 @@ pub(super) struct Waiting {
     memory: Option<(u64, Watch)>,
     grace: Duration,
     log: LogWriter,
-    record: Record,
+    /// What is left of it on the disk.
+    files: (Record, Folder),
 }
 
 impl Waiting {
     /// Begins to read its output and to watch its memory.
     pub(super) fn new(
         mut child: Spawned,
-        record: Record,
+        files: (Record, Folder),
         running: Running,
         spec: ContainerSpec,
         (tasks, limits): (&Tasks, &Arc<Limits>),
@@ -48,7 +50,7 @@ impl Waiting {
         let output = spec.log.clone().pump(stdout.into_iter().chain(stderr));
         let pump = tasks.attached("log", output);
         let memory = spec.memory_limit.map(|limit| (limit, limits.watch(running.leader, limit)));
-        Self { child, running, pump, memory, grace: spec.grace, log: spec.log, record }
+        Self { child, running, pump, memory, grace: spec.grace, log: spec.log, files }
     }
 
     pub(super) async fn wait(mut self) -> Exit {
@@ -67,7 +69,7 @@ impl Waiting {
         if tokio::time::timeout(OUTPUT_MAX, &mut self.pump).await.is_err() {
             self.pump.abort();
         }
-        drop(self.record);
+        drop(self.files);
         drop(self.log);
         let over = self.memory.filter(|(_, watch)| watch.is_over()).map(|(limit, _)| limit);
         let message = match (over, status) {

@@ -198,9 +198,13 @@ async fn listen(from: ReadHalf<'_>, open: &Mutex<Open>) {
                 // Who asked may have gone meanwhile: what nobody owns ends.
                 let _unowned = job.map(|job| job.answer.send(Ok(running)));
             }
-            Reply::Failed { id, message } => {
+            Reply::Failed { id, message, code } => {
                 let job = open.lock().starts.remove(&id);
-                let _gone = job.map(|job| job.answer.send(Err(io::Error::other(message))));
+                let error = match code {
+                    Some(code) => io::Error::from_raw_os_error(code),
+                    None => io::Error::other(message),
+                };
+                let _gone = job.map(|job| job.answer.send(Err(error)));
             }
             Reply::Exited { id, status } => {
                 let ended = open.lock().ends.remove(&id);
@@ -222,12 +226,10 @@ mod tests {
 
     fn request(command: &str) -> Request {
         Request {
-            id: 0,
             program: "/bin/sh".into(),
             args: ["-c", command].map(str::to_owned).into(),
-            env: Vec::new(),
             working_dir: "/".into(),
-            no_new_privileges: false,
+            ..Request::default()
         }
     }
 

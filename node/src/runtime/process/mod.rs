@@ -6,11 +6,15 @@
 //! the next start at the latest (`survivors`). `PORT` names a free port, and the pod's address says
 //! where it is.
 //!
+//! What a program writes over its image goes to a folder of the container's, mounted in the child
+//! (`view`), and goes with it (`layers`).
+//!
 //! What is enforced: the memory limit, by watching resident memory. What is not: CPU, users,
 //! volumes, a file system of its own. The pod says so.
 
 mod command;
 mod exit;
+mod layers;
 mod line;
 mod memory;
 mod ports;
@@ -20,6 +24,7 @@ mod session;
 mod spawn;
 mod starter;
 mod survivors;
+mod view;
 mod wire;
 
 pub use runtime::ProcessRuntime;

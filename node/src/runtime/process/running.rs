@@ -11,6 +11,8 @@ use crate::spec::PodRef;
 pub(super) struct Running {
     pub(super) pod: PodRef,
     pub(super) leader: u32,
+    /// When it started, which with its number names it.
+    pub(super) started: u64,
     pub(super) marker: String,
     pub(super) image: Arc<LocalImage>,
     /// Complete, with the platform's own.

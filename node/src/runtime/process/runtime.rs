@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,11 +17,12 @@ use rouse_kit::{Component, Tasks};
 use tokio::io::AsyncReadExt as _;
 
 use super::command::{not_enforced, not_started, plan, request};
+use super::layers::{Layers, Way};
 use super::line::Begin;
 use super::memory::Limits;
 use super::running::Running;
-use super::spawn::{self, Output};
-use super::{exit, ports, survivors};
+use super::spawn::{self, Output, Spawner};
+use super::{exit, ports, survivors, wire};
 use crate::images::LocalImage;
 use crate::runtime::guard::Guard;
 use crate::runtime::interface::{
@@ -35,8 +37,8 @@ const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
 const PODS_MAX: u32 = 250;
 
 pub struct ProcessRuntime {
-    home: PathBuf,
-    spawner: spawn::Spawner,
+    spawner: Arc<Spawner>,
+    layers: Arc<Layers>,
     survivors: Arc<survivors::Survivors>,
     ports: ports::Ports,
     running: Arc<Mutex<HashMap<String, Running>>>,
@@ -56,6 +58,16 @@ impl ProcessRuntime {
         guard: Option<&[OsString]>,
         component: &Component,
     ) -> Result<Self, Error> {
+        Self::open_with(data_dir, guard, None, component)
+    }
+
+    /// `way` is how images stay as they are, where that is not to be found out.
+    fn open_with(
+        data_dir: &Path,
+        guard: Option<&[OsString]>,
+        way: Option<Way>,
+        component: &Component,
+    ) -> Result<Self, Error> {
         let home = data_dir.join("pods");
         let failed = |what| move |error: io::Error| Error::Engine { what, why: error.to_string() };
         let survivors = survivors::Survivors::open(&home);
@@ -67,14 +79,24 @@ impl ProcessRuntime {
                 Arc::new(move || spawn::on_a_thread(&tasks))
             }
             Some(command) => {
-                let (home, instance) = (home.clone(), survivors.instance().to_owned());
+                let instance = survivors.instance().to_owned();
                 Arc::new(move || {
                     let (guard, socket) = Guard::of_processes(&command, &home, &instance)?;
                     Ok((Some(guard), socket))
                 })
             }
         };
-        let spawner = spawn::Spawner::start(begin, component);
+        let spawner = Spawner::start(begin, component)
+            .map_err(failed("cannot start the process that starts pods"))?;
+        let spawner = Arc::new(spawner);
+        let data_dir = data_dir.canonicalize().map_err(failed("cannot find the data directory"))?;
+        let layers = Layers::new(data_dir, survivors.run_dir(), way, &component.tasks);
+        let layers = Arc::new(layers);
+        let (trying, by) = (Arc::clone(&layers), Arc::clone(&spawner));
+        // Ahead of the first pod, which says so if it fails.
+        component.tasks.detached("image layers", async move {
+            let _way = trying.way(&by).await;
+        });
         let (limits, shutdown) = (Arc::<Limits>::default(), component.shutdown.clone());
         let watching = Arc::clone(&limits);
         component.tasks.restarting("memory limits", move || {
@@ -85,8 +107,8 @@ impl ProcessRuntime {
             }
         });
         Ok(Self {
-            home,
-            spawner: spawner.map_err(failed("cannot start the process that starts pods"))?,
+            spawner,
+            layers,
             survivors,
             ports: ports::Ports::new(),
             running: Arc::default(),
@@ -101,10 +123,16 @@ impl ProcessRuntime {
 
     async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
         let plan = plan(&spec)?;
+        let way = self.keep_as_it_is(&spec.image).await?;
         let marker = self.survivors.marker(&spec.pod, &spec.container);
-        let env = self.complete_env(&plan, &marker);
-        let no_new = spec.security.no_new_privileges;
-        let request = request(&plan, env.clone(), plan.working_dir.clone(), no_new);
+        let folder = self.layers.folder();
+        let env = complete_env(&plan, &folder.home(), &marker);
+        let view = way.view(&spec.image.rootfs, &folder);
+        let request = wire::Request {
+            no_new_privileges: spec.security.no_new_privileges,
+            folders: folder.to_make(matches!(way, Way::Layers { .. })),
+            ..request(&plan, env.clone(), plan.working_dir.clone(), view)
+        };
         let child = self.spawner.spawn(request, Output::Both).await;
         let child = child.map_err(|error| not_started(&spec, &plan, &error))?;
         // Only now: a start does not wait for directories.
@@ -115,6 +143,7 @@ impl ProcessRuntime {
         let running = Running {
             pod: spec.pod.clone(),
             leader,
+            started: child.started,
             marker,
             image: Arc::clone(&spec.image),
             env,
@@ -124,7 +153,8 @@ impl ProcessRuntime {
         self.running.lock().insert(id.clone(), running.clone());
         let not_enforced = not_enforced(&spec);
         let addresses = spec.reserved.clone();
-        let waiting = exit::Waiting::new(child, record, running, spec, (&self.tasks, &self.limits));
+        let watching = (&self.tasks, &self.limits);
+        let waiting = exit::Waiting::new(child, (record, folder), running, spec, watching);
         let (all, key) = (Arc::clone(&self.running), id.clone());
         let exit = async move {
             let exit = waiting.wait().await;
@@ -142,13 +172,20 @@ impl ProcessRuntime {
         })
     }
 
-    fn complete_env(&self, plan: &InPlace, marker: &str) -> Vec<(String, String)> {
-        let mut env = plan.env.clone();
-        if !env.iter().any(|(name, _)| name == "HOME") {
-            env.push(("HOME".to_owned(), self.home.display().to_string()));
+    /// Sees to it that no container changes an image; the way by which that is so.
+    async fn keep_as_it_is(&self, image: &LocalImage) -> Result<Way, Error> {
+        let failed = |why: &dyn Display| {
+            Error::Start(format!("its image cannot be kept from being changed: {why}"))
+        };
+        let way = self.layers.way(&self.spawner).await.map_err(|error| failed(&error))?;
+        let read_only = way == Way::ReadOnly;
+        if rouse_image::is_read_only(&image.rootfs) != Some(read_only) {
+            let rootfs = image.rootfs.clone();
+            let changing = move || rouse_image::set_read_only(&rootfs, read_only);
+            let changed = self.tasks.blocking("image modes", changing).await;
+            changed.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         }
-        env.push((proc::MARKER.to_owned(), marker.to_owned()));
-        env
+        Ok(way)
     }
 
     async fn exec_in(
@@ -168,7 +205,10 @@ impl ProcessRuntime {
                 rouse_image::Error::NotInPlace { reason, .. } => failed(&reason),
                 other => failed(&other.to_string()),
             })?;
-        let request = request(&plan, running.env.clone(), running.working_dir.clone(), false);
+        let way =
+            self.layers.way(&self.spawner).await.map_err(|error| failed(&error.to_string()))?;
+        let view = way.joined(running.leader, running.started);
+        let request = request(&plan, running.env.clone(), running.working_dir.clone(), view);
         let child = self.spawner.spawn(request, Output::Stdout).await;
         let mut child = child.map_err(|error| failed(&error.to_string()))?;
         let mut output = Vec::new();
@@ -188,6 +228,15 @@ impl ProcessRuntime {
         let status = status.ok_or_else(|| failed("the process that started it has ended"))?;
         Ok((exit::code(status), String::from_utf8_lossy(&output).into_owned()))
     }
+}
+
+fn complete_env(plan: &InPlace, home: &Path, marker: &str) -> Vec<(String, String)> {
+    let mut env = plan.env.clone();
+    if !env.iter().any(|(name, _)| name == "HOME") {
+        env.push(("HOME".to_owned(), home.display().to_string()));
+    }
+    env.push((proc::MARKER.to_owned(), marker.to_owned()));
+    env
 }
 
 /// The use of sessions, by one reading of `/proc`.
@@ -224,8 +273,8 @@ impl ContainerRuntime for ProcessRuntime {
         Box::pin(async move { Ok(self.survivors.end_all()) })
     }
 
-    fn prepare<'a>(&'a self, _image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { self.keep_as_it_is(image).await.map(drop) })
     }
 
     fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {

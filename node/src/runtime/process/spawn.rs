@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rouse_kit::{Component, Tasks};
+use rouse_kit::{Component, Tasks, files};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
@@ -74,9 +74,10 @@ impl Spawner {
         !self.jobs.is_closed()
     }
 
-    /// Starts `request`, whose id is given here.
+    /// Starts `request`, whose id and limit of open files are given here.
     pub(super) async fn spawn(&self, mut request: Request, output: Output) -> io::Result<Spawned> {
         request.id = self.next.fetch_add(1, Ordering::Relaxed);
+        request.open_files = files::limit_at_start();
         let (out, stdout) = pipe::pipe()?;
         let mut pipes = vec![out.into_blocking_fd()?];
         let stderr = match output {

@@ -5,6 +5,7 @@
 //! platform. Linux sends the parent-death signal when the *thread* that forked ends, so all are
 //! forked by the one thread that is in here.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
+use super::view::Prepared;
 use super::wire::{self, Born, Reply, Request};
 use crate::runtime::proc;
 
@@ -35,7 +38,8 @@ pub(in crate::runtime) fn serve(socket: &UnixStream) {
         let told = match start(request, pipes) {
             Ok(child) => tell(id, child, &answers),
             Err(error) => {
-                wire::reply(&answers.lock(), &Reply::Failed { id, message: error.to_string() })
+                let (message, code) = (error.to_string(), error.raw_os_error());
+                wire::reply(&answers.lock(), &Reply::Failed { id, message, code })
             }
         };
         if told.is_err() {
@@ -45,13 +49,22 @@ pub(in crate::runtime) fn serve(socket: &UnixStream) {
 }
 
 fn start(request: Request, pipes: Vec<OwnedFd>) -> io::Result<Child> {
+    for folder in &request.folders {
+        fs::create_dir_all(folder)?;
+    }
+    let ready = Ready {
+        parent: rustix::process::getpid(),
+        view: Prepared::new(&request.view, &request.working_dir)?,
+        no_new_privileges: request.no_new_privileges,
+        open_files: request.open_files,
+    };
     let mut command = Command::new(request.program);
     command.args(request.args).env_clear().envs(request.env).current_dir(request.working_dir);
     let mut pipes = pipes.into_iter();
     command.stdin(Stdio::null());
     command.stdout(pipes.next().map_or_else(Stdio::null, Stdio::from));
     command.stderr(pipes.next().map_or_else(Stdio::null, Stdio::from));
-    tie_to_this_thread(&mut command, request.no_new_privileges);
+    before_exec(&mut command, ready);
     command.spawn()
 }
 
@@ -79,28 +92,46 @@ fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the child a session of its own, and an end when this thread ends.
+/// What a child needs between fork and exec.
+struct Ready {
+    parent: Pid,
+    view: Prepared,
+    no_new_privileges: bool,
+    open_files: Option<u64>,
+}
+
+impl Ready {
+    /// Gives the child a session of its own, its view of the host's files, and an end when the thread
+    /// that forked it ends.
+    fn enter(&self) -> io::Result<()> {
+        rustix::process::setsid()?;
+        // Before the signal is asked for, which a change of rights may take back.
+        self.view.enter()?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if self.no_new_privileges {
+            rustix::thread::set_no_new_privs(true)?;
+        }
+        if self.open_files.is_some() {
+            let maximum = getrlimit(Resource::Nofile).maximum;
+            setrlimit(Resource::Nofile, Rlimit { current: self.open_files, maximum })?;
+        }
+        // The parent may have died before the signal was asked for.
+        if rustix::process::getppid() != Some(self.parent) {
+            return Err(rustix::io::Errno::SRCH.into());
+        }
+        Ok(())
+    }
+}
+
 #[expect(
     unsafe_code,
     reason = "pre_exec is the only place from which a child can ask for its parent-death signal"
 )]
-fn tie_to_this_thread(command: &mut Command, no_new_privileges: bool) {
-    let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe functions may be called. The closure
-    // makes at most four system calls through rustix, which allocates nothing and takes no lock for
-    // them, and touches no memory but its copies of `parent` and `no_new_privileges`.
+fn before_exec(command: &mut Command, ready: Ready) {
+    // SAFETY: between fork and exec only async-signal-safe functions may be called. `enter` makes
+    // system calls through rustix, which allocates nothing and takes no lock for them, and reads no
+    // memory but what `ready` holds.
     unsafe {
-        command.pre_exec(move || {
-            rustix::process::setsid()?;
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            if no_new_privileges {
-                rustix::thread::set_no_new_privs(true)?;
-            }
-            // The parent may have died before the signal was asked for.
-            if rustix::process::getppid() != Some(parent) {
-                return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
-            }
-            Ok(())
-        });
+        command.pre_exec(move || ready.enter());
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Each run of a platform (an *instance*) has a directory with one file per container, named by the
 //! process id and holding its start time; and each process inherits a marker in its environment.
-//! Either alone can be lost (a program may leave its session, or overwrite its environment).
+//! Either alone can be lost (a program may leave its session, or overwrite its environment). The files
+//! of its containers (`layers`) are in there too, and go with it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rouse_k8s::hash::fnv1a_64;
 
+use super::layers;
 use crate::runtime::instance::{boot, instance};
 use crate::runtime::proc;
 use crate::spec::PodRef;
@@ -46,6 +48,11 @@ impl Survivors {
         Ok(Self { place: place(&home), instance, home })
     }
 
+    /// The folder of this run, which goes with it.
+    pub(super) fn run_dir(&self) -> PathBuf {
+        self.home.join(format!("{PREFIX}{}", self.instance))
+    }
+
     pub(super) fn instance(&self) -> &str {
         &self.instance
     }
@@ -55,7 +62,7 @@ impl Survivors {
     }
 
     pub(super) fn record(&self, leader: u32, started: u64) -> Record {
-        let dir = self.home.join(format!("{PREFIX}{}", self.instance));
+        let dir = self.run_dir();
         let path = dir.join(leader.to_string());
         let write = || fs::write(&path, started.to_string());
         // A guard that ended by itself took the directory along.
@@ -112,7 +119,7 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
         }
     }
     // If it stays, the next start looks at it again.
-    let _ = fs::remove_dir_all(&dir);
+    let _ = layers::remove(&dir);
     ended.len()
 }
 

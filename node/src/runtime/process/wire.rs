@@ -24,7 +24,7 @@ pub(super) const PIPES_MAX: usize = 2;
 const FRAME_MAX: usize = 32 << 20;
 
 /// A program to start, in a session of its own.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Request {
     /// Comes back in the answer.
     pub(super) id: u64,
@@ -34,6 +34,42 @@ pub(super) struct Request {
     pub(super) env: Vec<(String, String)>,
     pub(super) working_dir: OsString,
     pub(super) no_new_privileges: bool,
+    /// The soft limit of open files, where it is not to be the starter's.
+    pub(super) open_files: Option<u64>,
+    /// To be made first.
+    pub(super) folders: Vec<OsString>,
+    pub(super) view: View,
+}
+
+/// What a program sees of the host's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum View {
+    /// What the starter sees.
+    #[default]
+    Host,
+    Layer(LayerView),
+    /// What that program sees.
+    Joined {
+        leader: u32,
+        started: u64,
+        user_namespace: bool,
+    },
+}
+
+/// A layer to write to over the unpacked image, and of the platform's data directory nothing but that
+/// and a home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LayerView {
+    pub(super) image: OsString,
+    pub(super) home: OsString,
+    /// Where what is written over the image is, and what the kernel needs beside it.
+    pub(super) upper: OsString,
+    pub(super) work: OsString,
+    /// The data directory.
+    pub(super) cover: OsString,
+    pub(super) user_namespace: bool,
+    /// It is tried, and nothing is run.
+    pub(super) trial: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +78,8 @@ pub(super) enum Reply {
     Failed {
         id: u64,
         message: String,
+        /// The system's number of the error.
+        code: Option<i32>,
     },
     /// As `wait` says it.
     Exited {

@@ -1,5 +1,6 @@
 //! Real processes: shells that do what is asked of a pod.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use rouse_kit::{Clock, Component};
@@ -24,16 +25,25 @@ fn pod() -> PodRef {
 
 impl Host {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(way: Option<Way>) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("image/app")).unwrap();
         let component = Component::alone("runtime");
         let logs = Logs::new(dir.path().join("logs"), Clock::system(), component.tasks.clone());
-        let runtime = ProcessRuntime::open(dir.path(), None, &component).unwrap();
+        let runtime = ProcessRuntime::open_with(dir.path(), None, way, &component).unwrap();
         Self { dir, logs, runtime }
+    }
+
+    fn image(&self) -> PathBuf {
+        self.dir.path().join("image").canonicalize().unwrap()
     }
 
     /// A container that runs a script in the host's shell.
     fn spec(&self, script: &str) -> ContainerSpec {
-        let image = Arc::new(LocalImage::empty("test", self.dir.path()));
+        let image = Arc::new(LocalImage::empty("test", &self.image()));
         let log = self.logs.writer(&pod(), "user", 0);
         let mut spec = ContainerSpec::new(pod(), image, &["/bin/sh", "-c", script], log);
         spec.env = vec![("COLOR".to_owned(), "red".to_owned())];
@@ -181,7 +191,7 @@ async fn a_program_ends_with_its_owner() {
     let host = Host::new();
     let spec = host.spec("sleep 600 & wait");
     let plan = plan(&spec).unwrap();
-    let request = request(&plan, Vec::new(), "/".into(), false);
+    let request = request(&plan, Vec::new(), "/".into(), wire::View::Host);
     let child = host.runtime.spawner.spawn(request, Output::Both).await.unwrap();
     let pid = child.pid;
     assert!(is_alive(pid));
@@ -195,9 +205,11 @@ async fn a_process_is_recorded_though_the_directory_went() {
     let host = Host::new();
     let instance = host.runtime.survivors.instance();
     let dir = host.dir.path().join(format!("pods/run-{instance}"));
+    host.runtime.layers.way(&host.runtime.spawner).await.unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
-    let _run = host.run("sleep 600").await;
-    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+    let _run = host.run("echo $$; sleep 600").await;
+    let pid = host.logged_pid().await;
+    assert!(dir.join(pid.to_string()).exists());
 }
 
 #[tokio::test]
@@ -283,3 +295,19 @@ async fn the_ports_on_which_a_program_listens_are_seen() {
     let port = listener.local_addr().unwrap().port();
     assert!(proc::listening(std::process::id()).contains(&port));
 }
+
+#[tokio::test]
+async fn programs_get_the_limit_of_open_files_that_the_platform_began_with() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limits = getrlimit(Resource::Nofile);
+    let below = limits.maximum.unwrap_or(1 << 20).min(1 << 20) - 1;
+    limits.current = Some(below);
+    setrlimit(Resource::Nofile, limits).unwrap();
+    assert_eq!(rouse_kit::files::raise_limit().unwrap(), below + 1);
+    let host = Host::new();
+    let run = host.run("ulimit -n").await;
+    within(run.exit).await;
+    assert!(host.log().await.contains(&format!("{below}\n")));
+}
+
+mod fresh;

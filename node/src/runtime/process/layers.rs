@@ -1,0 +1,246 @@
+//! The way by which unpacked images stay as they are, and the folders of containers.
+//!
+//! Which way there is on this host is tried once, by a child of the starter.
+//! `docs/decisions/fresh-images.md` says which ways there are and why.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rouse_kit::Tasks;
+use tokio::sync::OnceCell;
+
+use super::spawn::{Output, Spawner};
+use super::view::TRIAL_PASSED;
+use super::wire::{LayerView, Request, View};
+
+/// How images stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Each container writes to a layer of its own, mounted over the image.
+    Layers {
+        /// Without which only root may mount.
+        user_namespace: bool,
+    },
+    /// Images are read-only, by the modes of their files.
+    ReadOnly,
+    /// Not at all: pods run as root, whom modes do not stop.
+    Shared,
+}
+
+impl Way {
+    /// The view of a container whose image is unpacked in `image`.
+    pub(super) fn view(self, image: &Path, folder: &Folder) -> View {
+        match self {
+            Self::Layers { user_namespace } => {
+                View::Layer(folder.layer(image, user_namespace, false))
+            }
+            Self::ReadOnly | Self::Shared => View::Host,
+        }
+    }
+
+    /// The view of a command beside the program that is `leader`.
+    pub(super) fn joined(self, leader: u32, started: u64) -> View {
+        match self {
+            Self::Layers { user_namespace } => View::Joined { leader, started, user_namespace },
+            Self::ReadOnly | Self::Shared => View::Host,
+        }
+    }
+}
+
+/// The folders of the containers of one run of a platform.
+pub(super) struct Layers {
+    /// The platform's data directory.
+    data_dir: PathBuf,
+    /// What ends with this run.
+    run_dir: PathBuf,
+    next: AtomicU64,
+    way: OnceCell<Way>,
+    tasks: Tasks,
+}
+
+impl Layers {
+    /// Both are absolute, and without links. `way` is given by tests.
+    pub(super) fn new(
+        data_dir: PathBuf,
+        run_dir: PathBuf,
+        way: Option<Way>,
+        tasks: &Tasks,
+    ) -> Self {
+        let way = OnceCell::new_with(way);
+        Self { data_dir, run_dir, next: AtomicU64::new(0), way, tasks: tasks.clone() }
+    }
+
+    /// The way that this host has, found out by the first who asks.
+    ///
+    /// # Errors
+    /// If the starter is not there to try; the next who asks has it tried again.
+    pub(super) async fn way(&self, spawner: &Spawner) -> io::Result<Way> {
+        let found = self.way.get_or_try_init(|| async {
+            let as_root = rustix::process::geteuid().is_root();
+            let tried = Way::Layers { user_namespace: !as_root };
+            match self.attempt(spawner, !as_root).await {
+                Ok(()) => Ok(tried),
+                // Not the kernel's word.
+                Err(error) if error.raw_os_error().is_none() => Err(error),
+                Err(why) => Ok(without_layers(as_root, &why)),
+            }
+        });
+        found.await.copied()
+    }
+
+    /// Mounts a layer and writes to it, as a container would.
+    async fn attempt(&self, spawner: &Spawner, user_namespace: bool) -> io::Result<()> {
+        let folder = self.folder();
+        let image = folder.path.join("image");
+        // A full disk says nothing of the way.
+        fs::create_dir_all(&image).map_err(io::Error::other)?;
+        let request = Request {
+            program: "/".into(),
+            working_dir: "/".into(),
+            folders: folder.to_make(true),
+            view: View::Layer(folder.layer(&image, user_namespace, true)),
+            ..Request::default()
+        };
+        match spawner.spawn(request, Output::Stdout).await {
+            Err(error) if error.raw_os_error() == Some(TRIAL_PASSED.raw_os_error()) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(io::Error::other("a trial was run as a program")),
+        }
+    }
+
+    /// The folder of one start of a container, which the starter makes.
+    pub(super) fn folder(&self) -> Folder {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.run_dir.join(format!("container-{number}"));
+        Folder { path, cover: self.data_dir.clone(), tasks: self.tasks.clone() }
+    }
+}
+
+/// What is left, and a word in the log.
+fn without_layers(as_root: bool, why: &io::Error) -> Way {
+    if as_root {
+        tracing::warn!(
+            %why,
+            "this host lets the platform mount no overlay, and it runs as root: what a pod writes \
+             into its image, later pods find there; run the platform as another user, give it \
+             CAP_SYS_ADMIN, or use --runtime docker"
+        );
+        Way::Shared
+    } else {
+        tracing::warn!(
+            %why,
+            "this host lets the platform mount no overlay: pods find their images read-only; a \
+             program can write to $HOME and /tmp, or run with --runtime docker"
+        );
+        Way::ReadOnly
+    }
+}
+
+/// The files of one start of a container: its home, and what it writes over its image. Gone when
+/// dropped.
+pub(super) struct Folder {
+    path: PathBuf,
+    cover: PathBuf,
+    tasks: Tasks,
+}
+
+impl Folder {
+    pub(super) fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
+    fn upper(&self) -> PathBuf {
+        self.path.join("upper")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// To be made before the program starts.
+    pub(super) fn to_make(&self, with_layer: bool) -> Vec<OsString> {
+        let layer = with_layer.then(|| [self.upper().into(), self.work().into()]);
+        [self.home().into()].into_iter().chain(layer.into_iter().flatten()).collect()
+    }
+
+    fn layer(&self, image: &Path, user_namespace: bool, trial: bool) -> LayerView {
+        LayerView {
+            image: image.into(),
+            home: self.home().into(),
+            upper: self.upper().into(),
+            work: self.work().into(),
+            cover: self.cover.clone().into(),
+            user_namespace,
+            trial,
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let (path, tasks) = (std::mem::take(&mut self.path), self.tasks.clone());
+        self.tasks.detached("container folder", async move {
+            // What a container wrote may be much.
+            let removal = tasks.blocking("container folder removal", move || remove(&path));
+            if let Ok(Err(error)) = removal.await {
+                tracing::warn!(%error, "the folder of a container cannot be removed");
+            }
+        });
+    }
+}
+
+/// Removes a folder and all in it, whatever modes its owner gave to what is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            unlock(path)?;
+            fs::remove_dir_all(path)
+        }
+        removed => removed,
+    }
+}
+
+fn unlock(dir: &Path) -> io::Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            unlock(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_layers_images_are_read_only_except_for_root() {
+        let why = io::Error::from_raw_os_error(1);
+        assert_eq!(without_layers(false, &why), Way::ReadOnly);
+        assert_eq!(without_layers(true, &why), Way::Shared);
+    }
+
+    #[test]
+    fn what_nobody_may_read_is_removed_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("container-0");
+        let mode = |path: &str| fs::metadata(top.join(path)).unwrap().permissions().mode() & 0o777;
+        fs::create_dir_all(top.join("work/work/deep")).unwrap();
+        fs::write(top.join("work/work/deep/f"), "1").unwrap();
+        for path in ["work/work/deep", "work/work"] {
+            fs::set_permissions(top.join(path), Permissions::from_mode(0o000)).unwrap();
+        }
+        unlock(&top).unwrap();
+        assert_eq!((mode("work/work"), mode("work/work/deep")), (0o700, 0o700));
+        remove(&top).unwrap();
+        assert!(!top.exists());
+        remove(&top).unwrap();
+    }
+}
