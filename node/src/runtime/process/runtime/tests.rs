@@ -26,7 +26,7 @@ impl Host {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let component = Component::alone("runtime");
-        let logs = Logs::new(dir.path().join("logs"), Clock::system(), component.tasks.clone());
+        let logs = Logs::new(dir.path().join("logs"), Clock::of_tokio(), component.tasks.clone());
         let runtime = ProcessRuntime::open(dir.path(), None, &component).unwrap();
         Self { dir, logs, runtime }
     }
