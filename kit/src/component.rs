@@ -67,6 +67,6 @@ impl Component {
     /// A component of a process of its own, for tests and small programs.
     #[must_use]
     pub fn alone(name: &'static str) -> Self {
-        Process::new(Clock::system()).component(name, Shutdown::new())
+        Process::new(Clock::of_tokio()).component(name, Shutdown::new())
     }
 }

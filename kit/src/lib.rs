@@ -28,7 +28,7 @@ pub use apply::{Applier, ApplyError};
 pub use component::{Component, Process};
 pub use events::{Events, Notice};
 pub use life::{
-    Clock, Health, Ledger, Part, PartReport, Policy, Shutdown, Task, TaskError, TaskKind,
+    Clock, Health, Ledger, Moment, Part, PartReport, Policy, Shutdown, Task, TaskError, TaskKind,
     TaskReport, Tasks, panics,
 };
 pub use live::Live;

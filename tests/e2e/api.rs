@@ -274,3 +274,39 @@ fn the_user_of_an_old_kubectl_is_told_which_one_works() -> anyhow::Result<()> {
     assert_eq!(agent("kubectl/v1.27.0 (linux/amd64)")?.header("warning"), None);
     Ok(())
 }
+
+/// A client that verifies as strictly as Python has since 3.13.
+const STRICT: &str = r#"
+import base64, socket, ssl, sys
+host, port = sys.argv[1].removeprefix("https://").rstrip("/").rsplit(":", 1)
+context = ssl.create_default_context(cadata=base64.b64decode(sys.argv[2]).decode())
+context.verify_flags |= ssl.VERIFY_X509_STRICT
+for name in sys.argv[3:]:
+    with socket.create_connection((host, int(port))) as plain:
+        with context.wrap_socket(plain, server_hostname=name) as connection:
+            print(name, connection.version())
+"#;
+
+#[test]
+fn strict_clients_take_the_certificate_by_every_name_of_the_api() -> anyhow::Result<()> {
+    let platform = Platform::start_with("fake")?;
+    let authority =
+        "config view --raw -o jsonpath={.clusters[0].cluster.certificate-authority-data}";
+    let authority = platform.kubectl().run(authority)?;
+    let names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ];
+    let python = |names: &[&str]| {
+        let mut python = Command::new("python3");
+        python.args(["-c", STRICT, &platform.api, &authority]).args(names).output()
+    };
+    let output = python(&names)?;
+    let (said, error) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    ensure!(said.lines().count() == names.len(), "{said}{error}");
+    ensure!(!python(&["elsewhere"])?.status.success(), "any name is taken");
+    Ok(())
+}

@@ -1,16 +1,16 @@
 //! Errors of the gateway: the only place where status codes of ours originate.
 //!
 //! Each answer is one line of JSON: a message, a reason for programs, and the revision, the pod and
-//! the cause as far as they are known.
+//! the cause as far as they are known. A gRPC client gets a status of gRPC with the message instead.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use rouse_k8s::ObjectKey;
 use serde::Serialize;
 
 use crate::admission::error::Refused;
 use crate::transport::headers::{HeadError, REVISION};
-use crate::transport::response_body::Body;
+use crate::transport::response_body::{Body, GRPC_MESSAGE, GRPC_STATUS, is_grpc};
 use crate::transport::timeout::Which;
 
 /// An error, with the names and the cause that are needed to act on it.
@@ -32,6 +32,47 @@ pub(crate) enum Error {
     Upstream { revision: ObjectKey, pod: String, cause: String },
     #[error("the request cannot be passed on")]
     Malformed { revision: ObjectKey, cause: String },
+}
+
+/// Statuses of gRPC, as its clients take these HTTP statuses where an answer has none of gRPC's; a time-out of ours is
+/// its own.
+mod grpc {
+    use http::{HeaderValue, StatusCode};
+
+    pub(super) fn status(http: StatusCode) -> HeaderValue {
+        HeaderValue::from_static(match http {
+            StatusCode::GATEWAY_TIMEOUT => "4", // DEADLINE_EXCEEDED
+            StatusCode::NOT_FOUND => "12",      // UNIMPLEMENTED
+            StatusCode::BAD_REQUEST => "13",    // INTERNAL
+            _ => "14",                          // UNAVAILABLE
+        })
+    }
+
+    /// Text as the `grpc-message` header holds it: printable ASCII without `%`, the rest by bytes.
+    pub(super) fn message(text: &str) -> HeaderValue {
+        let mut message = String::with_capacity(text.len());
+        for byte in text.bytes() {
+            match byte {
+                b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
+                _ => message.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        HeaderValue::from_str(&message).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+/// How a client wants to hear of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    Grpc,
+}
+
+impl Form {
+    /// gRPC is spoken over HTTP/2 alone.
+    pub(crate) fn of(http2: bool, headers: &HeaderMap) -> Self {
+        if http2 && is_grpc(headers) { Self::Grpc } else { Self::Json }
+    }
 }
 
 /// The answer's body.
@@ -126,7 +167,32 @@ impl Error {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self, form: Form) -> Response<Body> {
+        let mut response = match form {
+            Form::Json => self.as_json(),
+            Form::Grpc => self.as_grpc(),
+        };
+        if let Some(name) = self.revision().and_then(|key| HeaderValue::from_str(&key.name).ok()) {
+            response.headers_mut().insert(REVISION, name);
+        }
+        response
+    }
+
+    /// gRPC's `Trailers-Only`.
+    fn as_grpc(&self) -> Response<Body> {
+        let message = match self.cause() {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        };
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(GRPC_STATUS, grpc::status(self.status()));
+        headers.insert(GRPC_MESSAGE, grpc::message(&message));
+        response
+    }
+
+    fn as_json(&self) -> Response<Body> {
         let answer = Answer {
             error: self.to_string(),
             reason: self.reason(),
@@ -139,11 +205,8 @@ impl Error {
         line.push(b'\n');
         let mut response = Response::new(Body::text(Bytes::from(line)));
         *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(name) = self.revision().and_then(|key| HeaderValue::from_str(&key.name).ok()) {
-            headers.insert(REVISION, name);
-        }
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
     }
 }
@@ -170,7 +233,7 @@ mod tests {
 
     #[track_caller]
     fn check(error: impl Into<Error>, status: u16, line: &str) {
-        let response = error.into().into_response();
+        let response = error.into().into_response(Form::Json);
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.into_body().into_text(), format!("{line}\n"));
     }
@@ -197,6 +260,43 @@ mod tests {
             503,
             r#"{"error":"3 requests already wait for revision default/hello-00001","reason":"QueueFull","namespace":"default","revision":"hello-00001"}"#,
         );
+    }
+
+    #[test]
+    fn a_grpc_client_gets_a_status_of_grpc() {
+        let key = || ObjectKey::new("default", "hello-00001");
+        let timed_out =
+            || Error::TimedOut { revision: key(), pod: "p".to_owned(), which: Which::Total };
+        let connect =
+            Error::Connect { revision: key(), pod: "p".to_owned(), cause: "50 % \n".to_owned() };
+        for (error, status, message) in [
+            (timed_out(), "4", "request timeout: timeoutSeconds of revision default/hello-00001"),
+            (connect, "14", "cannot connect to pod p of revision default/hello-00001: 50 %25 %0A"),
+            (
+                Error::UnknownHost { host: "ü".to_owned() },
+                "12",
+                "no Route or DomainMapping serves host \"%C3%BC\" here",
+            ),
+            (
+                Error::Host { cause: HeadError::TwoHosts },
+                "13",
+                "the request names more than one host",
+            ),
+        ] {
+            let response = error.into_response(Form::Grpc);
+            assert_eq!(response.status(), StatusCode::OK);
+            let headers = response.headers();
+            assert_eq!(headers["grpc-status"], status);
+            assert_eq!(headers["grpc-message"], message);
+            assert_eq!(headers["content-type"], "application/grpc");
+            assert_eq!(response.into_body().into_text(), "");
+        }
+        let headers = |kind| [(header::CONTENT_TYPE, HeaderValue::from_static(kind))];
+        let of = |http2, kind| Form::of(http2, &headers(kind).into_iter().collect());
+        assert_eq!(of(true, "application/grpc+proto"), Form::Grpc);
+        assert_eq!(of(false, "application/grpc"), Form::Json);
+        assert_eq!(of(true, "application/grpc-web"), Form::Json);
+        assert_eq!(of(true, "application/json"), Form::Json);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::admission::error::Refused;
 use crate::admission::home::Attempt;
 use crate::admission::revision::{Admitted, Queued, Revision, Slot};
-use crate::edge::error::{self, Error};
+use crate::edge::error::{self, Error, Form};
 use crate::edge::wait::Wait;
 use crate::edge::worker::Peer;
 use crate::observe::record::{Arrival, Record};
@@ -44,11 +44,12 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let http2 = request.version() == Version::HTTP_2;
+    let form = Form::of(http2, request.headers());
     let mut response = respond(&peer, request).await.unwrap_or_else(|error| {
         if error.is_unrouted() {
             peer.worker.totals().unrouted(error.status());
         }
-        error.into_response()
+        error.into_response(form)
     });
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if peer.worker.capacity.is_short() && !http2 && !switches {

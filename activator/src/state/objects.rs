@@ -120,7 +120,7 @@ fn check(
     };
     let own_check = if let Some(http) = &probe.http_get {
         // TLS is the kubelet's: it does not verify, and we would need a second client for it.
-        let plain = http.scheme.as_deref().is_none_or(|scheme| scheme == "HTTP");
+        let plain = http.scheme.as_deref().is_none_or(|scheme| scheme.eq_ignore_ascii_case("HTTP"));
         let address = named(&http.port);
         let host_elsewhere = http.host.as_ref().is_some_and(|host| !host.is_empty());
         address.filter(|_| plain && !host_elsewhere).map(|address| Check::Http {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Version, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -17,8 +17,8 @@ use crate::transport::timeout::Timer;
 const TIMEOUT_TEXT: &str = "request timeout";
 /// `DEADLINE_EXCEEDED`.
 const GRPC_TIMEOUT: HeaderValue = HeaderValue::from_static("4");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// How an answer that had begun when its time ran out says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,24 @@ enum Ending {
     Grpc,
 }
 
+/// Whether a message is of gRPC; gRPC-Web is something else.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    after_grpc(headers).is_some_and(is_grpc_itself)
+}
+
+/// The content type behind `application/grpc`.
+fn after_grpc(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")
+}
+
+fn is_grpc_itself(rest: &[u8]) -> bool {
+    matches!(rest, [] | [b'+' | b';', ..])
+}
+
 impl Ending {
     fn of(head: &response::Parts) -> Self {
-        let kind = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-        match kind.and_then(|kind| kind.strip_prefix(b"application/grpc")) {
-            Some([] | [b'+' | b';', ..]) => Self::Grpc,
+        match after_grpc(&head.headers) {
+            Some(rest) if is_grpc_itself(rest) => Self::Grpc,
             // gRPC-Web has its trailers in the body.
             Some(_) => Self::Silent,
             None if head.headers.contains_key(header::CONTENT_LENGTH) => Self::Silent,

@@ -294,6 +294,26 @@ async fn a_grpc_stream_that_a_timeout_cuts_ends_with_deadline_exceeded() {
 }
 
 #[tokio::test]
+async fn a_grpc_call_that_nobody_answers_in_time_is_deadline_exceeded() {
+    let address = raw_pod(move |mut pod| async move {
+        pod.read_to_end().await;
+    });
+    let spec = Spec { timeouts: [60, 1, 0], port_name: "h2c", ..Spec::default() };
+    let stage = one_pod(spec, address.await).await;
+    let request = Request::post(format!("http://{HOST}/Chat/Talk"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(empty())
+        .expect("a request");
+    let answer = h2(&stage).await.send_request(request).await.expect("an answer");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["grpc-status"]),
+        (200, &"4".parse().unwrap())
+    );
+    assert!(answer.into_body().collect().await.expect("it ends well").to_bytes().is_empty());
+}
+
+#[tokio::test]
 async fn an_upgraded_connection_that_stays_silent_has_no_answer() {
     let switch = "HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
     let address = raw_pod(move |mut pod| async move {

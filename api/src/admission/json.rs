@@ -63,35 +63,54 @@ pub(crate) fn object_mut<'a>(parent: &'a mut Value, name: &str) -> &'a mut Value
     child
 }
 
-/// Equal for Kubernetes: null, an empty list or text, and an empty map of strings are as good as
-/// none, since a client that reads and writes typed objects leaves them out.
+/// Equal for Kubernetes; see [`canonical`].
 pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     a.map(canonical).unwrap_or_default() == b.map(canonical).unwrap_or_default()
 }
 
-fn canonical(value: &Value) -> Value {
+/// A document without what says nothing: null, an empty list or text, an empty map of strings, false or zero where
+/// that means unset, since a client that reads and writes typed objects leaves them out.
+pub(crate) fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()
+            .map(|(name, value)| match MAPS.contains(&name.as_str()) {
+                // Its names are the user's, and an empty text is a value.
+                true => (name, value.clone()),
+                false => (name, canonical(value)),
+            })
             .filter(|(name, value)| !is_void(name, value))
-            .map(|(k, v)| (k.clone(), canonical(v)))
+            .map(|(name, value)| (name.clone(), value))
             .collect(),
         Value::Array(items) => items.iter().map(canonical).collect(),
         other => other.clone(),
     }
 }
 
+/// Maps of strings.
+const MAPS: [&str; 5] = ["labels", "annotations", "requests", "limits", "nodeSelector"];
+/// Texts that Go holds by a pointer, so that an empty one is a value.
+const OPTIONAL_TEXTS: [&str; 3] = ["service", "runtimeClassName", "storageClassName"];
+/// Flags and counts that Go leaves out when they are false or zero.
+const FLAGS: [&str; 7] =
+    ["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"];
+const COUNTS: [&str; 5] = [
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+];
+
 fn is_void(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => text.is_empty() && !OPTIONAL_TEXTS.contains(&name),
         Value::Array(items) => items.is_empty(),
         // An empty object elsewhere is a choice: `emptyDir: {}`.
-        Value::Object(fields) => {
-            fields.is_empty()
-                && matches!(name, "labels" | "annotations" | "requests" | "limits" | "resources")
-        }
-        Value::Bool(_) | Value::Number(_) => false,
+        Value::Object(fields) => fields.is_empty() && (MAPS.contains(&name) || name == "resources"),
+        Value::Bool(set) => !set && FLAGS.contains(&name),
+        Value::Number(count) => count.as_i64() == Some(0) && COUNTS.contains(&name),
     }
 }
 

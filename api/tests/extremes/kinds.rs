@@ -244,6 +244,10 @@ fn every_extreme_of_every_field_is_refused_by_name_or_in_range() {
                     continue;
                 }
                 let kept = at(&document, &field.path);
+                if kept.is_null() && value == json!(0) {
+                    // Zero is unset there.
+                    continue;
+                }
                 let fits = match field.number {
                     Number::Int32 => {
                         kept.as_i64().is_some_and(|n| i32::try_from(n).is_ok_and(|n| n >= 0))

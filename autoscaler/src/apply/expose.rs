@@ -36,7 +36,7 @@ fn of_metric(snapshot: &Snapshot, metric: &str) -> Option<(f64, f64, f64)> {
     Some((measured.stable, measured.panic, snapshot.target))
 }
 
-const GAUGES: [Gauge; 12] = [
+const GAUGES: [Gauge; 13] = [
     ("kn_revision_pods_desired", "Number of pods the autoscaler wants to allocate", |snapshot| {
         snapshot.desired.and_then(count)
     }),
@@ -53,6 +53,9 @@ const GAUGES: [Gauge; 12] = [
     }),
     ("kn_revision_pods_pending_count", "Number of pods that do not run yet", |snapshot| {
         count(snapshot.pods.pending)
+    }),
+    ("kn_revision_pods_terminating_count", "Number of pods that are being deleted", |snapshot| {
+        count(snapshot.pods.terminating)
     }),
     ("kn_revision_panic_mode", "1 while the panic window rules, else 0", |snapshot| {
         count(u32::from(snapshot.panicking))
@@ -87,7 +90,7 @@ const GAUGES: [Gauge; 12] = [
 
 impl Collector for Expose {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let now = self.0.now();
+        let now = self.0.now().wall;
         let read =
             |about: &About, revision: &Revision| (about.labels.clone(), revision.snapshot(now));
         let revisions = self.0.read(read);
@@ -107,7 +110,7 @@ impl Collector for Expose {
 impl Expose {
     /// The debug page: every revision by its key.
     pub(crate) fn page(&self) -> Value {
-        let now = self.0.now();
+        let now = self.0.now().wall;
         let page = |_: &About, revision: &Revision| {
             let mut page = json!(revision.snapshot(now));
             page["changes"] = revision.changes().map(|change| json!(change)).collect();

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use rouse_api::load::LoadReport;
 use rouse_k8s::{Backoff, ObjectKey};
 use rouse_kit::panics::Panicked;
-use rouse_kit::{Component, Notice};
+use rouse_kit::{Component, Moment, Notice};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -67,8 +67,8 @@ impl Multiscaler {
         })
     }
 
-    pub(crate) fn now(&self) -> jiff::Timestamp {
-        self.component.clock.now()
+    pub(crate) fn now(&self) -> Moment {
+        self.component.clock.moment()
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Unit>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rouse_k8s::{ObjectKey, time};
+use rouse_k8s::ObjectKey;
 use rouse_kit::panics::{Panicked, catch, catch_async};
 use rouse_kit::{Clock, Shutdown};
 use tokio::sync::Notify;
@@ -103,7 +103,7 @@ impl Unit {
             }
             let acted = self.act(scales, counters, clock).await;
             let pause = match &acted {
-                Ok(again) => again.map_or(TICK, |at| time::since(clock.now(), at)),
+                Ok(again) => again.unwrap_or(TICK),
                 Err(error) if error.is_missing() => RETRY_MISSING,
                 Err(_) => RETRY,
             };
@@ -123,10 +123,10 @@ impl Unit {
         scales: &dyn Scales,
         counters: &Counters,
         clock: Clock,
-    ) -> Result<Option<Timestamp>, WriteError> {
+    ) -> Result<Option<Duration>, WriteError> {
         let (step, key, deployment) = {
             let mut revision = self.revision.lock();
-            let step = revision.step(clock.now());
+            let step = revision.step(clock.moment());
             (step, revision.key.clone(), revision.deployment.clone())
         };
         self.mark(scales, &key, &step.drain, clock.now()).await?;

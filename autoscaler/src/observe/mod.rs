@@ -13,7 +13,8 @@ use kube::runtime::watcher;
 use rouse_api::annotations::Autoscaling;
 use rouse_api::config::{AutoscalerConfig, DeploymentConfig};
 use rouse_api::{PodAutoscaler, keys};
-use rouse_k8s::ObjectKey;
+use rouse_k8s::pod::has_ended;
+use rouse_k8s::{ObjectKey, object};
 use rouse_kit::mirror::{Change, Mirror};
 use rouse_kit::{Live, Part, Shutdown, panics};
 
@@ -37,11 +38,13 @@ impl LiveSettings {
     }
 }
 
-/// A pod that counts, and its revision.
+/// A pod that has not ended, and its revision.
 #[derive(Debug, PartialEq)]
 struct PodOf {
     revision: ObjectKey,
-    view: PodView,
+    name: String,
+    /// None for one that is being deleted.
+    view: Option<PodView>,
 }
 
 /// The replicas that a revision's Deployment asks for.
@@ -67,7 +70,8 @@ impl Reconciler {
         let of_revisions = watcher::Config::default().labels(keys::REVISION);
         let clock = Arc::clone(&scaler);
         let pod = move |pod: Pod| {
-            Some(PodOf { revision: revision_of(&pod)?, view: view(&pod, clock.now())? })
+            let (revision, name) = (revision_of(&pod)?, object::name(&pod.metadata).to_owned());
+            (!has_ended(&pod)).then(|| PodOf { revision, name, view: view(&pod, clock.now().wall) })
         };
         let pods = Mirror::of(Api::all(client.clone()), of_revisions.clone(), pod);
         Self {
@@ -146,7 +150,9 @@ impl Reconciler {
             let deployments = deployments.filter_in(&key.namespace, |of| of.revision == *key);
             revision.set_replicas(deployments.first().map(|of| of.replicas));
             let pods = self.pods.store().filter_in(&key.namespace, |of| of.revision == *key);
-            revision.set_pods(pods.iter().map(|of| of.view.clone()).collect());
+            for of in &pods {
+                follow(&mut revision, of);
+            }
             revision
         });
         match made {
@@ -187,13 +193,13 @@ impl Reconciler {
 
     fn set_pod(&self, of: &PodOf) {
         if let Some(unit) = self.scaler.get(&of.revision) {
-            unit.update(|revision| revision.set_pod(of.view.clone()));
+            unit.update(|revision| follow(revision, of));
         }
     }
 
     fn remove_pod(&self, of: &PodOf) {
         if let Some(unit) = self.scaler.get(&of.revision) {
-            unit.update(|revision| revision.remove_pod(&of.view.name));
+            unit.update(|revision| revision.remove_pod(&of.name));
         }
     }
 
@@ -215,6 +221,13 @@ impl Reconciler {
         if let Some(unit) = self.scaler.get(key) {
             unit.update(|revision| revision.set_replicas(replicas));
         }
+    }
+}
+
+fn follow(revision: &mut Revision, pod: &PodOf) {
+    match &pod.view {
+        Some(view) => revision.set_pod(view.clone()),
+        None => revision.set_terminating(pod.name.clone()),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn revision_of<K: Resource>(object: &K) -> Option<ObjectKey> {
     Some(ObjectKey::new(meta.namespace.clone()?, name))
 }
 
-/// The view of a pod; None if it ended or is being deleted.
+/// The view of a pod; None if it has ended or is being deleted.
 pub(super) fn view(pod: &Pod, now: Timestamp) -> Option<PodView> {
     if !pod::is_active(pod) {
         return None;

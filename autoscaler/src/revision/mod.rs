@@ -9,7 +9,7 @@
 
 mod snapshot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,8 @@ use rouse_api::PodAutoscaler;
 use rouse_api::annotations::Metric;
 use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
 use rouse_k8s::ObjectKey;
-use rouse_k8s::time::later;
+use rouse_k8s::time::{later, since};
+use rouse_kit::Moment;
 
 use crate::decide::delay::DelayWindow;
 use crate::decide::drain::{self, DrainPlan, Load, PodView, Stage};
@@ -49,6 +50,8 @@ pub struct Revision {
     rps: Window,
     present: BTreeMap<String, Present>,
     pods: BTreeMap<String, PodView>,
+    /// Pods that are being deleted, by name.
+    terminating: BTreeSet<String>,
     /// What the Deployment asks for; None while it is not known.
     replicas: Option<u32>,
     mode: Option<Mode>,
@@ -59,9 +62,10 @@ pub struct Revision {
     /// Newest first.
     history: VecDeque<ScaleChange>,
     status: PodAutoscalerStatus,
+    /// On the steady line.
     next_tick: Timestamp,
     decide_now: bool,
-    /// Taken over from an earlier autoscaler: not lowered before a window was seen.
+    /// Taken over from an earlier autoscaler: not lowered before a window was seen. On the steady line.
     keep_until: Option<Timestamp>,
 }
 
@@ -82,8 +86,8 @@ pub struct Step {
     pub drain: DrainPlan,
     /// The change that `drain.scale` makes, for the record.
     pub change: Option<ScaleChange>,
-    /// When to step again without news.
-    pub again: Option<Timestamp>,
+    /// How long until the next step, without news.
+    pub again: Option<Duration>,
 }
 
 impl Revision {
@@ -94,10 +98,10 @@ impl Revision {
         pa: &PodAutoscaler,
         spec: ScalingSpec,
         recovered: bool,
-        now: Timestamp,
+        now: Moment,
     ) -> Self {
         let status = pa.status.clone().unwrap_or_default();
-        let keep_until = recovered.then(|| later(now, spec.stable_window()));
+        let keep_until = recovered.then(|| later(now.steady, spec.stable_window()));
         Self {
             key,
             deployment: pa.spec.scale_target_ref.name.clone(),
@@ -107,15 +111,16 @@ impl Revision {
             rps: Window::default(),
             present: BTreeMap::new(),
             pods: BTreeMap::new(),
+            terminating: BTreeSet::new(),
             replicas: None,
             mode: None,
             delay: DelayWindow::default(),
             decided: None,
-            activity: status::activity_of(&status, now),
+            activity: status::activity_of(&status, now.wall),
             initialized: status::was_initialized(&status),
             history: status.decisions.iter().cloned().collect(),
             status,
-            next_tick: now,
+            next_tick: now.steady,
             decide_now: false,
             keep_until,
         }
@@ -137,8 +142,16 @@ impl Revision {
         self.pods.insert(pod.name.clone(), pod);
     }
 
+    /// It is being deleted, and counts no more.
+    pub fn set_terminating(&mut self, name: String) {
+        self.pods.remove(&name);
+        self.terminating.insert(name);
+    }
+
+    /// It is gone, or has ended.
     pub fn remove_pod(&mut self, name: &str) {
         self.pods.remove(name);
+        self.terminating.remove(name);
     }
 
     pub fn set_pods(&mut self, pods: Vec<PodView>) {
@@ -153,11 +166,11 @@ impl Revision {
 
     /// Takes what one report adds.
     #[expect(clippy::cast_precision_loss, reason = "requests between two reports")]
-    pub fn feed(&mut self, activator: &str, sample: Sample, now: Timestamp) -> News {
+    pub fn feed(&mut self, activator: &str, sample: Sample, now: Moment) -> News {
         let Sample { span, request_seconds, arrivals, present } = sample;
         let forget = self.spec.stable_window();
-        self.concurrency.record(now, span, request_seconds, forget);
-        self.rps.record(now, span, arrivals as f64, forget);
+        self.concurrency.record(now.steady, span, request_seconds, forget);
+        self.rps.record(now.steady, span, arrivals as f64, forget);
         let before = self.load();
         self.present.insert(activator.to_owned(), present);
         let capacity = f64::from(self.replicas.unwrap_or(0)) * self.spec.decider.total;
@@ -192,18 +205,20 @@ impl Revision {
     }
 
     /// Decides, if it is time, and says what to write.
-    pub fn step(&mut self, now: Timestamp) -> Step {
-        if now >= self.next_tick || self.decide_now {
-            if now >= self.next_tick {
-                self.next_tick = later(now, TICK);
+    pub fn step(&mut self, now: Moment) -> Step {
+        if now.steady >= self.next_tick || self.decide_now {
+            if now.steady >= self.next_tick {
+                self.next_tick = later(now.steady, TICK);
             }
             self.decide_now = false;
-            self.decide(now);
+            self.decide(now.steady);
         }
-        let target = self.target(now);
+        let target = self.target(now.wall);
         let mut step = self.follow(target, now);
-        let next = [Some(self.next_tick), target.recheck, step.again];
-        step.again = next.into_iter().flatten().filter(|at| *at > now).min();
+        let tick = since(now.steady, self.next_tick);
+        let recheck = target.recheck.map(|at| since(now.wall, at));
+        let next = [Some(tick), recheck, step.again].into_iter().flatten();
+        step.again = next.filter(|pause| !pause.is_zero()).min();
         step
     }
 
@@ -272,13 +287,13 @@ impl Revision {
     }
 
     /// From the scale that is to the scale that should be.
-    fn follow(&self, target: Target, now: Timestamp) -> Step {
+    fn follow(&self, target: Target, Moment { wall: now, steady }: Moment) -> Step {
         let (Some(replicas), Some(want), true) = (self.replicas, target.want, target.apply) else {
             return Step::default();
         };
-        let kept = self.keep_until.filter(|until| *until > now && want < replicas);
-        if kept.is_some() {
-            return Step { again: kept, ..Step::default() };
+        let kept = self.keep_until.filter(|until| *until > steady && want < replicas);
+        if let Some(until) = kept {
+            return Step { again: Some(since(steady, until)), ..Step::default() };
         }
         let pods: Vec<PodView> = self.pods.values().cloned().collect();
         let drain = drain::plan(replicas, want, &pods, |pod| self.load_of(pod, now), now);
@@ -288,6 +303,7 @@ impl Revision {
         // Until activators have had time to see a mark, their silence means nothing.
         let marks = pods.iter().filter_map(|pod| pod.marked).map(|at| later(at, MARK_SEEN_WITHIN));
         let again = marks.filter(|at| *at > now).chain(drain.recheck).min();
+        let again = again.map(|at| since(now, at));
         Step { drain, change, again }
     }
 
@@ -331,6 +347,7 @@ impl Revision {
     }
 
     /// The status to write, if it changed.
+    /// `now` is wall time.
     pub fn status(&mut self, now: Timestamp) -> Option<PodAutoscalerStatus> {
         let desired = self.decided.as_ref().map(|decided| decided.want);
         let target = scale::resolve(&self.spec, desired, self.activity, self.initialized, now);

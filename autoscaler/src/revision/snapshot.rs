@@ -56,6 +56,8 @@ pub struct Pods {
     pub pending: u32,
     /// Of these all, marked to be taken away.
     pub draining: u32,
+    /// Being deleted, and in none of the other counts.
+    pub terminating: u32,
 }
 
 /// The requests of one activator.
@@ -68,7 +70,7 @@ pub struct ActivatorLoad {
 }
 
 impl Revision {
-    /// Everything that an operator may ask about its scaling.
+    /// Everything that an operator may ask about its scaling. `now` is wall time.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let decided = self.decided.as_ref();
@@ -118,7 +120,8 @@ impl Revision {
     }
 
     fn pod_counts(&self) -> Pods {
-        let mut counts = Pods::default();
+        let terminating = u32::try_from(self.terminating.len()).unwrap_or(u32::MAX);
+        let mut counts = Pods { terminating, ..Pods::default() };
         for pod in self.pods.values() {
             match pod.stage {
                 Stage::Ready => counts.ready += 1,

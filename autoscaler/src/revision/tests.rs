@@ -8,6 +8,10 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(1_000_000_000_000 + ms).unwrap()
 }
 
+fn now(ms: i64) -> Moment {
+    Moment::from(at(ms))
+}
+
 /// A revision, the Deployment that obeys it, and a pod a replica that is ready at once.
 struct Life {
     revision: Revision,
@@ -30,7 +34,7 @@ fn scaling(annotations: &[(&str, &str)]) -> (PodAutoscaler, ScalingSpec) {
 fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
     let (pa, spec) = scaling(annotations);
     let key = ObjectKey::new("models", "digits-00001");
-    let mut revision = Revision::new(key, &pa, spec, false, at(0));
+    let mut revision = Revision::new(key, &pa, spec, false, now(0));
     revision.set_replicas(Some(replicas));
     let mut life = Life { revision, now: 0, replicas, seconds: 0.0, changes: Vec::new() };
     life.obey();
@@ -67,7 +71,7 @@ impl Life {
 
     /// One step, carried out; marked pods are reported as empty.
     fn step(&mut self) {
-        let step = self.revision.step(at(self.now));
+        let step = self.revision.step(now(self.now));
         for name in &step.drain.mark {
             self.revision.marked(name, Some(at(self.now)));
         }
@@ -99,7 +103,7 @@ impl Life {
             arrivals: 0,
             present: Present { in_flight, queued, busy: None, draining },
         };
-        self.revision.feed("a", sample, at(self.now))
+        self.revision.feed("a", sample, now(self.now))
     }
 
     /// `seconds` under `load` requests, reported and stepped every half second.
@@ -227,7 +231,7 @@ fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
         let spec = before.revision.spec.clone();
         let key = before.revision.key.clone();
         // As if the revision had been active for long.
-        let mut revision = Revision::new(key, &pa, spec, recovered, at(900_000));
+        let mut revision = Revision::new(key, &pa, spec, recovered, now(900_000));
         assert_eq!(revision.activity.state, scale::Active::Active);
         revision.set_replicas(Some(1));
         let mut life = Life { revision, now: 900_000, replicas: 1, seconds: 0.0, changes: vec![] };
@@ -237,9 +241,9 @@ fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
         life.pass(29, 0);
         assert_eq!((life.replicas, life.marked()), (after_30_s, 0), "recovered: {recovered}");
         if recovered {
-            let step = life.revision.step(at(959_100));
-            assert_eq!((step.drain.mark.len(), step.again), (0, Some(at(960_000))));
-            assert_eq!(life.revision.step(at(960_000)).drain.mark, ["pod-0"]);
+            let step = life.revision.step(now(959_100));
+            assert_eq!((step.drain.mark.len(), step.again), (0, Some(Duration::from_millis(900))));
+            assert_eq!(life.revision.step(now(960_000)).drain.mark, ["pod-0"]);
         }
         life.pass(5, 0);
         assert_eq!(life.replicas, 0, "recovered: {recovered}");
@@ -303,9 +307,9 @@ fn a_decision_is_made_every_tick_and_at_once_when_it_is_due() {
     life.now += 1000;
     life.seconds = 5.0;
     assert_eq!(life.report(5, 0, 0), News::Nothing);
-    let step = life.revision.step(at(life.now));
+    let step = life.revision.step(now(life.now));
     assert_eq!(life.revision.decided.clone().map(|decided| decided.seen.stable), first);
-    assert_eq!(step.again, Some(at(2000)), "the next tick");
+    assert_eq!(step.again, Some(Duration::from_secs(1)), "the next tick");
     life.now += 100;
     life.report(11, 0, 0);
     life.step();
@@ -319,7 +323,7 @@ fn a_revision_may_be_scaled_by_requests_a_second() {
     for _ in 0..10 {
         life.now += 1000;
         let sample = Sample { span: Duration::from_secs(1), arrivals: 25, ..Sample::default() };
-        life.revision.feed("a", sample, at(life.now));
+        life.revision.feed("a", sample, now(life.now));
         life.step();
     }
     assert_eq!(life.replicas, 3);
@@ -368,13 +372,21 @@ fn until_a_mark_can_have_been_seen_silence_does_not_empty_a_pod() {
             // It knows of no mark yet, and may have sent the pod a request.
             life.revision.set_present("a".to_owned(), Present::default());
         }
-        let step = life.revision.step(at(marked + 1900));
-        assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2000))), "{heard}");
+        let step = life.revision.step(now(marked + 1900));
+        assert_eq!(
+            (step.drain.scale, step.again),
+            (None, Some(Duration::from_millis(100))),
+            "{heard}"
+        );
         // A mark between two ticks is looked at again between two ticks.
         life.revision.marked("pod-0", Some(at(marked + 500)));
-        let step = life.revision.step(at(marked + 2000));
-        assert_eq!((step.drain.scale, step.again), (None, Some(at(marked + 2500))), "{heard}");
-        assert_eq!(life.revision.step(at(marked + 2500)).drain.scale, Some(0), "{heard}");
+        let step = life.revision.step(now(marked + 2000));
+        assert_eq!(
+            (step.drain.scale, step.again),
+            (None, Some(Duration::from_millis(500))),
+            "{heard}"
+        );
+        assert_eq!(life.revision.step(now(marked + 2500)).drain.scale, Some(0), "{heard}");
     }
 }
 
@@ -383,9 +395,12 @@ fn a_pod_that_went_is_counted_no_longer() {
     let mut life = life(&[(keys::MIN_SCALE, "2")], 2);
     life.pass(4, 0);
     assert_eq!(life.revision.status.actual_scale, Some(2));
-    life.revision.remove_pod("pod-0");
+    life.revision.set_terminating("pod-0".to_owned());
     life.step();
     assert_eq!(life.revision.status.actual_scale, Some(1));
+    assert_eq!(life.revision.snapshot(at(life.now)).pods.terminating, 1);
+    life.revision.remove_pod("pod-0");
+    assert_eq!(life.revision.snapshot(at(life.now)).pods.terminating, 0);
     life.revision.set_pod(pod(0, life.now, None));
     life.step();
     assert_eq!(life.revision.status.actual_scale, Some(2));
@@ -402,12 +417,16 @@ fn a_snapshot_says_how_the_scaling_stands() {
     let mut pods: Vec<PodView> = (0..).zip(stages).map(staged).collect();
     pods[1].marked = Some(at(0));
     life.revision.set_pods(pods);
+    life.revision.set_terminating("pod-9".to_owned());
     life.now += 1000;
     life.seconds = 25.0;
     life.report(20, 5, 0);
-    life.revision.step(at(life.now));
+    life.revision.step(now(life.now));
     let seen = life.revision.snapshot(at(life.now));
-    assert_eq!(seen.pods, snapshot::Pods { ready: 2, not_ready: 1, pending: 2, draining: 1 });
+    assert_eq!(
+        seen.pods,
+        snapshot::Pods { ready: 2, not_ready: 1, pending: 2, draining: 1, terminating: 1 }
+    );
     assert_eq!(seen.measured.map(|measured| (measured.stable, measured.panic)), Some((25.0, 25.0)));
     assert_eq!((seen.metric, seen.target), ("concurrency", 10.0));
     assert_eq!((seen.stable_window_seconds, seen.panic_window_seconds), (60, 6));
@@ -424,12 +443,12 @@ fn a_snapshot_says_how_the_scaling_stands() {
 fn a_mark_of_an_earlier_autoscaler_goes_when_requests_come() {
     let (pa, spec) = scaling(&[]);
     let key = ObjectKey::new("models", "digits-00001");
-    let mut revision = Revision::new(key, &pa, spec, true, at(0));
+    let mut revision = Revision::new(key, &pa, spec, true, now(0));
     revision.set_replicas(Some(1));
     revision.set_pods(vec![pod(0, 0, Some(at(-1000)))]);
     let waiting = Present { queued: 1, ..Present::default() };
     revision.set_present("a".to_owned(), waiting);
-    assert_eq!(revision.step(at(100)).drain.unmark, ["pod-0"]);
+    assert_eq!(revision.step(now(100)).drain.unmark, ["pod-0"]);
 }
 
 #[test]
@@ -469,17 +488,17 @@ fn without_pods_silence_is_no_measurement() {
     life.pass(4, 0);
     assert!(life.revision.decided.is_none());
     life.report(0, 3, 0);
-    life.revision.step(at(life.now));
+    life.revision.step(now(life.now));
     assert!(life.revision.decided.as_ref().is_some_and(|decided| decided.woken));
     life.revision.set_pods(vec![pod(0, life.now, None)]);
     life.now += 2000;
     life.report(0, 3, 0);
-    life.revision.step(at(life.now));
+    life.revision.step(now(life.now));
     assert!(life.revision.decided.as_ref().is_some_and(|decided| !decided.woken));
     life.now += 2000;
     life.report(3, 0, 0);
     life.revision.set_pods(Vec::new());
-    life.revision.step(at(life.now));
+    life.revision.step(now(life.now));
     assert!(life.revision.decided.as_ref().is_some_and(|decided| !decided.woken), "none waits");
 }
 
@@ -489,7 +508,7 @@ fn without_retention_the_last_pod_is_marked_when_the_revision_turns_inactive() {
     life.pass(10, 1);
     for _ in 0..40 {
         life.now += 500;
-        let step = life.revision.step(at(life.now));
+        let step = life.revision.step(now(life.now));
         if life.revision.activity.state == scale::Active::NoTraffic {
             assert_eq!(step.drain.mark, ["pod-0"]);
             return;
@@ -497,4 +516,28 @@ fn without_retention_the_last_pod_is_marked_when_the_revision_turns_inactive() {
         assert_eq!(step.drain.mark, [""; 0]);
     }
     panic!("it never turned inactive");
+}
+
+/// The wall time is set by hand, or goes on while the machine sleeps.
+#[test]
+fn a_jump_of_the_wall_time_changes_nothing_that_was_measured() {
+    const HOUR: i64 = 3_600_000;
+    for jump in [-24 * HOUR, 24 * HOUR] {
+        let mut life = life(&[(keys::TARGET, "1"), (keys::TARGET_UTILIZATION, "100")], 4);
+        life.pass(60, 4);
+        assert_eq!(life.changed(), [], "{jump}");
+        for tick in 1..=10 {
+            let now = Moment { wall: at(life.now + jump), steady: at(life.now + tick * 2000) };
+            let sample = Sample {
+                span: Duration::from_secs(2),
+                request_seconds: 8.0,
+                arrivals: 0,
+                present: Present { in_flight: 4, ..Present::default() },
+            };
+            life.revision.feed("a", sample, now);
+            let step = life.revision.step(now);
+            assert_eq!((step.drain.scale, step.drain.mark.len()), (None, 0), "{jump} {tick}");
+            assert_eq!(step.again, Some(TICK), "{jump} {tick}");
+        }
+    }
 }

@@ -72,15 +72,30 @@ fn authority() -> CertificateParams {
     params
 }
 
+/// Whom the API's certificate names besides the addresses listened on: this machine, and the API as a cluster's
+/// clients call it.
+const NAMES: [&str; 7] = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
+
 fn server_config(
     issuer: &Issuer<'_, KeyPair>,
     addresses: &[IpAddr],
 ) -> anyhow::Result<rustls::ServerConfig> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut names: Vec<String> = NAMES.into_iter().map(str::to_owned).collect();
     names.extend(addresses.iter().map(ToString::to_string));
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "rouse");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Clients that verify strictly, as Python does since 3.13, refuse a certificate without it.
+    params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

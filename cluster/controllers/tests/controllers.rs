@@ -13,7 +13,7 @@ async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
     let config = Config {
         storage: Storage::Memory,
         initial: Vec::new(),
-        clock: Clock::system(),
+        clock: Clock::of_tokio(),
         ca: String::new(),
     };
     let cluster = Cluster::open(config).unwrap();

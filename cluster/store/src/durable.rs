@@ -104,21 +104,8 @@ impl File {
             Ok(_) => {}
             Err(_) => begin(path).map_err(|error| opening(path, error))?,
         }
-        let owned = path.to_owned();
-        let repair = Arc::new(AtomicU8::new(WHOLE));
-        let seen = Arc::clone(&repair);
-        let opener = move || {
-            let seen = Arc::clone(&seen);
-            Builder::new()
-                .set_cache_size(CACHE)
-                .set_repair_callback(move |session| {
-                    // The first of three scans tells of a last commit that is not whole.
-                    let found = if session.progress() < 0.5 { ROLLED_BACK } else { CHECKED };
-                    seen.fetch_max(found, Ordering::Relaxed);
-                })
-                .create(&owned)
-        };
-        let (file, loaded) = Self::open_by(Box::new(opener), path, fields)?;
+        let (opener, repair) = checking(path);
+        let (file, loaded) = Self::open_by(opener, path, fields)?;
         let version = loaded.version;
         match repair.load(Ordering::Relaxed) {
             ROLLED_BACK => tracing::warn!(
@@ -182,6 +169,26 @@ impl File {
 const WHOLE: u8 = 0;
 const CHECKED: u8 = 1;
 const ROLLED_BACK: u8 = 2;
+
+/// Opens a file, and tells how its last commit was found.
+fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
+    let (path, repair) = (path.to_owned(), Arc::new(AtomicU8::new(WHOLE)));
+    let found = Arc::clone(&repair);
+    let opener = move || {
+        let found = Arc::clone(&found);
+        Builder::new()
+            .set_cache_size(CACHE)
+            .set_repair_callback(move |session| {
+                // Asked at the begin (0.0), and after the first of three scans if that found a last commit
+                // that is not whole (0.3).
+                let torn = (0.1..0.5).contains(&session.progress());
+                let now = if torn { ROLLED_BACK } else { CHECKED };
+                found.fetch_max(now, Ordering::Relaxed);
+            })
+            .create(&path)
+    };
+    (Box::new(opener), repair)
+}
 
 /// Makes a state file, which gets its name when it is one.
 fn begin(path: &Path) -> Result<(), redb::Error> {

@@ -11,6 +11,8 @@
 //!
 //! Upstream: `vendor/knative.dev/pkg/webhook/{resourcesemantics,configmaps}`.
 
+mod culprit;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,6 +146,16 @@ impl Kind {
     }
 }
 
+/// Why a document cannot be decoded, with the field at fault.
+fn told(kind: Kind, value: &Value, error: &str) -> String {
+    let path = culprit::path(value, error, |value| kind.decode(value));
+    let hint = if error.contains("expected a string") { "; write it in quotes" } else { "" };
+    match path.as_str() {
+        "" => error.to_owned(),
+        path => format!("{path}: {error}{hint}"),
+    }
+}
+
 /// A request that there is something to do about.
 struct Subject {
     kind: Kind,
@@ -165,8 +177,12 @@ fn subject(request: &AdmissionRequest<DynamicObject>) -> Option<Result<Subject, 
     }
     let json = |object: &DynamicObject, which: &str| {
         serde_json::to_value(object)
-            .and_then(|value| kind.decode(&value).map(|()| value))
-            .map_err(|e| format!("cannot decode incoming {which} object: {e}"))
+            .map_err(|e| e.to_string())
+            .and_then(|value| match kind.decode(&value) {
+                Ok(()) => Ok(value),
+                Err(error) => Err(told(kind, &value, &error.to_string())),
+            })
+            .map_err(|why| format!("cannot decode incoming {which} object: {why}"))
     };
     let old = request.old_object.as_ref().filter(|_| request.operation == Operation::Update);
     let old = old.map(|old| json(old, "old")).transpose();

@@ -98,13 +98,29 @@ fn what_cannot_be_read_is_refused_by_both() {
     let asked = request("Service", "CREATE", object, None);
     let mutated = mutate(&asked, &config).result.message;
     assert!(
-        mutated.starts_with("mutation failed: cannot decode incoming new object: invalid type"),
+        mutated.starts_with(
+            "mutation failed: cannot decode incoming new object: spec.traffic: invalid type"
+        ),
         "{mutated}"
     );
     let validated = validate(&asked, &config).result.message;
     assert!(
         validated.starts_with("decoding request failed: cannot decode incoming new object: "),
         "{validated}"
+    );
+}
+
+#[test]
+fn the_field_that_cannot_be_read_is_named() {
+    let mut object = service();
+    object["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{ "name": "A", "value": 465 }]);
+    let said =
+        mutate(&request("Service", "CREATE", object, None), &ApiConfig::default()).result.message;
+    assert_eq!(
+        said,
+        "mutation failed: cannot decode incoming new object: spec.template.spec.containers[0].env[0].value: \
+         invalid type: integer `465`, expected a string; write it in quotes"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The user's probes, made complete: on the serving port where they name none, and with a period
+//! The user's probes, made complete: on the serving port where they name none, of the pod itself, and with a period
 //! that Kubernetes accepts where Knative's "as often as possible" was asked for.
 
 use k8s_openapi::api::core::v1::{Container, Probe};
@@ -27,13 +27,19 @@ pub(super) fn complete(container: &mut Container, port: i32) {
     }
 }
 
-/// A missing port, and the name that the user gave the serving port, mean the serving port.
+/// A missing port, and the name that the user gave the serving port, mean the serving port. A host is where the user's
+/// container is for a sidecar, which is not where a node is: the probe is the pod's.
 fn on_port(probe: &mut Probe, port: i32) {
     if let Some(action) = &mut probe.http_get {
         numbered(&mut action.port, port);
+        action.host = None;
+        if let Some(scheme) = &mut action.scheme {
+            scheme.make_ascii_uppercase();
+        }
     }
     if let Some(action) = &mut probe.tcp_socket {
         numbered(&mut action.port, port);
+        action.host = None;
     }
     if let Some(action) = &mut probe.grpc
         && action.port == 0

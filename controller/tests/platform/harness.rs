@@ -104,7 +104,7 @@ impl Drop for Platform {
 
 impl Platform {
     pub(crate) async fn start() -> Self {
-        let clock = Clock::system();
+        let clock = Clock::of_tokio();
         let initial: Vec<Value> =
             serde_json::from_str(include_str!("../../../manifests/initial.json")).unwrap();
         let config = rouse_apiserver::Config {
@@ -195,6 +195,22 @@ impl Platform {
         let namespace = object["metadata"]["namespace"].as_str();
         let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
         self.api::<K>(namespace).create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    /// As `kubectl replace` does: of what is there now, unless the object names a version.
+    pub(crate) async fn replace<K: Resource<DynamicType = ()>>(&self, object: &Value) {
+        let api = self.api::<K>(object["metadata"]["namespace"].as_str());
+        let mut object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        for _ in 0..20 {
+            let now = api.get(&object.name_any()).await.unwrap();
+            object.metadata.resource_version = now.metadata.resource_version;
+            match api.replace(&object.name_any(), &PostParams::default(), &object).await {
+                // The controller was faster.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                result => return drop(result.unwrap()),
+            }
+        }
+        panic!("it changes all the time");
     }
 
     pub(crate) async fn patch<K: Resource<DynamicType = ()>>(&self, name: &str, patch: &Value) {

@@ -2,6 +2,7 @@
 //! node agent, autoscaler and activators, so that each of their answers can be held back.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod equivalent;
 mod failures;
 mod harness;
 mod serving;

@@ -7,7 +7,7 @@ pub mod panics;
 mod shutdown;
 mod tasks;
 
-pub use clock::Clock;
+pub use clock::{Clock, Moment};
 pub use health::{Health, Part, PartReport};
 pub use ledger::{Ledger, Policy, TaskReport};
 pub use shutdown::Shutdown;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
 use rouse_k8s::time::seconds;
+use rouse_kit::Moment;
 
 use super::ending::Stage;
 use super::event::Index;
@@ -16,7 +16,7 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) at: Index,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
     pub(super) pod: &'a Pod,
     /// How far the pod's end has come.
     pub(super) ending: Option<Stage>,

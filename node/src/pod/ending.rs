@@ -39,6 +39,7 @@ impl Stage {
     }
 }
 
+/// All times are on the steady line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) why: Why,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_k8s::condition::READY;
 use rouse_k8s::pod::has_ended;
+use rouse_kit::Moment;
 
 use super::container::{Container, Run, of_pod};
 use super::context::{Context, restart_policy};
@@ -28,7 +29,7 @@ pub(crate) struct PodState {
 }
 
 impl PodState {
-    /// Takes over a pod, with the status that an earlier agent wrote.
+    /// Takes over a pod, with the status that an earlier agent wrote. `now` is wall time.
     pub(crate) fn new(pod: Arc<Pod>, now: Timestamp) -> Self {
         let status = pod.status.as_ref();
         let started = status.and_then(|status| status.start_time.as_ref());
@@ -49,7 +50,7 @@ impl PodState {
         }
     }
 
-    pub(super) fn context<'a>(&self, pod: &'a Pod, at: Index, now: Timestamp) -> Context<'a> {
+    pub(super) fn context<'a>(&self, pod: &'a Pod, at: Index, now: Moment) -> Context<'a> {
         Context { at, now, pod, ending: self.ending.map(|ending| ending.stage) }
     }
 
@@ -86,7 +87,7 @@ impl PodState {
         self.ending.map(|ending| ending.stage.word())
     }
 
-    /// When the next `Tick` is due, if nothing else happens.
+    /// When the next `Tick` is due on the steady line, if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         if let Some(ending) = self.ending {
             return ending.due();

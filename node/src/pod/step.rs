@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_k8s::time::seconds;
+use rouse_kit::Moment;
 
 use super::container::Run;
 use super::context::grace;
@@ -20,15 +21,15 @@ const DEFAULT_DELETION_GRACE_SECONDS: i64 = 30;
 
 impl PodState {
     /// The one way in which a pod changes.
-    pub(crate) fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+    pub(crate) fn step(&mut self, event: Event, now: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.take(event, now, &mut effects);
         self.advance(now, &mut effects);
-        self.follow_conditions(now);
+        self.follow_conditions(now.wall);
         effects
     }
 
-    fn take(&mut self, event: Event, now: Timestamp, out: &mut Vec<Effect>) {
+    fn take(&mut self, event: Event, now: Moment, out: &mut Vec<Effect>) {
         let pod = Arc::clone(&self.pod);
         match event {
             Event::Observed(pod) => self.observed(pod, now, out),
@@ -81,7 +82,7 @@ impl PodState {
         }
     }
 
-    fn observed(&mut self, pod: Arc<Pod>, now: Timestamp, out: &mut Vec<Effect>) {
+    fn observed(&mut self, pod: Arc<Pod>, now: Moment, out: &mut Vec<Effect>) {
         self.pod = pod;
         let meta = &self.pod.metadata;
         if meta.deletion_timestamp.is_some() {
@@ -92,15 +93,15 @@ impl PodState {
     }
 
     /// Begins to end, or ends sooner than was begun; never later.
-    fn end(&mut self, why: Why, grace: Duration, now: Timestamp, out: &mut Vec<Effect>) {
+    fn end(&mut self, why: Why, grace: Duration, now: Moment, out: &mut Vec<Effect>) {
         if let Some(ending) = &mut self.ending {
-            ending.hurry(why, grace, now);
+            ending.hurry(why, grace, now.steady);
             return;
         }
         // The longest sleep of the containers that run.
         let up = (0..self.containers.len()).filter(|at| self.containers[*at].is_up());
         let sleep = up.filter_map(|at| spec_of(&self.pod, at)).map(pre_stop_sleep).max();
-        self.ending = Some(Ending::new(why, sleep.unwrap_or_default(), grace, now));
+        self.ending = Some(Ending::new(why, sleep.unwrap_or_default(), grace, now.steady));
         if why == Why::Deleted && !self.runs_nothing() {
             out.push(Effect::Drain);
         }
@@ -115,9 +116,9 @@ impl PodState {
     }
 
     /// Whatever is due by now, in any state.
-    fn advance(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    fn advance(&mut self, now: Moment, out: &mut Vec<Effect>) {
         if self.ending.is_some() {
-            self.advance_ending(now, out);
+            self.advance_ending(now.steady, out);
             return;
         }
         if self.done {

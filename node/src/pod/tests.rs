@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use rouse_kit::Moment;
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,7 +15,7 @@ use crate::runtime::Exit;
 /// A pod under test: events in, effects out as text, time by hand.
 struct Harness {
     state: PodState,
-    now: Timestamp,
+    now: Moment,
 }
 
 fn pod(spec: Value) -> Pod {
@@ -46,9 +46,9 @@ fn launched(id: &str) -> Launched {
 impl Harness {
     /// The pod has been seen once.
     fn new(pod: Pod) -> (Self, String) {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        let now = Moment::from("2026-01-02T03:04:05Z".parse::<jiff::Timestamp>().unwrap());
         let pod = Arc::new(pod);
-        let mut harness = Self { state: PodState::new(Arc::clone(&pod), now), now };
+        let mut harness = Self { state: PodState::new(Arc::clone(&pod), now.wall), now };
         let effects = harness.step(Event::Observed(pod));
         (harness, effects)
     }
@@ -74,20 +74,21 @@ impl Harness {
     /// Moves to the next time the pod asked for; says after how many seconds.
     fn wait(&mut self) -> (i64, String) {
         let at = self.state.wake_at().unwrap();
-        let seconds = at.duration_since(self.now).as_secs();
-        self.now = at;
-        (seconds, self.step(Event::Tick))
+        let span = at.duration_since(self.now.steady);
+        self.now = Moment { wall: self.now.wall + span, steady: at };
+        (span.as_secs(), self.step(Event::Tick))
     }
 
     fn after(&mut self, seconds: u64) -> String {
-        self.now += Duration::from_secs(seconds);
+        let span = Duration::from_secs(seconds);
+        self.now = Moment { wall: self.now.wall + span, steady: self.now.steady + span };
         self.step(Event::Tick)
     }
 
     fn delete(&mut self, grace: i64) -> String {
         let mut pod = (*self.state.pod).clone();
         pod.metadata.deletion_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.now));
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.now.wall));
         pod.metadata.deletion_grace_period_seconds = Some(grace);
         self.step(Event::Observed(Arc::new(pod)))
     }
@@ -451,6 +452,28 @@ fn a_deleted_pod_keeps_its_requests_until_the_grace_is_over() {
     pod.delete(20);
     assert_eq!(pod.wait(), (20, "Signal(0, Term)".to_owned()));
     assert_eq!(pod.wait(), (2, "Signal(0, Kill)".to_owned()));
+}
+
+/// The wall time is set by hand, or goes on while the machine sleeps.
+#[test]
+fn a_jump_of_the_wall_time_neither_shortens_a_grace_nor_lengthens_it() {
+    for hours in [-24, 24] {
+        let (mut pod, _) = Harness::new(pod(one(json!({}))));
+        pod.start("a");
+        pod.delete(20);
+        pod.now.wall += jiff::SignedDuration::from_hours(hours);
+        assert_eq!(pod.after(19), "");
+        assert_eq!(pod.after(1), "Signal(0, Term)");
+        let ended_at = pod.now.wall;
+        pod.exit(0);
+        let status = &pod.status().container_statuses.unwrap()[0];
+        let ended = status.state.as_ref().unwrap().terminated.as_ref().unwrap();
+        assert_eq!(
+            ended.finished_at.as_ref().unwrap().0,
+            ended_at,
+            "written times are of the wall"
+        );
+    }
 }
 
 #[test]

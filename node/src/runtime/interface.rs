@@ -33,6 +33,8 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     pub memory_limit: Option<u64>,
     pub cpu_limit_millis: Option<u64>,
+    /// Its share where CPUs are short.
+    pub cpu_request_millis: Option<u64>,
     pub security: Security,
     pub grace: Duration,
     pub log: LogWriter,
@@ -56,6 +58,7 @@ impl ContainerSpec {
             mounts: Vec::new(),
             memory_limit: None,
             cpu_limit_millis: None,
+            cpu_request_millis: None,
             security: Security::default(),
             grace: Duration::from_secs(1),
             log,

@@ -1,13 +1,16 @@
-//! Limits of a container as whole numbers. An amount that is too large for one is the largest one.
+//! Limits and requests of a container as whole numbers. An amount that is too large for one is the largest one.
 
 use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use rouse_k8s::Quantity;
 
 /// A limit of the container, if it is a quantity and not less than nothing.
 fn limit(container: &Container, name: &str) -> Option<Quantity> {
-    let limits = container.resources.as_ref()?.limits.as_ref()?;
-    let limit = Quantity::try_from(limits.get(name)?).ok()?;
-    (!limit.is_negative()).then_some(limit)
+    amount(container.resources.as_ref()?.limits.as_ref()?.get(name)?)
+}
+
+fn amount(written: &Written) -> Option<Quantity> {
+    Quantity::try_from(written).ok().filter(|amount| !amount.is_negative())
 }
 
 /// `1Ki` is 1024, rounded up.
@@ -18,6 +21,12 @@ pub(crate) fn memory_limit(container: &Container) -> Option<u64> {
 /// `250m` is 250, rounded up.
 pub(crate) fn cpu_limit_millis(container: &Container) -> Option<u64> {
     limit(container, "cpu").map(|limit| u64::try_from(limit.milli_value()).unwrap_or(u64::MAX))
+}
+
+/// As the limit.
+pub(crate) fn cpu_request_millis(container: &Container) -> Option<u64> {
+    let request = amount(container.resources.as_ref()?.requests.as_ref()?.get("cpu")?)?;
+    Some(u64::try_from(request.milli_value()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -42,9 +51,11 @@ mod tests {
             ("18446744073709551616", Some(u64::MAX), Some(u64::MAX)),
         ] {
             let limits = json!({"cpu": text, "memory": text});
-            let container = json!({"name": "user", "resources": {"limits": limits}});
+            let container =
+                json!({"name": "user", "resources": {"limits": limits, "requests": {"cpu": text}}});
             let container = serde_json::from_value(container).unwrap();
             assert_eq!(cpu_limit_millis(&container), cpu, "{text}");
+            assert_eq!(cpu_request_millis(&container), cpu, "{text}");
             assert_eq!(memory_limit(&container), memory, "{text}");
         }
     }

@@ -179,6 +179,7 @@ impl Launch {
             mounts,
             memory_limit: resources::memory_limit(&self.spec),
             cpu_limit_millis: resources::cpu_limit_millis(&self.spec),
+            cpu_request_millis: resources::cpu_request_millis(&self.spec),
             security: Security::of(&self.pod, &self.spec),
             grace: self.grace,
             log,

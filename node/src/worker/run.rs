@@ -47,7 +47,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
         let was_starting = state.is_starting();
         let mut over = false;
         measured.event(&event);
-        for effect in state.step(event, clock.now()) {
+        for effect in state.step(event, clock.moment()) {
             measured.effect(&effect);
             match effect {
                 Effect::Finish => {
@@ -67,7 +67,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
         status.pace(was_starting, state.is_starting());
         event = loop {
             status.begin(&state);
-            let wake = wakes_in(&state, clock.now(), status.due_in(&state));
+            let wake = wakes_in(&state, clock.steady(), status.due_in(&state));
             tokio::select! {
                 biased; // the end of the platform first
                 () = halt.cancelled(), if !halted => {
@@ -92,7 +92,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
     }
 }
 
-/// How long nothing has to be done, if nothing happens.
+/// How long nothing has to be done, if nothing happens. `now` is on the steady line.
 fn wakes_in(state: &PodState, now: jiff::Timestamp, write: Option<Duration>) -> Duration {
     /// Long enough to be never, short enough for any clock.
     const NEVER: Duration = Duration::from_secs(24 * 3600);

@@ -76,7 +76,7 @@ fn pod(name: &str, path: &str, value: Value) -> Value {
 async fn whatever_a_pods_numbers_are_no_worker_panics_and_it_ends_when_it_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let api = Api::new();
-    let process = Process::new(Clock::system());
+    let process = Process::new(Clock::of_tokio());
     let component = process.component("node", Shutdown::new());
     let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
     let runtime = Arc::new(FakeRuntime::new(Script::default()));

@@ -39,7 +39,7 @@ enum Http {
 }
 
 fn exec() -> LocalExec {
-    let tasks = Process::new(Clock::system()).component("activator", Shutdown::new()).tasks;
+    let tasks = Process::new(Clock::of_tokio()).component("activator", Shutdown::new()).tasks;
     LocalExec::new(Rc::new(tasks.kind("stream")))
 }
 

@@ -8,7 +8,7 @@ use http::Request;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn observers(log: RequestLog) -> Observers {
-    Observers { thread: 0, log: Arc::new(log), traces: Traces::default(), clock: Clock::system() }
+    Observers { thread: 0, log: Arc::new(log), traces: Traces::default(), clock: Clock::of_tokio() }
 }
 
 fn begin(observers: &Observers) -> Record {

@@ -94,10 +94,20 @@ fn is_owned(object: &Value) -> bool {
     object.get("metadata").is_some_and(|m| !m.list("ownerReferences").is_empty())
 }
 
-/// Notes who made the object and who last changed its spec.
+/// Notes who made the object and who last changed its spec. A manifest that does not know of these notes, as one that
+/// replaces an object, keeps them.
 fn user_info(object: &mut Value, request: Request<'_>) {
-    if request.old.is_some_and(|old| same(old.get("spec"), object.get("spec"))) {
-        return;
+    if let Some(old) = request.old {
+        for key in [keys::CREATOR, keys::LAST_MODIFIER] {
+            let noted =
+                |object: &Value| object.get("metadata")?.get("annotations")?.get(key).cloned();
+            if let (Some(was), None) = (noted(old), noted(object)) {
+                object_mut(object_mut(object, "metadata"), "annotations")[key] = was;
+            }
+        }
+        if same(old.get("spec"), object.get("spec")) {
+            return;
+        }
     }
     let annotations = object_mut(object_mut(object, "metadata"), "annotations");
     if request.old.is_none() {

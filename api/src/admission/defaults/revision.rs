@@ -8,13 +8,15 @@ use rouse_k8s::names::child_name;
 use serde_json::{Value, json};
 
 use super::request::Request;
-use crate::admission::json::{Look, object_mut, strings};
+use crate::admission::json::{Look, canonical, object_mut, strings};
 use crate::config::Flag;
 use crate::config::defaults::NameValues;
 use crate::config::features::SECURE_POD_DEFAULTS;
 
 /// `parent` is the metadata of the object that the spec stands in.
 pub(super) fn spec(spec: &mut Value, parent: &Value, request: Request<'_>) {
+    // The same manifest is the same Revision, whichever client wrote it.
+    *spec = canonical(spec);
     timeouts(spec, request);
     if !spec.has("containerConcurrency") {
         spec["containerConcurrency"] = json!(request.config.defaults.container_concurrency);
@@ -43,11 +45,20 @@ pub(super) fn spec(spec: &mut Value, parent: &Value, request: Request<'_>) {
         security(container, &pod_security, request);
     }
     let links = request.config.defaults.enable_service_links;
-    if let (true, None, Some(links)) =
-        (containers > 0 && !spec.has("enableServiceLinks"), request.old, links)
+    if let (true, true, Some(links)) =
+        (containers > 0 && !spec.has("enableServiceLinks"), gets_links(request.old), links)
     {
         spec["enableServiceLinks"] = json!(links);
     }
+}
+
+/// Whether `enableServiceLinks` is written where it is missing: at creation, and in an update of a template that has
+/// it, so that the same manifest is the same template whether it is created, applied or replaced. What was stored
+/// without it stays so, as upstream, for its next Revision must not come of an unrelated change.
+fn gets_links(old: Option<&Value>) -> bool {
+    old.is_none_or(|old| {
+        old.pointer("/spec/template/spec").is_some_and(|spec| spec.has("enableServiceLinks"))
+    })
 }
 
 /// The objects of a list, to change.

@@ -97,7 +97,7 @@ impl Harness {
         pa.spec.scale_target_ref.name = format!("{}-deployment", key.name);
         pa.metadata.annotations = Some([(keys::WINDOW.to_owned(), "6s".to_owned())].into());
         let spec = ScalingSpec::new(&pa, &AutoscalerConfig::default(), Duration::from_secs(600));
-        let mut revision = Revision::new(key.clone(), &pa, spec, false, self.clock.now());
+        let mut revision = Revision::new(key.clone(), &pa, spec, false, self.clock.moment());
         revision.set_replicas(Some(replicas));
         self.scaler.add(revision, About::of(&pa));
     }

@@ -19,6 +19,8 @@ pub(super) struct Target {
     /// Empty for a collection.
     pub(super) name: String,
     pub(super) subresource: String,
+    /// The path below the subresource, without a slash in front, as `proxy` has one.
+    pub(super) below: String,
 }
 
 /// The document or resource that a path names.
@@ -76,7 +78,7 @@ pub(super) fn path(path: &str) -> Path {
 }
 
 fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
-    let at = |plural: &str, namespace: &str, name: &str, subresource: &str| {
+    let below = |plural: &str, namespace: &str, name: &str, subresource: &str, below: &[&str]| {
         Path::Resource(Target {
             group: group.to_owned(),
             version: version.to_owned(),
@@ -84,7 +86,11 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
             plural: plural.to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            below: below.join("/"),
         })
+    };
+    let at = |plural: &str, namespace: &str, name: &str, subresource: &str| {
+        below(plural, namespace, name, subresource, &[])
     };
     match rest {
         // A namespace is a resource of its own as well as the place of others.
@@ -92,10 +98,12 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
         ["namespaces", name, sub @ ("status" | "finalize")] => at("namespaces", "", name, sub),
         ["namespaces", namespace, plural] => at(plural, namespace, "", ""),
         ["namespaces", namespace, plural, name] => at(plural, namespace, name, ""),
-        ["namespaces", namespace, plural, name, sub, ..] => at(plural, namespace, name, sub),
+        ["namespaces", namespace, plural, name, sub, rest @ ..] => {
+            below(plural, namespace, name, sub, rest)
+        }
         [plural] => at(plural, "", "", ""),
         [plural, name] => at(plural, "", name, ""),
-        [plural, name, sub, ..] => at(plural, "", name, sub),
+        [plural, name, sub, rest @ ..] => below(plural, "", name, sub, rest),
         [] => Path::Unknown,
     }
 }
@@ -250,7 +258,7 @@ mod tests {
             return "nothing".to_owned();
         };
         let verb = verb(request.method(), &target, &query).unwrap();
-        let Target { group, version, namespace, plural, name, subresource } = target;
+        let Target { group, version, namespace, plural, name, subresource, below: _ } = target;
         let mut said: Vec<String> = query.pairs().map(|(n, v)| format!("{n}={v}")).collect();
         said.sort();
         let place = [group, version, namespace, plural, name, subresource].join("/");

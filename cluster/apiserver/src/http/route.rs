@@ -18,7 +18,7 @@ use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
 use super::write::Incoming;
-use super::{discovery, health, logs, review, subresources};
+use super::{discovery, health, kubelet, review, subresources};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::registry::Part;
@@ -130,7 +130,7 @@ impl Api {
             return review::answer(&resource, &asked.headers, &bytes, &asked.user);
         }
         let Some(part) = part(&resource, &target, verb)? else {
-            return logs::pod(self, &target, &asked.query, verb).await;
+            return kubelet::ask(self, &target, &asked.query, verb).await;
         };
         let form = negotiate::form(&asked.headers)?;
         match verb {

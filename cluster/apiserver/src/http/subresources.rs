@@ -35,6 +35,10 @@ pub(super) fn of(resource: &Resource) -> Vec<Subresource> {
         });
         found.push(own("log", &["get"], None));
     }
+    if resource.is("", "Node") {
+        let kind = "NodeProxyOptions".to_owned();
+        found.push(Subresource { kind, ..own("proxy", &["get"], None) });
+    }
     if resource.is("", "Namespace") {
         found.push(own("finalize", &["update"], Some(Part::Finalize)));
     }

@@ -7,7 +7,7 @@ use crate::identity::UserInfo;
 use crate::store::Store;
 
 fn registry() -> Registry {
-    let registry = Registry::new(Arc::new(Kinds::new()), Store::memory(), Clock::system());
+    let registry = Registry::new(Arc::new(Kinds::new()), Store::memory(), Clock::of_tokio());
     create(&registry, "", "Namespace", json!({ "metadata": { "name": "d" } })).unwrap();
     registry
 }

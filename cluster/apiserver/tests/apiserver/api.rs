@@ -321,6 +321,31 @@ async fn logs_come_from_the_node_and_what_is_missing_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_nodes_own_paths_are_read_through_its_proxy() {
+    let cluster = cluster();
+    let kubelet = service_fn(|request: http::Request<Bytes>| async move {
+        let said = format!("{} {}", request.method(), request.uri());
+        let body = Full::new(Bytes::from(said)).map_err(|never| match never {}).boxed();
+        Ok(http::Response::new(body))
+    });
+    cluster.register_kubelet("n", KubeletService::new(kubelet));
+    for name in ["n", "silent"] {
+        let node = json!({ "metadata": { "name": name } });
+        assert_eq!(post(&cluster, "/api/v1/nodes", &node).await.code, 201);
+    }
+    for name in ["n", "n:10250", "https:n:10250"] {
+        let summary = get(&cluster, &format!("/api/v1/nodes/{name}/proxy/stats/summary")).await;
+        assert_eq!((summary.code, &summary.body[..]), (200, &b"GET /stats/summary"[..]), "{name}");
+    }
+    for (name, code) in [("silent", 503), ("missing", 404), ("a:b:c:d", 400)] {
+        let answer = get(&cluster, &format!("/api/v1/nodes/{name}/proxy/healthz")).await;
+        assert_eq!(answer.code, code, "{name}");
+    }
+    let run = ask(&cluster, "POST", "/api/v1/nodes/n/proxy/run/default/p/c", &[], "").await;
+    assert_eq!(run.code, 405);
+}
+
+#[tokio::test]
 async fn scale_is_read_and_written_as_three_numbers() {
     let cluster = cluster();
     let web = json!({ "metadata": { "name": "web" }, "spec": { "replicas": 2, "selector": { "matchLabels": { "app": "w" } },

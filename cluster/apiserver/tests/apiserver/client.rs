@@ -15,7 +15,7 @@ fn cluster() -> Cluster {
     let config = Config {
         storage: Storage::Memory,
         initial: Vec::new(),
-        clock: Clock::system(),
+        clock: Clock::of_tokio(),
         ca: String::new(),
     };
     Cluster::open(config).unwrap()

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub(crate) fn cluster_with(storage: Storage, initial: Vec<Value>) -> Cluster {
-    Cluster::open(Config { storage, initial, clock: Clock::system(), ca: String::new() }).unwrap()
+    Cluster::open(Config { storage, initial, clock: Clock::of_tokio(), ca: String::new() }).unwrap()
 }
 
 /// What came back.

@@ -65,7 +65,7 @@ impl Running {
         }));
         let initial =
             serde_json::from_str(include_str!("../../../../manifests/initial.json")).unwrap();
-        let (storage, clock, ca) = (Storage::Memory, Clock::system(), String::new());
+        let (storage, clock, ca) = (Storage::Memory, Clock::of_tokio(), String::new());
         let cluster = Cluster::open(Config { storage, initial, clock, ca }).unwrap();
         let controllers = Component::alone("controllers");
         rouse_controllers::start(&rouse_controllers::Config::of(&cluster), &controllers);

@@ -86,6 +86,33 @@ async fn a_file_with_a_broken_page_is_never_taken_for_a_whole_one() {
     assert!(refused > 0);
 }
 
+/// Files as a crash leaves them: copies of one that is open.
+#[tokio::test]
+async fn a_last_commit_that_is_whole_is_kept_after_a_crash_and_a_torn_one_is_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    let store = Store::open(&path, &no_fields).unwrap();
+    let mut copies = Vec::new();
+    for n in 0..3 {
+        store.create(map(&format!("m{n}"), n)).unwrap();
+        store.durable(store.version()).await.unwrap();
+        copies.push(fs::read(&path).unwrap());
+    }
+    let found = |bytes: &[u8]| {
+        let copy = dir.path().join("copy.redb");
+        fs::write(&copy, bytes).unwrap();
+        let (opener, repair) = checking(&copy);
+        let (_, loaded) = File::open_by(opener, &copy, &no_fields).unwrap();
+        (repair.load(Ordering::Relaxed), loaded.objects.len())
+    };
+    assert_eq!(found(&copies[2]), (CHECKED, 3));
+    // The header says that there was a third commit, and none of its pages was written.
+    let torn = [&copies[2][..4096], &copies[1][4096..]].concat();
+    assert_eq!(found(&torn), (ROLLED_BACK, 2));
+    store.close();
+    assert_eq!(found(&fs::read(&path).unwrap()), (WHOLE, 3));
+}
+
 #[tokio::test]
 async fn a_bit_that_flips_inside_a_value_is_found_and_the_object_named() {
     let dir = tempfile::tempdir().unwrap();

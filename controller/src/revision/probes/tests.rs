@@ -18,6 +18,14 @@ fn probes_are_completed_and_what_the_user_chose_stays() {
         ("livenessProbe: {httpGet: {port: 5}}", "livenessProbe: {httpGet: {port: 5}}"),
         ("startupProbe: {grpc: {port: 0}}", "startupProbe: {grpc: {port: 9000}}"),
         ("startupProbe: {grpc: {port: 5}}", "startupProbe: {grpc: {port: 5}}"),
+        (
+            "readinessProbe: {httpGet: {port: 5, scheme: http, host: 127.0.0.1}, periodSeconds: 1}",
+            "readinessProbe: {httpGet: {port: 5, scheme: HTTP}, periodSeconds: 1}",
+        ),
+        (
+            "livenessProbe: {tcpSocket: {port: 5, host: localhost}}",
+            "livenessProbe: {tcpSocket: {port: 5}}",
+        ),
         ("image: x", "image: x"),
     ] {
         let container = |probe: &str| object::<Container>(&format!("{{name: a, {probe}}}"));

@@ -27,7 +27,7 @@ pub(super) fn check(pa: &PodAutoscaler, config: &ApiConfig) -> Result<(), String
     for replicas in [0, 1, i32::MAX.unsigned_abs()] {
         for load in [0, 1, 1000, u32::MAX] {
             let key = ObjectKey::new("shop", "hello-00001");
-            let mut revision = Revision::new(key, pa, spec.clone(), false, now());
+            let mut revision = Revision::new(key, pa, spec.clone(), false, now().into());
             revision.set_replicas(Some(replicas));
             live(&mut revision, replicas, load, max)?;
         }
@@ -53,8 +53,8 @@ fn live(revision: &mut Revision, replicas: u32, load: u32, max: Option<u32>) -> 
             arrivals: u64::from(load) << 31,
             present,
         };
-        let _ = revision.feed("a", sample, at);
-        let step = revision.step(at);
+        let _ = revision.feed("a", sample, at.into());
+        let step = revision.step(at.into());
         if let Some(scale) = step.drain.scale {
             let raised = scale > replicas;
             let in_range = i32::try_from(scale).is_ok();

@@ -17,7 +17,7 @@ async fn get(service: &KubeletService, path: &str) -> (u16, String) {
 
 fn served() -> (tempfile::TempDir, KubeletService) {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::system();
+    let clock = Clock::of_tokio();
     let component = Component::alone("node");
     let logs = Logs::new(dir.path().to_owned(), clock, component.tasks.clone());
     let pod = PodRef { namespace: "demo".into(), name: "p-1".into(), uid: "u".into() };

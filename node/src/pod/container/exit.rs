@@ -21,7 +21,7 @@ impl Container {
     ) {
         let Context { at, now, .. } = context;
         let Run::Running { id, since, .. } = &self.run else { return };
-        let ran = time::since(*since, now);
+        let ran = time::since(*since, now.wall);
         let reason = match (exit.oom_killed, exit.code) {
             (true, _) => "OOMKilled",
             (false, 0) => "Completed",
@@ -33,7 +33,7 @@ impl Container {
             reason: Some(reason.to_owned()),
             message: exit.message,
             started_at: Some(Time(*since)),
-            finished_at: Some(Time(now)),
+            finished_at: Some(Time(now.wall)),
             ..ContainerStateTerminated::default()
         };
         out.push(Effect::StopProbes(at));
@@ -72,6 +72,6 @@ impl Container {
             format!("Back-off restarting failed container {name} in pod {pod}"),
             at,
         ));
-        self.wait("CrashLoopBackOff", Some(message), time::later(now, wait));
+        self.wait("CrashLoopBackOff", Some(message), time::later(now.steady, wait));
     }
 }

@@ -62,7 +62,7 @@ impl Container {
                 if kill_at.is_some() || context.ending.is_some() {
                     return;
                 }
-                *kill_at = Some(later(now, kill_grace(context, kind)));
+                *kill_at = Some(later(now.steady, kill_grace(context, kind)));
                 self.ready = false;
                 let (name, word) = (&self.name, kind.word().to_lowercase());
                 let message = format!("Container {name} failed {word} probe, will be restarted");

@@ -27,7 +27,7 @@ impl Container {
     pub(in crate::pod) fn image_missing(&mut self, context: Context<'_>, out: &mut Vec<Effect>) {
         let Context { at, now, .. } = context;
         if context.ending.is_some() {
-            self.wait("ContainerCreating", None, now);
+            self.wait("ContainerCreating", None, now.steady);
             return;
         }
         let image = &self.image;
@@ -35,7 +35,7 @@ impl Container {
         if policy == Some("Never") {
             let message =
                 format!("Container image {image:?} is not present with pull policy of Never");
-            let until = later(now, self.pull.next_pause());
+            let until = later(now.steady, self.pull.next_pause());
             out.push(Effect::warning("ErrImageNeverPull", message.clone(), at));
             out.push(Effect::warning("Failed", "Error: ErrImageNeverPull".to_owned(), at));
             self.wait("ErrImageNeverPull", Some(message), until);
@@ -76,7 +76,7 @@ impl Container {
         let message = format!("Failed to pull image {:?}: {why}", self.image);
         out.push(Effect::warning("Failed", message, at));
         out.push(Effect::warning("Failed", format!("Error: {ERR_IMAGE_PULL}"), at));
-        self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), later(now, FAILURE_SHOWN));
+        self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), later(now.steady, FAILURE_SHOWN));
     }
 
     /// Whatever is due by now. The kubelet says ErrImagePull at the failure and ImagePullBackOff
@@ -88,19 +88,19 @@ impl Container {
     ) {
         match &self.run {
             Run::Waiting { reason, message, until: Some(until) }
-                if *reason == ERR_IMAGE_PULL && *until <= now =>
+                if *reason == ERR_IMAGE_PULL && *until <= now.steady =>
             {
                 let (image, why) = (&self.image, message.as_deref().unwrap_or_default());
                 let message = format!("Back-off pulling image {image:?}: {ERR_IMAGE_PULL}: {why}");
                 out.push(Effect::note("BackOff", format!("Back-off pulling image {image:?}"), at));
                 out.push(Effect::warning("Failed", "Error: ImagePullBackOff".to_owned(), at));
                 let wait = self.pull.next_pause().saturating_sub(FAILURE_SHOWN);
-                self.wait("ImagePullBackOff", Some(message), later(now, wait));
+                self.wait("ImagePullBackOff", Some(message), later(now.steady, wait));
             }
-            Run::Waiting { until, .. } if until.is_none_or(|until| until <= now) => {
+            Run::Waiting { until, .. } if until.is_none_or(|until| until <= now.steady) => {
                 self.launch(at, out);
             }
-            Run::Running { kill_at: Some(kill_at), .. } if *kill_at <= now => {
+            Run::Running { kill_at: Some(kill_at), .. } if *kill_at <= now.steady => {
                 self.forget_kill();
                 out.push(Effect::Signal(at, Signal::Kill));
             }
@@ -121,14 +121,14 @@ impl Container {
     ) {
         let Context { at, now, .. } = context;
         if context.ending.is_some() {
-            self.wait("ContainerCreating", None, now);
+            self.wait("ContainerCreating", None, now.steady);
             return;
         }
         let event = if reason == "FailedMount" { "FailedMount" } else { "Failed" };
         let text = if event == "Failed" { format!("Error: {message}") } else { message.clone() };
         out.push(Effect::warning(event, text, at));
         let reason = if event == "FailedMount" { "ContainerCreating" } else { reason };
-        self.wait(reason, Some(message), later(now, CONFIG_RETRY));
+        self.wait(reason, Some(message), later(now.steady, CONFIG_RETRY));
     }
 
     pub(in crate::pod) fn started(
@@ -157,7 +157,7 @@ impl Container {
         self.id = Some(run.id.clone());
         self.image_id = run.image_id;
         self.complaint = None;
-        self.run = Run::Running { id: run.id, since: now, kill_at: None };
+        self.run = Run::Running { id: run.id, since: now.wall, kill_at: None };
         if let Some(stage) = context.ending {
             // Deleted while it started: what the others already got, it gets now.
             match stage {
@@ -185,7 +185,7 @@ impl Container {
         context: Context<'_>,
         out: &mut Vec<Effect>,
     ) {
-        let now = Some(Time(context.now));
+        let now = Some(Time(context.now.wall));
         out.push(Effect::warning("Failed", format!("Error: {message}"), context.at));
         let ended = ContainerStateTerminated {
             exit_code: NOT_STARTED_EXIT_CODE,

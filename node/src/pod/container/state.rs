@@ -14,7 +14,7 @@ const UNSEEN_EXIT_CODE: i32 = 137;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Run {
-    /// Not running. Started at `until`, or as soon as the pod may.
+    /// Not running. Started at `until` (on the steady line), or as soon as the pod may.
     Waiting {
         reason: &'static str,
         message: Option<String>,
@@ -24,7 +24,9 @@ pub(crate) enum Run {
     Pulling,
     Running {
         id: String,
+        /// Wall time.
         since: Timestamp,
+        /// On the steady line.
         kill_at: Option<Timestamp>,
     },
     Ended(Box<ContainerStateTerminated>),

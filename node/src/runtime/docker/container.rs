@@ -76,6 +76,7 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
             memory: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
             // The same: a limit that may be passed by swapping is none.
             memory_swap: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
+            cpu_shares: spec.cpu_request_millis.map(cpu_shares),
             nano_cpus: spec
                 .cpu_limit_millis
                 .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000_000)),
@@ -91,6 +92,12 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The weight of a container with this request, as the kubelet gives it: 1,024 a CPU, within what kernels take.
+fn cpu_shares(millis: u64) -> i64 {
+    let shares = millis.saturating_mul(1024) / 1000;
+    i64::try_from(shares.clamp(2, 262_144)).unwrap_or(262_144)
 }
 
 /// Docker takes a group only together with a user.
@@ -138,4 +145,16 @@ pub(super) fn published(inspected: &ContainerInspectResponse) -> BTreeMap<u16, S
             Some((port, SocketAddr::new(host, host_port)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_cpu_is_a_weight() {
+        for (millis, shares) in [(0, 2), (1, 2), (250, 256), (1000, 1024), (u64::MAX, 262_144)] {
+            assert_eq!(cpu_shares(millis), shares, "{millis}");
+        }
+    }
 }

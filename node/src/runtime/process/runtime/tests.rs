@@ -32,7 +32,7 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("image/app")).unwrap();
         let component = Component::alone("runtime");
-        let logs = Logs::new(dir.path().join("logs"), Clock::system(), component.tasks.clone());
+        let logs = Logs::new(dir.path().join("logs"), Clock::of_tokio(), component.tasks.clone());
         let runtime = ProcessRuntime::open_with(dir.path(), None, way, &component).unwrap();
         Self { dir, logs, runtime }
     }

@@ -1,4 +1,4 @@
-//! Logs of a pod, asked of its node as a kubelet is asked.
+//! What a node is asked as a kubelet is asked: logs of its pods, and its own paths by `nodes/NAME/proxy`.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -16,20 +16,43 @@ use crate::status::Failure;
 const PASSED_ON: [&str; 7] =
     ["follow", "tailLines", "previous", "timestamps", "sinceSeconds", "sinceTime", "limitBytes"];
 
-pub(super) async fn pod(
+pub(super) async fn ask(
     api: &Api,
     target: &Target,
     query: &Query,
     verb: Verb,
 ) -> Result<Answer, Failure> {
-    match (target.subresource.as_str(), verb) {
-        ("log", Verb::Get) => logs(api, target, query).await,
-        ("exec" | "attach" | "portforward" | "proxy", _) => {
+    match (target.plural.as_str(), target.subresource.as_str(), verb) {
+        ("nodes", "proxy", Verb::Get) => node(api, target).await,
+        ("pods", "log", Verb::Get) => logs(api, target, query).await,
+        ("pods", "exec" | "attach" | "portforward" | "proxy", _) => {
             Err(Failure::not_yet(&format!("pods/{}", target.subresource)))
         }
-        ("log", _) => Err(Failure::method_not_allowed()),
+        ("nodes", "proxy", _) | ("pods", "log", _) => Err(Failure::method_not_allowed()),
         _ => Err(Failure::unknown_resource()),
     }
+}
+
+/// `nodes/NAME/proxy/stats/summary` and other paths of a node that are read. The name may bring a scheme and a port,
+/// which say nothing here: a node is no address.
+async fn node(api: &Api, target: &Target) -> Result<Answer, Failure> {
+    let parts: Vec<&str> = target.name.split(':').collect();
+    let name = match parts.as_slice() {
+        ["http" | "https", name] | ["http" | "https", name, _] | [name] | [name, _] => *name,
+        _ => return Err(Failure::bad_request(format!("invalid node name {:?}", target.name))),
+    };
+    let nodes = api.registry.builtin("", "v1", "Node");
+    api.registry.get(&nodes, "", name)?;
+    let kubelet = api.kubelets.read().get(name).cloned();
+    let Some(kubelet) = kubelet else {
+        return Err(Failure::unavailable(format!("the node {name} does not answer")));
+    };
+    let request = Request::get(format!("/{}", target.below))
+        .body(Bytes::new())
+        .map_err(|e| Failure::bad_request(format!("the path cannot be passed on: {e}")))?;
+    let answer = kubelet.oneshot(request).await;
+    let answer = answer.map_err(|e| Failure::internal(format!("node {name}: {e}")))?;
+    Ok(answer.map(BodyExt::boxed_unsync))
 }
 
 async fn logs(api: &Api, target: &Target, query: &Query) -> Result<Answer, Failure> {
