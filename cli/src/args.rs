@@ -219,6 +219,9 @@ pub(crate) struct Deploy {
     /// Folder to build the image from
     #[arg(long, value_name = "DIR")]
     pub(crate) source: Option<PathBuf>,
+    /// Python function or application to serve, where main.py has several
+    #[arg(long, visible_alias = "entry-point", value_name = "NAME", requires = "source")]
+    pub(crate) function: Option<String>,
     /// Environment variable, NAME=VALUE; NAME- removes it
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,
@@ -285,9 +288,9 @@ pub(crate) struct Build {
     /// Image to put the result on top of
     #[arg(long, value_name = "IMAGE")]
     pub(crate) base: Option<String>,
-    /// Name of the Python function to serve
-    #[arg(long, value_name = "NAME")]
-    pub(crate) target: Option<String>,
+    /// Python function or application to serve, where main.py has several
+    #[arg(long, visible_alias = "entry-point", alias = "target", value_name = "NAME")]
+    pub(crate) function: Option<String>,
 }
 
 #[derive(Debug, Args)]

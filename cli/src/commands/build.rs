@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Build, global: &Global, printer: &Printer) -> Resu
         .map(|base| base.parse::<Reference>())
         .transpose()
         .or_fail(|| "--base names no image".to_owned())?;
-    options.function = args.target;
+    options.function = args.function;
     let built = build(&store, &args.dir, options, printer).await?;
     if printer.json() {
         printer.document(&document(&built));
@@ -44,6 +44,7 @@ pub(crate) async fn run(args: Build, global: &Global, printer: &Printer) -> Resu
 pub(crate) async fn for_deploy(
     source: &Path,
     name: &str,
+    function: Option<&str>,
     target: &Target,
     printer: &Printer,
 ) -> Result<String> {
@@ -57,7 +58,9 @@ pub(crate) async fn for_deploy(
         ));
     };
     let store = open(dir.join("images"))?;
-    let built = build(&store, source, options(&image_for(name))?, printer).await?;
+    let mut options = options(&image_for(name))?;
+    options.function = function.map(str::to_owned);
+    let built = build(&store, source, options, printer).await?;
     Ok(format!("{}@{}", familiar(&built.reference), built.digest))
 }
 

@@ -42,7 +42,10 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
     let image = match &args.source {
         // A rehearsal builds nothing: the name stands for the image that would be built.
         Some(_) if args.dry_run => Some(super::build::image_for(&args.name)),
-        Some(source) => Some(super::build::for_deploy(source, &args.name, &target, printer).await?),
+        Some(source) => {
+            let (name, function) = (args.name.as_str(), args.function.as_deref());
+            Some(super::build::for_deploy(source, name, function, &target, printer).await?)
+        }
         None => args.image.clone(),
     };
     let created = existing.is_none();

@@ -20,6 +20,9 @@ use crate::formats::error::Error;
 pub(crate) struct Made {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    /// Names of the programs in it.
+    #[serde(default)]
+    pub(crate) programs: Vec<String>,
 }
 
 impl Store {

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::files::program::is_executable;
 use crate::formats::error::Error;
 
+/// The Python files that are served, the first that is there.
+pub(super) const MODULES: [&str; 2] = ["main.py", "app.py"];
+
 /// How a source is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -15,6 +18,8 @@ pub enum Kind {
     Executable,
     /// A folder with `main.py`, served by functions-framework.
     PythonFunction,
+    /// A folder with `main.py` or `app.py`, served by the server of its web framework or by itself.
+    PythonApp,
 }
 
 impl Kind {
@@ -24,6 +29,7 @@ impl Kind {
             Self::Procfile => "Procfile",
             Self::Executable => "executable",
             Self::PythonFunction => "Python function",
+            Self::PythonApp => "Python application",
         }
     }
 }
@@ -42,7 +48,8 @@ pub(crate) fn kind(source: &Path) -> Result<Kind, Error> {
     if source.join("Procfile").is_file() {
         return Ok(Kind::Procfile);
     }
-    if source.join("main.py").is_file() {
+    if MODULES.iter().any(|file| source.join(file).is_file()) {
+        // Or an application: what is in it decides.
         return Ok(Kind::PythonFunction);
     }
     match executables(source)?.as_slice() {
@@ -71,7 +78,10 @@ fn nothing_to_run(source: &Path) -> String {
         ),
         ("Cargo.toml", "compile it with `cargo build --release` and name the executable"),
         ("go.mod", "compile it with `go build` and name the executable"),
-        ("requirements.txt", "a Python function is in main.py, beside requirements.txt"),
+        (
+            "requirements.txt",
+            "a Python function or application is in main.py or app.py, beside requirements.txt",
+        ),
         ("package.json", "write how to start it in a Procfile: `web: node server.js`"),
     ];
     match hints.iter().find(|(file, _)| source.join(file).exists()) {

@@ -64,12 +64,14 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
         let linked = linked_programs(source)?;
         programs.extend(linked);
         recipe.layers.extend(libraries(&programs)?);
-        if !program.contains('/') {
-            recipe.labels.insert(LABEL_HOST_PROGRAM.to_owned(), program.to_owned());
-        }
     }
-    if source.join("requirements.txt").is_file() {
-        python::add_dependencies(context, source, &mut recipe, python::Framework::AsListed)?;
+    let mut installed = Vec::new();
+    if python::has_dependencies(source) {
+        installed = python::add_dependencies(context, source, &mut recipe, None)?.programs;
+    }
+    let is_installed = installed.iter().any(|name| name == program);
+    if context.base.is_none() && !program.contains('/') && !is_installed {
+        recipe.labels.insert(LABEL_HOST_PROGRAM.to_owned(), program.to_owned());
     }
     recipe.layers.push(("application".to_owned(), Content::Files(files)));
     Ok(recipe)

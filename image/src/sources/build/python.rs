@@ -1,15 +1,22 @@
-//! A Python function: `main.py` and `requirements.txt`, served by functions-framework.
+//! A folder with `main.py` or `app.py`, and what it needs: `requirements.txt`, or the dependencies of `pyproject.toml`.
 //!
-//! Dependencies are installed at build into a layer of their own, which is used again as long as
-//! requirements, interpreter version and platform stay. Their bytecode is compiled here too, with
-//! checks by nothing (`unchecked-hash`), so that a start compiles nothing. Without a base image the
-//! interpreter is the host's, and the image says so in a label.
+//! `entry` decides how it is served. Dependencies are installed at build into a layer of their own,
+//! which is used again as long as requirements, interpreter version and platform stay. Their
+//! bytecode is compiled here too, with checks by nothing (`unchecked-hash`), so that a start
+//! compiles nothing. Without a base image the interpreter is the host's, and the image says so in a
+//! label.
+
+mod entry;
+mod module;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::layer::LayerFiles;
+use self::entry::{Entry, Server, Signature};
+use super::detect::{Kind, MODULES};
+use super::layer::{LayerFiles, Source};
 use super::recipe::{APP_DIR, Content, Context, Recipe};
 
 use crate::formats::config::LABEL_HOST_PYTHON;
@@ -17,90 +24,170 @@ use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::store::Made;
 
-/// Where dependencies are in the image.
+/// Where dependencies are in the image, and their programs.
 const DEPENDENCIES_DIR: &str = "/python";
-/// What is installed when requirements do not name the framework, as Google's builders do.
-const FRAMEWORK: &str = "functions-framework>=3.8,<4";
+const PROGRAMS_DIR: &str = "/python/bin";
+/// Where programs are looked up after those; what an image says in `PATH` comes instead.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Part of the reuse key: raise it when the way a layer is made changes.
-const LAYER_FORMAT: u32 = 1;
+const LAYER_FORMAT: u32 = 2;
+/// What is installed when requirements do not name it, as Google's builders do.
+const FRAMEWORK: (&str, &str) = ("functions-framework", "functions-framework>=3.8,<4");
+const GUNICORN: (&str, &str) = ("gunicorn", "gunicorn>=22");
+const UVICORN: (&str, &str) = ("uvicorn", "uvicorn>=0.30");
 
-/// Whether functions-framework is added to the requirements.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framework {
-    Ensured,
-    AsListed,
-}
+/// Listens where the platform says.
+const UVICORN_SCRIPT: &str =
+    "import os, uvicorn; uvicorn.run('{app}', host='0.0.0.0', port=int(os.environ['PORT']))";
+const STREAMLIT_SCRIPT: &str = "import os, sys; from streamlit.web import cli; sys.argv = ['streamlit', 'run', '{file}', '--server.port', os.environ['PORT'], '--server.address', '0.0.0.0', '--server.headless', 'true', '--browser.gatherUsageStats', 'false']; sys.exit(cli.main())";
+const GRADIO_SCRIPT: &str = "import os, runpy; os.environ['GRADIO_SERVER_NAME'] = '0.0.0.0'; os.environ['GRADIO_SERVER_PORT'] = os.environ['PORT']; runpy.run_path('{file}', run_name='__main__')";
 
-pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Error> {
-    let main = source.join("main.py");
-    let text = fs::read_to_string(&main).map_err(Error::io("read", &main))?;
-    let target = match &context.options.function {
-        Some(name) => named_function(&text, name),
-        None => only_function(&text),
-    };
-    let target = target.map_err(|reason| Error::build(&main, reason))?;
+/// Calls a function that takes a dictionary with the JSON of a request.
+const JSON_FUNCTION: &str = "import {module} as module
+
+
+def serve(request):
+    body = request.get_json(silent=True)
+    return module.{function}({} if body is None else body)
+";
+/// Where that is in the image.
+const JSON_FUNCTION_FILE: &str = "/rouse/function.py";
+
+pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Recipe), Error> {
+    let file = MODULES.into_iter().find(|file| source.join(file).is_file()).unwrap_or(MODULES[0]);
+    let main = source.join(file);
+    let host = host_python(source)?;
+    let module = module::read(&host.executable, &main)?;
+    let requirements = requirements(&host, source)?;
+    let function = context.options.function.as_deref();
+    let entry = entry::entry(&module, file, &requirements, function);
+    let entry = entry.map_err(|reason| Error::build(&main, reason))?;
     let mut recipe = Recipe::default();
-    let python = add_dependencies(context, source, &mut recipe, Framework::Ensured)?;
+    let needed = match &entry {
+        Entry::Function { .. } => Some(FRAMEWORK),
+        Entry::App { server: Server::Gunicorn, .. } => Some(GUNICORN),
+        Entry::App { server: Server::Uvicorn, .. } => Some(UVICORN),
+        Entry::Streamlit | Entry::Gradio | Entry::Script => None,
+    };
+    let python = add_dependencies(context, source, &mut recipe, needed)?.python;
     let mut files = LayerFiles::default();
     files.add_tree(Path::new(APP_DIR), source)?;
+    let name = file.trim_end_matches(".py");
+    let start: Vec<String> = match &entry {
+        Entry::Function { name: function, signature } => {
+            let mut env = vec![("FUNCTION_SIGNATURE_TYPE", signature.word().to_owned())];
+            if *signature == Signature::Json {
+                let text = JSON_FUNCTION.replace("{module}", name).replace("{function}", function);
+                files.add_file(JSON_FUNCTION_FILE, Source::Bytes(text.into_bytes()), false);
+                env.push(("FUNCTION_SOURCE", JSON_FUNCTION_FILE.to_owned()));
+                env.push(("FUNCTION_TARGET", "serve".to_owned()));
+            } else {
+                env.push(("FUNCTION_SOURCE", file.to_owned()));
+                env.push(("FUNCTION_TARGET", function.clone()));
+            }
+            recipe.env.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            words(&["-m", "functions_framework"])
+        }
+        Entry::App { name: app, server: Server::Gunicorn } => {
+            // It listens at `PORT` by itself.
+            let threads = ["-m", "gunicorn", "--workers", "1", "--threads", "8", "--timeout", "0"];
+            let mut start = words(&threads);
+            start.push(format!("{name}:{app}"));
+            start
+        }
+        Entry::App { name: app, server: Server::Uvicorn } => {
+            words(&["-c", &UVICORN_SCRIPT.replace("{app}", &format!("{name}:{app}"))])
+        }
+        Entry::Streamlit => words(&["-c", &STREAMLIT_SCRIPT.replace("{file}", file)]),
+        Entry::Gradio => words(&["-c", &GRADIO_SCRIPT.replace("{file}", file)]),
+        Entry::Script => words(&[file]),
+    };
     recipe.layers.push(("application".to_owned(), Content::Files(files)));
-    recipe.entrypoint = [&python, "-m", "functions_framework"].map(str::to_owned).to_vec();
-    recipe.env.push(("FUNCTION_TARGET".to_owned(), target));
-    Ok(recipe)
+    recipe.entrypoint = std::iter::once(python).chain(start).collect();
+    let kind = match entry {
+        Entry::Function { .. } => Kind::PythonFunction,
+        Entry::App { .. } | Entry::Streamlit | Entry::Gradio | Entry::Script => Kind::PythonApp,
+    };
+    Ok((kind, recipe))
 }
 
-/// Adds the layer of installed requirements and what makes Python find them. Gives the name of the
-/// interpreter to run.
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The dependencies of a source, a line each, as pip takes them.
+fn requirements(host: &HostPython, source: &Path) -> Result<String, Error> {
+    let path = source.join("requirements.txt");
+    if path.is_file() {
+        return fs::read_to_string(&path).map_err(Error::io("read", &path));
+    }
+    let listed = module::dependencies(&host.executable, source)?;
+    Ok(listed.unwrap_or_default().join("\n"))
+}
+
+/// What was installed.
+pub(crate) struct Installed {
+    /// The interpreter to run.
+    pub(crate) python: String,
+    /// Names of the programs that came with it.
+    pub(crate) programs: Vec<String>,
+}
+
+/// Whether a source has dependencies for Python.
+pub(crate) fn has_dependencies(source: &Path) -> bool {
+    ["requirements.txt", "pyproject.toml"].iter().any(|file| source.join(file).is_file())
+}
+
+/// Adds the layer of installed requirements, what makes Python find them, and their programs to
+/// `PATH`. `needed` is installed too, unless it is among them.
 pub(crate) fn add_dependencies(
     context: &Context<'_>,
     source: &Path,
     recipe: &mut Recipe,
-    framework: Framework,
-) -> Result<String, Error> {
+    needed: Option<(&str, &str)>,
+) -> Result<Installed, Error> {
     let host = host_python(source)?;
     let version = match context.base {
         Some(base) => base_version(context, base, source)?,
         None => host.version.clone(),
     };
-    let path = source.join("requirements.txt");
-    let listed = if path.exists() {
-        fs::read_to_string(&path).map_err(Error::io("read", &path))?
-    } else {
-        String::new()
-    };
-    let requirements = match framework {
-        Framework::Ensured if !names_framework(&listed) => {
-            format!("{}\n{FRAMEWORK}\n", listed.trim_end())
+    let listed = requirements(&host, source)?;
+    let requirements = match needed {
+        Some((name, line)) if !listed.lines().any(|line| requirement_name(line) == name) => {
+            format!("{}\n{line}\n", listed.trim_end())
         }
-        Framework::Ensured | Framework::AsListed => listed,
+        Some(_) | None => listed,
     };
     let place = if context.base.is_some() { "base" } else { "host" };
     let key =
         format!("{LAYER_FORMAT}\n{version}\n{}\n{place}\n{requirements}", std::env::consts::ARCH);
-    let content = match reusable(context, &Digest::of(key.as_bytes())) {
-        Some(content) => content,
-        None => {
-            install(context, source, &host, &version, &requirements, &Digest::of(key.as_bytes()))?
-        }
+    let key = Digest::of(key.as_bytes());
+    let (content, programs) = match reusable(context, &key) {
+        Some(reusable) => reusable,
+        None => install(context, source, &host, &version, &requirements, &key)?,
     };
     recipe.layers.push(("dependencies".to_owned(), content));
+    let of_base = context.base.and_then(|base| base.env.iter().find(|(name, _)| name == "PATH"));
+    let path = of_base.map_or(DEFAULT_PATH, |(_, path)| path);
     for (name, value) in [
-        ("PYTHONPATH", DEPENDENCIES_DIR),
-        ("PYTHONUNBUFFERED", "1"),
-        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("PATH", format!("{PROGRAMS_DIR}:{path}")),
+        ("PYTHONPATH", DEPENDENCIES_DIR.to_owned()),
+        ("PYTHONUNBUFFERED", "1".to_owned()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
     ] {
-        recipe.env.push((name.to_owned(), value.to_owned()));
+        recipe.env.push((name.to_owned(), value));
     }
     if context.base.is_some() {
-        return Ok("python3".to_owned());
+        return Ok(Installed { python: "python3".to_owned(), programs });
     }
     recipe.labels.insert(LABEL_HOST_PYTHON.to_owned(), format!("python{version}"));
-    Ok(host.executable)
+    Ok(Installed { python: host.executable, programs })
 }
 
-fn reusable(context: &Context<'_>, key: &Digest) -> Option<Content> {
+fn reusable(context: &Context<'_>, key: &Digest) -> Option<(Content, Vec<String>)> {
     let made = context.store.made_from(key)?;
-    Some(Content::Stored { digest: made.digest, size: made.size, reused: true })
+    let content = Content::Stored { digest: made.digest, size: made.size, reused: true };
+    Some((content, made.programs))
 }
 
 fn install(
@@ -110,7 +197,7 @@ fn install(
     version: &str,
     requirements: &str,
     key: &Digest,
-) -> Result<Content, Error> {
+) -> Result<(Content, Vec<String>), Error> {
     context.step(format!("installing requirements.txt for Python {version}"));
     let work = context.store.temp_dir()?;
     let (list, target) = (work.path().join("requirements.txt"), work.path().join("site"));
@@ -135,15 +222,51 @@ fn install(
         }
     }
     run(pip, source, "installing requirements.txt failed")?;
+    let programs = programs(&target.join("bin"), context.base.is_some())?;
     if version == host.version {
         compile(host, &target);
     }
     let mut files = LayerFiles::default();
     files.add_whole_tree(Path::new(DEPENDENCIES_DIR), &target)?;
     let (layer, reused) = files.store(context.store)?;
-    let made = Made { digest: layer.digest.clone(), size: layer.size };
+    let made = Made { digest: layer.digest.clone(), size: layer.size, programs };
     context.store.remember(key, &made)?;
-    Ok(Content::Stored { digest: layer.digest, size: layer.size, reused })
+    let content = Content::Stored { digest: layer.digest, size: layer.size, reused };
+    Ok((content, made.programs))
+}
+
+/// The programs that packages installed. In an image with a Python of its own they are run by that one, and not by the
+/// one that installed them.
+fn programs(dir: &Path, has_base: bool) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.map_err(Error::io("read", dir))?.path();
+        let executable = path.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0);
+        let (true, Some(name)) = (executable, path.file_name().and_then(|name| name.to_str()))
+        else {
+            continue;
+        };
+        names.push(name.to_owned());
+        // What is no text is a program of its own.
+        let Some(text) = fs::read_to_string(&path).ok().filter(|_| has_base) else { continue };
+        if let Some(script) = on_any_python(&text) {
+            fs::write(&path, script).map_err(Error::io("write", &path))?;
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// A script of Python with the interpreter that is on `PATH`; none if it is something else. pip writes the interpreter
+/// in the first line, or, where that would be too long, in a line of the shell behind it.
+fn on_any_python(script: &str) -> Option<String> {
+    let (first, rest) = script.split_once('\n')?;
+    let rest = match first.strip_prefix("#!")? {
+        "/bin/sh" => rest.strip_prefix("\'\'\'exec\' ")?.split_once("\n\' \'\'\'\n")?.1,
+        interpreter if interpreter.contains("python") => rest,
+        _ => return None,
+    };
+    Some(format!("#!/usr/bin/env python3\n{rest}"))
 }
 
 /// Compiles what was installed. Packages ship files that no Python compiles (templates, tests of
@@ -234,79 +357,13 @@ fn base_version(
     ))
 }
 
-/// Whether a requirements file names functions-framework, under any spelling that pip takes.
-fn names_framework(requirements: &str) -> bool {
-    requirements.lines().any(|line| {
-        let name: String = line
-            .trim()
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-            .map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() })
-            .collect();
-        name == "functions-framework"
-    })
-}
-
-/// A public function at the top level of a module, and whether functions-framework decorates it.
-struct Function<'a> {
-    name: &'a str,
-    decorated: bool,
-}
-
-fn functions(text: &str) -> Vec<Function<'_>> {
-    let mut found = Vec::new();
-    let mut decorated = false;
-    for line in text.lines() {
-        let definition = line.strip_prefix("def ").or_else(|| line.strip_prefix("async def "));
-        if let Some(rest) = definition {
-            let name = rest.split('(').next().unwrap_or_default().trim();
-            if !name.starts_with('_') {
-                found.push(Function { name, decorated });
-            }
-            decorated = false;
-        } else if let Some(decorator) = line.strip_prefix('@') {
-            let name = decorator.trim_start_matches("functions_framework.");
-            let is_ours =
-                ["http", "cloud_event", "typed"].iter().any(|kind| name.starts_with(kind));
-            decorated |= is_ours;
-        } else if !line.is_empty() && !line.starts_with([' ', '\t', '#', ')']) {
-            decorated = false;
-        }
-    }
-    found
-}
-
-fn named_function(text: &str, name: &str) -> Result<String, String> {
-    let found = functions(text);
-    if found.iter().any(|function| function.name == name) || text.contains(&format!("{name} =")) {
-        return Ok(name.to_owned());
-    }
-    Err(format!("it defines no function {name:?}; it defines: {}", names(&found)))
-}
-
-/// The function to serve when nobody said: the one that is decorated, or the only one, or `main`.
-fn only_function(text: &str) -> Result<String, String> {
-    let found = functions(text);
-    let decorated: Vec<&Function<'_>> =
-        found.iter().filter(|function| function.decorated).collect();
-    match (decorated.as_slice(), found.as_slice()) {
-        ([one], _) => Ok(one.name.to_owned()),
-        ([], [one]) => Ok(one.name.to_owned()),
-        _several if found.iter().any(|function| function.name == "main") => Ok("main".to_owned()),
-        _several => {
-            let names = names(&found);
-            Err(format!(
-                "which function to serve is not clear (it defines: {names}); name it with --function"
-            ))
-        }
-    }
-}
-
-fn names(found: &[Function<'_>]) -> String {
-    if found.is_empty() {
-        return "none".to_owned();
-    }
-    found.iter().map(|function| function.name).collect::<Vec<_>>().join(", ")
+/// The name of the package that a line of requirements is for, as PyPI writes it; empty if it is for none.
+fn requirement_name(line: &str) -> String {
+    let name = line
+        .trim()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    name.map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
 #[cfg(test)]
@@ -314,34 +371,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_to_serve_is_found_as_people_mean_it() {
-        let two = "import x\n\ndef load():\n    pass\n\n@functions_framework.http\ndef digits(request):\n    pass\n";
-        assert_eq!(only_function(two).unwrap(), "digits");
-        assert_eq!(only_function("def hello(request):\n  return 1\n").unwrap(), "hello");
-        assert_eq!(only_function("def a(r): ...\ndef main(r): ...\n").unwrap(), "main");
-        assert_eq!(
-            only_function("def _hidden(): ...\nclass C:\n    def m(self): ...\ndef f(r): ...\n")
-                .unwrap(),
-            "f"
-        );
-        let error = only_function("def a(r): ...\ndef b(r): ...\n").unwrap_err();
-        assert!(error.contains("a, b") && error.contains("--function"), "{error}");
-    }
-
-    #[test]
-    fn a_function_that_is_named_must_be_there() {
-        assert_eq!(named_function("def a(r): ...\n", "a").unwrap(), "a");
-        assert!(named_function("def a(r): ...\n", "b").unwrap_err().contains("it defines: a"));
-    }
-
-    #[test]
-    fn the_framework_is_recognised_in_any_spelling() {
-        for line in ["functions-framework==3.9.2", "Functions_Framework", " functions.framework>=3"]
-        {
-            assert!(names_framework(line), "{line}");
+    fn a_package_is_recognised_in_any_spelling() {
+        for line in [
+            "functions-framework==3.9.2",
+            "Functions_Framework",
+            " functions.framework>=3",
+            "functions-framework[x]",
+        ] {
+            assert_eq!(requirement_name(line), "functions-framework", "{line}");
         }
-        for line in ["", "# functions-framework", "functions-framework-extra", "flask"] {
-            assert!(!names_framework(line), "{line}");
+        for line in
+            ["", "# functions-framework", "functions-framework-extra", "flask", "-r more.txt"]
+        {
+            assert_ne!(requirement_name(line), "functions-framework", "{line}");
+        }
+    }
+
+    #[test]
+    fn scripts_of_packages_are_run_by_the_python_of_their_image() {
+        let any = "#!/usr/bin/env python3\nimport sys\n";
+        let long =
+            "#!/bin/sh\n\'\'\'exec\' /a/very/long/python3 \"$0\" \"$@\"\n\' \'\'\'\nimport sys\n";
+        for script in ["#!/opt/python3.11\nimport sys\n", long] {
+            assert_eq!(on_any_python(script).as_deref(), Some(any), "{script}");
+        }
+        for script in ["#!/bin/sh\necho\n", "#!/usr/bin/perl\n", "import sys\n"] {
+            assert_eq!(on_any_python(script), None, "{script}");
         }
     }
 }

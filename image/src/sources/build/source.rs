@@ -34,10 +34,10 @@ impl Store {
                 options: &options,
                 progress: &progress,
             };
-            let recipe = match kind {
-                Kind::Procfile => procfile::recipe(&context, &source)?,
-                Kind::Executable => executable::recipe(&context, &source)?,
-                Kind::PythonFunction => python::recipe(&context, &source)?,
+            let (kind, recipe) = match kind {
+                Kind::Procfile => (kind, procfile::recipe(&context, &source)?),
+                Kind::Executable => (kind, executable::recipe(&context, &source)?),
+                Kind::PythonFunction | Kind::PythonApp => python::recipe(&context, &source)?,
             };
             store.assemble(&options.reference, base.as_ref(), kind, recipe, &progress)
         };
