@@ -41,8 +41,10 @@ fn a_python_function_is_built_once_and_served_and_its_dependencies_are_used_agai
     Ok(())
 }
 
-/// Folders, what they are deployed with, and what they answer.
-const SOURCES: [(&str, &[(&str, &str)], &str, &str); 7] = [
+/// A service, the files of its folder, further words of `deploy`, and the answer.
+type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const SOURCES: [Row; 7] = [
     ("flask", &[("main.py", FLASK), ("requirements.txt", "flask\n")], "", "flask ok"),
     (
         "fast",

@@ -165,3 +165,75 @@ fn kubectl_env_comes_from_config_maps_and_secrets() -> anyhow::Result<()> {
         if log.contains("said hello-from-the-pod") { Ok(()) } else { Err(log) }
     })
 }
+
+/// As Cloud Run exports a service.
+const EXPORTED: &str = "apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: exported
+  namespace: '415104041262'
+  labels: {cloud.googleapis.com/location: europe-west1}
+  annotations:
+    run.googleapis.com/ingress: all
+    run.googleapis.com/client-name: gcloud
+spec:
+  template:
+    metadata:
+      annotations:
+        autoscaling.knative.dev/maxScale: '100'
+        run.googleapis.com/startup-cpu-boost: 'true'
+    spec:
+      containerConcurrency: 80
+      timeoutSeconds: 300
+      serviceAccountName: 415104041262-compute@developer.gserviceaccount.com
+      nodeSelector: {}
+      containers:
+      - image: test-server
+        ports: [{name: http1, containerPort: 8080}]
+        resources: {limits: {cpu: 1000m, memory: 512Mi}}
+        startupProbe: {timeoutSeconds: 240, periodSeconds: 240, failureThreshold: 1, tcpSocket: {port: 8080}}
+  traffic: [{percent: 100, latestRevision: true}]
+";
+
+#[test]
+fn kubectl_applies_a_service_as_cloud_run_exports_it() -> anyhow::Result<()> {
+    let platform = platform()?;
+    let kubectl = platform.kubectl();
+    let ran = kubectl.try_run(&["apply", "-f", "-"], EXPORTED)?;
+    anyhow::ensure!(ran.ok, "{}", ran.stderr);
+    for part in [
+        "run.googleapis.com/ingress",
+        "run.googleapis.com/startup-cpu-boost",
+        "serviceAccountName",
+        "\"415104041262\"",
+    ] {
+        anyhow::ensure!(ran.stderr.contains(part), "no warning of {part}: {}", ran.stderr);
+    }
+    kubectl.run(&format!("{READY} ksvc/exported -n 415104041262"))?;
+    let again = kubectl.apply(EXPORTED)?;
+    anyhow::ensure!(again.contains("unchanged") || again.contains("configured"), "{again}");
+    let revisions = kubectl.run("get revisions -n 415104041262 -o name")?;
+    assert_eq!(revisions.lines().count(), 1, "{revisions}");
+    Ok(())
+}
+
+/// A manifest that says less than what is there replaces it, as `kubectl replace` and kn's `--force` do.
+#[test]
+fn kubectl_replaces_a_service_by_a_manifest_without_defaults() -> anyhow::Result<()> {
+    let platform = platform()?;
+    let kubectl = platform.kubectl();
+    kubectl.apply(&service("hello", &[("A", "1")], &[]))?;
+    kubectl.run(&format!("{READY} ksvc/hello"))?;
+    kubectl.run_with("replace -f -", &service("hello", &[("A", "2")], &[]))?;
+    let second = "wait --for=jsonpath={.status.latestReadyRevisionName}=hello-00002 --timeout=30s";
+    kubectl.run(&format!("{second} ksvc/hello"))?;
+    let mut whole = kubectl.json("get ksvc hello")?;
+    let spec = whole["spec"]["template"]["spec"].as_object_mut().context("a spec")?;
+    spec.remove("enableServiceLinks");
+    spec["containers"][0]["env"] = serde_json::json!([{ "name": "A", "value": "3" }]);
+    kubectl.run_with("replace -f -", &whole.to_string())?;
+    let third = second.replace("00002", "00003");
+    kubectl.run(&format!("{third} ksvc/hello"))?;
+    kubectl.run(&format!("{READY} ksvc/hello"))?;
+    Ok(())
+}

@@ -20,6 +20,7 @@ use rouse_api::annotations::{Autoscaling, progress_deadline};
 use rouse_api::config::deployment::AffinityType;
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
+use rouse_api::validation::is_googles;
 use rouse_api::{Revision, RevisionStatus, keys};
 use rouse_k8s::{keys as kubernetes, template};
 
@@ -97,6 +98,7 @@ fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
 
 fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
+    pod.service_account_name.take_if(|account| is_googles(account));
     let serving = template::serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {
         let serves = Some(&container.name) == serving.as_ref();

@@ -1,7 +1,7 @@
 //! Revision -> Deployment and PodAutoscaler.
 //!
-//! Invariant: an existing Deployment is never written. Its replicas are the autoscaler's, its
-//! template is as immutable as the Revision.
+//! Invariant: of an existing Deployment only the containers are ever written, where somebody changed them. Its replicas
+//! are the autoscaler's, its template is as immutable as the Revision.
 //! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{Notice, Plan};
 
 use super::observed::Observed;
-use super::{autoscaler, deployment, status};
+use super::{autoscaler, deployment, restore, status};
 use crate::lookups::images::{Digests, ImageLookup, Pinned};
 use crate::objects::meta::{controls, name, uid};
 use crate::objects::routing_state;
@@ -85,7 +85,13 @@ fn children(
             plan.status = Some(next);
             return;
         }
-        Some(_) => {}
+        Some(found) => {
+            if let Some(restored) =
+                restore::restored(found, deployment::build(revision, &next, settings))
+            {
+                plan.replace(found, &restored);
+            }
+        }
     }
     let wanted = autoscaler::build(revision, seen.deployment.as_deref(), &settings.config);
     match seen.autoscaler.as_deref() {

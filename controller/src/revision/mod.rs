@@ -6,6 +6,7 @@ mod desired;
 mod observed;
 mod pods;
 mod probes;
+mod restore;
 mod status;
 #[cfg(test)]
 mod testing;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expect_test::expect;
 use rouse_api::Revision;
 use rouse_kit::plan::Action;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::desired::desired;
 use super::observed::Observed;
@@ -277,6 +277,40 @@ fn an_existing_deployment_is_never_written() {
     let mut seen = seen(7, "{}", SERVING, vec![]);
     Arc::make_mut(seen.deployment.as_mut().unwrap()).metadata.labels = None;
     assert!(plan(&revision("", WAS_READY), &seen).writes.is_empty());
+}
+
+#[test]
+fn containers_that_somebody_changed_are_put_back_and_nothing_else() {
+    let revision = revision("", WAS_READY);
+    let built = body(&revision, "Deployment");
+    let planned = |change: &dyn Fn(&mut Value)| {
+        let mut found = built.clone();
+        // What the API adds.
+        found["spec"]["replicas"] = json!(7);
+        found["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
+        let container = &mut found["spec"]["template"]["spec"]["containers"][0];
+        container["imagePullPolicy"] = json!("IfNotPresent");
+        container["resources"] = json!({});
+        container["ports"][0]["hostPort"] = json!(0);
+        change(&mut found);
+        let mut seen = seen(7, "{}", SERVING, vec![]);
+        seen.deployment = Some(Arc::new(serde_json::from_value(found).unwrap()));
+        plan(&revision, &seen)
+    };
+    assert_eq!(planned(&|_| {}).to_string(), "");
+    let container = "/spec/template/spec/containers/0";
+    for (at, value) in [
+        ("image", json!("other:1")),
+        ("env", json!([{ "name": "A", "value": "b" }])),
+        ("command", json!(["sh"])),
+        ("envFrom", json!([{ "configMapRef": { "name": "x" } }])),
+    ] {
+        let plan = planned(&|found| found.pointer_mut(container).unwrap()[at] = value.clone());
+        assert_eq!(plan.to_string(), "update Deployment shop/hello-00002-deployment\n", "{at}");
+        let Action::Replace(written) = &plan.writes[0].action else { panic!("{plan}") };
+        assert_eq!(written.pointer(container), built.pointer(container), "{at}");
+        assert_eq!(written["spec"]["replicas"], 7, "{at}");
+    }
 }
 
 #[test]

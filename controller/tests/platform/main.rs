@@ -158,6 +158,17 @@ async fn replicas_and_the_template_are_not_sent_again() {
     let deployment = platform.get::<Deployment>("hello-00001-deployment").await;
     assert_eq!(deployment["spec"]["replicas"], 3);
     assert_eq!(deployment["metadata"]["generation"], 2);
+    // As by `kubectl set image`, which is put back.
+    let containers = deployment["spec"]["template"]["spec"]["containers"].clone();
+    let mut others = containers.clone();
+    others[0]["image"] = json!("other:1");
+    let set = json!({"spec": {"template": {"spec": {"containers": others}}}});
+    platform.patch::<Deployment>("hello-00001-deployment", &set).await;
+    let back = platform
+        .wait::<Deployment>("hello-00001-deployment", |d| d["metadata"]["generation"] == 4)
+        .await;
+    assert_eq!(back["spec"]["template"]["spec"]["containers"], containers);
+    assert_eq!(back["spec"]["replicas"], 3);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod traffic;
 mod volume;
 
 pub use objects::{configuration, domain_mapping, revision, route, service};
+pub use pod::is_googles;
 pub use request::Request;
 
 #[cfg(test)]

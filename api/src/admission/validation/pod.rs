@@ -82,13 +82,25 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
         several => errors.extend(many(several, config)),
     }
     let account = spec.text("serviceAccountName");
-    if !account.is_empty() {
+    if is_googles(account) {
+        let message = "a service account of Google Cloud has no effect here";
+        errors.push(FieldError::new(message, "serviceAccountName").as_warning());
+    } else if !account.is_empty() {
         for problem in form::dns_1123_subdomain(account) {
             let error = FieldError::invalid(account, "serviceAccountName");
             errors.push(error.with_details(problem));
         }
     }
     errors
+}
+
+/// Whether a service account is one of Google Cloud, as Cloud Run's manifests name it, by its e-mail address.
+#[must_use]
+pub fn is_googles(service_account: &str) -> bool {
+    let address = service_account.strip_suffix(".gserviceaccount.com");
+    address.is_some_and(|address| {
+        address.split_once('@').is_some_and(|(name, at)| !name.is_empty() && !at.is_empty())
+    })
 }
 
 fn many(containers: &[Value], config: &ApiConfig) -> FieldErrors {

@@ -1,4 +1,4 @@
-//! What a node is asked as a kubelet is asked: logs of its pods, and its own paths by `nodes/NAME/proxy`.
+//! Requests to a node, asked as a kubelet is asked: logs of its pods, and its own paths by `nodes/NAME/proxy`.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};

@@ -30,7 +30,18 @@ impl Registry {
         }
         let prefix = self.prepare_meta(resource, &mut object, namespace)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        self.check_open(resource, &name, namespace)?;
+        if self.lacks_project(resource, namespace) {
+            let kind = self.builtin("", "v1", "Namespace");
+            let project = json!({ "metadata": { "name": namespace } });
+            let target = Target { resource: &kind, namespace: "", name: namespace };
+            self.create_object(target, project, options)?;
+            warnings.push(format!(
+                "the namespace {namespace:?}, by its name a project of Google Cloud, was not there and is made"
+            ));
+        }
+        if !(options.dry_run && is_project(namespace)) {
+            self.check_open(resource, &name, namespace)?;
+        }
         let rules = strategy::of(resource);
         if let Some(why) = (rules.forbids)(self, namespace, &object) {
             // Admission knows a generated name by its prefix.
@@ -111,6 +122,14 @@ impl Registry {
         Err(Failure::exists(resource, &name))
     }
 
+    /// Manifests that Cloud Run exports stand in a namespace that is the number of their project.
+    fn lacks_project(&self, resource: &Resource, namespace: &str) -> bool {
+        resource.namespaced
+            && resource.group == "serving.knative.dev"
+            && is_project(namespace)
+            && self.get(&self.builtin("", "v1", "Namespace"), "", namespace).is_err()
+    }
+
     /// The kind and the namespace must be there, and not be going.
     fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
         if resource.custom {
@@ -126,6 +145,10 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+fn is_project(namespace: &str) -> bool {
+    namespace.len() >= 6 && namespace.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A creator does not say the status, where there is a subresource for it.

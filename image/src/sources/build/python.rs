@@ -8,6 +8,7 @@
 
 mod entry;
 mod module;
+mod requirement;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -153,7 +154,7 @@ pub(crate) fn add_dependencies(
     };
     let listed = requirements(&host, source)?;
     let requirements = match needed {
-        Some((name, line)) if !listed.lines().any(|line| requirement_name(line) == name) => {
+        Some((name, line)) if !listed.lines().any(|line| requirement::name(line) == name) => {
             format!("{}\n{line}\n", listed.trim_end())
         }
         Some(_) | None => listed,
@@ -357,35 +358,9 @@ fn base_version(
     ))
 }
 
-/// The name of the package that a line of requirements is for, as PyPI writes it; empty if it is for none.
-fn requirement_name(line: &str) -> String {
-    let name = line
-        .trim()
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    name.map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_package_is_recognised_in_any_spelling() {
-        for line in [
-            "functions-framework==3.9.2",
-            "Functions_Framework",
-            " functions.framework>=3",
-            "functions-framework[x]",
-        ] {
-            assert_eq!(requirement_name(line), "functions-framework", "{line}");
-        }
-        for line in
-            ["", "# functions-framework", "functions-framework-extra", "flask", "-r more.txt"]
-        {
-            assert_ne!(requirement_name(line), "functions-framework", "{line}");
-        }
-    }
 
     #[test]
     fn scripts_of_packages_are_run_by_the_python_of_their_image() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::is_googles;
 use crate::admission::validation::testing::{refused_by, with};
 use crate::config::ApiConfig;
 
@@ -62,6 +63,12 @@ fn pod_fields_are_refused_by_name() {
         pod(&on, "initContainers", json!([{ "image": "a/b" }])),
         "must not set the field(s): initContainers\nnot handled by Rouse yet"
     );
+    for account in ["123-compute@developer.gserviceaccount.com", "a@shop.iam.gserviceaccount.com"] {
+        assert!(is_googles(account), "{account}");
+    }
+    for account in ["", "default", "@developer.gserviceaccount.com", "a@b.com"] {
+        assert!(!is_googles(account), "{account}");
+    }
     let text = pod(&ApiConfig::default(), "serviceAccountName", json!("foo@bar.baz"));
     assert!(
         text.starts_with(

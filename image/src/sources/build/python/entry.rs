@@ -11,6 +11,7 @@
 //! these is refused, for it would be a Service that answers every request with an error. Pure.
 
 use super::module::{Function, Module};
+use super::requirement;
 
 /// How it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,7 +267,7 @@ fn made_by_factory(module: &Module, requirements: &str) -> Option<Entry> {
 }
 
 fn by_package(module: &Module, requirements: &str) -> Option<Server> {
-    let listed: Vec<String> = requirements.lines().map(super::requirement_name).collect();
+    let listed: Vec<String> = requirements.lines().map(requirement::name).collect();
     let known = |package: &str| {
         module.packages.iter().any(|imported| imported == package)
             || listed.iter().any(|name| name == package)

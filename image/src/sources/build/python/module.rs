@@ -1,4 +1,4 @@
-//! What a Python module defines, read by Python's own parser without running it.
+//! The definitions of a Python module, read by Python's own parser without running it.
 
 use std::path::Path;
 use std::process::Command;

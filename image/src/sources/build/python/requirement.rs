@@ -1,0 +1,32 @@
+//! Lines of requirements, as pip takes them.
+
+/// The name of the package that a line of requirements is for, as PyPI writes it; empty if it is for none.
+pub(super) fn name(line: &str) -> String {
+    let spelled = line
+        .trim()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    spelled.map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_recognised_in_any_spelling() {
+        for line in [
+            "functions-framework==3.9.2",
+            "Functions_Framework",
+            " functions.framework>=3",
+            "functions-framework[x]",
+        ] {
+            assert_eq!(name(line), "functions-framework", "{line}");
+        }
+        for line in
+            ["", "# functions-framework", "functions-framework-extra", "flask", "-r more.txt"]
+        {
+            assert_ne!(name(line), "functions-framework", "{line}");
+        }
+    }
+}
