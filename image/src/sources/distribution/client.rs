@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{ERROR_BYTES_MAX, exceeded, failed, refusal};
 use super::login::{self, Login};
+use super::saved;
 use crate::formats::bound::{
     Bound, DOCUMENT_BYTES_MAX, LAYER_STEP_BYTES, REDIRECTS_MAX, TOKEN_BYTES_MAX,
 };
@@ -160,7 +161,10 @@ impl<'a> Remote<'a> {
         let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|h| h.to_str().ok());
         let Some(challenge) = challenge else { return Ok(None) };
         let config = self.options.docker_config.as_deref();
-        let login = config.and_then(|dir| login::saved(dir, self.reference.registry()));
+        let login = match config {
+            Some(dir) => saved::saved(dir, self.reference.registry()).await,
+            None => None,
+        };
         match login::bearer(challenge) {
             Some(bearer) => self.token(&bearer, login).await,
             // The other scheme in use is Basic, with the login itself.

@@ -1,8 +1,5 @@
-//! Logging in: what `docker login` saved, and what a registry asks for.
+//! Logging in: a login, and the tokens that a registry asks for.
 
-use std::path::Path;
-
-use base64::Engine as _;
 use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
 
@@ -11,23 +8,6 @@ use serde::Deserialize;
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: String,
-}
-
-/// What `docker login` saved for this registry in its folder, where it saved it in plain.
-pub(super) fn saved(docker_config: &Path, registry: &str) -> Option<Login> {
-    in_config(&std::fs::read(docker_config.join("config.json")).ok()?, registry)
-}
-
-fn in_config(config: &[u8], registry: &str) -> Option<Login> {
-    let config: serde_json::Value = serde_json::from_slice(config).ok()?;
-    let auths = config.get("auths")?;
-    // Docker Hub's logins stand under the address that it had in 2013.
-    let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
-    let encoded = auths.get(key)?.get("auth")?.as_str()?;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-    let text = String::from_utf8(decoded).ok()?;
-    let (user, password) = text.split_once(':')?;
-    Some(Login { user: user.to_owned(), password: password.to_owned() })
 }
 
 /// Where a registry wants tokens to be fetched.
@@ -84,13 +64,5 @@ mod tests {
         assert_eq!(token(br#"{"token":"a","access_token":"b"}"#).as_deref(), Some("a"));
         assert_eq!(token(br#"{"access_token":"b"}"#).as_deref(), Some("b"));
         assert_eq!(token(b"{}"), None);
-    }
-
-    #[test]
-    fn docker_hub_is_saved_under_its_old_address() {
-        let config = br#"{"auths":{"https://index.docker.io/v1/":{"auth":"YW5uOnNlY3JldA=="}}}"#;
-        let login = in_config(config, "docker.io").unwrap();
-        assert_eq!((login.user.as_str(), login.password.as_str()), ("ann", "secret"));
-        assert!(in_config(config, "ghcr.io").is_none());
     }
 }

@@ -3,5 +3,6 @@
 mod client;
 mod failure;
 mod login;
+mod saved;
 
 pub(super) use client::Remote;
