@@ -4,18 +4,25 @@
 //! `docs/decisions/fresh-images.md` says which ways there are and why.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use rouse_kit::Tasks;
+use rustix::io::Errno;
 use tokio::sync::OnceCell;
 
 use super::spawn::{Output, Spawner};
 use super::view::TRIAL_PASSED;
 use super::wire::{LayerView, Request, View};
+
+const HOME: &str = "home";
+const UPPER: &str = "upper";
+const WORK: &str = "work";
 
 /// How images stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub(super) struct Layers {
     /// What ends with this run.
     run_dir: PathBuf,
     next: AtomicU64,
+    /// The number of a folder that is made already: a start does not wait for directories.
+    spare: Mutex<Option<u64>>,
     way: OnceCell<Way>,
     tasks: Tasks,
 }
@@ -71,7 +80,8 @@ impl Layers {
         tasks: &Tasks,
     ) -> Self {
         let way = OnceCell::new_with(way);
-        Self { data_dir, run_dir, next: AtomicU64::new(0), way, tasks: tasks.clone() }
+        let (next, spare) = (AtomicU64::new(0), Mutex::new(None));
+        Self { data_dir, run_dir, next, spare, way, tasks: tasks.clone() }
     }
 
     /// The way that this host has, found out by the first who asks.
@@ -86,6 +96,9 @@ impl Layers {
                 Ok(()) => Ok(tried),
                 // Not the kernel's word.
                 Err(error) if error.raw_os_error().is_none() => Err(error),
+                Err(why) if why.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) => {
+                    Ok(without_layers(as_root, &"its limit of namespaces is reached"))
+                }
                 Err(why) => Ok(without_layers(as_root, &why)),
             }
         });
@@ -112,16 +125,34 @@ impl Layers {
         }
     }
 
-    /// The folder of one start of a container, which the starter makes.
+    /// The folder of one start of a container. The starter makes what is not there.
     pub(super) fn folder(&self) -> Folder {
+        let spare = self.spare.lock().take();
+        let number = spare.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
+        Folder { path: self.path(number), cover: self.data_dir.clone(), tasks: self.tasks.clone() }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.run_dir.join(format!("container-{number}"))
+    }
+
+    /// Makes the folder of the next container, if it is not made yet.
+    pub(super) async fn make_spare(&self) {
+        if self.spare.lock().is_some() {
+            return;
+        }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.run_dir.join(format!("container-{number}"));
-        Folder { path, cover: self.data_dir.clone(), tasks: self.tasks.clone() }
+        let folders = [HOME, UPPER, WORK].map(|name| self.path(number).join(name));
+        let making = move || folders.iter().try_for_each(fs::create_dir_all);
+        // The starter says what is wrong.
+        if let Ok(Ok(())) = self.tasks.blocking("container folder", making).await {
+            self.spare.lock().get_or_insert(number);
+        }
     }
 }
 
 /// What is left, and a word in the log.
-fn without_layers(as_root: bool, why: &io::Error) -> Way {
+fn without_layers(as_root: bool, why: &dyn Display) -> Way {
     if as_root {
         tracing::warn!(
             %why,
@@ -150,15 +181,15 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn home(&self) -> PathBuf {
-        self.path.join("home")
+        self.path.join(HOME)
     }
 
     fn upper(&self) -> PathBuf {
-        self.path.join("upper")
+        self.path.join(UPPER)
     }
 
     fn work(&self) -> PathBuf {
-        self.path.join("work")
+        self.path.join(WORK)
     }
 
     /// To be made before the program starts.

@@ -96,6 +96,7 @@ impl ProcessRuntime {
         // Ahead of the first pod, which says so if it fails.
         component.tasks.detached("image layers", async move {
             let _way = trying.way(&by).await;
+            trying.make_spare().await;
         });
         let (limits, shutdown) = (Arc::<Limits>::default(), component.shutdown.clone());
         let watching = Arc::clone(&limits);
@@ -137,6 +138,8 @@ impl ProcessRuntime {
         let child = child.map_err(|error| not_started(&spec, &plan, &error))?;
         // Only now: a start does not wait for directories.
         spec.log.open();
+        let layers = Arc::clone(&self.layers);
+        self.tasks.detached("container folder", async move { layers.make_spare().await });
         let leader = child.pid;
         let record = self.survivors.record(leader, child.started);
         let id = format!("process://{leader}-{}", child.started);
