@@ -223,13 +223,31 @@ pub(crate) struct Deploy {
     #[arg(long, visible_alias = "entry-point", value_name = "NAME", requires = "source")]
     pub(crate) function: Option<String>,
     /// Environment variable, NAME=VALUE; NAME- removes it
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, short = 'e', value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,
-    /// Port that the container listens on
-    #[arg(long, value_name = "PORT")]
-    pub(crate) port: Option<u16>,
+    /// Environment variables, NAME=VALUE,…; all others go
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) set_env_vars: Vec<String>,
+    /// Environment variables, NAME=VALUE,…; all others stay
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) update_env_vars: Vec<String>,
+    /// Port that the container listens on; h2c:PORT for HTTP/2 and gRPC
+    #[arg(long, short = 'p', value_name = "PORT")]
+    pub(crate) port: Option<Port>,
+    /// Label of the service and its revisions, NAME=VALUE; NAME- removes it
+    #[arg(long, short = 'l', value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// Annotation of the revision, NAME=VALUE; NAME- removes it
+    #[arg(long, short = 'a', value_name = "NAME=VALUE")]
+    pub(crate) annotation: Vec<String>,
+    /// Service account of the pods
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_account: Option<String>,
+    /// What every service here does; for those who are used to saying it
+    #[arg(long, hide = true)]
+    pub(crate) allow_unauthenticated: bool,
     /// Command, instead of the image's; repeat for its words
-    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    #[arg(long, alias = "cmd", value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) command: Vec<String>,
     /// Argument; repeat for more
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
@@ -244,16 +262,16 @@ pub(crate) struct Deploy {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<i64>,
     /// Most requests in one pod at a time; 0 is no limit
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "concurrency", value_name = "N")]
     pub(crate) concurrency_limit: Option<i64>,
     /// Requests in one pod that the autoscaler aims at
-    #[arg(long, value_name = "N")]
+    #[arg(long, alias = "scale-target", value_name = "N")]
     pub(crate) concurrency_target: Option<f64>,
     /// Fewest pods
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "min-instances", alias = "min-scale", value_name = "N")]
     pub(crate) scale_min: Option<u32>,
     /// Most pods; 0 is no limit
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "max-instances", alias = "max-scale", value_name = "N")]
     pub(crate) scale_max: Option<u32>,
     /// Time over which load is averaged, 6s to 1h
     #[arg(long, value_name = "DURATION")]
@@ -276,6 +294,29 @@ pub(crate) struct Deploy {
     /// Longest time to wait until it is ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) wait_timeout: u64,
+}
+
+/// A port, and the name that says its protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    pub(crate) name: Option<String>,
+}
+
+impl std::str::FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = match text.split_once(':') {
+            Some((name @ ("h2c" | "http1"), number)) => (Some(name.to_owned()), number),
+            Some((name, _)) => return Err(format!("{name:?} is neither h2c nor http1")),
+            None => (None, text),
+        };
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(Self { number, name }),
+            _ => Err(format!("{number:?} is no port: write a number of 1 to 65535")),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -324,6 +365,12 @@ pub(crate) struct Call {
     /// Request header, NAME: VALUE
     #[arg(short = 'H', long, value_name = "HEADER")]
     pub(crate) header: Vec<String>,
+    /// Method, instead of GET, or of POST where there is a body
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    pub(crate) request: Option<http::Method>,
+    /// Print the status and the headers of the answer before its body
+    #[arg(short, long)]
+    pub(crate) include: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! Names under `.localhost` are this machine's, whatever the resolver of the system says of them
 //! (RFC 6761): plain Debian's does not know them.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -29,8 +30,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the host of `base`, an `http://` URL.
-    pub(crate) async fn open(base: &str) -> Result<Self> {
+    /// Connects to the host of `base`, an `http://` URL, or to `elsewhere` as if it were that.
+    pub(crate) async fn open(base: &str, elsewhere: Option<SocketAddr>) -> Result<Self> {
         let uri: Uri = base.parse().or_fail(|| format!("{base:?} is no URL"))?;
         if uri.scheme_str() != Some("http") {
             return Err(Failure::new(format!("{base}: only http URLs can be called here")));
@@ -40,7 +41,11 @@ impl Connection {
         let port = uri.port_u16().unwrap_or(80);
         let at =
             if host == "localhost" || host.ends_with(".localhost") { "127.0.0.1" } else { host };
-        let stream = TcpStream::connect((at, port))
+        let (at, port) = match elsewhere {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => (at.to_owned(), port),
+        };
+        let stream = TcpStream::connect((at.as_str(), port))
             .await
             .or_fail(|| format!("cannot connect to {at}:{port}"))?;
         stream.set_nodelay(true).or_fail(|| "cannot set up the connection".to_owned())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rouse_tests::{Platform, platform, wait};
 use serde_json::Value;
 
-use crate::fixtures::{platform as with_image, server};
+use crate::fixtures::{IMAGE, platform as with_image, server};
 
 /// The binary on its own, with no cluster to talk to.
 fn rouse(words: &[&str]) -> anyhow::Result<(Output, String)> {
@@ -232,5 +232,18 @@ fn a_folder_with_a_procfile_is_built_and_deployed() -> anyhow::Result<()> {
     std::fs::write(source.path().join("Procfile"), "web: ./server from the Procfile\n")?;
     platform.rouse_ok(&format!("deploy proc --source {}", source.path().display()))?;
     assert_eq!(platform.rouse_ok("call proc /args")?, "from the Procfile");
+    Ok(())
+}
+
+#[test]
+fn a_cluster_local_service_is_called_from_here_and_is_unknown_outside() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    let label = "networking.knative.dev/visibility=cluster-local";
+    platform.rouse_ok(&format!("deploy inner --image {IMAGE} -l {label}"))?;
+    let said = platform.rouse_ok("call inner / -X GET -i")?;
+    anyhow::ensure!(said.starts_with("HTTP/1.1 200 OK\n"), "{said}");
+    anyhow::ensure!(said.contains("inner-00001"), "{said}");
+    let outside = platform.get("inner", "/")?;
+    anyhow::ensure!(outside.status == 404, "{}", outside.status);
     Ok(())
 }

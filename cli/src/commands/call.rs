@@ -1,10 +1,13 @@
 //! `rouse call NAME [PATH]`: one request; the answer on stdout, what is about it on stderr.
 
 use std::io::Read;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use rouse_api::ConditionStatus;
+use k8s_openapi::api::core::v1::Service as CoreService;
+use kube::api::Api;
+use rouse_api::{ConditionStatus, keys};
 
 use super::serving::{condition, service};
 use crate::args::{Call, Global};
@@ -22,14 +25,19 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     let url = url_of(&service, args.tag.as_deref())?;
     let body = args.data.as_deref().map(read_data).transpose()?;
     let headers = headers(&args.header, body.as_deref())?;
-    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let usual = if body.is_some() { Method::POST } else { Method::GET };
+    let method = args.request.clone().unwrap_or(usual);
     let path =
         if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
-    let mut connection = Connection::open(&url).await.map_err(|failure| {
+    let at = if is_cluster_local(&url) { Some(local_gateway(&target).await?) } else { None };
+    let mut connection = Connection::open(&url, at).await.map_err(|failure| {
         failure.because(format!("the service says it answers at {url}")).next("rouse status")
     })?;
     let answer =
         connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
+    if args.include && !printer.json() {
+        print_head(&answer, printer);
+    }
     print(&answer, printer);
     if answer.status.is_client_error() || answer.status.is_server_error() {
         let failure = Failure::new(format!("{} answered {}", args.name, answer.status));
@@ -47,6 +55,34 @@ fn not_ready(service: &rouse_api::Service) -> Option<String> {
     let ready = condition(&status.conditions, "Ready")?;
     (ready.status != ConditionStatus::True)
         .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
+}
+
+/// Whether only pods, and this command, reach it.
+fn is_cluster_local(url: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    uri.as_ref().and_then(http::Uri::host).is_some_and(|host| host.ends_with(CLUSTER_LOCAL))
+}
+
+const CLUSTER_LOCAL: &str = ".svc.cluster.local";
+
+/// Where a local cluster's gateway for cluster-local services listens, on this machine.
+async fn local_gateway(target: &Target) -> Result<SocketAddr> {
+    if target.data_dir.is_none() {
+        return Err(Failure::new(
+            "the service is cluster-local, and this cluster is not on this machine",
+        )
+        .next("kubectl run curl --rm -it --image=curlimages/curl -- curl URL"));
+    }
+    let services: Api<CoreService> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
+    let gateway = services
+        .get(keys::GATEWAY_LOCAL)
+        .await
+        .or_fail(|| "cannot find the gateway for cluster-local services".to_owned())?;
+    let port = gateway.spec.and_then(|spec| spec.ports?.first().map(|port| port.port));
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let port =
+        port.ok_or_else(|| Failure::new("the gateway for cluster-local services names no port"))?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn url_of(service: &rouse_api::Service, tag: Option<&str>) -> Result<String> {
@@ -94,6 +130,15 @@ fn headers(given: &[String], body: Option<&[u8]>) -> Result<HeaderMap> {
         headers.insert(name, value.trim().parse().map_err(|_| bad())?);
     }
     Ok(headers)
+}
+
+/// As `curl -i` does.
+fn print_head(answer: &Answer, printer: &Printer) {
+    printer.line(format!("HTTP/1.1 {}", answer.status));
+    for (name, value) in &answer.headers {
+        printer.line(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+    }
+    printer.line("");
 }
 
 fn print(answer: &Answer, printer: &Printer) {

@@ -63,7 +63,7 @@ async fn health(up: &UpInfo) -> Result<Value> {
             .next("rouse down, and rouse up again")
     };
     let asked = async {
-        let mut connection = Connection::open(&up.admin).await?;
+        let mut connection = Connection::open(&up.admin, None).await?;
         connection.send(Method::GET, "/debug/status", &HeaderMap::new(), Bytes::new()).await
     };
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| {

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: &Top, global: &Global, printer: &Printer) -> Resul
 }
 
 async fn scrape(admin: &str) -> Result<Scrape> {
-    let mut connection = Connection::open(admin).await?;
+    let mut connection = Connection::open(admin, None).await?;
     let answer = connection.send(Method::GET, "/metrics", &HeaderMap::new(), Bytes::new()).await?;
     Ok(Scrape::read(&String::from_utf8_lossy(&answer.body)))
 }

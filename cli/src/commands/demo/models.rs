@@ -92,7 +92,8 @@ pub(super) async fn predict(url: &str, request: &Value) -> Result<(Answer, Vec<u
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = Bytes::from(request.to_string());
-    let answer = Connection::open(url).await?.send(Method::POST, PREDICT, &headers, body).await?;
+    let answer =
+        Connection::open(url, None).await?.send(Method::POST, PREDICT, &headers, body).await?;
     let text = String::from_utf8_lossy(&answer.body);
     if !answer.status.is_success() {
         return Err(Failure::new(format!("the model answered {}", answer.status)).because(text));

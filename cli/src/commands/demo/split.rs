@@ -86,7 +86,7 @@ async fn count(url: &str) -> Result<BTreeMap<String, usize>> {
 }
 
 async fn answers(url: &str, requests: usize) -> Result<Vec<String>> {
-    let mut connection = Connection::open(url).await?;
+    let mut connection = Connection::open(url, None).await?;
     let mut revisions = Vec::with_capacity(requests);
     for _ in 0..requests {
         let answer = connection

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use rouse_api::keys;
+use rouse_k8s::Quantity;
 use serde_json::{Map, Value, json};
 
-use crate::args::Deploy;
+use crate::args::{Deploy, Port};
 use crate::outcome::{Failure, Result};
 
 /// As `kn` does, so that the same tag deployed again makes a new revision.
@@ -32,6 +33,12 @@ pub(super) fn service(
     let template = member(member(&mut service, "spec"), "template");
     let before = template.clone();
     annotations(template, args);
+    for (map, changes) in [("labels", &args.label), ("annotations", &args.annotation)] {
+        if !changes.is_empty() {
+            let flag = map.trim_end_matches('s');
+            pairs(member(member(template, "metadata"), map), flag, changes)?;
+        }
+    }
     container(template, args, image)?;
     if image.is_some() && existing.is_some() {
         set_annotation(template, UPDATE_TIMESTAMP, Some(now.to_string()));
@@ -39,6 +46,9 @@ pub(super) fn service(
     if before != *template {
         // A name given by hand belongs to the revision that has it.
         member(template, "metadata").as_object_mut().map(|m| m.remove("name"));
+    }
+    if !args.label.is_empty() {
+        pairs(member(member(&mut service, "metadata"), "labels"), "label", &args.label)?;
     }
     traffic(&mut service, args, serving_now.as_deref())?;
     Ok(service)
@@ -95,8 +105,11 @@ fn container(template: &mut Value, args: &Deploy, image: Option<&str>) -> Result
     if let Some(image) = image {
         container["image"] = image.into();
     }
-    if let Some(port) = args.port {
-        container["ports"] = json!([{ "containerPort": port }]);
+    if let Some(Port { number, name }) = &args.port {
+        container["ports"] = match name {
+            Some(name) => json!([{ "containerPort": number, "name": name }]),
+            None => json!([{ "containerPort": number }]),
+        };
     }
     if !args.command.is_empty() {
         container["command"] = json!(args.command);
@@ -106,10 +119,59 @@ fn container(template: &mut Value, args: &Deploy, image: Option<&str>) -> Result
     }
     for (name, quantity) in [("cpu", &args.cpu), ("memory", &args.memory)] {
         if let Some(quantity) = quantity {
+            checked(name, quantity)?;
             member(member(container, "resources"), "limits")[name] = quantity.as_str().into();
         }
     }
-    environment(container, &args.env)
+    if !args.set_env_vars.is_empty() {
+        container["env"] = json!([]);
+    }
+    for changes in [&args.set_env_vars, &args.update_env_vars, &args.env] {
+        environment(container, changes)?;
+    }
+    if let Some(account) = &args.service_account {
+        spec["serviceAccountName"] = account.as_str().into();
+    }
+    Ok(())
+}
+
+/// Whether `quantity` is one, with the right spelling where that can be told.
+fn checked(name: &str, quantity: &str) -> Result {
+    if Quantity::parse(quantity).is_ok() {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("--{name} {quantity:?} is no quantity"));
+    let number = quantity.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suggested = match quantity[number.len()..].to_ascii_lowercase().as_str() {
+        _ if number.parse::<f64>().is_err() => {
+            return Err(failure.next("write for example 500m or 2, 256Mi or 1Gi"));
+        }
+        "kb" | "k" => format!("write {number}k or {number}Ki"),
+        "mb" => format!("write {number}M or {number}Mi"),
+        "gb" | "g" => format!("write {number}G or {number}Gi"),
+        "tb" | "t" => format!("write {number}T or {number}Ti"),
+        "kib" | "ki" => format!("write {number}Ki"),
+        "mib" | "mi" => format!("write {number}Mi"),
+        "gib" | "gi" => format!("write {number}Gi"),
+        _ => "write for example 500m or 2, 256Mi or 1Gi".to_owned(),
+    };
+    Err(failure.next(suggested))
+}
+
+/// Sets the pairs of a map of texts: NAME=VALUE, or NAME- to remove it.
+fn pairs(map: &mut Value, flag: &str, changes: &[String]) -> Result {
+    for change in changes {
+        if let Some((name, value)) = change.split_once('=').filter(|(name, _)| !name.is_empty()) {
+            map[name] = value.into();
+        } else if let Some(name) = change.strip_suffix('-').filter(|name| !name.is_empty()) {
+            map.as_object_mut().map(|map| map.remove(name));
+        } else {
+            return Err(Failure::usage(format!(
+                "--{flag} {change:?} is neither NAME=VALUE nor NAME-"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The one with a port, or the only one.
@@ -184,83 +246,4 @@ fn pin_latest(traffic: &mut [Value], serving: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use serde_json::from_value;
-
-    use super::*;
-    use crate::args::{Cli, Command};
-
-    fn flags(words: &str) -> Deploy {
-        let words = ["rouse", "deploy", "hello"].into_iter().chain(words.split_whitespace());
-        match Cli::try_parse_from(words).unwrap().command {
-            Command::Deploy(deploy) => *deploy,
-            _ => unreachable!("deploy was parsed"),
-        }
-    }
-
-    fn existing() -> kube::api::DynamicObject {
-        from_value(json!({
-            "apiVersion": "serving.knative.dev/v1", "kind": "Service",
-            "metadata": { "name": "hello", "resourceVersion": "7" },
-            "spec": {
-                "template": {
-                    "metadata": { "name": "hello-byo", "annotations": { "mine": "kept" } },
-                    "spec": { "timeoutSeconds": 9, "containers": [{ "image": "old", "env": [{ "name": "A", "value": "1" }] }] }
-                },
-                "traffic": [{ "latestRevision": true, "percent": 100 }]
-            },
-            "status": { "latestReadyRevisionName": "hello-00001" }
-        }))
-        .unwrap()
-    }
-
-    fn plan(words: &str) -> Value {
-        let args = flags(words);
-        service(Some(&existing()), &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap()
-    }
-
-    #[test]
-    fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
-        let args = flags("--image hi --port 9000 --scale-max 3 --memory 64Mi");
-        let new = service(None, &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(
-            new["spec"],
-            json!({ "template": {
-                "metadata": { "annotations": { "autoscaling.knative.dev/max-scale": "3" } },
-                "spec": { "containers": [{ "image": "hi", "ports": [{ "containerPort": 9000 }],
-                          "resources": { "limits": { "memory": "64Mi" } } }] }
-            } })
-        );
-    }
-
-    #[test]
-    fn only_what_a_flag_names_is_changed() {
-        let changed = plan("--env B=2 --env A-");
-        let container = &changed["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["env"], json!([{ "name": "B", "value": "2" }]));
-        assert_eq!(container["image"], "old");
-        assert_eq!(changed["spec"]["template"]["spec"]["timeoutSeconds"], 9);
-        assert_eq!(changed["metadata"]["resourceVersion"], "7");
-        assert!(
-            changed["spec"]["template"]["metadata"]["name"].is_null(),
-            "the name belongs to the old revision"
-        );
-    }
-
-    #[test]
-    fn no_traffic_pins_latest_to_what_serves_now() {
-        let changed = plan("--image new --no-traffic --tag next");
-        assert_eq!(
-            changed["spec"]["traffic"],
-            json!([{ "latestRevision": false, "revisionName": "hello-00001", "percent": 100 },
-                   { "latestRevision": true, "percent": 0, "tag": "next" }])
-        );
-    }
-
-    #[test]
-    fn no_traffic_on_a_service_that_never_served_is_refused() {
-        let args = flags("--image a --no-traffic");
-        assert!(service(None, &args, Some("a"), Timestamp::UNIX_EPOCH).is_err());
-    }
-}
+mod tests;

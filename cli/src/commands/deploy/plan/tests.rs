@@ -1,0 +1,118 @@
+//! Services as flags make and change them.
+
+use clap::Parser;
+use serde_json::from_value;
+
+use super::*;
+use crate::args::{Cli, Command};
+
+fn flags(words: &str) -> Deploy {
+    let words = ["rouse", "deploy", "hello"].into_iter().chain(words.split_whitespace());
+    match Cli::try_parse_from(words).unwrap().command {
+        Command::Deploy(deploy) => *deploy,
+        _ => unreachable!("deploy was parsed"),
+    }
+}
+
+fn existing() -> kube::api::DynamicObject {
+    from_value(json!({
+        "apiVersion": "serving.knative.dev/v1", "kind": "Service",
+        "metadata": { "name": "hello", "resourceVersion": "7" },
+        "spec": {
+            "template": {
+                "metadata": { "name": "hello-byo", "annotations": { "mine": "kept" } },
+                "spec": { "timeoutSeconds": 9, "containers": [{ "image": "old", "env": [{ "name": "A", "value": "1" }] }] }
+            },
+            "traffic": [{ "latestRevision": true, "percent": 100 }]
+        },
+        "status": { "latestReadyRevisionName": "hello-00001" }
+    }))
+    .unwrap()
+}
+
+fn plan(words: &str) -> Value {
+    let args = flags(words);
+    service(Some(&existing()), &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap()
+}
+
+#[test]
+fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
+    let args = flags("--image hi --port 9000 --scale-max 3 --memory 64Mi");
+    let new = service(None, &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(
+        new["spec"],
+        json!({ "template": {
+            "metadata": { "annotations": { "autoscaling.knative.dev/max-scale": "3" } },
+            "spec": { "containers": [{ "image": "hi", "ports": [{ "containerPort": 9000 }],
+                      "resources": { "limits": { "memory": "64Mi" } } }] }
+        } })
+    );
+}
+
+#[test]
+fn spellings_of_gcloud_and_kn_mean_what_they_mean_there() {
+    let changed = plan(
+        "--set-env-vars B=2,C=3 -e D=4 --concurrency 80 --min-instances 1 --max-instances 5 \
+         -p h2c:9000 --service-account robot -l team=blue --annotation a/b=c --allow-unauthenticated",
+    );
+    let template = &changed["spec"]["template"];
+    let container = &template["spec"]["containers"][0];
+    let value = |name: &str, value: &str| json!({ "name": name, "value": value });
+    assert_eq!(container["env"], json!([value("B", "2"), value("C", "3"), value("D", "4")]));
+    assert_eq!(container["ports"], json!([{ "containerPort": 9000, "name": "h2c" }]));
+    assert_eq!(template["spec"]["containerConcurrency"], 80);
+    assert_eq!(template["spec"]["serviceAccountName"], "robot");
+    let annotations = &template["metadata"]["annotations"];
+    assert_eq!(annotations["autoscaling.knative.dev/min-scale"], "1");
+    assert_eq!(annotations["autoscaling.knative.dev/max-scale"], "5");
+    assert_eq!((&annotations["a/b"], &annotations["mine"]), (&json!("c"), &json!("kept")));
+    assert_eq!(template["metadata"]["labels"], json!({ "team": "blue" }));
+    assert_eq!(changed["metadata"]["labels"], json!({ "team": "blue" }));
+    let updated = plan("--update-env-vars B=2");
+    let env = &updated["spec"]["template"]["spec"]["containers"][0]["env"];
+    assert_eq!(env, &json!([value("A", "1"), value("B", "2")]));
+}
+
+#[test]
+fn a_quantity_that_is_none_is_refused_with_its_right_spelling() {
+    for (memory, says) in [
+        ("2GB", "write 2G or 2Gi"),
+        ("512mb", "write 512M or 512Mi"),
+        ("1gib", "write 1Gi"),
+        ("lots", "256Mi"),
+    ] {
+        let args = flags(&format!("--memory {memory}"));
+        let error = service(Some(&existing()), &args, None, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert!(format!("{error:?}").contains(says), "{memory}: {error:?}");
+    }
+}
+
+#[test]
+fn only_what_a_flag_names_is_changed() {
+    let changed = plan("--env B=2 --env A-");
+    let container = &changed["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["env"], json!([{ "name": "B", "value": "2" }]));
+    assert_eq!(container["image"], "old");
+    assert_eq!(changed["spec"]["template"]["spec"]["timeoutSeconds"], 9);
+    assert_eq!(changed["metadata"]["resourceVersion"], "7");
+    assert!(
+        changed["spec"]["template"]["metadata"]["name"].is_null(),
+        "the name belongs to the old revision"
+    );
+}
+
+#[test]
+fn no_traffic_pins_latest_to_what_serves_now() {
+    let changed = plan("--image new --no-traffic --tag next");
+    assert_eq!(
+        changed["spec"]["traffic"],
+        json!([{ "latestRevision": false, "revisionName": "hello-00001", "percent": 100 },
+               { "latestRevision": true, "percent": 0, "tag": "next" }])
+    );
+}
+
+#[test]
+fn no_traffic_on_a_service_that_never_served_is_refused() {
+    let args = flags("--image a --no-traffic");
+    assert!(service(None, &args, Some("a"), Timestamp::UNIX_EPOCH).is_err());
+}
