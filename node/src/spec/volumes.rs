@@ -32,6 +32,11 @@ pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
     }
 }
 
+/// Whether a container mounts anything whose content may change while it runs.
+pub(crate) fn follow_objects(pod: &Pod, container: &Container) -> bool {
+    used(pod, container).any(|volume| volume.empty_dir.is_none())
+}
+
 fn used<'a>(pod: &'a Pod, container: &'a Container) -> impl Iterator<Item = &'a Spec> {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     volumes.filter(|volume| {

@@ -27,6 +27,10 @@ use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
 const LAST_WORDS_LINES: usize = 80;
 const LAST_WORDS_BYTES: usize = 2048;
 
+/// How often the volumes of a container that runs are made anew from what they come from. The kubelet takes a minute or
+/// more.
+const REFRESH: Duration = Duration::from_secs(30);
+
 /// How a launch ended.
 pub(super) enum Outcome {
     Running(Box<Running>),
@@ -57,6 +61,7 @@ impl Failure {
 }
 
 /// One container to launch.
+#[derive(Clone)]
 pub(super) struct Launch {
     pub(super) shared: Arc<Shared>,
     pub(super) pod: Arc<Pod>,
@@ -124,7 +129,7 @@ impl Launch {
             addresses.extend(started.addresses.clone());
             address::annotate(&self.shared, &self.pod, &addresses).await;
         }
-        let exit = self.with_last_words(started.exit, log);
+        let exit = self.with_fresh_volumes(self.with_last_words(started.exit, log));
         let run = Launched {
             id: started.id,
             image_id,
@@ -154,6 +159,37 @@ impl Launch {
             }
             exit
         })
+    }
+
+    /// While it runs, its volumes follow the objects that they come from. What cannot be read stays as it is.
+    fn with_fresh_volumes(&self, exit: BoxFuture<'static, Exit>) -> BoxFuture<'static, Exit> {
+        if !volumes::follow_objects(&self.pod, &self.spec) {
+            return exit;
+        }
+        let launch = self.clone();
+        Box::pin(async move {
+            let mut exit = exit;
+            loop {
+                tokio::select! {
+                    biased; // the end first
+                    exit = &mut exit => return exit,
+                    () = tokio::time::sleep(REFRESH) => {
+                        if let Err(why) = launch.refresh().await {
+                            let pod = &launch.reference;
+                            tracing::debug!(%pod, why, "volumes are not made anew");
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    async fn refresh(&self) -> Result<(), String> {
+        let said = |failure| match failure {
+            Failure::Refused(_, message) | Failure::NotStarted(message) => message,
+        };
+        let sources = self.sources().await.map_err(said)?;
+        self.mounts(&sources).await.map_err(said).map(drop)
     }
 
     fn container_spec(

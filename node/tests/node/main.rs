@@ -10,3 +10,4 @@ mod extremes;
 mod fresh;
 mod killed;
 mod support;
+mod volumes;
