@@ -190,6 +190,9 @@ fn deploy_call_split_and_delete_without_kubectl() -> anyhow::Result<()> {
     platform.rouse_ok("deploy shop --env VERSION=2 --no-traffic --tag next")?;
     assert_eq!(platform.rouse_ok("call shop")?, "version 1 of shop-00001");
     assert_eq!(platform.rouse_ok("call shop --tag next")?, "version 2 of shop-00002");
+    // It stays when another revision is the latest.
+    platform.rouse_ok("deploy shop --env VERSION=3 --no-traffic")?;
+    assert_eq!(platform.rouse_ok("call shop --tag next")?, "version 2 of shop-00002");
     let moved = platform.rouse_ok("traffic shop next=100")?;
     assert!(moved.contains("before") && moved.contains("100% shop-00002"), "{moved}");
     assert_eq!(platform.rouse_ok("call shop")?, "version 2 of shop-00002");

@@ -62,8 +62,29 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         return print_result(&sent_typed(&sent)?, started, printer);
     }
     let limit = Duration::from_secs(args.wait_timeout);
-    let service = wait::until_ready(&target, &args.name, limit, printer).await?;
+    let mut service = wait::until_ready(&target, &args.name, limit, printer).await?;
+    if let Some(tag) = &args.tag
+        && keep_tag(&api, &args.name, tag).await?
+    {
+        service = wait::until_ready(&target, &args.name, limit, printer).await?;
+    }
     print_result(&service, started, printer)
+}
+
+/// Gives a tag of the latest revision to that revision by its name, with which it stays when another is the latest. False
+/// if it has it already.
+async fn keep_tag(api: &Api<DynamicObject>, name: &str, tag: &str) -> Result<bool> {
+    for _ in 0..CONFLICTS_MAX {
+        let service = api.get(name).await;
+        let service = service.map_err(|e| unavailable(&e, &format!("read service {name:?}")))?;
+        let Some(tagged) = plan::tag_by_name(&service, tag) else { return Ok(false) };
+        match api.replace(name, &PostParams::default(), &tagged).await {
+            Ok(_) => return Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(unavailable(&error, &format!("change service {name:?}"))),
+        }
+    }
+    Err(contended(name))
 }
 
 /// Services as they are: what this version does not know of them must survive a change.

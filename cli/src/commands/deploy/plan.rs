@@ -234,6 +234,24 @@ fn traffic(service: &mut Value, args: &Deploy, serving_now: Option<&str>) -> Res
     Ok(())
 }
 
+/// The service with a tag of whatever is latest given to the latest revision by its name; none if it has it already.
+pub(super) fn tag_by_name(
+    service: &kube::api::DynamicObject,
+    tag: &str,
+) -> Option<kube::api::DynamicObject> {
+    let status = service.data.get("status")?;
+    let latest = status.get("latestCreatedRevisionName")?.as_str()?.to_owned();
+    let mut service = service.clone();
+    let traffic = service.data.pointer_mut("/spec/traffic")?.as_array_mut()?;
+    let target = traffic.iter_mut().find(|target| target["tag"] == tag)?;
+    if target["latestRevision"] != true {
+        return None;
+    }
+    target["latestRevision"] = false.into();
+    target["revisionName"] = latest.into();
+    Some(service)
+}
+
 /// Requests that went to whatever is latest stay with the revision that serves them now.
 fn pin_latest(traffic: &mut [Value], serving: &str) {
     for target in traffic {

@@ -116,3 +116,19 @@ fn no_traffic_on_a_service_that_never_served_is_refused() {
     let args = flags("--image a --no-traffic");
     assert!(service(None, &args, Some("a"), Timestamp::UNIX_EPOCH).is_err());
 }
+
+#[test]
+fn a_tag_of_whatever_is_latest_becomes_one_of_the_revision() {
+    let mut object = existing();
+    object.data["spec"]["traffic"] = json!([
+        { "revisionName": "hello-00001", "percent": 100 },
+        { "latestRevision": true, "percent": 0, "tag": "next" },
+    ]);
+    object.data["status"]["latestCreatedRevisionName"] = json!("hello-00002");
+    let tagged = tag_by_name(&object, "next").unwrap();
+    assert_eq!(
+        tagged.data["spec"]["traffic"][1],
+        json!({ "latestRevision": false, "revisionName": "hello-00002", "percent": 0, "tag": "next" })
+    );
+    assert!(tag_by_name(&tagged, "next").is_none() && tag_by_name(&object, "other").is_none());
+}
