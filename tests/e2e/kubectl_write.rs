@@ -268,7 +268,81 @@ fn kubectl_creates_objects_from_flags_whatever_form_it_sends_them_in() -> anyhow
     assert!(said.contains("AlreadyExists"), "{said}");
     let said = kubectl.fail("create configmap A_b -n team", "")?;
     assert!(said.contains("metadata.name") && said.contains("RFC 1123"), "{said}");
-    let said = kubectl.fail("create job j --image=x -n team", "")?;
-    assert!(said.contains("jobs.batch"), "{said}");
+    let driver = "apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {name: x}\nspec: {}\n";
+    let said = kubectl.fail("apply -f -", driver)?;
+    assert!(said.contains("CSIDriver"), "{said}");
+    Ok(())
+}
+
+/// Kinds that charts bring, and for which there is nothing here.
+const INERT: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: 'app:reader', labels: {app: shop}}
+rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop, labels: {app: shop}}
+spec: {defaultBackend: {service: {name: shop, port: {number: 80}}}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: shop, labels: {app: shop}}
+spec: {minAvailable: 1, selector: {matchLabels: {app: shop}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate, labels: {app: shop}}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, labels: {app: shop}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+
+#[test]
+fn kubectl_stores_kinds_that_nothing_acts_on_and_is_told_so() -> anyhow::Result<()> {
+    let platform = Platform::start_with("fake")?;
+    let kubectl = platform.kubectl();
+    let ran = kubectl.try_run(&["apply", "-f", "-"], INERT)?;
+    anyhow::ensure!(ran.ok, "{}", ran.stderr);
+    for kind in [
+        "roles.rbac.authorization.k8s.io",
+        "ingresses.networking.k8s.io",
+        "poddisruptionbudgets.policy",
+        "jobs.batch",
+        "persistentvolumeclaims",
+    ] {
+        let warning = format!("Warning: {kind} are stored here, and nothing acts on them");
+        anyhow::ensure!(ran.stderr.contains(&warning), "{warning}: {}", ran.stderr);
+    }
+    let names = kubectl.run("get role,ing,pdb,job,pvc -o name")?;
+    anyhow::ensure!(names.lines().count() == 5 && names.contains("app:reader"), "{names}");
+    // A budget's selector is patched as a whole each time, in any cluster.
+    let again = kubectl.apply(INERT)?;
+    anyhow::ensure!(again.matches("unchanged").count() == 4, "{again}");
+    // Wrong fields are refused as those of any kind are.
+    let wrong = INERT.replace("minAvailable: 1", "minAvailable: {}");
+    let refused = kubectl.fail("apply -f -", &wrong)?;
+    anyhow::ensure!(refused.contains("minAvailable"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn kubectl_prunes_what_is_no_longer_among_the_manifests() -> anyhow::Result<()> {
+    let platform = Platform::start_with("fake")?;
+    let kubectl = platform.kubectl();
+    let map = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, labels: {{a: b}}}}\n---\n"
+        )
+    };
+    let prune = "apply --prune -l a=b -f -";
+    kubectl.run_with(prune, &[map("one"), map("two")].concat())?;
+    let said = kubectl.run_with(prune, &map("two"))?;
+    anyhow::ensure!(said.contains("configmap/one pruned"), "{said}");
+    let left = kubectl.run("get configmaps -l a=b -o name")?;
+    anyhow::ensure!(left.trim() == "configmap/two", "{left}");
     Ok(())
 }

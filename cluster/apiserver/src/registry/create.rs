@@ -58,6 +58,12 @@ impl Registry {
                 dry_run: options.dry_run,
             };
             self.admit(&attempt, &mut object, &mut warnings)?;
+            if resource.inert {
+                warnings.push(format!(
+                    "{} are stored here, and nothing acts on them",
+                    resource.qualified()
+                ));
+            }
         }
         initial_status(resource, &mut object);
         let followup = (rules.prepare_for_create)(self, &mut object)?;

@@ -73,8 +73,8 @@ async fn discovery_is_served_in_both_forms_and_not_sent_twice() {
     );
     let groups = first.json();
     let apps = groups["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == "apps");
-    let deployments = &apps.unwrap()["versions"][0]["resources"][0];
-    assert_eq!(deployments["resource"], "deployments");
+    let resources = apps.unwrap()["versions"][0]["resources"].as_array().unwrap();
+    let deployments = resources.iter().find(|r| r["resource"] == "deployments").unwrap();
     assert_eq!(deployments["shortNames"], json!(["deploy"]));
     let etag = first.header("etag");
     let headers = [("accept", accept), ("if-none-match", etag)];

@@ -159,6 +159,12 @@ pub(crate) fn values(of: Of) -> Vec<&'static str> {
 pub(crate) fn of(resource: &Resource) -> Vec<Field> {
     let mut found = Vec::new();
     walk(resource.schema.root(), &mut Vec::new(), &mut Vec::new(), &mut found);
+    if resource.inert {
+        // Of the same type as a Deployment's, and read by nobody.
+        found.retain(|field: &Field| {
+            !field.path.iter().any(|step| *step == self::field("template"))
+        });
+    }
     let metadata = Step::Field("metadata".to_owned());
     if resource.custom {
         walk(types::object_meta(), &mut vec![metadata.clone()], &mut Vec::new(), &mut found);

@@ -32,6 +32,9 @@ struct Row {
     scale: bool,
     #[serde(default)]
     selectable: Vec<String>,
+    /// Stored for those who bring it, and acted on by nobody.
+    #[serde(default)]
+    inert: bool,
     /// Name, type, format, priority.
     columns: Vec<(String, String, String, i64)>,
 }
@@ -70,6 +73,7 @@ fn resource(row: Row) -> Resource {
         namespaced: row.namespaced,
         status: row.status,
         selectable_fields: row.selectable,
+        inert: row.inert,
     }
 }
 
@@ -107,6 +111,7 @@ fn subresource(group: &str, kind: &str, plural: &str, type_name: &str) -> Resour
         status: false,
         scale: false,
         selectable: Vec::new(),
+        inert: false,
         columns: Vec::new(),
     })
 }

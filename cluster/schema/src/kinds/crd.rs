@@ -54,6 +54,7 @@ fn resource(crd: &Value, version: &str) -> Result<Resource, Vec<Invalid>> {
         fingerprint: fnv1a_64(document.to_string().as_bytes()),
         schema: Arc::new(schema),
         custom: true,
+        inert: false,
         storage: StorageVersion {
             group: text(&crd["spec"]["group"]),
             version: versions

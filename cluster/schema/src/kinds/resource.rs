@@ -62,6 +62,8 @@ pub struct Resource {
     /// Fields that a field selector may name besides name and namespace: `spec.nodeName`.
     pub selectable_fields: Vec<String>,
     pub schema: Arc<Schema>,
+    /// A built-in kind that is stored for those who bring it, and acted on by nobody.
+    pub inert: bool,
     /// From a CRD; its objects are read by schema and not by type.
     pub custom: bool,
     /// The form in which its objects are stored.

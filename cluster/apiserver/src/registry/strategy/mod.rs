@@ -23,7 +23,9 @@ pub(super) fn of(resource: &Resource) -> &'static Strategy {
         ("", "Namespace") => &namespace::STRATEGY,
         ("", "Service") => &service::STRATEGY,
         ("apps", "Deployment" | "ReplicaSet") => &workload::TEMPLATED,
-        ("apps", _) => &workload::STRATEGY,
+        ("apps" | "batch" | "policy", _)
+        | ("", "ReplicationController")
+        | ("networking.k8s.io", "Ingress" | "NetworkPolicy") => &workload::STRATEGY,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => &definition::STRATEGY,
         _ => &rules::PLAIN,
     }

@@ -34,6 +34,7 @@ fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
         match (resource.custom, resource.group.as_str(), resource.kind.as_str()) {
             (false, "", "Namespace") => form::dns_1123_label,
             (false, "", "Service") => form::dns_1035_label,
+            (false, "rbac.authorization.k8s.io", _) => path_segment,
             _ => form::dns_1123_subdomain,
         };
     let (name, prefix) = (metadata.at("name"), metadata.at("generateName"));
@@ -47,6 +48,15 @@ fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
     } else {
         found.form(&name, form(name.text()));
     }
+}
+
+/// Names of roles may hold colons, and whatever else a path may.
+fn path_segment(name: &str) -> Vec<String> {
+    if name == "." || name == ".." {
+        return vec![format!("may not be '{name}'")];
+    }
+    let held = ['/', '%'].into_iter().filter(|&held| name.contains(held));
+    held.map(|held| format!("may not contain '{held}'")).collect()
 }
 
 /// The labels of an object or a template.
