@@ -14,6 +14,9 @@ pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// Where programs are looked up when neither image nor pod says.
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The image runs the host's Python of this minor version, such as `python3.11`.
 pub const LABEL_HOST_PYTHON: &str = "dev.rouse.host-python";
 /// The image runs this program of the host, because its command names one that it does not hold.

@@ -15,11 +15,9 @@ use std::path::{Path, PathBuf};
 use crate::files::paths::resolve_in_rootfs;
 use crate::files::program::{is_executable, shebang};
 use crate::files::{elf, libraries};
-use crate::formats::config::{Image, host_architecture};
+use crate::formats::config::{DEFAULT_PATH, Image, host_architecture};
 use crate::formats::error::Error;
 
-/// Where programs are looked up when neither image nor pod says.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// As many `#!` lines in a row as Linux follows.
 const INTERPRETERS_MAX: usize = 4;
 

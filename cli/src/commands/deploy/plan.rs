@@ -158,17 +158,30 @@ fn checked(name: &str, quantity: &str) -> Result {
     Err(failure.next(suggested))
 }
 
-/// Sets the pairs of a map of texts: NAME=VALUE, or NAME- to remove it.
+/// A change of one of many: NAME=VALUE, or NAME- to remove it.
+enum Change<'a> {
+    Set(&'a str, &'a str),
+    Remove(&'a str),
+}
+
+fn change<'a>(flag: &str, text: &'a str) -> Result<Change<'a>> {
+    if let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) {
+        return Ok(Change::Set(name, value));
+    }
+    match text.strip_suffix('-').filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Change::Remove(name)),
+        None => Err(Failure::usage(format!("--{flag} {text:?} is neither NAME=VALUE nor NAME-"))),
+    }
+}
+
+/// Changes a map of texts.
 fn pairs(map: &mut Value, flag: &str, changes: &[String]) -> Result {
-    for change in changes {
-        if let Some((name, value)) = change.split_once('=').filter(|(name, _)| !name.is_empty()) {
-            map[name] = value.into();
-        } else if let Some(name) = change.strip_suffix('-').filter(|name| !name.is_empty()) {
-            map.as_object_mut().map(|map| map.remove(name));
-        } else {
-            return Err(Failure::usage(format!(
-                "--{flag} {change:?} is neither NAME=VALUE nor NAME-"
-            )));
+    for text in changes {
+        match change(flag, text)? {
+            Change::Set(name, value) => map[name] = value.into(),
+            Change::Remove(name) => {
+                map.as_object_mut().map(|map| map.remove(name));
+            }
         }
     }
     Ok(())
@@ -182,23 +195,20 @@ fn serving_container(spec: &mut Value) -> Option<&mut Value> {
 }
 
 fn environment(container: &mut Value, changes: &[String]) -> Result {
-    for change in changes {
+    for text in changes {
         if container["env"].is_null() {
             container["env"] = json!([]);
         }
         let Some(env) = container["env"].as_array_mut() else { continue };
-        if let Some((name, value)) = change.split_once('=').filter(|(name, _)| !name.is_empty()) {
-            let entry = json!({ "name": name, "value": value });
-            match env.iter_mut().find(|e| e["name"] == name) {
-                Some(old) => *old = entry,
-                None => env.push(entry),
+        match change("env", text)? {
+            Change::Set(name, value) => {
+                let entry = json!({ "name": name, "value": value });
+                match env.iter_mut().find(|e| e["name"] == name) {
+                    Some(old) => *old = entry,
+                    None => env.push(entry),
+                }
             }
-        } else if let Some(name) = change.strip_suffix('-').filter(|name| !name.is_empty()) {
-            env.retain(|e| e["name"] != name);
-        } else {
-            return Err(Failure::usage(format!(
-                "--env {change:?} is neither NAME=VALUE nor NAME-"
-            )));
+            Change::Remove(name) => env.retain(|e| e["name"] != name),
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use super::detect::{Kind, MODULES};
 use super::layer::{LayerFiles, Source};
 use super::recipe::{APP_DIR, Content, Context, Recipe};
 
-use crate::formats::config::LABEL_HOST_PYTHON;
+use crate::formats::config::{DEFAULT_PATH, LABEL_HOST_PYTHON};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::store::Made;
@@ -28,8 +28,6 @@ use crate::store::Made;
 /// Where dependencies are in the image, and their programs.
 const DEPENDENCIES_DIR: &str = "/python";
 const PROGRAMS_DIR: &str = "/python/bin";
-/// Where programs are looked up after those; what an image says in `PATH` comes instead.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Part of the reuse key: raise it when the way a layer is made changes.
 const LAYER_FORMAT: u32 = 2;
 /// What is installed when requirements do not name it, as Google's builders do.
@@ -70,7 +68,8 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Reci
         Entry::App { server: Server::Uvicorn, .. } => Some(UVICORN),
         Entry::Streamlit | Entry::Gradio | Entry::Script => None,
     };
-    let python = add_dependencies(context, source, &mut recipe, needed)?.python;
+    let wanted = (requirements, needed);
+    let python = add_requirements(context, source, host, wanted, &mut recipe)?.python;
     let mut files = LayerFiles::default();
     files.add_tree(Path::new(APP_DIR), source)?;
     let name = file.trim_end_matches(".py");
@@ -148,11 +147,21 @@ pub(crate) fn add_dependencies(
     needed: Option<(&str, &str)>,
 ) -> Result<Installed, Error> {
     let host = host_python(source)?;
+    let listed = requirements(&host, source)?;
+    add_requirements(context, source, host, (listed, needed), recipe)
+}
+
+fn add_requirements(
+    context: &Context<'_>,
+    source: &Path,
+    host: HostPython,
+    (listed, needed): (String, Option<(&str, &str)>),
+    recipe: &mut Recipe,
+) -> Result<Installed, Error> {
     let version = match context.base {
         Some(base) => base_version(context, base, source)?,
         None => host.version.clone(),
     };
-    let listed = requirements(&host, source)?;
     let requirements = match needed {
         Some((name, line)) if !listed.lines().any(|line| requirement::name(line) == name) => {
             format!("{}\n{line}\n", listed.trim_end())
