@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use http::Request;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::harness::{
     Gate, HOST, REVISION, SOON, Spec, gated, get, one_pod, pod_at, post, read, routed, says, serve,
@@ -112,6 +112,16 @@ async fn a_pod_that_breaks_off_at_once_is_502_and_asked_once() {
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
+/// The listener's port refuses from now on, and no other test is given it.
+fn refusing(listener: TcpListener) -> TcpSocket {
+    let address = listener.local_addr().expect("bound");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    drop(listener);
+    socket.bind(address).expect("free again");
+    socket
+}
+
 #[tokio::test]
 async fn an_unreachable_pod_leaves_the_rotation_and_the_request_goes_elsewhere() {
     let stage = stage(Spec::default()).await;
@@ -119,7 +129,7 @@ async fn an_unreachable_pod_leaves_the_rotation_and_the_request_goes_elsewhere()
     let address = listener.local_addr().expect("bound");
     stage.pod("gone", pod_at(address)).await;
     stage.until(|stats| stats.pods == 1).await;
-    drop(listener);
+    let _held = refusing(listener);
     let fresh = async {
         stage.until(|stats| stats.pods == 0).await;
         stage.pod("fresh", pod_at(says("fresh").await)).await;
@@ -136,10 +146,10 @@ async fn an_unreachable_pod_comes_back_when_it_passes_again() {
     let address = listener.local_addr().expect("bound");
     stage.pod("p", pod_at(address)).await;
     stage.until(|stats| stats.pods == 1).await;
-    drop(listener);
+    let held = refusing(listener);
     let back = async {
         stage.until(|stats| stats.pods == 0 && stats.queued == 1).await;
-        let listener = TcpListener::bind(address).await.expect("free again");
+        let listener = held.listen(16).expect("bound");
         spawn(serve(listener, |_| async { text("back") }));
     };
     let ((status, body), ()) = tokio::join!(stage.get(), back);

@@ -133,10 +133,16 @@ async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> 
         Ok(status)
     };
     let status = over(connection, exchange).await;
-    match status.map_err(|error: hyper::Error| failed(error.to_string()))? {
+    match status.map_err(|error: hyper::Error| failed(with_cause(&error)))? {
         status if status.is_success() || status.is_redirection() => Ok(()),
         status => Err(format!("HTTP probe failed with statuscode: {}", status.as_u16())),
     }
+}
+
+/// hyper says that a connection failed; how, says the cause.
+fn with_cause(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Has an exchange done over a connection, which goes no further than that.
@@ -186,7 +192,7 @@ async fn grpc_health(target: &Target, address: SocketAddr, service: &str) -> Res
             .await
             .map_err(|error| failed(error.to_string()))?;
     let exchange = async {
-        let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
+        let answer = sender.send_request(request).await.map_err(|e| failed(with_cause(&e)))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, BODY_MAX).collect().await;
         let body = body.map_err(|error| failed(error.to_string()))?;

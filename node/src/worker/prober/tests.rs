@@ -6,7 +6,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 use crate::runtime::fake::FakeRuntime;
@@ -78,8 +78,12 @@ async fn grpc_server(status: u8) -> SocketAddr {
     address
 }
 
-async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// A port that refuses: bound, so that no other test is given it, and not listened on.
+fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 #[tokio::test]
@@ -101,7 +105,7 @@ async fn http_passes_from_200_to_399() {
 
 #[tokio::test]
 async fn a_refused_connection_is_said_as_the_kubelet_says_it() {
-    let address = nobody().await;
+    let (_held, address) = refusing();
     let refused = format!("dial tcp {address}: connect: connection refused");
     let probe = json!({"httpGet": {"port": 8080, "path": "/up"}});
     let want = format!("Get \"http://{address}/up\": {refused}");
