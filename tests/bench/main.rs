@@ -1,7 +1,7 @@
 //! Benchmarks: each prints its figures, none asserts them.
 //!
 //! `cargo build --release -p rouse -p rouse-tests -p rouse-digits && cargo run --release -p rouse-tests --bin bench [NAME…] [--runs N]`
-//! Names: start, memory, rest, cold, deploy, warm, api. Peers are measured in the same run.
+//! Names: start, memory, rest (or rest-connections, rest-churn, rest-idle), cold, deploy, warm, api. Peers are measured in the same run.
 
 #![expect(clippy::disallowed_methods, reason = "a client ends with its measurement")]
 
@@ -24,10 +24,12 @@ type Benchmark = fn(&Wanted) -> anyhow::Result<()>;
 fn main() -> anyhow::Result<()> {
     let wanted = Wanted::parse(std::env::args().skip(1))?;
     println!("rouse {}, {} runs", rouse_tests::platform::binary().display(), wanted.runs);
-    let all: [(&str, Benchmark); 7] = [
+    let all: [(&str, Benchmark); 9] = [
         ("start", start::run),
         ("memory", memory::run),
-        ("rest", rest::run),
+        ("rest-connections", rest::connections),
+        ("rest-churn", rest::churn),
+        ("rest-idle", rest::idle),
         ("cold", cold::run),
         ("deploy", deploy::run),
         ("warm", warm::run),

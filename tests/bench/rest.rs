@@ -21,13 +21,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 /// Services applied at a time.
 const BATCH: usize = 100;
 
-pub(crate) fn run(_: &Wanted) -> anyhow::Result<()> {
-    connections()?;
-    churn()?;
-    idle()
-}
-
-fn connections() -> anyhow::Result<()> {
+pub(crate) fn connections(_: &Wanted) -> anyhow::Result<()> {
     let platform = platform()?;
     platform.kubectl().apply(&service("warm", "autoscaling.knative.dev/max-scale: \"1\""))?;
     platform.kubectl().run("wait --for=condition=Ready --timeout=60s ksvc/warm")?;
@@ -57,7 +51,7 @@ fn connections() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn churn() -> anyhow::Result<()> {
+pub(crate) fn churn(_: &Wanted) -> anyhow::Result<()> {
     let platform = platform_with("fake")?;
     let before = settled(&platform)?;
     for from in (0..CHURN).step_by(BATCH) {
@@ -73,7 +67,7 @@ fn churn() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn idle() -> anyhow::Result<()> {
+pub(crate) fn idle(_: &Wanted) -> anyhow::Result<()> {
     let platform = platform_with("fake")?;
     let before = settled(&platform)?;
     let began = Instant::now();

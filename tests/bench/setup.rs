@@ -25,7 +25,8 @@ impl Wanted {
     }
 
     pub(crate) fn includes(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|n| n == name)
+        let group = name.split('-').next();
+        self.names.is_empty() || self.names.iter().any(|n| n == name || Some(n.as_str()) == group)
     }
 }
 
