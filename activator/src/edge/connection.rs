@@ -41,17 +41,24 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
     let exec = LocalExec::new(Rc::clone(&peer.worker.kinds.stream));
     let (unread, due) = (Rc::clone(&peer.unread), Rc::clone(&peer.due));
+    let stream_ends = Rc::clone(&peer.stream_ends);
     let service = service_fn(move |request| handle(Rc::clone(&peer), request));
     let io = TokioIo::new(stream);
     // Errors here are the client's: it went away or did not speak HTTP.
     if h2 {
         let serving = http2_builder(exec).serve_connection(io, service);
         let mut serving = std::pin::pin!(serving);
+        let served = async {
+            tokio::select! {
+                _ = serving.as_mut() => return,
+                () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
+            }
+            let _ = serving.await;
+        };
         tokio::select! {
-            _ = serving.as_mut() => return,
-            () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
+            () = served => {}
+            never = stream_ends.watch() => match never {},
         }
-        let _ = serving.await;
     } else {
         let serving = http1_builder().serve_connection(io, service).with_upgrades();
         let mut serving = std::pin::pin!(serving);

@@ -324,7 +324,8 @@ impl Exchange {
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             timer.started();
             let held = Held::new(carrier, slot, pending.answered(parts.status, wait.as_ref()));
-            let body = Body::passing(&parts, body, timer, held, &peer.due);
+            let (due, ends) = (&peer.due, &peer.stream_ends);
+            let body = Body::passing(&parts, body, timer, held, due, ends);
             return Ok(Response::from_parts(parts, body));
         }
         let upgrade =

@@ -161,6 +161,7 @@ fn begin(
         client: Client::new(from.ip()),
         unread: Rc::default(),
         due: Rc::default(),
+        stream_ends: Rc::default(),
     });
     let owner = Rc::clone(worker);
     #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]

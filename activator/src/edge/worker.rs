@@ -17,6 +17,7 @@ use crate::state::routes::Side;
 use crate::transport::due::Due;
 use crate::transport::headers::Client;
 use crate::transport::pool::Pool;
+use crate::transport::stream_ends::StreamEnds;
 use crate::transport::unread::Unread;
 
 /// A connection that was accepted, and counted for the thread that is to serve it.
@@ -178,4 +179,5 @@ pub(crate) struct Peer {
     pub(crate) client: Client,
     pub(crate) unread: Rc<Unread>,
     pub(crate) due: Rc<Due>,
+    pub(crate) stream_ends: Rc<StreamEnds>,
 }

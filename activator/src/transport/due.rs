@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// After the end of its time, an answer has this long to end as it should.
-const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// When the answer of one HTTP/1.1 connection is due, while there is one.
 #[derive(Debug, Default)]

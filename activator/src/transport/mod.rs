@@ -10,6 +10,7 @@ pub(crate) mod pod_stream;
 pub(crate) mod pool;
 pub(crate) mod request_body;
 pub(crate) mod response_body;
+pub(crate) mod stream_ends;
 pub(crate) mod timeout;
 pub(crate) mod tunnel;
 pub(crate) mod unread;

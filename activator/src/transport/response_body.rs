@@ -1,7 +1,8 @@
 //! The body of an answer: our own text, or a pod's, which holds the slot until its end.
 
+use std::cell::RefCell;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 
 use crate::transport::due::Due;
 use crate::transport::held::Held;
+use crate::transport::stream_ends::{Overdue, StreamEnd, StreamEnds};
 use crate::transport::timeout::Timer;
 
 /// Knative's text for the end of an answer that had begun when its time ran out.
@@ -73,20 +75,25 @@ impl Ending {
 pub(crate) enum Body {
     Text(Option<Bytes>),
     Pod(Box<Passing>),
+    /// Over HTTP/2; its connection lets go of it when its time is over.
+    Stream(Rc<RefCell<Passing>>),
 }
 
 /// A pod's answer, passed on to the client.
 #[derive(Debug)]
 pub(crate) struct Passing {
-    incoming: Incoming,
+    /// Until the last byte, as what it holds.
+    incoming: Option<Incoming>,
     timer: Timer,
-    /// Until the last byte.
     held: Option<Held>,
-    /// Told when it ends; none over HTTP/2.
+    /// Told when it ends, over HTTP/1.1.
     due: Option<Rc<Due>>,
+    /// Its place among the answers of its connection, over HTTP/2.
+    stream_end: Option<StreamEnd>,
     /// How it ends if the time runs out.
     ending: Ending,
-    ended: bool,
+    /// Its time ran out, and its client is still to be told.
+    overdue: bool,
 }
 
 impl Body {
@@ -105,16 +112,30 @@ impl Body {
         timer: Timer,
         held: Held,
         due: &Rc<Due>,
+        stream_ends: &Rc<StreamEnds>,
     ) -> Self {
-        let (held, ending) = (Some(held), Ending::of(head));
-        let due = (head.version != Version::HTTP_2).then(|| Rc::clone(due));
-        if let Some(due) = &due {
-            due.begin(timer.end());
-        }
-        let mut passing = Passing { incoming, timer, held, due, ending, ended: false };
-        if passing.incoming.is_end_stream() {
+        let (end, ended) = (timer.end(), incoming.is_end_stream());
+        let mut passing = Passing {
+            incoming: Some(incoming),
+            timer,
+            held: Some(held),
+            due: None,
+            stream_end: None,
+            ending: Ending::of(head),
+            overdue: false,
+        };
+        if ended {
             passing.end(true);
+            return Self::Pod(Box::new(passing));
         }
+        if head.version == Version::HTTP_2 {
+            let stream = Rc::new(RefCell::new(passing));
+            let weak: Weak<RefCell<Passing>> = Rc::downgrade(&stream);
+            stream.borrow_mut().stream_end = Some(stream_ends.add(end, weak));
+            return Self::Stream(stream);
+        }
+        due.begin(end);
+        passing.due = Some(Rc::clone(due));
         Self::Pod(Box::new(passing))
     }
 
@@ -124,23 +145,24 @@ impl Body {
             Self::Text(text) => {
                 String::from_utf8(text.unwrap_or_default().to_vec()).expect("text is UTF-8")
             }
-            Self::Pod(_) => panic!("not an answer of our own"),
+            Self::Pod(_) | Self::Stream(_) => panic!("not an answer of our own"),
         }
     }
 }
 
 impl Passing {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let Some(incoming) = &mut self.incoming else {
+            let ending = std::mem::take(&mut self.overdue).then(|| self.ending.frame());
+            return Poll::Ready(ending.flatten().map(Ok));
+        };
+        match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer.wrote();
                 if let (Some(held), Some(data)) = (&mut self.held, frame.data_ref()) {
                     held.wrote(data.len());
                 }
-                if self.incoming.is_end_stream() {
+                if incoming.is_end_stream() {
                     self.end(true);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -162,7 +184,8 @@ impl Passing {
 
     /// Gives back the connection, if it can be used again, and then the slot.
     fn end(&mut self, whole: bool) {
-        self.ended = true;
+        self.incoming = None;
+        self.stream_end = None;
         if let Some(due) = self.due.take() {
             due.end();
         }
@@ -170,6 +193,28 @@ impl Passing {
             && whole
         {
             held.give_back();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.incoming.is_none() && !self.overdue
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.incoming {
+            Some(incoming) => incoming.size_hint(),
+            None if self.overdue => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Overdue for RefCell<Passing> {
+    fn let_go(&self) {
+        let mut passing = self.borrow_mut();
+        if passing.incoming.is_some() {
+            passing.overdue = true;
+            passing.end(false);
         }
     }
 }
@@ -193,13 +238,15 @@ impl http_body::Body for Body {
         match &mut *self {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Pod(passing) => passing.poll(cx),
+            Self::Stream(passing) => passing.borrow_mut().poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
-            Self::Pod(passing) => passing.ended,
+            Self::Pod(passing) => passing.is_over(),
+            Self::Stream(passing) => passing.borrow().is_over(),
         }
     }
 
@@ -208,7 +255,8 @@ impl http_body::Body for Body {
             Self::Text(text) => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
-            Self::Pod(passing) => passing.incoming.size_hint(),
+            Self::Pod(passing) => passing.size_hint(),
+            Self::Stream(passing) => passing.borrow().size_hint(),
         }
     }
 }

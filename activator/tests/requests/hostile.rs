@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::harness::{HOST, SOON, Spec, Stage, one_pod, says, spawn};
+use crate::harness::{HOST, SOON, Spec, Stage, one_pod, says, server, spawn, text};
 use crate::raw::{Raw, answering, ask, raw_pod};
 
 /// A pod that keeps the heads that reach it, each with a path that a test knows.
@@ -177,6 +177,34 @@ async fn a_client_that_never_reads_its_answer_keeps_its_slot_no_longer_than_its_
     stage.until(|stats| stats.in_flight == 1).await;
     stage.until(|stats| stats.in_flight == 0).await;
     drop(client);
+}
+
+#[tokio::test]
+async fn a_stream_of_http2_that_is_never_read_keeps_its_slot_no_longer_and_others_go_on() {
+    let address = server(|request| async move {
+        if request.uri().path() == "/short" { text("short") } else { text(vec![b'x'; 9_999_999]) }
+    });
+    let spec = Spec { concurrency: 1, timeouts: [1, 0, 0], ..Spec::default() };
+    let stage = one_pod(spec, address.await).await;
+    let stream = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
+    let (mut reader, mut writer) = stream.into_split();
+    let head = |path: &str| {
+        block(&[(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", HOST)])
+    };
+    // It gives the connection a large window, and the stream none beyond the first.
+    let window = frame(8, 0, 0, &(1_u32 << 20).to_be_bytes());
+    let long = [PREFACE, SETTINGS, &window, &frame(1, 5, 1, &head("/long"))].concat();
+    writer.write_all(&long).await.expect("open");
+    stage.until(|stats| stats.in_flight == 1).await;
+    stage.until(|stats| stats.in_flight == 0).await;
+    writer.write_all(&frame(1, 5, 3, &head("/short"))).await.expect("open");
+    let mut seen = Vec::new();
+    let read = timeout(SOON, async {
+        while !seen.windows(5).any(|part| part == b"short") {
+            assert_ne!(reader.read_buf(&mut seen).await.expect("open"), 0, "it was closed");
+        }
+    });
+    read.await.expect("the other stream is answered");
 }
 
 /// A frame of HTTP/2.
