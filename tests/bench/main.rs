@@ -8,7 +8,6 @@
 mod api;
 mod cold;
 mod deploy;
-mod load;
 mod memory;
 mod programs;
 mod rest;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rouse_tests::memory::pss;
 use rouse_tests::wait;
 
 use crate::setup::{Wanted, platform, service};
@@ -42,12 +43,4 @@ pub(crate) fn whole(pid: u32) -> anyhow::Result<f64> {
         }
     }
     Ok(sum)
-}
-
-/// Proportional set size of a process, in MiB.
-pub(crate) fn pss(pid: u32) -> anyhow::Result<f64> {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = rollup.lines().find(|l| l.starts_with("Pss:")).unwrap_or_default();
-    let kib: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
-    Ok(kib / 1024.0)
 }

@@ -1,13 +1,11 @@
 //! Memory of the platform alone (PSS): at rest, at the peak of a load, and a minute after it.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rouse_tests::{Platform, wait};
+use rouse_tests::memory::{self, pss};
+use rouse_tests::{Platform, load, wait};
 
-use crate::load;
-use crate::memory::pss;
 use crate::setup::{Wanted, platform, platform_with, service};
 
 /// Connections of the load, with requests one after the other.
@@ -26,21 +24,9 @@ pub(crate) fn connections(_: &Wanted) -> anyhow::Result<()> {
     platform.kubectl().apply(&service("warm", "autoscaling.knative.dev/max-scale: \"1\""))?;
     platform.kubectl().run("wait --for=condition=Ready --timeout=60s ksvc/warm")?;
     let (pid, before) = (platform.pid(), settled(&platform)?);
-    let over = AtomicBool::new(false);
-    let (result, peak) = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| {
-            let mut peak = 0_f64;
-            while !over.load(Ordering::Relaxed) {
-                peak = peak.max(pss(pid).unwrap_or(0.0));
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            peak
-        });
-        let result = load::run(platform.http, &platform.host("warm"), CONNECTIONS, LOAD);
-        over.store(true, Ordering::Relaxed);
-        (result, watching.join())
-    });
-    let (result, peak) = (result?, peak.unwrap_or_default());
+    let (peak, result) =
+        memory::peak(pid, || load::run(platform.http, &platform.host("warm"), CONNECTIONS, LOAD));
+    let result = result?;
     let after = settled(&platform)?;
     println!(
         "{CONNECTIONS} connections for {} s: before {before:.1} MiB, peak {peak:.1}, a minute after \

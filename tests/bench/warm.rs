@@ -5,9 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
-use rouse_tests::{Platform, wait};
+use rouse_tests::{Platform, load, wait};
 
-use crate::load;
 use crate::setup::{Wanted, platform, service};
 use crate::stats::Samples;
 
@@ -82,8 +81,10 @@ impl Row {
         let result = load::run(self.address, &self.host, CONNECTIONS, TIME)?;
         let used = self.cpu_seconds()? - before;
         self.per_second.add(result.per_second);
-        self.p50.add(result.latency_ms.quantile(0.5));
-        self.p99.add(result.latency_ms.quantile(0.99));
+        let mut latencies = Samples::default();
+        result.latencies.into_iter().for_each(|took| latencies.add_ms(took));
+        self.p50.add(latencies.quantile(0.5));
+        self.p99.add(latencies.quantile(0.99));
         self.cpu.add(used * 1e6 / (result.per_second * TIME.as_secs_f64()));
         Ok(())
     }

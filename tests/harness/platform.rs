@@ -23,6 +23,8 @@ pub struct Platform {
     dir: PathBuf,
     runtime: String,
     env: Vec<(String, String)>,
+    /// Its hard limit of open files, if not the caller's.
+    files: Option<u32>,
     _temp: Option<tempfile::TempDir>,
     pub http: SocketAddr,
     pub api: String,
@@ -57,24 +59,43 @@ impl Platform {
 
     /// With variables of its own, such as `RUST_LOG`.
     pub fn start_with_env(runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_in_temp(runtime, env, None)
+    }
+
+    /// With `process` pods, and no more than this many open files.
+    pub fn start_with_files(limit: u32) -> anyhow::Result<Self> {
+        Self::start_in_temp("process", &[], Some(limit))
+    }
+
+    fn start_in_temp(
+        runtime: &str,
+        env: &[(&str, &str)],
+        files: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let temp = tempfile::tempdir()?;
-        let mut platform = Self::spawned(&temp.path().join("data"), runtime, env)?;
+        let mut platform = Self::spawned(&temp.path().join("data"), runtime, env, files)?;
         platform._temp = Some(temp);
         Ok(platform)
     }
 
     /// In a directory that the caller keeps.
     pub fn start_in(dir: &Path, runtime: &str) -> anyhow::Result<Self> {
-        Self::spawned(dir, runtime, &[])
+        Self::spawned(dir, runtime, &[], None)
     }
 
-    fn spawned(dir: &Path, runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
+    fn spawned(
+        dir: &Path,
+        runtime: &str,
+        env: &[(&str, &str)],
+        files: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut platform = Self {
             child: None,
             dir: dir.to_owned(),
             runtime: runtime.to_owned(),
             env: env.iter().map(owned).collect(),
+            files,
             _temp: None,
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             api: String::new(),
@@ -98,7 +119,15 @@ impl Platform {
         let ready = self.beside("ready.json");
         let _old = std::fs::remove_file(&ready);
         let output = std::fs::File::create(self.beside("up.log"))?;
-        let mut command = Command::new(binary());
+        let mut command = match self.files {
+            None => Command::new(binary()),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+                shell.arg(binary());
+                shell
+            }
+        };
         command
             .args([
                 "up",

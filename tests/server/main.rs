@@ -1,7 +1,8 @@
 //! The program that test pods run: a small HTTP/1.1 server that does what its requests ask for.
 //!
 //! `/` says who it is; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`, `/stream/N/MS`,
-//! `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`), `POST /echo`.
+//! `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
+//! `POST /echo`.
 //! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
 //! at once; `NEVER_LISTEN=1`; `DRAIN_MS` goes on that long after SIGTERM would end it.
 
@@ -123,6 +124,7 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
                 &format!("held {}", held.iter().map(|&b| usize::from(b)).sum::<usize>()),
             )
         }
+        "bytes" => bytes(out, usize::try_from(number(1)).ok()?),
         "stream" => stream(out, number(1), number(2)),
         "peak" => reply(out, 200, &state.peak.load(Ordering::SeqCst).to_string()),
         "fail" | "heal" => {
@@ -150,6 +152,13 @@ fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {
         text.len()
     );
     out.write_all(answer.as_bytes()).ok()
+}
+
+fn bytes(out: &mut impl Write, mib: usize) -> Option<()> {
+    static PART: [u8; 64 << 10] = [b'x'; 64 << 10];
+    let length = mib << 20;
+    write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").ok()?;
+    (0..length / PART.len()).try_for_each(|_| out.write_all(&PART)).ok()
 }
 
 fn stream(out: &mut impl Write, chunks: u64, ms: u64) -> Option<()> {

@@ -4,16 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::stats::Samples;
-
-/// What a load came to.
-pub(crate) struct Result {
-    pub(crate) per_second: f64,
-    pub(crate) latency_ms: Samples,
+/// The answers that a load got.
+#[derive(Debug)]
+pub struct Result {
+    pub per_second: f64,
+    pub latencies: Vec<Duration>,
 }
 
 /// `connections` threads for `time`, each with keep-alive.
-pub(crate) fn run(
+pub fn run(
     address: SocketAddr,
     host: &str,
     connections: usize,
@@ -23,18 +22,16 @@ pub(crate) fn run(
     let threads: Vec<_> = (0..connections)
         .map(|_| {
             let host = host.to_owned();
+            #[expect(clippy::disallowed_methods, reason = "joined below")]
             std::thread::spawn(move || one(address, &host, started + time))
         })
         .collect();
-    let mut latency_ms = Samples::default();
-    let mut count = 0_u32;
+    let mut latencies = Vec::new();
     for thread in threads {
-        for took in thread.join().map_err(|_| anyhow::anyhow!("a connection panicked"))?? {
-            latency_ms.add_ms(took);
-            count += 1;
-        }
+        latencies.extend(thread.join().map_err(|_| anyhow::anyhow!("a connection panicked"))??);
     }
-    Ok(Result { per_second: f64::from(count) / started.elapsed().as_secs_f64(), latency_ms })
+    let per_second = latencies.len() as f64 / started.elapsed().as_secs_f64();
+    Ok(Result { per_second, latencies })
 }
 
 fn one(address: SocketAddr, host: &str, end: Instant) -> anyhow::Result<Vec<Duration>> {

@@ -1,0 +1,48 @@
+//! More clients than the platform may open files: they wait, and none is refused.
+
+use std::time::Duration;
+
+use rouse_tests::{Platform, http, memory, wait};
+
+use crate::report::Row;
+use crate::stage::with_service;
+
+const FILES: u32 = 1024;
+const CLIENTS: usize = 1500;
+const REQUESTS: usize = 4;
+/// Connections to pods are kept for half a minute.
+const SETTLE: Duration = Duration::from_secs(60);
+
+pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
+    let platform = with_service(Platform::start_with_files(FILES)?)?;
+    let (address, host) = (platform.http, platform.host("victim"));
+    let before = memory::open_files(platform.pid())?;
+    let failed: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let answers = (0..REQUESTS).map(|_| http::send(address, &host, "/", None));
+                    answers.filter(|a| !a.as_ref().is_ok_and(|a| a.status == 200)).count()
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap_or(REQUESTS)).sum()
+    });
+    let after = wait::until_every(Duration::from_millis(500), "files closed", SETTLE, || {
+        let now = memory::open_files(platform.pid()).map_err(|e| e.to_string())?;
+        if now <= before + 40 { Ok(now) } else { Err(format!("{now} open")) }
+    });
+    let what = format!("{CLIENTS} clients, {} requests, {FILES} files", CLIENTS * REQUESTS);
+    let left = Row {
+        what: format!("files that stay open, {before} before"),
+        bound: format!("{}", before + 40),
+        measured: after.as_ref().map_or_else(ToString::to_string, ToString::to_string),
+        held: after.is_ok(),
+    };
+    let suspects = platform.log().matches("suspect").count();
+    Ok(vec![
+        Row::at_most(&what, 0.0, failed as f64, "failed"),
+        Row::at_most("pods that were blamed", 0.0, suspects as f64, "times"),
+        left,
+    ])
+}
