@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
-//! kinds; and for the process: its limit of open files.
+//! kinds; and for the process: its limit of open files, its memory.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
@@ -20,6 +20,7 @@ pub mod apply;
 pub mod events;
 pub mod files;
 pub mod live;
+pub mod memory;
 pub mod mirror;
 pub mod plan;
 

@@ -1,4 +1,4 @@
-//! What a process costs the machine, as the kernel counts it.
+//! Memory and open files of a process, as the kernel counts them.
 
 use anyhow::Context;
 

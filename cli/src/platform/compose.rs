@@ -136,7 +136,7 @@ impl Platform {
         cluster.set_hooks(hooks(&settings));
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
-        serve_admin(&process, admin_listener, &components.admin)?;
+        serve_process(&process, admin_listener, &components.admin)?;
         run_builtin(&cluster, &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
@@ -285,10 +285,11 @@ fn serve_api(
     Ok(())
 }
 
-fn serve_admin(process: &Process, listener: TcpListener, component: &Component) -> Result {
+fn serve_process(process: &Process, listener: TcpListener, component: &Component) -> Result {
     let listener = tokio_listener(listener, "admin port")?;
     let (tasks, shutdown) = (component.tasks.clone(), component.shutdown.clone());
     component.tasks.vital("listener", process.admin().serve(listener, tasks, shutdown));
+    rouse_kit::memory::start(component);
     Ok(())
 }
 

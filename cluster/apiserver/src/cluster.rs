@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::admission::Hook;
+use crate::compact;
 use crate::http::{Api, Credentials, KubeletService, ResponseBody, listen};
 use crate::identity::UserInfo;
 use crate::kinds::Kinds;
@@ -201,6 +202,9 @@ impl Cluster {
         // Served a second time, it tells of the same process.
         let _again = self.api.health.set(component.health.clone());
         observe::store(&self.registry.store, component);
+        let (store, shutdown) = (self.registry.store.clone(), component.shutdown.clone());
+        let compacting = move || compact::run(store.clone(), shutdown.clone());
+        component.tasks.restarting("compaction", compacting);
         let credentials = Credentials::token(token);
         let listening = listen(self.api.clone(), listener, tls, credentials, component.clone());
         component.tasks.vital("listener", listening);

@@ -9,6 +9,7 @@
 
 pub mod admission;
 mod cluster;
+mod compact;
 pub mod http;
 pub mod identity;
 mod observe;

@@ -78,6 +78,16 @@ impl Ring {
         }
     }
 
+    /// Forgets the events up to `version`.
+    pub(super) fn forget(&mut self, version: u64) {
+        while let Some(old) = self.events.pop_front_if(|event| event.version <= version) {
+            self.bytes -= old.object.json.len();
+            self.lost = old.version;
+        }
+        // Twice what is left, so that the next few need no other room.
+        self.events.shrink_to(self.events.len() * 2);
+    }
+
     /// Up to `limit` events after `version`.
     pub(super) fn after(&self, version: u64, limit: usize) -> Result<Vec<Arc<Event>>, Expired> {
         if version < self.lost {
@@ -120,6 +130,24 @@ mod tests {
         assert_eq!(versions(&ring, 14, 1), Ok(vec![15]));
         assert_eq!(versions(&ring, 20, 9), Ok(vec![]));
         assert_eq!(versions(&ring, 99, 9), Ok(vec![]));
+    }
+
+    #[test]
+    fn forgotten_events_make_room_and_older_watches_are_told() {
+        let mut ring = Ring::default();
+        for version in [2, 4, 6, 8] {
+            ring.push(event(version, BYTES / 4));
+        }
+        ring.forget(1);
+        assert_eq!(versions(&ring, 0, 9), Ok(vec![2, 4, 6, 8]));
+        ring.forget(5);
+        assert_eq!(versions(&ring, 3, 9), Err(4));
+        assert_eq!(versions(&ring, 4, 9), Ok(vec![6, 8]));
+        ring.push(event(9, BYTES / 2));
+        assert_eq!(versions(&ring, 4, 9), Ok(vec![6, 8, 9]));
+        ring.forget(99);
+        assert_eq!(versions(&ring, 9, 9), Ok(vec![]));
+        assert_eq!(versions(&ring, 8, 9), Err(9));
     }
 
     #[test]

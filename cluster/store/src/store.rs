@@ -359,6 +359,16 @@ impl Store {
         Ok((events, inner.version))
     }
 
+    /// Forgets the events up to `version` of those that are durable. A watch that would go on from
+    /// before one of them has to list again. Objects stay as they are.
+    pub fn forget_events(&self, version: u64) {
+        let version = version.min(self.durable_version());
+        let mut inner = self.shared.inner.write();
+        for resource in inner.resources.values_mut() {
+            resource.ring.forget(version);
+        }
+    }
+
     /// The version up to which a watcher of `resource` that has seen everything up to `seen` has
     /// missed nothing, though nothing may have happened to it.
     fn quiet_until(&self, resource: &str, seen: u64, limit: u64) -> u64 {

@@ -6,32 +6,21 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::life::{Health, Ledger};
+use crate::memory::Usage;
 
 /// Reads `/proc/self` when metrics are asked for.
 #[derive(Debug)]
 pub(super) struct Process;
 
-/// CPU seconds, and resident bytes.
-fn read() -> Option<(f64, f64)> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in parentheses may hold anything; the fields after it are numbers.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<f64>().ok();
-    let ticks = f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).ok()?);
-    let page = f64::from(u32::try_from(rustix::param::page_size()).ok()?);
-    // Counted from the third field, the state: utime is the 14th, stime the 15th, rss the 24th.
-    Some(((number(11)? + number(12)?) / ticks, number(21)? * page))
-}
-
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        if let Some((cpu, resident)) = read() {
-            let cpu = ConstCounter::new(cpu);
+        if let Some(Usage { cpu_seconds, resident_bytes }) = Usage::read() {
+            let cpu = ConstCounter::new(cpu_seconds);
             let help = "User and system CPU time of the platform's process";
             let metric =
                 encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?;
             cpu.encode(metric)?;
-            let resident = ConstGauge::new(resident);
+            let resident = ConstGauge::new(i64::try_from(resident_bytes).unwrap_or(i64::MAX));
             let help = "Resident memory of the platform's process";
             let kind = resident.metric_type();
             let metric =

@@ -56,6 +56,38 @@ async fn a_watcher_that_fell_behind_the_ring_is_told_so() {
 }
 
 #[tokio::test]
+async fn forgotten_events_end_old_watches_and_no_other_and_no_object() {
+    let store = Store::memory();
+    let a = store.create(map("a", 1)).unwrap();
+    let mut current = store.watch("configmaps", a.resource_version).unwrap();
+    let b = store.create(map("b", 1)).unwrap();
+    current.next().await.unwrap();
+    store.forget_events(b.resource_version);
+    assert!(store.watch("configmaps", a.resource_version).is_err());
+    store.create(map("c", 1)).unwrap();
+    let seen = current.next().await.unwrap();
+    assert_eq!(seen[0].object.key.name, "c");
+    assert_eq!(store.count("configmaps"), 3);
+}
+
+#[tokio::test]
+async fn events_that_are_not_durable_are_not_forgotten() {
+    let disk = Disk::default();
+    let (file, loaded) = disk.open();
+    let store = Store::loaded(file, loaded);
+    let a = store.create(map("a", 1)).unwrap();
+    store.durable(a.resource_version).await.unwrap();
+    disk.fill(true);
+    let b = store.create(map("b", 1)).unwrap();
+    store.forget_events(u64::MAX);
+    let mut watch = store.watch("configmaps", a.resource_version).unwrap();
+    assert_eq!(watch.next().await.unwrap()[0].object.resource_version, b.resource_version);
+    let shown = store.list_shown("configmaps", None).await.unwrap();
+    assert_eq!(shown.objects.len(), 1);
+    store.close();
+}
+
+#[tokio::test]
 async fn everything_that_was_durable_is_there_after_a_restart_and_watches_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.redb");
