@@ -20,7 +20,7 @@ pub enum Error {
     Directive { directive: String },
     #[error("The allowed maximum operations in a JSON patch is {limit}, got {got}")]
     TooManyOperations { limit: usize, got: usize },
-    /// All copies of a JSON patch together.
+    /// The copies of a JSON patch add too many bytes together.
     #[error(
         "Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding the limit {limit}"
     )]
@@ -29,7 +29,7 @@ pub enum Error {
     TooDeep { limit: usize },
     #[error("the patch compares or moves more than {limit} values")]
     TooMuchWork { limit: u64 },
-    /// A list, set or object meets something else.
+    /// A part of the patch has the wrong type.
     #[error("unable to merge {path}: expected {want}")]
     Shape { path: String, want: &'static str },
 }

@@ -1,4 +1,4 @@
-//! Why a protobuf body cannot be read.
+//! Errors of decoding a protobuf body.
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq)]
