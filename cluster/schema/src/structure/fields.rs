@@ -75,7 +75,7 @@ fn cut(node: &Node, value: &mut Value, is_object: bool) {
     }
 }
 
-/// The schema of a field; a whole object has `apiVersion`, `kind` and `metadata` whether or not its schema declares them.
+/// The schema of a field; a whole object has `apiVersion`, `kind` and `metadata` even if its schema does not say so.
 pub(super) fn field<'a>(node: &'a Node, key: &str, whole_object: bool) -> Option<&'a Node> {
     let declared = node.field(key);
     if !whole_object {
