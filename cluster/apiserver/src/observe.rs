@@ -1,4 +1,4 @@
-//! Health, metrics and debug page of the store: whether it can be written, duration of commits, objects.
+//! Health, metrics and debug page of the store: failures to write, commits, numbers of objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -204,8 +204,8 @@ fn group_list(kinds: &Kinds) -> Value {
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
-/// OpenAPI v2 without paths. kubectl asks for it when v3 does not have a kind, and reports an unknown
-/// kind only after a response.
+/// OpenAPI v2 without paths. kubectl asks for it when v3 does not have a kind, and reports the kind
+/// as unknown only after a response.
 pub(super) fn old_openapi(headers: &HeaderMap) -> Answer {
     /// As asked for, and as answered: the `@` is no legal character of a media type.
     const ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";

@@ -162,10 +162,10 @@ impl Registry {
             finalizers.push(CLEANUP.to_owned());
         }
         crd["metadata"]["finalizers"] = json!(finalizers);
-        self.say_terminating(crd);
+        self.set_terminating(crd);
     }
 
-    fn say_terminating(&self, crd: &mut Value) {
+    fn set_terminating(&self, crd: &mut Value) {
         if crd["status"]["conditions"].is_null() {
             crd["status"]["conditions"] = json!([]);
         }

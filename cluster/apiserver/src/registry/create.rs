@@ -36,11 +36,11 @@ impl Registry {
             let target = Target { resource: &kind, namespace: "", name: namespace };
             self.create_object(target, project, options)?;
             warnings.push(format!(
-                "the namespace {namespace:?}, by its name a project of Google Cloud, was not there and is made"
+                "the namespace {namespace:?}, by its name a Google Cloud project, did not exist and is created"
             ));
         }
         if !(options.dry_run && is_project(namespace)) {
-            self.check_open(resource, &name, namespace)?;
+            self.check_not_terminating(resource, &name, namespace)?;
         }
         let rules = strategy::of(resource);
         if let Some(why) = (rules.forbids)(self, namespace, &object) {
@@ -137,7 +137,12 @@ impl Registry {
     }
 
     /// The kind's CRD and the namespace must exist and not be terminating.
-    fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
+    fn check_not_terminating(
+        &self,
+        resource: &Resource,
+        name: &str,
+        namespace: &str,
+    ) -> Result<(), Failure> {
         if resource.custom {
             self.check_crd_stays(resource)?;
         }
