@@ -103,10 +103,10 @@ pub(crate) fn review(
         }
         if let (Phase::Mutating, Some(bytes)) = (phase, response.patch) {
             let patch: Value = serde_json::from_slice(&bytes).map_err(|e| {
-                Failure::internal(format!("the patch of webhook {:?} is no JSON: {e}", hook.name))
+                Failure::internal(format!("the patch of webhook {:?} is not JSON: {e}", hook.name))
             })?;
             *object = patch::json(object, &patch).map_err(|e| {
-                Failure::internal(format!("the patch of webhook {:?} does not fit: {e}", hook.name))
+                Failure::internal(format!("the patch of webhook {:?} cannot be applied: {e}", hook.name))
             })?;
         }
     }

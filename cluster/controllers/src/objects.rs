@@ -110,7 +110,7 @@ impl Objects {
     pub(super) fn create(&self, resource: &str, object: Value) -> Result<Arc<Object>, Failure> {
         let resource = self
             .resource(resource)
-            .ok_or_else(|| Failure::internal(format!("{resource} is no built-in resource")))?;
+            .ok_or_else(|| Failure::internal(format!("{resource} is not a built-in resource")))?;
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         let target = Target { resource: &resource, namespace: &namespace, name: "" };
         let created = self.registry.write(target, Change::Create(object), &self.options)?;
@@ -140,7 +140,7 @@ impl Objects {
         status: &T,
     ) -> Result<(), Failure> {
         let status = serde_json::to_value(status)
-            .map_err(|error| Failure::internal(format!("a status is no JSON: {error}")))?;
+            .map_err(|error| Failure::internal(format!("a status is not JSON: {error}")))?;
         self.change(key, |object| object["status"] = status.clone()).map(|_| ())
     }
 
@@ -187,7 +187,7 @@ fn decode<T: DeserializeOwned>(object: &Object) -> Option<T> {
         .decode()
         .inspect_err(|error| {
             let Key { resource, namespace, name } = &object.key;
-            tracing::warn!(%resource, namespace, name, %error, "an object does not fit its kind");
+            tracing::warn!(%resource, namespace, name, %error, "an object cannot be decoded as its kind");
         })
         .ok()
 }

@@ -32,7 +32,7 @@ pub(super) const CACHE: usize = 1 << 20;
 /// Why the state file cannot be used. Its content is never removed automatically.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the state file {} is damaged or is no state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
+    #[error("the state file {} is damaged or is not a state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
     Damaged {
         path: PathBuf,
         #[source]

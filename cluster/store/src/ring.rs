@@ -28,7 +28,7 @@ pub struct Event {
     pub change: Change,
     /// The object after the change; of a deleted one, its last state.
     pub object: Arc<Object>,
-    /// The object before the change, for watches with selectors; unknown after a restart.
+    /// The object before the change, for selectors; unknown for events from before a restart.
     pub previous: Option<Arc<Object>>,
     /// The event as a line of a plain JSON watch, encoded once for all watches.
     pub encoded: OnceLock<Bytes>,

@@ -61,7 +61,7 @@ pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserIn
         values
             .map(|value| value.to_str().map(str::to_owned))
             .collect::<Result<_, _>>()
-            .map_err(|_| Failure::bad_request(format!("the header {name} is no text")))
+            .map_err(|_| Failure::bad_request(format!("the header {name} is not text")))
     };
     let username = text(IMPERSONATE_USER)?.into_iter().next().unwrap_or_default();
     if username.is_empty() {

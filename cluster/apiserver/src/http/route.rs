@@ -58,7 +58,7 @@ impl Api {
             Ok(answer) => answer,
             Err(_) => {
                 tracing::error!(path = uri.path(), "a request made the API panic");
-                let why = "the API failed on this request; its log says where";
+                let why = "the API server panicked on this request; see its log";
                 body::failure(&Failure::internal(why))
             }
         };

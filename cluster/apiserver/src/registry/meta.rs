@@ -57,7 +57,7 @@ pub(super) fn drop_empty(object: &mut Value) {
 pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
     if !object.is_object() {
         return Err(Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): it is no JSON object",
+            "the object provided is unrecognized (must be of type {}): it is not a JSON object",
             resource.kind
         )));
     }

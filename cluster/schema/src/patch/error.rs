@@ -3,7 +3,7 @@
 /// Why a patch cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Malformed by itself, whatever the document.
+    /// Malformed, whatever the document.
     #[error("error decoding patch: {what}")]
     Malformed { what: String },
     /// A JSON patch whose test or path fails on this document.
@@ -36,7 +36,7 @@ pub enum Error {
 
 impl Error {
     /// The HTTP status that the error becomes: 400 for a malformed patch, 413 for one
-    /// that asks for too much, 422 for one that does not fit the document.
+    /// that is too large, 422 for one that cannot be applied to the document.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {

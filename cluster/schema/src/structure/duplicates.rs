@@ -13,7 +13,7 @@ pub fn duplicates(raw: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(raw);
     let seed = Walk { path: String::new(), found: &mut found };
-    // A syntax error ends the walk; what was found before it stands.
+    // A syntax error ends the walk; duplicates found before it are returned.
     let _outcome = seed.deserialize(&mut reader);
     found
 }

@@ -1,4 +1,4 @@
-//! One node of a schema: what a value may be and how it is merged.
+//! One node of a schema: the type, limits and merge strategy of a value.
 //!
 //! Built-in kinds and CRDs become the same nodes, so that strict decoding, pruning, defaulting, validation, patches
 //! and OpenAPI are each written once.

@@ -34,7 +34,7 @@ pub fn apply(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// The initial status of a new object; the caller has dropped a status that the request held.
+/// The initial status of a new object, in place of one in the request.
 #[must_use]
 pub fn initial_status(resource: &Resource, object: &Value) -> Option<Value> {
     if resource.custom {
