@@ -106,7 +106,10 @@ pub(crate) fn review(
                 Failure::internal(format!("the patch of webhook {:?} is not JSON: {e}", hook.name))
             })?;
             *object = patch::json(object, &patch).map_err(|e| {
-                Failure::internal(format!("the patch of webhook {:?} cannot be applied: {e}", hook.name))
+                Failure::internal(format!(
+                    "the patch of webhook {:?} cannot be applied: {e}",
+                    hook.name
+                ))
             })?;
         }
     }
