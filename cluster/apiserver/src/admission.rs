@@ -11,10 +11,10 @@ use crate::kinds::Resource;
 use crate::patch;
 use crate::status::Failure;
 
-/// From the request to the answer; the same function stands behind the webhook of a real cluster.
+/// Reviews one request; on a real cluster the webhook calls the same function.
 pub type Review = Arc<dyn Fn(&AdmissionRequest<DynamicObject>) -> AdmissionResponse + Send + Sync>;
 
-/// One hook and what it is asked about: writes of objects, not of their subresources.
+/// One hook and its rules, which match writes of objects, not of their subresources.
 #[derive(Clone)]
 pub struct Hook {
     /// Named in a denial: `admission webhook "NAME" denied the request: …`.
@@ -68,7 +68,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) dry_run: bool,
 }
 
-/// Whether any hook of this phase wants to see it.
+/// Whether any hook of this phase matches.
 pub(crate) fn wanted(hooks: &[Hook], phase: Phase, attempt: &Attempt<'_>) -> bool {
     matching(hooks, phase, attempt).next().is_some()
 }
@@ -83,7 +83,7 @@ fn matching<'a>(
     })
 }
 
-/// Asks the hooks of one phase in order; a mutating one's patch is applied to `object`.
+/// Calls the matching hooks of one phase in order; a mutating hook's patch is applied to `object`.
 pub(crate) fn review(
     hooks: &[Hook],
     phase: Phase,
@@ -103,10 +103,13 @@ pub(crate) fn review(
         }
         if let (Phase::Mutating, Some(bytes)) = (phase, response.patch) {
             let patch: Value = serde_json::from_slice(&bytes).map_err(|e| {
-                Failure::internal(format!("the patch of webhook {:?} is no JSON: {e}", hook.name))
+                Failure::internal(format!("the patch of webhook {:?} is not JSON: {e}", hook.name))
             })?;
             *object = patch::json(object, &patch).map_err(|e| {
-                Failure::internal(format!("the patch of webhook {:?} does not fit: {e}", hook.name))
+                Failure::internal(format!(
+                    "the patch of webhook {:?} cannot be applied: {e}",
+                    hook.name
+                ))
             })?;
         }
     }

@@ -1,4 +1,4 @@
-//! The cluster as one thing: opened, asked, served, closed.
+//! [`Cluster`]: opens the state, creates the initial objects, gives clients, serves the API.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -60,7 +60,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether the state file itself is at fault, and not who has it open or where it lies.
+    /// Whether the state file is damaged, and not merely unopenable.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Opens the state and makes what is missing of the initial objects.
+    /// Opens the state and creates the initial objects that are missing.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let Config { storage, initial, clock, ca } = config;
         let kinds = Arc::new(Kinds::new());
@@ -114,7 +114,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Creates an object unless it is there.
+    /// Creates an object unless it exists; a CRD is updated.
     fn ensure(&self, object: Value) -> Result<(), OpenError> {
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
@@ -137,7 +137,7 @@ impl Cluster {
                 .create(&resource, &namespace, object, &options)
                 .map(|_| ())
                 .map_err(refused),
-            // A newer binary brings newer CRDs; everything else is the user's once it is there.
+            // A newer binary brings newer CRDs; other objects are the user's once they exist.
             Ok(found) if kind == "CustomResourceDefinition" => {
                 let mut newer = object;
                 newer["metadata"]["resourceVersion"] = found.resource_version.to_string().into();
@@ -161,7 +161,7 @@ impl Cluster {
         self.registry.set_hooks(hooks);
     }
 
-    /// A client of this process with an identity of its own, such as
+    /// An in-process client with an identity such as
     /// `system:serviceaccount:knative-serving:controller`. Call it inside the runtime that is to own it.
     #[must_use]
     pub fn client(&self, identity: &str) -> kube::Client {
@@ -174,7 +174,7 @@ impl Cluster {
         Inside { api: self.api.clone(), user }
     }
 
-    /// Pods of this node are asked for their logs here.
+    /// Registers the kubelet API of a node, for logs of its pods and `nodes/NAME/proxy`.
     pub fn register_kubelet(&self, node: &str, service: KubeletService) {
         self.api.register_kubelet(node, service);
     }
@@ -190,7 +190,7 @@ impl Cluster {
         &self.ca
     }
 
-    /// Serves over TLS until the component's shutdown. Once a cluster: it is what the component shows of it.
+    /// Serves over TLS until the component's shutdown. To be called once: it registers metrics, health and pages.
     pub fn serve(
         &self,
         listener: TcpListener,
@@ -199,7 +199,7 @@ impl Cluster {
         component: &Component,
     ) {
         self.api.metrics.register(&component.metrics);
-        // Served a second time, it tells of the same process.
+        // A second call keeps the first health, which is of the same process.
         let _again = self.api.health.set(component.health.clone());
         observe::store(&self.registry.store, component);
         let (store, shutdown) = (self.registry.store.clone(), component.shutdown.clone());
@@ -210,7 +210,7 @@ impl Cluster {
         component.tasks.vital("listener", listening);
     }
 
-    /// Makes everything durable and lets go of the file.
+    /// Makes all writes durable and ends the writer of the state file.
     pub fn close(&self) {
         self.registry.store.close();
     }

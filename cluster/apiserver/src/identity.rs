@@ -1,6 +1,6 @@
 //! The identity of a client.
 
-/// A user as the API server knows them: in a request's extensions, or by the credential of a connection.
+/// The user of a request: given with an in-process client, or found by the request's credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserInfo {
     pub username: String,

@@ -1,9 +1,10 @@
 //! The embedded Kubernetes' API server.
 //!
-//! [`Cluster`] is the state and its API. In one process [`Cluster::client`] talks to it without a socket; over
-//! [`Cluster::serve`] real kubectl does.
+//! [`Cluster`] is the state and its API. [`Cluster::client`] talks to it in the process, without a socket;
+//! [`Cluster::serve`] serves it to kubectl and other clients.
 //!
-//! Invariant: nothing of Knative is known here. Any CRD is served, and any operator would run.
+//! Invariant: any CRD is served, and any operator would run. Nothing here depends on Knative, but that `create` makes
+//! the namespaces of manifests that Cloud Run exports.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

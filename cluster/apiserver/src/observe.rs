@@ -1,4 +1,4 @@
-//! Metrics of the store: whether it can be written, how long commits take, how much is in it.
+//! Health, metrics and debug page of the store: failures to write, commits, numbers of objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn page(store: &Store) -> Value {
     })
 }
 
-/// The number of objects, read when somebody asks.
+/// The number of objects by resource, counted at each scrape.
 #[derive(Debug)]
 struct Objects(Store);
 

@@ -13,7 +13,7 @@ use crate::structure::{Invalid, aggregate};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     pub code: StatusCode,
-    /// Kubernetes' word for it; empty where it has none.
+    /// The `reason` of the `Status`; empty if Kubernetes has none.
     pub reason: &'static str,
     pub message: String,
     details: Option<Value>,
@@ -166,7 +166,7 @@ impl Failure {
         ))
     }
 
-    /// Nothing new comes into a namespace that goes.
+    /// A creation in a namespace that is being terminated.
     pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
         let mut failure = Self::forbidden(
             resource,
@@ -183,7 +183,7 @@ impl Failure {
         failure
     }
 
-    /// Nothing new comes into a custom kind that goes.
+    /// A creation of a kind whose CRD is being deleted.
     pub(crate) fn definition_terminating(resource: &Resource) -> Self {
         let message = "create not allowed while custom resource definition is terminating";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).with(details(
@@ -193,7 +193,7 @@ impl Failure {
         ))
     }
 
-    /// A webhook said no.
+    /// An admission webhook denied the request.
     pub(crate) fn denied(hook: &str, code: u16, reason: &str, message: &str) -> Self {
         let code = StatusCode::from_u16(code)
             .ok()
@@ -225,7 +225,7 @@ impl Failure {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
-    /// A patch of a kind that nobody knows.
+    /// A patch of an unknown media type.
     pub(crate) fn unsupported_patch() -> Self {
         Self::unsupported_media("415: Unsupported Media Type").with(json!({}))
     }
@@ -256,7 +256,7 @@ impl Failure {
             .with(json!({ "group": "meta.k8s.io", "kind": "ListOptions", "causes": causes }))
     }
 
-    /// An option of a request is not what it may be.
+    /// An invalid option of a request.
     pub(crate) fn invalid_options(kind: &str, problem: &Invalid) -> Self {
         let message = format!("{kind}.meta.k8s.io \"\" is invalid: {problem}");
         let causes = json!([{ "reason": problem.reason.as_str(), "message": problem.message, "field": problem.path }]);
@@ -296,12 +296,12 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
-    /// An internal error without a reason, which is how some old messages come.
+    /// An internal error without a reason, as some old errors of Kubernetes are.
     pub(crate) fn plain_internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
-    /// Something that this API has not yet, by name.
+    /// A feature that is not served yet, by name.
     pub(crate) fn not_yet(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -314,13 +314,13 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
-    /// Seconds after which the same may succeed, if the answer says so.
+    /// Seconds after which a retry may succeed, if known.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         self.details.as_ref()?["retryAfterSeconds"].as_u64()
     }
 
-    /// Whether the object was not what the writer took it for.
+    /// Whether the object is in another state than the request expects.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.reason == "Conflict"
@@ -370,13 +370,13 @@ impl From<Unwritable> for Failure {
     }
 }
 
-/// The `Status` that answers a creation that has no object of its own to show.
+/// The `Status` that answers a creation that has no object to return.
 pub(crate) fn created() -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
         "code": StatusCode::CREATED.as_u16() })
 }
 
-/// The `Status` that answers a deletion that is done.
+/// The `Status` that answers a completed deletion.
 pub(crate) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
     let mut details = details(resource, name, &resource.plural);
     details["uid"] = uid.into();

@@ -1,4 +1,4 @@
-//! Objects without a controller find one: whoever selects them by label.
+//! Adoption: an object without a controller gets the owner that selects it by label.
 //!
 //! An object that was orphaned on purpose (`kubectl delete --cascade=orphan`) is taken over by the next
 //! Deployment or ReplicaSet that selects it. Upstream: `controller_ref_manager.go`.
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::objects::Objects;
 
-/// Takes over what `selector` selects among the objects of `resource` in the owner's namespace.
+/// Adopts the objects of `resource` in the owner's namespace that `selector` selects.
 pub(super) fn adopt(
     objects: &Objects,
     owner: &Object,

@@ -1,4 +1,4 @@
-//! From a change in the store to the objects that have to be looked at for it.
+//! From a change in the store to the work that it causes.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::work::{Controller, Work};
 use super::{deployment, endpoints};
 
 impl Pass {
-    /// Looks at all there is, as after a start.
+    /// Queues the work for every object, as after a start.
     pub(super) fn everything(&mut self) {
         let lists = self.index();
         for object in lists.iter().flatten() {
@@ -29,7 +29,7 @@ impl Pass {
         }
     }
 
-    /// Reads owners and nodes from the store anew. Gives all objects.
+    /// Rebuilds the indexes of owners and nodes from the store. Returns all objects.
     pub(super) fn index(&mut self) -> Vec<Vec<Arc<Object>>> {
         let resources = self.objects.store.resources();
         let lists: Vec<Vec<Arc<Object>>> = resources
@@ -49,7 +49,7 @@ impl Pass {
         lists
     }
 
-    /// Takes one change in.
+    /// Queues the work that one change causes.
     pub(super) fn changed(&mut self, event: &Event) {
         let object = &event.object;
         self.guarded(object, |pass| match event.change {
@@ -67,15 +67,15 @@ impl Pass {
         });
     }
 
-    /// An object that makes this panic is logged and left out; the others are looked at.
+    /// An object that makes `look` panic is logged and skipped.
     fn guarded(&mut self, object: &Object, look: impl FnOnce(&mut Self)) {
         if let Err(panicked) = panics::catch(|| look(self)) {
             let Key { resource, namespace, name } = &object.key;
-            tracing::error!(%resource, namespace, name, %panicked, "an object is left out");
+            tracing::error!(%resource, namespace, name, %panicked, "an object is skipped");
         }
     }
 
-    /// Keeps what the scheduler knows of nodes up to date.
+    /// Updates the scheduler's index of nodes and their pods.
     fn place(&mut self, object: &Object) {
         if !self.group.has(Controller::Scheduler) {
             return;
@@ -87,7 +87,7 @@ impl Pass {
         }
     }
 
-    /// Names what has to be looked at because of an object that is there.
+    /// Queues the work for an object that was added or modified.
     fn look_at(&mut self, object: &Object) {
         let key = &object.key;
         self.place(object);
@@ -108,13 +108,13 @@ impl Pass {
             SERVICES => {
                 self.push(Work::Endpoints(key.clone()));
             }
-            // Of owners of this kind nothing could be known before.
+            // Owners of this kind could not be looked up before.
             DEFINITIONS => {
                 for dependent in self.objects.graph(|graph| graph.dangling()) {
                     self.push(Work::Collect(dependent));
                 }
             }
-            SERVICE_ACCOUNTS => self.account_came(&key.namespace),
+            SERVICE_ACCOUNTS => self.service_account_added(&key.namespace),
             NAMESPACES => {
                 if object.deletion_timestamp.is_some() {
                     self.terminating.insert(key.name.clone());
@@ -136,7 +136,7 @@ impl Pass {
         for dependent in self.objects.graph(|graph| graph.dependents(&object.uid)) {
             self.push(Work::Collect(dependent));
         }
-        // An owner may have waited for this one.
+        // An owner may be waiting for this deletion.
         for owner in &object.owners {
             if let Some(owner) = self.objects.graph(|graph| graph.key(&owner.uid).cloned()) {
                 self.push(Work::Collect(owner));
@@ -188,8 +188,8 @@ impl Pass {
         }
     }
 
-    /// Pods may have been refused for the lack of it.
-    fn account_came(&mut self, namespace: &str) {
+    /// Retries ReplicaSets, whose pods may have been refused without the service account.
+    fn service_account_added(&mut self, namespace: &str) {
         if !self.group.has(Controller::ReplicaSet) {
             return;
         }

@@ -1,7 +1,7 @@
 //! Endpoints and EndpointSlices: the pods behind a Service that selects some.
 //!
-//! Upstream: `pkg/controller/{endpoint,endpointslice}`. One slice a Service: there are never more
-//! pods here than fit into one.
+//! Upstream: `pkg/controller/{endpoint,endpointslice}`. Here a slice is not split by its number of
+//! endpoints, only by their ports.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) struct Desired {
     pub(super) slices: Vec<(Value, Value)>,
 }
 
-/// The pods behind a Service. Pure. None if it selects nothing.
+/// The endpoints of a Service. Pure. `None` if it selects nothing.
 pub(super) fn desired(service: &Service, pods: &[Pod]) -> Option<Desired> {
     let spec = service.spec.as_ref()?;
     let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;
@@ -76,7 +76,7 @@ fn backend(pod: &Pod, not_ready_too: bool) -> Option<Backend<'_>> {
     Some(Backend { pod, ip, ready, terminating: pod.metadata.deletion_timestamp.is_some() })
 }
 
-/// The ports of a Service as this pod has them; one whose name the pod does not know is left out.
+/// The target ports of a Service on this pod; a named port that the pod lacks is left out.
 fn resolve(ports: &[ServicePort], pod: &Pod) -> Value {
     let found = ports.iter().filter_map(|port| {
         let protocol = port.protocol.as_deref().unwrap_or("TCP");
@@ -249,7 +249,7 @@ fn write_slices(
     Ok(())
 }
 
-/// The Services that a pod with these labels stands behind.
+/// The Services that select a pod.
 pub(super) fn of(objects: &Objects, pod: &Object) -> Vec<Key> {
     let services = objects.store.list(SERVICES, Some(&pod.key.namespace)).objects;
     services
@@ -264,7 +264,7 @@ pub(super) fn of(objects: &Objects, pod: &Object) -> Vec<Key> {
         .collect()
 }
 
-/// Endpoints go with their Service; they have no owner.
+/// Deletes the Endpoints of a deleted Service; they have no owner reference.
 fn removed(objects: &Objects, service: &Key) -> Result<(), Failure> {
     let key = Key::new(ENDPOINTS, &service.namespace, &service.name);
     let managed = objects.store.get(&key).is_some_and(|object| {

@@ -1,4 +1,4 @@
-//! Keys whose step failed: for how long each is left alone.
+//! Backoff of work that failed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use rouse_kit::panics::Panicked;
 
 use super::work::Work;
 
-/// Upstream's workqueue begins with 5 ms; a store that takes no writes is not asked that often.
+/// Upstream's workqueue begins with 5 ms; a store that cannot be written is not retried that often.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Why a step did not do what it should.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StepError {
     #[error(transparent)]
@@ -30,12 +30,12 @@ struct Failed {
     panicked: bool,
 }
 
-/// The keys that failed last time.
+/// The work that failed last time.
 #[derive(Debug, Default)]
 pub(super) struct Failures(BTreeMap<Work, Failed>);
 
 impl Failures {
-    /// Counts a failure in. Gives when to try again, and whether the failure is the first.
+    /// Records a failure. Returns when to retry, and whether the failure is the first.
     pub(super) fn failed(
         &mut self,
         work: &Work,
@@ -58,7 +58,7 @@ impl Failures {
         self.0.remove(work).is_some()
     }
 
-    /// Whether an event must not make it be looked at yet: what panicked would panic again.
+    /// Whether an event must not retry it yet: work that panicked would panic again.
     pub(super) fn set_aside(&self, work: &Work, now: Timestamp) -> bool {
         self.0.get(work).is_some_and(|failed| failed.panicked && now < failed.until)
     }

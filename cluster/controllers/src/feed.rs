@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rouse_apiserver::store::{Event, Expired, Store};
 use tokio::sync::watch;
 
-/// A place in the order of all changes.
+/// A position in the order of all changes.
 pub(super) struct Feed {
     store: Store,
     seen: u64,
@@ -19,7 +19,7 @@ impl Feed {
     }
 
     /// The next changes, at least one, as soon as they are ordered. Cancel-safe. After `Expired` it
-    /// goes on from now, and whoever reads must look at everything anew.
+    /// goes on from now, and the caller must reconcile every object.
     pub(super) async fn next(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
         loop {
             // Marked as seen before the changes are read: one after that wakes the next wait.

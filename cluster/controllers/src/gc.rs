@@ -1,13 +1,13 @@
-//! The garbage collector: an object goes when all its owners are gone.
+//! The garbage collector: deletes an object when all its owners are gone.
 //!
 //! ```text
-//! background  the owner goes at once, its dependents after it
-//! foreground  the owner waits until those that block its deletion are gone
-//! orphan      the dependents forget the owner, then it goes
+//! background  the owner is deleted at once, its dependents after it
+//! foreground  the owner waits until the dependents that block its deletion are gone
+//! orphan      the dependents lose their reference to the owner, then it is deleted
 //! ```
 //!
-//! An owner that is nowhere is gone, unless nobody can tell: while its kind is not served, the object
-//! stays. Owners that wait for one another in a circle are let go.
+//! An owner that is not found is gone, unless its kind is not served: then the object stays. Owners
+//! that block one another in a cycle are deleted.
 //!
 //! Upstream: `pkg/controller/garbagecollector/garbagecollector.go`.
 
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::objects::{Objects, remove_finalizer};
 
-/// Looks at an object: whether it has to go, or waits for its dependents.
+/// Deletes an object without owners left, or continues a deletion that waits for dependents.
 pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
     let Some(object) = objects.store.get(key) else { return Ok(()) };
     let has = |name: &str| object.finalizers.iter().any(|finalizer| finalizer == name);
@@ -48,7 +48,7 @@ pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
         }
     }
     if gone.is_empty() {
-        // Owners that wait for their dependents want this one gone.
+        // Owners that wait for their dependents wait for this one too.
         let waiting = alive.iter().all(|owner| waits(objects, owner));
         if waiting {
             objects.delete(key, Propagation::Foreground)?;
@@ -66,7 +66,7 @@ pub(super) fn collect(objects: &Objects, key: &Key) -> Result<(), Failure> {
 enum Presence {
     There,
     Gone,
-    /// Its kind is not served, so nobody can look.
+    /// Its kind is not served, so it cannot be looked up.
     Unknown,
 }
 
@@ -77,13 +77,13 @@ fn presence(objects: &Objects, dependent: &Object, owner: &Owner) -> Presence {
             || objects.serves(&owner.api_version, &owner.kind);
         return if gone { Presence::Gone } else { Presence::Unknown };
     };
-    // An owner in another namespace is none.
+    // An owner in another namespace counts as gone.
     let there = (key.namespace.is_empty() || key.namespace == dependent.key.namespace)
         && objects.store.get(&key).is_some_and(|found| found.uid == owner.uid);
     if there { Presence::There } else { Presence::Gone }
 }
 
-/// Whether an owner is being deleted and waits for this kind of dependent.
+/// Whether an owner is being deleted and waits for its dependents.
 fn waits(objects: &Objects, owner: &Owner) -> bool {
     let key = objects.graph(|graph| graph.key(&owner.uid).cloned());
     key.and_then(|key| objects.store.get(&key)).is_some_and(|found| deletes_dependents(&found))
@@ -95,7 +95,7 @@ fn deletes_dependents(object: &Object) -> bool {
         && object.finalizers.iter().any(|f| f == FOREGROUND_DELETION)
 }
 
-/// Whether `dependent` waits for `owner` in its turn, by whatever way: each would wait for ever.
+/// Whether `dependent` waits for `owner` too, directly or not: neither would ever be deleted.
 fn waits_for(objects: &Objects, dependent: &Arc<Object>, owner: &Object) -> bool {
     let mut seen = HashSet::new();
     let mut next = vec![Arc::clone(dependent)];
@@ -142,7 +142,7 @@ fn orphan(objects: &Objects, owner: &Object) -> Result<(), Failure> {
     objects.change(&owner.key, |object| remove_finalizer(object, ORPHAN_DEPENDENTS)).map(|_| ())
 }
 
-/// Takes owners out of an object.
+/// Removes owner references from an object.
 fn forget(object: &mut Value, uids: &[String]) {
     let meta = &mut object["metadata"];
     if let Some(owners) = meta["ownerReferences"].as_array_mut() {

@@ -1,6 +1,6 @@
-//! Owners and their dependents, by uid, as far as they were seen.
+//! An index of owners and their dependents, by uid.
 //!
-//! It says where to look, not what is so: a key it names may be gone, and the store is asked.
+//! It may be stale: an object that it names may be gone, so callers read the store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -9,15 +9,15 @@ use rouse_apiserver::store::{Key, Object};
 /// Objects by their own and their owners' uid.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// Every object that is there, with the uids of its owners.
+    /// Every object, with the uids of its owners.
     objects: HashMap<String, (Key, Vec<String>)>,
     dependents: HashMap<String, BTreeSet<Key>>,
-    /// Owners that were seen to go, as long as dependents name them.
+    /// Deleted owners, as long as dependents name them.
     absent: HashSet<String>,
 }
 
 impl Graph {
-    /// An object is there, in this version.
+    /// Adds or updates an object.
     pub(super) fn set(&mut self, object: &Object) {
         let owners: Vec<String> = object.owners.iter().map(|owner| owner.uid.clone()).collect();
         if let Some((key, before)) = self.objects.get(&object.uid)
@@ -33,7 +33,7 @@ impl Graph {
         self.objects.insert(object.uid.clone(), (object.key.clone(), owners));
     }
 
-    /// An object is gone.
+    /// Removes a deleted object.
     pub(super) fn remove(&mut self, object: &Object) {
         self.unlink(object);
         if self.dependents.contains_key(&object.uid) {
@@ -41,7 +41,7 @@ impl Graph {
         }
     }
 
-    /// Takes over what an earlier graph of the same objects saw go.
+    /// Takes over the deleted owners of an earlier graph.
     pub(super) fn remember(&mut self, earlier: &Self) {
         let gone = earlier.absent.iter();
         self.absent = gone.filter(|uid| self.dependents.contains_key(*uid)).cloned().collect();
@@ -65,12 +65,12 @@ impl Graph {
         self.objects.get(uid).map(|(key, _)| key)
     }
 
-    /// Whether an owner was there, and was seen to go.
+    /// Whether the deletion of an owner was seen.
     pub(super) fn was_seen_to_go(&self, uid: &str) -> bool {
         self.absent.contains(uid)
     }
 
-    /// Objects that name an owner which is not there.
+    /// Objects that name an owner which is not indexed.
     pub(super) fn dangling(&self) -> Vec<Key> {
         let dangles =
             |owners: &[String]| owners.iter().any(|owner| !self.objects.contains_key(owner));

@@ -1,25 +1,25 @@
 //! The built-in controllers and the scheduler: Deployment, ReplicaSet, endpoints, namespaces, owner
 //! garbage collection.
 //!
-//! Each group of controllers is a task that follows the store's changes. A change names objects to
-//! look at; a pass looks at them in the order below, and what a step writes is looked at in the same
+//! Each group of controllers is a task that follows the store's changes. A change queues work; a
+//! pass does it in the order below, and the work that a step's writes cause is done in the same
 //! pass. So from a scale write to a pod on a node there are function calls and ordered writes;
-//! statuses and Events, for which nobody waits, come last.
+//! statuses and Events come last.
 //!
 //! ```text
 //! workloads           Deployment -> ReplicaSet -> pod on a node -> statuses
 //! endpoints           Endpoints and EndpointSlices
 //! garbage-collection  objects whose owners are gone
-//! namespaces          what each begins with, and how it ends
+//! namespaces          the first objects of a namespace, and its deletion
 //! ```
 //!
-//! A step that panics or is refused is set aside and tried again after a pause; its neighbours go on.
+//! A step that panics or is refused is retried after a pause; other work goes on.
 //! All writes go through `Registry::write`, as those of a trusted actor.
 //!
 //! Layers, top to bottom: `run` (tasks), `pass` and `changes` (a group's work), the controllers,
 //! `objects` (reading and writing).
 //!
-//! Invariant: a step decides by the store as it is, never by the event that named the object.
+//! Invariant: a step decides by the current store, never by the event that queued it.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

@@ -31,7 +31,7 @@ pub(super) struct Reconciles {
     time: Family<Labels, Histogram>,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Success,

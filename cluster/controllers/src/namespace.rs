@@ -1,4 +1,4 @@
-//! Namespaces: the objects that each begins with, and the deletion of one with everything in it.
+//! Namespaces: the first objects of each, and the deletion of one with everything in it.
 
 use rouse_apiserver::registry::Propagation;
 use rouse_apiserver::status::Failure;
@@ -10,11 +10,11 @@ use super::objects::{CONFIG_MAPS, NAMESPACES, Objects, SERVICE_ACCOUNTS};
 const ROOT_CA: &str = "kube-root-ca.crt";
 const FINALIZER: &str = "kubernetes";
 
-/// Brings a namespace to what it should be.
+/// Creates the first objects of a namespace, or empties and finalizes one that is being deleted.
 pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) -> Result<(), Failure> {
     let Some(namespace) = objects.store.get(key) else { return Ok(()) };
     if namespace.deletion_timestamp.is_none() {
-        return equip(objects, &key.name, ca);
+        return create_first_objects(objects, &key.name, ca);
     }
     let left = clear(objects, &key.name)?;
     objects.change(key, |namespace| {
@@ -30,7 +30,7 @@ pub(super) fn sync(objects: &Objects, key: &Key, ca: &str) -> Result<(), Failure
 }
 
 /// Creates the objects that every namespace has.
-fn equip(objects: &Objects, namespace: &str, ca: &str) -> Result<(), Failure> {
+fn create_first_objects(objects: &Objects, namespace: &str, ca: &str) -> Result<(), Failure> {
     let account = Key::new(SERVICE_ACCOUNTS, namespace, "default");
     if objects.store.get(&account).is_none() {
         let meta = json!({ "name": "default", "namespace": namespace });
@@ -57,7 +57,7 @@ fn create(objects: &Objects, resource: &str, object: Value) -> Result<(), Failur
     }
 }
 
-/// Deletes what is in a namespace. Gives what is still there: resource and finalizers.
+/// Deletes the objects in a namespace. Returns those that remain: resource and finalizers.
 fn clear(objects: &Objects, namespace: &str) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let mut left = Vec::new();
     for resource in objects.store.resources() {
@@ -80,7 +80,7 @@ fn finish(namespace: &mut Value) {
     }
 }
 
-/// Conditions that say what a deletion waits for.
+/// The conditions with the objects that a deletion waits for.
 fn remaining(namespace: &Value, left: &[(String, Vec<String>)]) -> Value {
     let count = |items: &mut dyn Iterator<Item = String>| {
         let mut counts: std::collections::BTreeMap<String, usize> = Default::default();

@@ -69,7 +69,7 @@ impl Objects {
         look(&mut self.graph.lock())
     }
 
-    /// The resource that a key belongs to: of several versions the stored one.
+    /// The resource that a key belongs to: of several versions the storage version.
     fn resource(&self, qualified: &str) -> Option<Arc<Resource>> {
         if let Some(resource) = self.builtin.get(qualified) {
             return Some(Arc::clone(resource));
@@ -110,7 +110,7 @@ impl Objects {
     pub(super) fn create(&self, resource: &str, object: Value) -> Result<Arc<Object>, Failure> {
         let resource = self
             .resource(resource)
-            .ok_or_else(|| Failure::internal(format!("{resource} is no built-in resource")))?;
+            .ok_or_else(|| Failure::internal(format!("{resource} is not a built-in resource")))?;
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         let target = Target { resource: &resource, namespace: &namespace, name: "" };
         let created = self.registry.write(target, Change::Create(object), &self.options)?;
@@ -118,8 +118,8 @@ impl Objects {
         Ok(created.object)
     }
 
-    /// Changes an object as it is now; None if it is not there. Writes nothing if nothing changes; an
-    /// object that waited for its last finalizer goes.
+    /// Changes the current object; `None` if it does not exist. Writes nothing if nothing changes; an
+    /// object that waited for its last finalizer is removed.
     pub(super) fn change(
         &self,
         key: &Key,
@@ -128,7 +128,7 @@ impl Objects {
         self.write(key, Change::Edit(Part::Main, &change))
     }
 
-    /// Changes a Namespace's `spec.finalizers`, and nothing of it besides.
+    /// Changes a Namespace's `spec.finalizers` alone.
     pub(super) fn finalize(&self, key: &Key, change: impl Fn(&mut Value)) -> Result<(), Failure> {
         self.write(key, Change::Edit(Part::Finalize, &change)).map(|_| ())
     }
@@ -140,12 +140,12 @@ impl Objects {
         status: &T,
     ) -> Result<(), Failure> {
         let status = serde_json::to_value(status)
-            .map_err(|error| Failure::internal(format!("a status is no JSON: {error}")))?;
+            .map_err(|error| Failure::internal(format!("a status is not JSON: {error}")))?;
         self.change(key, |object| object["status"] = status.clone()).map(|_| ())
     }
 
-    /// Deletes an object as a request would: what has finalizers waits for them, and a pod on a
-    /// node for its agent.
+    /// Deletes an object as a request would: an object with finalizers waits for them, and a pod on
+    /// a node for the node agent.
     pub(super) fn delete(&self, key: &Key, propagation: Propagation) -> Result<(), Failure> {
         let how = DeleteOptions::propagating(propagation);
         self.write(key, Change::Delete(&how)).map(|_| ())
@@ -169,7 +169,7 @@ impl Objects {
     }
 }
 
-/// Takes a finalizer out of an object.
+/// Removes a finalizer from an object.
 pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
     if let Some(list) = object["metadata"]["finalizers"].as_array_mut() {
         list.retain(|finalizer| finalizer != name);
@@ -181,13 +181,13 @@ pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
     }
 }
 
-/// The object in its type. What does not fit its own type was not written through the API.
+/// Decodes an object into its type. It fails only for objects not written through the API.
 fn decode<T: DeserializeOwned>(object: &Object) -> Option<T> {
     object
         .decode()
         .inspect_err(|error| {
             let Key { resource, namespace, name } = &object.key;
-            tracing::warn!(%resource, namespace, name, %error, "an object does not fit its kind");
+            tracing::warn!(%resource, namespace, name, %error, "an object cannot be decoded as its kind");
         })
         .ok()
 }

@@ -1,4 +1,4 @@
-//! A group's work: what is to be looked at, now and later, and the steps that look.
+//! A group's work queue, now and later, and the steps that do the work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -24,13 +24,13 @@ pub(super) struct Pass {
     pub(super) objects: Objects,
     ca: String,
     work: BTreeSet<Work>,
-    /// Work for the next pass, so that it holds up nothing else in this one.
+    /// Work for the next pass, so that it delays nothing else in this one.
     rest: BTreeSet<Work>,
     /// Work that is due at a time.
     later: BTreeMap<Work, Timestamp>,
     failures: Failures,
     pub(super) nodes: Nodes,
-    /// Pods that fit nowhere yet.
+    /// Pods that fit no node yet.
     pub(super) unscheduled: BTreeSet<Key>,
     /// Namespaces that are being emptied.
     pub(super) terminating: BTreeSet<String>,
@@ -69,7 +69,7 @@ impl Pass {
         !self.work.is_empty()
     }
 
-    /// Names something to look at, if it is this group's and not set aside.
+    /// Queues work that is this group's and not set aside.
     pub(super) fn push(&mut self, work: Work) {
         if self.group.has(work.controller()) && !self.failures.set_aside(&work, self.objects.now())
         {
@@ -77,7 +77,7 @@ impl Pass {
         }
     }
 
-    /// Looks at everything that was named, until nothing is left to do.
+    /// Does the queued work, and the work that it causes, until none is left.
     pub(super) fn run(&mut self) {
         while let Some(work) = self.work.pop_first() {
             self.step(work);
@@ -124,7 +124,7 @@ impl Pass {
         let Key { resource, namespace, name } = work.key();
         if let StepError::Panicked(panicked) = error {
             tracing::error!(controller, %resource, namespace, name, %panicked, "set aside");
-            // The step may have left them halfway.
+            // The step may have left the indexes half updated.
             self.index();
             if let Some(object) = self.objects.store.get(work.key()) {
                 self.notices.push(Notice {
@@ -162,7 +162,7 @@ impl Pass {
         }
     }
 
-    /// Finds a place for a pod.
+    /// Schedules a pod.
     fn schedule(
         &mut self,
         key: &Key,
@@ -184,7 +184,7 @@ impl Pass {
         Ok(())
     }
 
-    /// How long until something has to be looked at without an event.
+    /// The time until work is due without an event.
     pub(super) fn next_time(&self) -> Duration {
         if self.has_work() {
             return Duration::ZERO;

@@ -1,4 +1,4 @@
-//! Events of the built-in controllers: written after everything that somebody waits for.
+//! Events of the built-in controllers, written last in a pass.
 
 use rouse_apiserver::registry::Propagation;
 use rouse_apiserver::store::{Key, Object};
@@ -31,7 +31,7 @@ pub(super) fn about(object: &Object) -> Value {
     })
 }
 
-/// Writes an Event, or counts up the same one.
+/// Writes an Event, or increments the count of the same one.
 pub(super) fn write(objects: &Objects, notice: Notice) {
     let Notice { about, component, warning, reason, message } = notice;
     let now = rfc3339(objects.now());
@@ -40,7 +40,7 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
         Some(namespace) if !namespace.is_empty() => namespace,
         Some(_) | None => "default",
     };
-    // The same words about the same object are one Event.
+    // The same reason and message about the same object are one Event.
     let same = fnv1a_64(format!("{}{reason}{message}", about["uid"]).as_bytes());
     let name = format!("{name}.{same:016x}");
     let key = Key::new(EVENTS, namespace, &name);
@@ -48,7 +48,7 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
         event["count"] = counted_up(event["count"].as_i64()).into();
         event["lastTimestamp"] = now.clone().into();
     });
-    // Nobody waits for an Event, and the next one says as much: a refusal is only logged.
+    // Events are best effort: a refusal is only logged.
     match counted {
         Ok(None) => {}
         Ok(Some(_)) => return,
@@ -70,17 +70,17 @@ pub(super) fn write(objects: &Objects, notice: Notice) {
     }
 }
 
-/// How often an Event happened, after one more time: an int32 field.
+/// The count of an Event after one more; an int32 field.
 fn counted_up(before: Option<i64>) -> i64 {
     before.unwrap_or(1).saturating_add(1).clamp(1, i64::from(i32::MAX))
 }
 
-/// Whether an Event that happened last at that time is kept no longer.
-fn is_over(last: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+/// Whether an Event that happened last at that time has expired.
+fn is_expired(last: jiff::Timestamp, now: jiff::Timestamp) -> bool {
     rouse_k8s::time::later(last, TTL) < now
 }
 
-/// Removes what is too old.
+/// Deletes expired Events.
 pub(super) fn expire(objects: &Objects) {
     let now = objects.now();
     for event in objects.store.list(EVENTS, None).objects {
@@ -90,10 +90,10 @@ pub(super) fn expire(objects: &Objects) {
             .find_map(|field| value[*field].as_str())
             .or_else(|| value["metadata"]["creationTimestamp"].as_str());
         let last = last.and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        if last.is_some_and(|last| is_over(last, now))
+        if last.is_some_and(|last| is_expired(last, now))
             && let Err(failure) = objects.delete(&event.key, Propagation::Background)
         {
-            tracing::debug!(%failure, "an old Event stays");
+            tracing::debug!(%failure, "an expired Event is not deleted");
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
             (Timestamp::MAX, Timestamp::MAX, false),
             (Timestamp::MIN, at(0), true),
         ] {
-            assert_eq!(is_over(last, now), over, "{last} {now}");
+            assert_eq!(is_expired(last, now), over, "{last} {now}");
         }
     }
 }

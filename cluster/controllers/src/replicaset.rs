@@ -31,13 +31,13 @@ const BURST: usize = 500;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     pub(super) create: usize,
-    /// Names.
+    /// The names of pods to delete.
     pub(super) delete: Vec<String>,
-    /// There is more to do than one sync does.
+    /// One sync does not create or delete all pods.
     pub(super) more: bool,
 }
 
-/// Compares what is asked for with the pods that are there.
+/// Compares the replicas asked for with the existing pods.
 pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     if set.metadata.deletion_timestamp.is_some() {
         return Plan::default();
@@ -46,7 +46,7 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     let wanted = usize::try_from(wanted).unwrap_or(0);
     let mut active: Vec<&Pod> = pods.iter().filter(|pod| is_active(pod)).collect();
     let missing = wanted.saturating_sub(active.len());
-    active.sort_by(|a, b| departure(a, b));
+    active.sort_by(|a, b| deletion_order(a, b));
     let surplus = active.len().saturating_sub(wanted);
     let leave = active.into_iter().take(surplus.min(BURST));
     Plan {
@@ -56,9 +56,9 @@ pub(super) fn desired(set: &ReplicaSet, pods: &[Pod]) -> Plan {
     }
 }
 
-/// Which of two pods is deleted first: on no node, pending, not ready, cheap, shortly ready, often
-/// restarted, young.
-fn departure(a: &Pod, b: &Pod) -> Ordering {
+/// The order of deletion: without a node, pending, not ready, of low deletion cost, ready for a
+/// short time, often restarted, young.
+fn deletion_order(a: &Pod, b: &Pod) -> Ordering {
     let scheduled = |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
     let rank = |pod: &Pod| match phase(pod) {
         "Pending" | "" => 0,
@@ -76,7 +76,7 @@ fn departure(a: &Pod, b: &Pod) -> Ordering {
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
-/// The status, and when it changes by time alone.
+/// The status, and the time at which it changes without an event.
 pub(super) fn status(
     set: &ReplicaSet,
     pods: &[Pod],
@@ -138,7 +138,7 @@ pub(super) fn pod(set: &Value) -> Value {
     json!({ "metadata": meta, "spec": template["spec"] })
 }
 
-/// Brings the number of pods closer to what is asked for. New pods are looked at next.
+/// Creates or deletes pods towards the replicas asked for. New pods are scheduled next.
 pub(super) fn scale(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
     let Some(object) = objects.store.get(key) else { return Ok(()) };
     let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
@@ -156,7 +156,7 @@ pub(super) fn scale(objects: &Objects, key: &Key, next: &mut Next) -> Result<(),
                 next.notices.push(notice(&object, "SuccessfulCreate", message));
                 next.work.push(Work::Pod(pod.key.clone()));
             }
-            // The next would be refused as well, and another try at once too.
+            // The next pod, or an immediate retry, would be refused as well.
             Err(failure) if failure.is_forbidden() || failure.is_not_found() => {
                 let notice = notice(&object, "FailedCreate", format!("Error creating: {failure}"));
                 next.notices.push(Notice { warning: true, ..notice });
@@ -184,7 +184,7 @@ fn notice(set: &Object, reason: &'static str, message: String) -> Notice {
     Notice { about, component: COMPONENT, warning: false, reason, message }
 }
 
-/// Writes the status, and says when to look again without an event.
+/// Writes the status, and sets when it is computed again without an event.
 pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
     let Some(object) = objects.store.get(key) else { return Ok(()) };
     let Ok(set) = object.decode::<ReplicaSet>() else { return Ok(()) };
@@ -198,7 +198,7 @@ pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<()
     objects.set_status(key, &status)
 }
 
-/// The conditions with the one that says that pods cannot be made, or without it.
+/// The conditions, with `ReplicaFailure` if pods are refused and without it if not.
 fn failure(
     before: Option<Vec<ReplicaSetCondition>>,
     refused: Option<String>,

@@ -16,7 +16,7 @@ use super::pass::Pass;
 use super::recorder;
 use super::work::{GROUPS, Group, NAMESPACES};
 
-/// How often old Events are looked for.
+/// The interval at which old Events are deleted.
 const EXPIRE: Duration = Duration::from_secs(60);
 
 /// The configuration of the built-in controllers.
@@ -69,7 +69,7 @@ impl Health {
     }
 }
 
-/// Says that a group does not run when its task ends.
+/// Reports that a group does not run when its task ends.
 struct Running {
     group: &'static str,
     health: Health,
@@ -106,16 +106,16 @@ async fn run(
             started = true;
         }
         if pass.has_work() {
-            // Its own writes wake this task at once: others of the runtime get their turn between.
+            // Its own writes wake this task at once: other tasks get their turn between.
             tokio::task::yield_now().await;
         }
         let again = pass.next_time();
         tokio::select! {
-            biased; // the end, then changes, then time
+            biased; // shutdown, then changes, then time
             () = shutdown.cancelled() => return,
             events = feed.next() => match events {
                 Ok(events) => events.iter().for_each(|event| pass.changed(event)),
-                // Too far behind: the store itself says how things are.
+                // Too far behind the changes: every object is reconciled.
                 Err(_) => pass.everything(),
             },
             () = tokio::time::sleep(again) => pass.time_passed(),

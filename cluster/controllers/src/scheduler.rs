@@ -1,7 +1,8 @@
-//! The scheduler: pods to nodes that have room for them.
+//! The scheduler: binds pods to nodes that have room for them.
 //!
-//! A pod that fits nowhere is told why, in kube-scheduler's words, and tried again when a node or a
-//! pod changes. Of several nodes the one with the largest free part of its CPU is taken.
+//! A pod that fits no node gets a condition and an Event in kube-scheduler's words, and is retried
+//! when a node changes or a pod is deleted. Of several nodes the one with the largest free part of
+//! its CPU is taken.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +23,11 @@ const COMPONENT: &str = "default-scheduler";
 /// Amounts by resource name, in thousandths. `pods` is one of them.
 type Amounts = BTreeMap<String, i128>;
 
-/// The largest amount that counts; a larger one is as good as this. Sums of fewer than 2^32 of them
-/// do not overflow, so that what a pod took can be given back exactly.
+/// Larger amounts are clamped to this one. Sums of fewer than 2^32 of them do not overflow, so that
+/// the requests of a pod can be subtracted exactly.
 const MOST: i128 = i128::MAX >> 32;
 
-/// A node, and what runs on it asks for.
+/// A node, and the requests of the pods on it.
 pub(super) struct NodeInfo {
     pub(super) node: Node,
     pub(super) used: Amounts,
@@ -34,11 +35,11 @@ pub(super) struct NodeInfo {
     pub(super) ports: Vec<(String, i32)>,
 }
 
-/// Where a pod goes.
+/// The result of choosing a node for a pod.
 #[derive(Debug, PartialEq)]
 pub(super) enum Placement {
     Node(String),
-    /// Nowhere, and why.
+    /// No node fits, with the reason.
     Unschedulable(String),
 }
 
@@ -77,7 +78,7 @@ pub(super) fn place<'a>(pod: &Pod, nodes: impl IntoIterator<Item = &'a NodeInfo>
     Placement::Unschedulable(format!("0/{count} nodes are available: {}.", reasons.join(", ")))
 }
 
-/// Why a pod cannot go to a node; nothing if it can.
+/// Why a pod cannot go to a node; empty if it can.
 fn problems(spec: &PodSpec, wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
     let node = &info.node;
     let node_spec = node.spec.as_ref();
@@ -100,7 +101,7 @@ fn problems(spec: &PodSpec, wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
         .iter()
         .flatten()
         .all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value));
-    if !selected || !affine(spec, node) {
+    if !selected || !matches_affinity(spec, node) {
         return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
     }
     if ports(spec).iter().any(|port| info.ports.contains(port)) {
@@ -109,9 +110,9 @@ fn problems(spec: &PodSpec, wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
     lacking(wanted, info)
 }
 
-/// Whether a node is one of those that the pod must be on. Preferences do not count: there is
+/// Whether a node matches the pod's required node affinity. Preferences do not count: there is
 /// mostly one node.
-fn affine(spec: &PodSpec, node: &Node) -> bool {
+fn matches_affinity(spec: &PodSpec, node: &Node) -> bool {
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let required =
         affinity.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
@@ -151,7 +152,7 @@ fn lacking(wanted: &Amounts, info: &NodeInfo) -> Vec<String> {
     for (resource, amount) in wanted {
         let used = info.used.get(resource).copied().unwrap_or(0);
         match has.get(resource) {
-            // A node that does not say how many pods it takes takes any number.
+            // A node without an allocatable number of pods takes any number.
             None if resource == "pods" => {}
             Some(has) if used.saturating_add(*amount) <= *has => {}
             Some(_) | None if *amount == 0 => {}
@@ -187,7 +188,7 @@ fn allocatable(node: &Node) -> Amounts {
     amounts(status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref())))
 }
 
-/// The quantities of a list that can be read.
+/// The amounts of a resource list; quantities that cannot be parsed are left out.
 fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
     let amount = |(name, quantity): (&String, &Quantity)| {
         let amount = rouse_k8s::Quantity::try_from(quantity).ok()?.milli_value();
@@ -232,7 +233,7 @@ fn ports(spec: &PodSpec) -> Vec<(String, i32)> {
         .collect()
 }
 
-/// The part of a node's CPU that stays free beside the pod.
+/// The part of a node's CPU that stays free with the pod on it.
 #[expect(clippy::cast_precision_loss, reason = "a comparison of parts")]
 fn free_cpu(info: &NodeInfo, wanted: &Amounts) -> f64 {
     let cpu = |amounts: &Amounts| amounts.get("cpu").copied().unwrap_or(0) as f64;
@@ -240,11 +241,11 @@ fn free_cpu(info: &NodeInfo, wanted: &Amounts) -> f64 {
     if has <= 0.0 { 0.0 } else { (has - cpu(&info.used) - cpu(wanted)) / has }
 }
 
-/// The nodes and what runs on them, kept up to date by changes: a wake must not count all pods.
+/// An index of nodes and the pods on them, updated by changes: a pass need not count all pods.
 #[derive(Default)]
 pub(super) struct Nodes {
     nodes: BTreeMap<String, NodeInfo>,
-    /// Pods by where they are and what they ask for; also those on nodes that are not known.
+    /// The pods that have a node, those on unknown nodes included.
     pods: BTreeMap<Key, PodInfo>,
 }
 
@@ -255,7 +256,7 @@ struct PodInfo {
 }
 
 impl Nodes {
-    /// A node is there, or is another.
+    /// Adds or updates a node.
     pub(super) fn set_node(&mut self, object: &Object) {
         let Ok(node) = object.decode::<Node>() else { return };
         if let Some(info) = self.nodes.get_mut(&object.key.name) {
@@ -273,7 +274,7 @@ impl Nodes {
         self.nodes.remove(name);
     }
 
-    /// A pod is there, perhaps on a node, perhaps ended.
+    /// Adds or updates a pod; one without a node, or one that has ended, is removed.
     pub(super) fn set_pod(&mut self, object: &Object) {
         let field = |name: &str| object.fields.get(name).map(String::as_str).unwrap_or_default();
         let (node, phase) = (field("spec.nodeName"), field("status.phase"));
@@ -335,11 +336,11 @@ pub(super) enum Outcome {
     /// It does not wait for this scheduler.
     Nothing,
     Bound(Notice),
-    /// It waits; the notice says why, if that is news.
+    /// No node fits; the notice says why, if the reason is new.
     Waits(Option<Notice>),
 }
 
-/// Binds a pod, or says on it why not. `nodes` is kept up to date.
+/// Binds a pod, or sets the condition that says why not. Updates `nodes`.
 pub(super) fn schedule(
     objects: &Objects,
     nodes: &mut Nodes,
@@ -395,7 +396,7 @@ pub(super) fn schedule(
     }
 }
 
-/// Sets a pod's condition, keeping its time where its status stays.
+/// Sets a pod's condition; keeps its transition time if the status is the same.
 fn set_condition(pod: &mut Value, mut condition: Value) {
     let conditions = &mut pod["status"]["conditions"];
     if !conditions.is_array() {

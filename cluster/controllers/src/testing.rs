@@ -55,7 +55,7 @@ impl Cluster {
         self.objects().create(resource, value).unwrap()
     }
 
-    /// Passes until nothing changes any more.
+    /// Runs passes until nothing changes any more.
     pub(crate) fn settle(&mut self) {
         for _ in 0..100 {
             if !self.pass() {
@@ -65,7 +65,7 @@ impl Cluster {
         panic!("the controllers never come to rest");
     }
 
-    /// Looks at what has changed since the last pass, if anything has.
+    /// Handles the changes since the last pass; false if there are none.
     pub(crate) fn pass(&mut self) -> bool {
         let (events, version) = self.objects().store.changes_after(self.seen).unwrap();
         self.seen = version;
@@ -118,7 +118,7 @@ impl Cluster {
         self.objects().store.get(key).map(|object| object.value()).unwrap_or_default()
     }
 
-    /// What a node agent does: pods become ready, and those that are deleted go.
+    /// Acts as the node agent: pods become ready, and deleted pods are removed.
     pub(crate) fn run_pods(&mut self) {
         for pod in self.objects().store.list(PODS, Some("shop")).objects {
             if pod.deletion_timestamp.is_some() {

@@ -1,4 +1,4 @@
-//! The controllers together, over a store in memory: what is written, and what becomes of it.
+//! The controllers together, over a store in memory.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn a_deployment_of_three_becomes_three_pods_on_a_node_in_one_pass() {
 }
 
 #[test]
-fn a_deployment_whose_account_is_missing_says_so_and_goes_on_when_it_comes() {
+fn a_deployment_without_its_service_account_fails_and_goes_on_once_it_exists() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "image");
@@ -74,7 +74,7 @@ fn a_deployment_whose_account_is_missing_says_so_and_goes_on_when_it_comes() {
 }
 
 #[test]
-fn a_scale_to_zero_and_back_is_followed() {
+fn a_deployment_scales_to_zero_and_back() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "one");
@@ -143,7 +143,7 @@ fn a_pod_waits_for_a_node_with_room() {
 }
 
 #[test]
-fn a_pod_that_goes_makes_room_for_one_that_waits() {
+fn a_deleted_pod_makes_room_for_a_pending_one() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let large = |name: &str| {
@@ -187,7 +187,7 @@ fn a_service_has_the_addresses_of_its_pods() {
 }
 
 #[test]
-fn a_namespace_begins_with_an_account_and_ends_with_all_it_holds() {
+fn a_namespace_gets_a_service_account_and_is_deleted_with_its_objects() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let root = Key::new(objects::CONFIG_MAPS, "shop", "kube-root-ca.crt");
@@ -208,7 +208,7 @@ fn a_namespace_begins_with_an_account_and_ends_with_all_it_holds() {
 }
 
 #[test]
-fn what_a_controller_reads_after_a_restart_is_what_it_left() {
+fn controllers_write_nothing_again_after_a_restart() {
     let mut cluster = cluster();
     cluster.node("laptop");
     cluster.deployment("web", 2, "one");
@@ -221,7 +221,7 @@ fn what_a_controller_reads_after_a_restart_is_what_it_left() {
 }
 
 #[test]
-fn a_set_beyond_any_measure_grows_by_bursts_and_its_neighbours_go_on() {
+fn a_huge_replica_set_grows_by_bursts_and_others_go_on() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let neighbour = cluster.deployment("neighbour", 1, "one");
@@ -239,7 +239,7 @@ fn a_set_beyond_any_measure_grows_by_bursts_and_its_neighbours_go_on() {
 }
 
 #[test]
-fn where_no_pod_can_be_made_the_controllers_come_to_rest() {
+fn controllers_come_to_rest_where_no_pod_can_be_created() {
     let mut cluster = cluster();
     cluster.deployment("large", i32::MAX, "one");
     let shop = Key::new(NAMESPACES, "", "shop");
@@ -256,7 +256,7 @@ fn where_no_pod_can_be_made_the_controllers_come_to_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_panics_is_set_aside_and_its_neighbours_go_on() {
+async fn work_that_panics_is_set_aside_and_other_work_goes_on() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let bad = cluster.deployment("bad", 1, "one");
@@ -292,7 +292,7 @@ async fn a_key_that_panics_is_set_aside_and_its_neighbours_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_disk_refuses_is_written_once_it_takes_writes_again() {
+async fn a_write_that_the_disk_refuses_is_retried_until_it_succeeds() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "one");
@@ -319,7 +319,7 @@ async fn what_the_disk_refuses_is_written_once_it_takes_writes_again() {
 }
 
 #[test]
-fn a_grace_period_beyond_time_is_a_long_one() {
+fn a_grace_period_of_any_length_is_kept() {
     let mut cluster = cluster();
     cluster.node("laptop");
     let key = cluster.deployment("web", 1, "one");

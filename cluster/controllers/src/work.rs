@@ -1,4 +1,4 @@
-//! The steps that controllers take, and what a step leaves to be done.
+//! The work of the controllers, and the further work that a step causes.
 
 use jiff::Timestamp;
 use rouse_apiserver::store::Key;
@@ -29,7 +29,7 @@ impl Controller {
     }
 }
 
-/// Controllers that share a task: one's writes are looked at by the next in the same pass.
+/// Controllers that share a task: the work that one's writes cause is done in the same pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) name: &'static str,
@@ -42,7 +42,7 @@ impl Group {
     }
 }
 
-/// The task that also removes old Events is the one with the least to do.
+/// This task also deletes old Events, for it has the least to do.
 pub(super) const NAMESPACES: Group =
     Group { name: "namespaces", controllers: &[Controller::Namespace] };
 
@@ -56,7 +56,7 @@ pub(super) const GROUPS: [Group; 4] = [
     NAMESPACES,
 ];
 
-/// Something to look at. The order of the variants is the order within a pass.
+/// An object to reconcile. The order of the variants is the order within a pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Work {
     Deployment(Key),
@@ -95,14 +95,14 @@ impl Work {
     }
 }
 
-/// Work that a step leaves to be done, also when it fails midway.
+/// Work that a step causes, also when it fails midway.
 #[derive(Debug, Default)]
 pub(super) struct Next {
-    /// To be looked at in the same pass.
+    /// Work for the same pass.
     pub(super) work: Vec<Work>,
-    /// The same key in the next pass, after everything else that waits.
+    /// The same work again in the next pass, after everything else that waits.
     pub(super) again: bool,
-    /// When to look again without an event.
+    /// When to do the same work again without an event.
     pub(super) at: Option<Timestamp>,
     pub(super) notices: Vec<Notice>,
 }

@@ -9,7 +9,7 @@ use rouse_kit::{Clock, Component};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_deployment_becomes_bound_pods_and_goes_with_them() {
+async fn a_deployment_gets_bound_pods_and_is_deleted_with_them() {
     let config = Config {
         storage: Storage::Memory,
         initial: Vec::new(),

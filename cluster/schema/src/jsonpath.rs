@@ -1,10 +1,10 @@
 //! The JSONPath of columns and selectable fields: fields, indexes, wildcards and equality filters.
 //!
-//! `.status.conditions[?(@.type=="Ready")].status` is what CRDs use of it; the first match is the cell.
+//! CRDs use paths like `.status.conditions[?(@.type=="Ready")].status`; a cell shows the first match.
 
 use serde_json::Value;
 
-/// Most steps of one path; an object is no deeper.
+/// The maximum number of steps of one path; no object is nested deeper.
 const MAX_STEPS: usize = 128;
 
 /// A parsed path.
@@ -25,7 +25,7 @@ enum Step {
 }
 
 impl Path {
-    /// Reads a path; none if it is written as no path is.
+    /// Parses a path; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let inner = text.trim();
@@ -47,7 +47,7 @@ impl Path {
         Some(Self(steps))
     }
 
-    /// Everything that the path finds.
+    /// All values that the path matches.
     #[must_use]
     pub fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![root];
@@ -57,7 +57,7 @@ impl Path {
         found
     }
 
-    /// The first thing that the path finds.
+    /// The first value that the path matches.
     #[must_use]
     pub fn first<'a>(&self, root: &'a Value) -> Option<&'a Value> {
         self.find(root).into_iter().next()
@@ -116,7 +116,7 @@ fn dotted(text: &str) -> Option<(Option<Step>, &str)> {
         "*" => Some(Step::Every),
         _ => Some(Step::Field(name)),
     };
-    // Only the root may have an empty name: `..` descends, which nothing here does.
+    // Only the root may have an empty name: recursive descent (`..`) is not supported.
     if step.is_none() && !rest.starts_with('[') && !rest.is_empty() {
         return None;
     }

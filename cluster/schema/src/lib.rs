@@ -1,7 +1,7 @@
 //! The kinds of the embedded Kubernetes: their fields, and the rules that follow from them.
 //!
-//! Synchronous and pure: no IO, no async, no clock (`now` is passed in). The server and the controllers ask here how an
-//! object is read, defaulted, checked, patched, selected and shown.
+//! Synchronous and pure: no IO, no async, no clock (`now` is passed in). It decodes, defaults, validates, patches,
+//! selects and prints objects for the server and the controllers.
 
 pub mod jsonpath;
 pub mod kinds;

@@ -192,7 +192,7 @@ mod tests {
         })
     }
 
-    /// Every reference of a document leads somewhere in it.
+    /// The references of a document to types that it does not define.
     fn dangling(document: &Value) -> Vec<String> {
         fn walk(value: &Value, schemas: &Value, out: &mut Vec<String>) {
             match value {

@@ -1,4 +1,4 @@
-//! Label and field selectors: read once per request, asked per object.
+//! Label and field selectors: parsed once per request, matched per object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct Selected<'a> {
     pub fields: &'a BTreeMap<String, String>,
 }
 
-/// Most requirements of one selector: every object is asked all of them.
+/// The maximum number of requirements of one selector: each object is matched against all of them.
 const MAX_REQUIREMENTS: usize = 1_000;
 
 /// One requirement of a label selector.
@@ -183,7 +183,7 @@ fn field_requirement(resource: &Resource, text: &str) -> Result<FieldRequirement
             "\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         )));
     }
-    // Objects are asked in the form in which they are stored.
+    // Objects are matched in their stored form.
     let field = versions::stored_field(resource, field);
     Ok(FieldRequirement { field, value: value.to_owned(), equal })
 }

@@ -1,5 +1,5 @@
-//! Whatever comes from outside is read or refused: no input makes a reader panic, or its result larger
-//! than it may be.
+//! Input of any form is decoded or refused: none makes a decoder panic, or its result larger than
+//! the limits.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 static KINDS: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| Kinds::new().all());
 
-/// Names that readers look for, and one that none does.
+/// Field names that decoders know, and one that they do not.
 const NAMES: [&str; 34] = [
     "$deleteFromPrimitiveList/finalizers",
     "$patch",
@@ -96,7 +96,7 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A document that is an object with the outer fields that all kinds have.
+/// A document with the top-level fields that all kinds have.
 fn object() -> impl Strategy<Value = Value> {
     (document(), document(), document(), document()).prop_map(|(meta, spec, status, more)| {
         let mut object = json!({ "metadata": meta, "spec": spec, "status": status });
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn copies_never_make_more_than_they_may(
+    fn copies_never_exceed_their_limit(
         before in document(),
         paths in prop::collection::vec(name(), 1..40),
     ) {
@@ -280,7 +280,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_looked_through_for_duplicates(bytes in prop::collection::vec(any::<u8>(), 0..200), document in document()) {
+    fn any_bytes_are_searched_for_duplicates(bytes in prop::collection::vec(any::<u8>(), 0..200), document in document()) {
         let _found = duplicates(&bytes);
         prop_assert_eq!(duplicates(document.to_string().as_bytes()), Vec::<String>::new());
     }

@@ -29,10 +29,10 @@ use self::kept::Kept;
 /// The file is read once, at start: a larger cache would only hold memory.
 pub(super) const CACHE: usize = 1 << 20;
 
-/// Why the state file cannot be used. Nothing is ever removed from it by itself.
+/// Why the state file cannot be used. Its content is never removed automatically.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the state file {} is damaged or is no state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
+    #[error("the state file {} is damaged or is not a state file; it was left as it is: restore a copy of it, or move it away to begin without state", path.display())]
     Damaged {
         path: PathBuf,
         #[source]
@@ -53,7 +53,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the file itself is at fault, and not its place or who has it open.
+    /// Whether the file is damaged, and not merely unopenable or of another format.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -68,7 +68,7 @@ pub(super) struct Loaded {
     pub(super) objects: Vec<Arc<Object>>,
     pub(super) events: Vec<Event>,
     pub(super) version: u64,
-    /// Events up to here are not kept.
+    /// The newest version whose event is no longer kept.
     pub(super) lost: u64,
 }
 
@@ -97,7 +97,7 @@ impl File {
         fields: &dyn Fn(&str) -> Vec<String>,
     ) -> Result<(Self, Loaded), Error> {
         match path.metadata() {
-            // It gets its name when it has content, so a crash leaves none.
+            // A new file is renamed into place with its content: a crash leaves no empty one.
             Ok(found) if found.is_file() && found.len() == 0 => {
                 return Err(Error::Empty { path: path.to_owned() });
             }
@@ -110,11 +110,11 @@ impl File {
         match repair.load(Ordering::Relaxed) {
             ROLLED_BACK => tracing::warn!(
                 version,
-                "the last commit before the platform ended was not whole and is rolled back; nobody was told that it was stored"
+                "the last commit before the platform ended was incomplete and is rolled back; no client was told that it was stored"
             ),
             CHECKED => tracing::info!(
                 version,
-                "the state file was not closed; it was checked and is whole"
+                "the state file was not closed; it was checked and is intact"
             ),
             _ => {}
         }
@@ -128,7 +128,7 @@ impl File {
     ) -> Result<(Self, Loaded), Error> {
         let damaged =
             |error: redb::Error| Error::Damaged { path: path.to_owned(), source: Box::new(error) };
-        // A damaged file can make redb panic; to its owner that is the same news.
+        // A damaged file can make redb panic, which is reported as damage too.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let database = opener().map_err(|error| opening(path, error.into()))?;
             prepare(&database).map_err(damaged)?;
@@ -145,8 +145,8 @@ impl File {
         Ok((Self { opener, database: Some(database), kept }, loaded))
     }
 
-    /// Writes a batch; when it returns `Ok`, the batch survives whatever happens. After an error
-    /// the same batch may be written again.
+    /// Writes a batch durably: after `Ok`, it survives a crash. After an error the same batch may
+    /// be written again.
     pub(super) fn write(&mut self, ops: &[Op]) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
@@ -170,7 +170,7 @@ const WHOLE: u8 = 0;
 const CHECKED: u8 = 1;
 const ROLLED_BACK: u8 = 2;
 
-/// Opens a file, and tells how its last commit was found.
+/// The opener of a file, and the state in which it finds the last commit.
 fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
     let (path, repair) = (path.to_owned(), Arc::new(AtomicU8::new(WHOLE)));
     let found = Arc::clone(&repair);
@@ -179,8 +179,8 @@ fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
         Builder::new()
             .set_cache_size(CACHE)
             .set_repair_callback(move |session| {
-                // Asked at the begin (0.0), and after the first of three scans if that found a last commit
-                // that is not whole (0.3).
+                // Called at the start (0.0), and after the first of three scans if that found the last
+                // commit incomplete (0.3).
                 let torn = (0.1..0.5).contains(&session.progress());
                 let now = if torn { ROLLED_BACK } else { CHECKED };
                 found.fetch_max(now, Ordering::Relaxed);
@@ -190,7 +190,7 @@ fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
     (Box::new(opener), repair)
 }
 
-/// Makes a state file, which gets its name when it is one.
+/// Creates a state file under a temporary name and renames it once it is complete.
 fn begin(path: &Path) -> Result<(), redb::Error> {
     let new = path.with_extension("new");
     remove(&new)?;
@@ -209,7 +209,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Gives a file that is whole its name, for good.
+/// Renames a complete file to `path` and syncs the directory.
 pub(super) fn replace_by(new: &Path, path: &Path) -> io::Result<()> {
     fs::rename(new, path)?;
     match path.parent() {
@@ -233,7 +233,7 @@ fn opening(path: &Path, error: redb::Error) -> Error {
 }
 
 fn prepare(database: &Database) -> Result<(), redb::Error> {
-    // A file that is as it should be is not written to.
+    // A file that needs no upgrade is not written to.
     if let Ok(facts) = database.begin_read()?.open_table(FACTS)
         && facts.get("format")?.is_some_and(|format| format.value() != WITHOUT_CHECKSUMS)
     {
@@ -260,7 +260,7 @@ fn prepare(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Adds the checksums to a file of the format before them.
+/// Adds checksums to the rows of a file of the format without them.
 fn seal_all(write: &redb::WriteTransaction) -> Result<(), redb::Error> {
     let mut objects = write.open_table(OBJECTS)?;
     let rows: Vec<(String, Vec<u8>)> = objects
@@ -324,7 +324,7 @@ fn load(
         let (version, event) = row.map_err(|e| damaged(e.into()))?;
         let (change, key, row) = event.value();
         unseal(key, row).ok_or_else(|| bad(key))?;
-        // The last event of an object is the object: versions are given out once.
+        // An event with an object's version holds that object: versions are given out once.
         let object = match current.remove(&version.value()) {
             Some(object) => object,
             None => Arc::new(reading.object(key, row).ok_or_else(|| bad(key))?),
@@ -341,7 +341,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// `None` if the row is not what was written, or no object.
+    /// `None` if the checksum does not match, or the row holds no object.
     fn object(&mut self, key: &str, row: &[u8]) -> Option<Object> {
         let json = unseal(key, row)?;
         let (resource, namespace, name) = key_parts(key)?;

@@ -1,7 +1,7 @@
-//! Reads the header of a stored object without making a tree of the whole.
+//! Reads the header of a stored object without parsing all of it into a tree.
 //!
-//! A start reads every object and thousands of events; most of their bytes are of no interest then.
-//! The text is checked all the same: what is no JSON is no header.
+//! Startup reads every object and thousands of events, and needs only their headers. The rest is
+//! still checked to be JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,7 +44,7 @@ pub(super) struct OwnerReference {
 /// Reads the header of `json`; `wanted` are dotted paths. `None` if it is not of this form, which
 /// does not mean that it is no object.
 pub(super) fn read(json: &[u8], wanted: &[String]) -> Option<Head> {
-    // Skipped strings would not be looked at.
+    // serde_json does not check strings that it skips for UTF-8.
     let text = std::str::from_utf8(json).ok()?;
     let mut head = Head::default();
     let paths = wanted.iter().map(|path| (path.as_str(), path.trim_start_matches('.'))).collect();
@@ -55,9 +55,9 @@ pub(super) fn read(json: &[u8], wanted: &[String]) -> Option<Head> {
     Some(head)
 }
 
-/// One level of the tree: what is wanted of it and below.
+/// One level of the tree, with the wanted paths at and below it.
 struct Part<'a> {
-    /// The whole path, and what is left of it here.
+    /// Each wanted path, and its rest from this level.
     paths: Vec<(&'a str, &'a str)>,
     /// At the top only.
     meta: Option<&'a mut Meta>,
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for Part<'_> {
             if let Some(meta) = self.meta.as_deref_mut()
                 && key == "metadata"
             {
-                // Nobody selects by more of it than its name, which is in the key.
+                // Of the metadata only name and namespace are selectable; they are in the key.
                 if !below.is_empty() || here.is_some() {
                     return Err(A::Error::custom("a field of the metadata is selectable"));
                 }

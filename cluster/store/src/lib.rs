@@ -1,9 +1,9 @@
-//! The store: memory is what is read, redb is its durable form.
+//! The store: objects in memory, and redb as their durable form.
 //!
-//! Under one lock a write is checked, numbered and applied; one thread makes what has gathered
+//! Under one lock a write is checked, numbered and applied; one thread makes the queued writes
 //! durable, in order. Watchers in the process see a write when it is ordered ([`Watch::next`]);
-//! answers and sockets wait until it is durable ([`Store::durable`]), and readers outside see what is
-//! ([`Store::list_shown`]).
+//! responses to API clients wait until it is durable ([`Store::durable`]), and API clients read
+//! durable state alone ([`Store::list_shown`]).
 //!
 //! Invariant: a version is given out once, grows with every change of any object, and goes on after
 //! a restart.
@@ -11,11 +11,11 @@
 //! Layers, top to bottom:
 //!
 //! - `store`: all objects under one lock; its readers and watchers
-//! - `recover`: a damaged file made a whole one again
-//! - `writer`, `durable`: the thread and the file that keep them
+//! - `recover`: recovery of a damaged state file
+//! - `writer`, `durable`: the writer thread and the state file
 //! - `rows`: an object as the file holds it
 //! - `ring`: the last changes of a resource
-//! - `object`, `head`: one object, and the header that is read of it
+//! - `object`, `head`: one object, and the reader of its header
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

@@ -1,4 +1,4 @@
-//! A stored object: its JSON bytes, and the small header that everything but its reader needs.
+//! A stored object: its JSON bytes, and the header that selectors and the collector need.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::head::{self, Head, OwnerReference};
 
-/// Stands where the resource version will; no text of a user's can hold it by accident.
+/// Placeholder of the resource version; user text does not hold it by accident.
 const MARK: &str = "\u{1}rv\u{1}";
 /// The mark as JSON writes it.
 const MARK_JSON: &str = "\"\\u0001rv\\u0001\"";
@@ -64,7 +64,7 @@ pub struct Object {
     pub labels: BTreeMap<String, String>,
     pub owners: Vec<Owner>,
     pub finalizers: Vec<String>,
-    /// RFC 3339, while it waits for its finalizers or its grace period.
+    /// RFC 3339; set while the object waits for its finalizers or its grace period.
     pub deletion_timestamp: Option<String>,
     /// The fields that a field selector may name, besides name and namespace.
     pub fields: BTreeMap<String, String>,
@@ -73,7 +73,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// The whole object as a tree, made for one use.
+    /// Parses the whole object into a tree.
     #[must_use]
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.json).unwrap_or_default()
@@ -87,12 +87,12 @@ impl Object {
         object
     }
 
-    /// The whole object in its type.
+    /// Parses the whole object into a type.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.json)
     }
 
-    /// The owner that manages it, if one does.
+    /// The owner reference with `controller: true`, if there is one.
     #[must_use]
     pub fn controller(&self) -> Option<&Owner> {
         self.owners.iter().find(|owner| owner.controller)
@@ -131,7 +131,7 @@ impl Prepared {
         &self.object.key
     }
 
-    /// Its size in bytes, but for the version.
+    /// Its size in bytes without the resource version.
     #[must_use]
     pub fn size(&self) -> usize {
         self.before.len() + self.after.len()
@@ -154,7 +154,7 @@ impl Prepared {
         self.number(version)
     }
 
-    /// The object in its numbered form.
+    /// Sets the resource version.
     pub(super) fn number(self, version: u64) -> Object {
         let json = self.number_bytes(version);
         Object { resource_version: version, json, ..self.object }
@@ -172,7 +172,7 @@ impl Prepared {
 /// Reads a stored object back; `None` if the bytes are no object.
 pub(super) fn from_stored(key: Key, json: Bytes, fields: &[String]) -> Option<Object> {
     let Some(Head { meta, fields: mut found }) = head::read(&json, fields) else {
-        // An unusual head is read by the general parser.
+        // A header of unusual form is read by the general parser.
         let value: Value = serde_json::from_slice(&json).ok()?;
         let version = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
         return Some(Object { resource_version: version, json, ..header(key, &value, fields) });

@@ -1,7 +1,7 @@
-//! Recovery of a damaged state file: a new one of all that can be read, and the names of what cannot.
+//! Recovery of a damaged state file: readable objects go to a new file, the others are named.
 //!
-//! An object whose row is damaged is taken from the last events, in the newest version that stands
-//! there whole. The damaged file is kept beside the new one.
+//! An object whose row is damaged is taken from its newest undamaged event. The damaged file is
+//! kept beside the new one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,28 +18,28 @@ use super::rows::{
     EVENTS, FACTS, FORMAT, OBJECTS, WITHOUT_CHECKSUMS, change_of, key_parts, seal, shown, unseal,
 };
 
-/// Versions that are left out, so that none is given out a second time.
+/// Versions skipped by a recovery, so that no lost version is given out a second time.
 const SKIPPED: u64 = 1_000_000;
 
 /// The outcome of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
-    /// Objects that are as they were.
+    /// Objects recovered in their last state.
     pub kept: usize,
-    /// Objects that are there in an older version: `configmaps default/settings`.
+    /// Objects recovered in an older version: `configmaps default/settings`.
     pub older: Vec<String>,
-    /// Objects that are gone.
+    /// Objects that could not be recovered.
     pub gone: Vec<String>,
     /// Where the damaged file is now.
     pub damaged: PathBuf,
 }
 
-/// Replaces the state file in `path` by what can be read of it. `None` if it is whole, or not there.
+/// Replaces the state file in `path` by what can be read of it. `None` if it is undamaged or absent.
 pub fn recover(path: &Path) -> Result<Option<Recovery>, Error> {
     if !path.exists() {
         return Ok(None);
     }
-    // Opening a database may change it, and a damaged one is evidence.
+    // Opening a database may change it: a copy is opened, and the damaged file stays as it is.
     let copy = path.with_extension("recovering");
     fs::copy(path, &copy).map_err(|error| unwritable(path, error))?;
     let salvaged = salvage(&copy, path);
@@ -59,7 +59,7 @@ pub fn recover(path: &Path) -> Result<Option<Recovery>, Error> {
     Ok(Some(Recovery { kept: rows.len() - older.len(), older, gone, damaged }))
 }
 
-/// Reads what there is in a copy of the file in `path`; `None` if it is whole.
+/// Reads a copy of the file in `path`; `None` if it is undamaged.
 fn salvage(copy: &Path, path: &Path) -> Result<Option<Salvage>, Error> {
     match File::open(copy, &|_| Vec::new()) {
         Ok(_whole) => return Ok(None),
@@ -84,9 +84,9 @@ struct Salvage {
     empty: bool,
     version: u64,
     whole: BTreeMap<String, Bytes>,
-    /// Keys of rows that are not what was written.
+    /// Keys of damaged rows.
     broken: BTreeSet<String>,
-    /// The newest event of each key that is whole.
+    /// The newest undamaged event of each key.
     events: BTreeMap<String, (u64, Change, Bytes)>,
 }
 
@@ -140,7 +140,7 @@ impl Salvage {
         }
     }
 
-    /// The objects of the new file, and those that are older or gone, for people.
+    /// The objects of the new file, and the printable names of those that are older or gone.
     fn objects(&self) -> (BTreeMap<String, Bytes>, Vec<String>, Vec<String>) {
         let mut rows = self.whole.clone();
         let (mut older, mut gone) = (Vec::new(), Vec::new());
@@ -158,7 +158,7 @@ impl Salvage {
 }
 
 /// Reads a table from its beginning and then from its end: a broken page is an error, or makes the
-/// database panic, and what lies behind it is found from the other side.
+/// database panic, and the rows behind it are reached from the other end.
 fn read_both_ways<K: redb::Key + 'static, V: redb::Value + 'static>(
     table: &impl ReadableTable<K, V>,
     mut row: impl FnMut(K::SelfType<'_>, V::SelfType<'_>),
@@ -172,7 +172,7 @@ fn read_both_ways<K: redb::Key + 'static, V: redb::Value + 'static>(
             }
             Ok::<_, redb::StorageError>(())
         };
-        // The rows before the broken page stand; missing ones are named by the caller.
+        // The rows before the broken page are kept; the caller names the missing ones.
         let _end = catch_unwind(AssertUnwindSafe(&mut read));
     }
 }
@@ -189,14 +189,14 @@ fn write(path: &Path, rows: &BTreeMap<String, Bytes>, version: u64) -> Result<()
         let mut facts = write.open_table(FACTS)?;
         facts.insert("format", FORMAT)?;
         facts.insert("version", version)?;
-        // Watches from before must list again.
+        // Watches from before the recovery must list again.
         facts.insert("lost", version)?;
     }
     write.commit()?;
     Ok(())
 }
 
-/// Gives the damaged file a name that no other has.
+/// Renames the damaged file to a free name.
 fn moved_away(path: &Path) -> Result<PathBuf, Error> {
     let name = |n: u32| {
         let suffix = if n == 0 { "damaged".to_owned() } else { format!("damaged-{n}") };

@@ -28,9 +28,9 @@ pub struct Event {
     pub change: Change,
     /// The object after the change; of a deleted one, its last state.
     pub object: Arc<Object>,
-    /// The object before, for watchers that select: unknown for events from before a restart.
+    /// The object before the change, for selectors; unknown for events from before a restart.
     pub previous: Option<Arc<Object>>,
-    /// The event as a line of a plain JSON watch, written once for all who want it.
+    /// The event as a line of a plain JSON watch, encoded once for all watches.
     pub encoded: OnceLock<Bytes>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// For a store that knows nothing of what happened up to `version`.
+    /// A ring that holds no events up to `version`.
     pub(super) fn starting_after(version: u64) -> Self {
         Self { lost: version, ..Self::default() }
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_small_events_are_kept_as_it_says() {
+    fn small_events_are_kept_up_to_a_number() {
         let mut ring = Ring::default();
         let last = u64::try_from(EVENTS).unwrap() + 1;
         for version in 1..=last {

@@ -23,7 +23,7 @@ pub(super) const WITHOUT_CHECKSUMS: u64 = 1;
 /// Bytes of a checksum, which follows the JSON.
 const CHECKSUM: usize = 8;
 
-/// FNV-1a takes any single byte that differs to another sum.
+/// FNV-1a gives another sum if any single byte differs.
 fn checksum(key: &str, json: &[u8]) -> [u8; CHECKSUM] {
     (fnv1a_64(json) ^ fnv1a_64(key.as_bytes()).rotate_left(32)).to_le_bytes()
 }
@@ -36,7 +36,7 @@ pub(super) fn seal(key: &str, json: &[u8]) -> Vec<u8> {
     row
 }
 
-/// The JSON of a row; `None` if the row is not what was written.
+/// The JSON of a row; `None` if the checksum does not match.
 pub(super) fn unseal<'a>(key: &str, row: &'a [u8]) -> Option<&'a [u8]> {
     let (json, sum) = row.split_at_checked(row.len().checked_sub(CHECKSUM)?)?;
     (checksum(key, json) == sum).then_some(json)

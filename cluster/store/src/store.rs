@@ -1,4 +1,4 @@
-//! All objects, under one lock; what is stored, read and followed.
+//! All objects under one lock: writes, reads and watches.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -20,33 +20,33 @@ mod watch;
 
 pub use self::watch::Watch;
 
-/// Why a write was not applied: the object is not what the writer took it for.
+/// Why a write was not applied: the object is not in the state that the caller expected.
 #[derive(Clone, Debug)]
 pub enum Conflict {
-    /// To be created, and there already.
+    /// The object to create exists already.
     Exists,
-    /// To be changed, and not there.
+    /// The object to change does not exist.
     Missing,
-    /// To be changed, and changed by another meanwhile.
+    /// The object to change is at another version: this one.
     Changed(Arc<Object>),
 }
 
-/// Writes are not made durable at present. They go on by themselves once the cause is gone.
+/// Writes cannot be made durable at present. The writer retries until the cause is gone.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the state file cannot be written: {0}; nothing stored is lost, and writes go on when it can be (is there room on the disk?)"
+    "the state file cannot be written: {0}; nothing stored is lost, and writes resume when it can be written again (is there room on the disk?)"
 )]
 pub struct Unwritable(Arc<str>);
 
 impl Unwritable {
-    /// With the cause as the disk's error words it.
+    /// `cause` is the text of the IO error.
     #[must_use]
     pub fn new(cause: &str) -> Self {
         Self(cause.into())
     }
 }
 
-/// Told of every batch that was made durable.
+/// Called for every batch that was made durable.
 type OnCommit = Box<dyn Fn(Commit) + Send + Sync>;
 
 /// All objects of all kinds. Cheap to clone.
@@ -62,7 +62,7 @@ struct Shared {
     durable: signal::Sender<u64>,
     /// The version up to which everything is ordered.
     ordered: signal::Sender<u64>,
-    /// Why nothing more becomes durable, while that is so.
+    /// Why writes cannot be made durable; `None` while they can.
     failing: signal::Sender<Option<Unwritable>>,
     log: Option<Mutex<Writer>>,
     observer: Arc<Observer>,
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Observer {
 struct Inner {
     version: u64,
     resources: HashMap<Arc<str>, Resource>,
-    /// Rings of resources that no object was ever stored of start here.
+    /// The version at which the ring of a new resource starts.
     start: u64,
 }
 
@@ -117,7 +117,7 @@ pub struct Listed {
 }
 
 impl Store {
-    /// A store that ends with the process.
+    /// A store in memory alone.
     #[must_use]
     pub fn memory() -> Self {
         Self::with(Inner { version: 1, ..Inner::default() }, None)
@@ -215,7 +215,7 @@ impl Store {
         self.shared.inner.read().resources.get(resource).map_or(0, |r| r.objects.len())
     }
 
-    /// Reads the selectable fields of a resource's objects anew, for others may be selected by now.
+    /// Reads the selectable fields of a resource's objects again, after its CRD changed.
     pub fn select_by(&self, resource: &str, fields: &[String]) {
         let mut inner = self.shared.inner.write();
         let Some(resource) = inner.resources.get_mut(resource) else { return };
@@ -312,27 +312,27 @@ impl Store {
         }
     }
 
-    /// Whether a write would become durable, as far as is known. In failure, callers from outside
-    /// are turned away before their write is ordered.
+    /// Whether writes become durable at present. If not, requests of API clients are refused before
+    /// their write is ordered.
     pub fn writable(&self) -> Result<(), Unwritable> {
         self.shared.failing.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Makes the store as it is while its disk takes nothing, until `None`: for tests of writers.
+    /// Simulates a disk that cannot be written, until `None`: for tests.
     #[doc(hidden)]
     pub fn pretend_failing(&self, why: Option<&str>) {
         self.shared.failing.send_replace(why.map(|why| Unwritable(why.into())));
     }
 
-    /// Follows why writes are not made durable; `None` while they are.
+    /// Subscribes to the reason that writes cannot be made durable; `None` while they can.
     #[must_use]
     pub fn failing(&self) -> signal::Receiver<Option<Unwritable>> {
         self.shared.failing.subscribe()
     }
 
-    /// Has `observe` told of every batch that is made durable from now on. The first observer stays.
+    /// Calls `observe` for every batch that is made durable from now on. The first observer stays.
     pub fn observe_commits(&self, observe: impl Fn(Commit) + Send + Sync + 'static) {
-        // A second observer is a mistake of the composition and changes nothing.
+        // A second observer is a programming error and is ignored.
         let _second = self.shared.observer.0.set(Box::new(observe));
     }
 
@@ -342,7 +342,7 @@ impl Store {
         *self.shared.durable.borrow()
     }
 
-    /// Follows the version up to which everything is ordered.
+    /// Subscribes to the version up to which everything is ordered.
     #[must_use]
     pub fn ordered(&self) -> signal::Receiver<u64> {
         self.shared.ordered.subscribe()
@@ -369,8 +369,8 @@ impl Store {
         }
     }
 
-    /// The version up to which a watcher of `resource` that has seen everything up to `seen` has
-    /// missed nothing, though nothing may have happened to it.
+    /// The version up to which a watch of `resource` that has seen everything up to `seen` has
+    /// missed nothing.
     fn quiet_until(&self, resource: &str, seen: u64, limit: u64) -> u64 {
         let inner = self.shared.inner.read();
         let until = inner.version.min(limit);
@@ -400,7 +400,7 @@ impl Store {
         if let Some(log) = &self.shared.log {
             let writer = log.lock().close();
             if let Some(writer) = writer {
-                // A writer that panicked has said so; there is nothing left to commit.
+                // A writer that panicked has reported it; there is nothing left to commit.
                 let _ended = writer.join();
             }
         }

@@ -12,7 +12,7 @@ use crate::durable::{Error, File, Loaded};
 use crate::object::{Key, Prepared};
 use crate::store::Store;
 
-/// A ConfigMap that says `n`.
+/// A ConfigMap with `n` in its data.
 pub(crate) fn map(name: &str, n: u32) -> Prepared {
     let value =
         json!({ "metadata": { "name": name, "namespace": "d" }, "data": { "n": n.to_string() } });
@@ -92,7 +92,7 @@ impl redb::StorageBackend for Disk {
     }
 }
 
-/// Changes every place of the file where `text` stands by `change`.
+/// Applies `change` to every occurrence of `text` in the file.
 pub(crate) fn damage(path: &Path, text: &str, change: impl Fn(&mut [u8])) {
     let mut bytes = fs::read(path).unwrap();
     let places: Vec<usize> = bytes

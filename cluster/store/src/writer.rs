@@ -1,8 +1,8 @@
 //! The thread that makes writes durable.
 //!
-//! It commits what has gathered since its last commit, in order; so many writers share one wait for
-//! the disk. A batch that cannot be written is kept and tried again, and nobody is told that it is
-//! safe before it is.
+//! It commits the writes queued since its last commit, in order, so that many requests share one
+//! wait for the disk. A batch that cannot be written is kept and retried; it is reported as durable
+//! only once it is.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Writer {
         }
     }
 
-    /// The thread, which ends when it has written what has gathered.
+    /// Closes the queue. The thread ends when it has written what is queued.
     pub(super) fn close(&mut self) -> Option<JoinHandle<()>> {
         self.queue.gathered.lock().closed = true;
         self.queue.more.notify_one();
@@ -131,7 +131,7 @@ fn write_until_done(file: &mut File, queue: &Queue, report: &Report, ops: &[Op])
         failed = true;
         (report.failing)(Some(why));
         let mut gathered = queue.gathered.lock();
-        // Wakes early only to be closed: new writes are refused meanwhile.
+        // Wakes early only when the store is closed: new writes are refused meanwhile.
         queue.more.wait_while_for(&mut gathered, |gathered| !gathered.closed, RETRY_INTERVAL);
         if gathered.closed {
             drop(gathered);

@@ -1,4 +1,4 @@
-//! The sources of every answer: the registry, the pages of lists, the node agents.
+//! The state behind every response: the registry, the pages of lists, the node agents.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +27,7 @@ pub(crate) struct Api {
     pub(super) kubelets: Arc<RwLock<BTreeMap<String, KubeletService>>>,
     pub(super) documents: Arc<Documents>,
     pub(crate) metrics: ApiMetrics,
-    /// The parts of the process, once it is served.
+    /// The health of the process's parts; set once the API is served.
     pub(crate) health: Arc<OnceLock<Health>>,
 }
 

@@ -1,5 +1,5 @@
-//! Authentication of connections from outside: the holder of the kubeconfig's token, or nobody; and
-//! whom that administrator impersonates.
+//! Authentication of API clients by the kubeconfig's bearer token, and impersonation by its holder,
+//! the administrator.
 //!
 //! Upstream: `pkg/authentication/request/bearertoken`, `pkg/endpoints/filters/impersonation`.
 
@@ -13,7 +13,7 @@ const IMPERSONATE_USER: &str = "impersonate-user";
 const IMPERSONATE_GROUP: &str = "impersonate-group";
 const IMPERSONATE: &str = "impersonate-";
 
-/// Credentials that the API accepts from outside.
+/// Credentials that the API accepts.
 #[derive(Clone)]
 pub struct Credentials {
     token: String,
@@ -54,14 +54,14 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
 }
 
-/// The user that an administrator's request is made as: by its `Impersonate-*` headers another one.
+/// The user of an administrator's request: the one that its `Impersonate-*` headers name, if any.
 pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserInfo, Failure> {
     let text = |name: &str| -> Result<Vec<String>, Failure> {
         let values = headers.get_all(name).iter();
         values
             .map(|value| value.to_str().map(str::to_owned))
             .collect::<Result<_, _>>()
-            .map_err(|_| Failure::bad_request(format!("the header {name} is no text")))
+            .map_err(|_| Failure::bad_request(format!("the header {name} is not text")))
     };
     let username = text(IMPERSONATE_USER)?.into_iter().next().unwrap_or_default();
     if username.is_empty() {
@@ -97,13 +97,13 @@ pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserIn
 #[derive(Debug, PartialEq)]
 pub(super) enum Caller {
     Known(UserInfo),
-    /// There is none.
+    /// The request has no credential.
     Nobody,
-    /// It is not ours.
+    /// The credential is invalid.
     Wrong,
 }
 
-/// Takes as long for a wrong token as for a right one.
+/// Compares in a time that does not depend on where the tokens differ.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_is_taken_for_whom_the_headers_name() {
+    fn an_administrator_impersonates_the_user_that_the_headers_name() {
         let as_of = |pairs: &[(&str, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs {

@@ -28,7 +28,7 @@ where
             Err(Failure::too_large(LIMIT))
         }
         Err(error) => {
-            Err(Failure::bad_request(format!("the body of the request broke off: {error}")))
+            Err(Failure::bad_request(format!("the body of the request is incomplete: {error}")))
         }
     }
 }

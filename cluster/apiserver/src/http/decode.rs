@@ -1,6 +1,6 @@
 //! Decoding of request bodies by their media type: objects, patches, `DeleteOptions`.
 //!
-//! JSON, YAML and protobuf give the same tree; what it must hold is checked where it is written.
+//! JSON, YAML and protobuf give the same tree; the registry validates it.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -22,7 +22,7 @@ pub(super) struct Expected<'a> {
     kind: &'a str,
     custom: bool,
     schema: std::borrow::Cow<'a, Schema>,
-    /// The kind is checked by whoever takes the object.
+    /// The registry checks the kind later.
     checked_later: bool,
 }
 
@@ -49,7 +49,7 @@ fn media(headers: &HeaderMap) -> &str {
     text.split(';').next().unwrap_or_default().trim()
 }
 
-/// Paths of fields that a body holds twice. A message cannot, and YAML that does is refused.
+/// Paths of fields that a body holds twice. Protobuf cannot, and YAML that does is refused.
 pub(super) fn duplicates(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     if matches!(media(headers), PROTOBUF | YAML) {
         return Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn duplicates(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     structure::duplicates(body)
 }
 
-/// Reads a body; forms that are not known are refused.
+/// Decodes a body; unknown media types are refused.
 pub(super) fn object(
     headers: &HeaderMap,
     body: &[u8],
@@ -88,7 +88,7 @@ fn read_json(body: &[u8], kind: &str) -> Result<Value, Failure> {
     object_or_null(value, body, kind)
 }
 
-/// With the numbers and truth values of YAML 1.1, as Kubernetes reads it.
+/// With the numbers and booleans of YAML 1.1, as Kubernetes reads it.
 fn read_yaml(body: &[u8], kind: &str) -> Result<Value, Failure> {
     let options = serde_yaml::options! { legacy_octal_numbers: true, with_snippet: false };
     let value = serde_yaml::from_slice_with_options(body, options).map_err(|error| {
@@ -199,7 +199,7 @@ pub(super) fn delete_options(
     DeleteOptions::from_value(&value)
 }
 
-/// Sets a field; what is no object stays as it is, and is refused with the rest.
+/// Sets a field of an object; any other value is left as it is, and refused later.
 fn set(value: &mut Value, field: &str, to: Value) {
     if let Value::Object(map) = value {
         map.insert(field.to_owned(), to);

@@ -15,13 +15,13 @@ use crate::kinds::{Kinds, Resource};
 use crate::openapi;
 use crate::status::Failure;
 
-/// The version that this API says it is.
+/// The Kubernetes version that this API reports.
 pub(super) const GIT_VERSION: &str = "v1.35.0";
 
 /// Groups first that kubectl should prefer; the others by name.
 const ORDER: [&str; 4] = ["", "apps", "events.k8s.io", "authentication.k8s.io"];
 
-/// OpenAPI documents, which cost milliseconds to make, by group version and hash.
+/// A cache of OpenAPI documents, which cost milliseconds to make, by group version and hash.
 #[derive(Debug, Default)]
 pub(super) struct Documents(Mutex<HashMap<String, (String, Bytes)>>);
 
@@ -204,8 +204,8 @@ fn group_list(kinds: &Kinds) -> Value {
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
-/// OpenAPI v2 without a path in it. kubectl asks for it when v3 does not have a kind, and says that
-/// there is no such kind only when it got an answer.
+/// OpenAPI v2 without paths. kubectl asks for it when v3 does not have a kind, and reports the kind
+/// as unknown only after a response.
 pub(super) fn old_openapi(headers: &HeaderMap) -> Answer {
     /// As asked for, and as answered: the `@` is no legal character of a media type.
     const ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";

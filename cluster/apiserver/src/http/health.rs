@@ -13,7 +13,7 @@ use rouse_kit::PartReport;
 use super::body::{self, Answer};
 use super::request::Query;
 
-/// The check that every answer passes.
+/// The check that always passes.
 const PING: &str = "ping";
 
 /// Answers `/ENDPOINT`, or `/ENDPOINT/CHECK`.
@@ -58,7 +58,7 @@ fn all(endpoint: &str, query: &Query, parts: &[PartReport]) -> Answer {
             writeln!(lines, "[+]{name} ok")
         } else {
             failed = true;
-            // Everybody may ask; who has a credential reads the reason at the check's own path.
+            // This path needs no credential; with one, the check's own path tells the reason.
             writeln!(lines, "[-]{name} failed: reason withheld")
         };
         line.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Requests to a node, asked as a kubelet is asked: logs of its pods, and its own paths by `nodes/NAME/proxy`.
+//! Requests to a node's kubelet API: logs of its pods, and its own paths by `nodes/NAME/proxy`.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -12,7 +12,7 @@ use super::body::Answer;
 use super::request::{Query, Target, Verb};
 use crate::status::Failure;
 
-/// Options of a log request that the node reads.
+/// Options of a log request that are passed on to the node.
 const PASSED_ON: [&str; 7] =
     ["follow", "tailLines", "previous", "timestamps", "sinceSeconds", "sinceTime", "limitBytes"];
 
@@ -33,8 +33,8 @@ pub(super) async fn ask(
     }
 }
 
-/// `nodes/NAME/proxy/stats/summary` and other paths of a node that are read. The name may bring a scheme and a port,
-/// which say nothing here: a node is no address.
+/// GET of `nodes/NAME/proxy/stats/summary` and other paths of a node. The name may have a scheme and a port, which are
+/// ignored: the node's agent is called in the process.
 async fn node(api: &Api, target: &Target) -> Result<Answer, Failure> {
     let parts: Vec<&str> = target.name.split(':').collect();
     let name = match parts.as_slice() {

@@ -30,7 +30,7 @@ impl Api {
         let key = self.registry.key(resource, &target.namespace, &target.name);
         let found = match reach {
             Reach::Inside => self.registry.store.get(&key),
-            // That it is gone must be as durable as that it is there.
+            // Its absence must be durable too.
             Reach::Outside => self.registry.store.get_shown(&key).await?,
         };
         let object = found.ok_or_else(|| Failure::not_found(resource, &target.name))?;
@@ -92,7 +92,7 @@ impl Api {
         Ok(self.collection(resource, shown, &meta, form, query))
     }
 
-    /// The list that is asked for, or the place in one whose beginning was sent.
+    /// A new list, or the position in a kept one that the `continue` token names.
     async fn position(
         &self,
         resource: &Resource,
@@ -106,7 +106,7 @@ impl Api {
         }
         let namespace =
             Some(target.namespace.as_str()).filter(|n| resource.namespaced && !n.is_empty());
-        // A list shows nothing that could be lost.
+        // A list shows durable state alone.
         let listed = self.registry.store.list_shown(&resource.stored_as(), namespace).await?;
         let mut objects = listed.objects;
         if !selector.is_everything() {
@@ -115,7 +115,7 @@ impl Api {
         Ok(Position::first(listed.version, objects))
     }
 
-    /// A version that was never given out cannot be waited for; one that was must be durable first.
+    /// Waits until the version asked for is durable; one that was never given out is an error.
     async fn check_version(&self, query: &Query) -> Result<(), Failure> {
         let asked = query.get("resourceVersion");
         if asked.is_empty() && !query.get("resourceVersionMatch").is_empty() && !query.flag("watch")
@@ -174,7 +174,7 @@ impl Api {
     }
 }
 
-/// The most objects of a page; none for all.
+/// The maximum number of objects of a page; `None` for all.
 fn limit(query: &Query) -> Result<Option<usize>, Failure> {
     let Some(limit) = query.number("limit")? else { return Ok(None) };
     if limit < 0 {
@@ -184,7 +184,7 @@ fn limit(query: &Query) -> Result<Option<usize>, Failure> {
     Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
 
-/// The list around the stored bytes of its items.
+/// The list document, with the stored bytes of its items.
 fn splice(resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Vec<u8> {
     let head = format!(
         "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{meta},\"items\":[",

@@ -21,7 +21,7 @@ use crate::status::Failure;
 
 /// Longest that a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest that open requests are waited for at the end; watches are simply ended.
+/// The longest wait for open requests at shutdown; watches are cut off.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Serves until `shutdown`.
@@ -39,12 +39,12 @@ pub(crate) async fn listen(
     loop {
         let stream = tokio::select! {
             biased;
-            // The end first: nothing new is taken once it was asked for.
+            // Shutdown first: no connection is accepted after it.
             () = component.shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of file descriptors, say: those that there are go on.
+                    // For example out of file descriptors: open connections go on.
                     tracing::warn!(%error, "the API cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -98,7 +98,7 @@ async fn answer(
     credentials: &Credentials,
     request: http::Request<RequestBody>,
 ) -> Answer {
-    // Probes of health need no credential, but may not have a wrong one.
+    // Health probes need no credential, but may not have a wrong one.
     let open = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
     let user = match credentials.caller(request.headers()) {
         Caller::Known(user) => match auth::impersonated(user, request.headers()) {

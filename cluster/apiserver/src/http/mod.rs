@@ -1,4 +1,4 @@
-//! The API server's HTTP side: from a request to a response, whatever carried them.
+//! The API server's HTTP side: from a request to a response, whatever the transport.
 
 mod api;
 mod auth;

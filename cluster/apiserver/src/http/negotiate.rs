@@ -10,7 +10,7 @@ use crate::status::Failure;
 use crate::store::Object;
 use crate::table;
 
-/// A form of answers.
+/// The form of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Whole,

@@ -1,8 +1,8 @@
-//! Lists in pages: a list is kept as it was when its first page was sent, so that all its pages show
-//! one moment.
+//! Lists in pages: a list is kept as it was when its first page was sent, so that all its pages have
+//! one `resourceVersion`.
 //!
-//! Kept lists are bounded in number, in bytes and in time; a client that comes too late begins anew, as
-//! after a compaction of etcd.
+//! Kept lists are bounded in number, in bytes and in time; a client that comes too late starts a new
+//! list, as after a compaction of etcd.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const MAX_BYTES: usize = 64 << 20;
 /// How long a list is kept. Upstream: etcd is compacted every five minutes.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 
-/// Lists of which not all pages were sent.
+/// Lists that have pages left to send.
 #[derive(Debug, Default)]
 pub(super) struct Pages(Mutex<VecDeque<Kept>>);
 
@@ -37,10 +37,10 @@ struct Kept {
     until: Instant,
 }
 
-/// The place in a list where a page begins.
+/// The position in a list where a page begins.
 #[derive(Clone, Debug)]
 pub(super) struct Position {
-    /// Of the kept list; none for one that was just made.
+    /// The id of the kept list; `None` for a new one.
     id: Option<u64>,
     pub(super) version: u64,
     objects: Arc<Vec<Arc<Object>>>,
@@ -62,7 +62,7 @@ impl Position {
 }
 
 impl Pages {
-    /// The token by which the page after one of `count` objects is asked for.
+    /// The `continue` token of the page that follows one of `count` objects.
     pub(super) fn keep(&self, position: &Position, count: usize, now: Instant) -> String {
         let id = position.id.unwrap_or_else(|| self.add(position, now));
         let start = position.start.saturating_add(count);
@@ -93,7 +93,7 @@ impl Pages {
         id
     }
 
-    /// The place that a token names.
+    /// The position that a token names.
     pub(super) fn find(&self, token: &str, now: Instant) -> Result<Position, Failure> {
         let bad = || Failure::bad_request("invalid continue token: continue key is not valid");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;

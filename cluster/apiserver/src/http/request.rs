@@ -13,7 +13,7 @@ use crate::status::Failure;
 pub(super) struct Target {
     pub(super) group: String,
     pub(super) version: String,
-    /// Of a namespaced request, and of one for a namespace itself.
+    /// Empty for cluster-wide requests, such as for a namespace itself.
     pub(super) namespace: String,
     pub(super) plural: String,
     /// Empty for a collection.
@@ -93,7 +93,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
         below(plural, namespace, name, subresource, &[])
     };
     match rest {
-        // A namespace is a resource of its own as well as the place of others.
+        // A namespace is a resource of its own, and the scope of others.
         ["namespaces", name] => at("namespaces", "", name, ""),
         ["namespaces", name, sub @ ("status" | "finalize")] => at("namespaces", "", name, sub),
         ["namespaces", namespace, plural] => at(plural, namespace, "", ""),
@@ -139,7 +139,7 @@ impl Query {
         matches!(self.get(name), "true" | "1" | "True" | "t")
     }
 
-    /// A whole number, if it is given; one that is not written as such is refused.
+    /// An integer, if it is given; other text is refused.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
         let text = self.get(name);
         if text.is_empty() {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_request_that_kube_builds_means_here_what_it_means_there() {
+    fn every_request_that_kube_builds_is_parsed_as_it_was_meant() {
         use kube::core::params::{
             DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, WatchParams,
         };

@@ -58,7 +58,7 @@ impl Api {
             Ok(answer) => answer,
             Err(_) => {
                 tracing::error!(path = uri.path(), "a request made the API panic");
-                let why = "the API failed on this request; its log says where";
+                let why = "the API server panicked on this request; see its log";
                 body::failure(&Failure::internal(why))
             }
         };
@@ -156,8 +156,8 @@ impl Api {
     }
 }
 
-/// The part of an object that a request is about, if this server has it and lets it be treated so;
-/// none if the object's node must be asked.
+/// The part of an object that a request addresses, if it is served with this verb; `None` if the
+/// object's node answers.
 fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>, Failure> {
     let serves = |serves: bool| if serves { Ok(()) } else { Err(Failure::method_not_allowed()) };
     if target.subresource.is_empty() {
@@ -166,7 +166,7 @@ fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>
     }
     let served = subresources::of(resource);
     let Some(found) = served.iter().find(|s| s.name == target.subresource) else {
-        // Streams of a pod are refused by name.
+        // Streaming subresources of a pod are refused by name, in `kubelet`.
         return if resource.is("", "Pod") { Ok(None) } else { Err(Failure::unknown_resource()) };
     };
     serves(found.verbs.contains(&word(verb)))?;

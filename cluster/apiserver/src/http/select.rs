@@ -1,9 +1,9 @@
-//! Selectors asked about stored objects.
+//! Selectors matched against stored objects.
 
 use crate::selector::{Selected, Selector};
 use crate::store::Object;
 
-/// Whether a stored object is among those that the selector selects.
+/// Whether the selector selects a stored object.
 pub(super) fn selects(selector: &Selector, object: &Object) -> bool {
     selector.matches(Selected {
         name: &object.key.name,

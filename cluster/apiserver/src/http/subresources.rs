@@ -1,5 +1,4 @@
-//! Subresources that resources are served with: their names, kinds and verbs, for discovery and for
-//! routing alike.
+//! The subresources of each resource: their names, kinds and verbs, for discovery and for routing.
 
 use crate::kinds::Resource;
 use crate::registry::Part;
@@ -12,7 +11,7 @@ pub(super) struct Subresource {
     pub(super) version: String,
     pub(super) kind: String,
     pub(super) verbs: &'static [&'static str],
-    /// The part of the object that its writes change; reads of a node have none.
+    /// The part of the object that its writes change; `None` if the node answers.
     pub(super) part: Option<Part>,
 }
 

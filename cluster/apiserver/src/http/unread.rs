@@ -1,4 +1,4 @@
-//! Request bodies that an answer did not wait for, read to their end all the same.
+//! Request bodies that are not read before the response: their rest is read and discarded.
 //!
 //! A connection that is closed while its client still sends is reset, and the client may never see
 //! why it was refused. So the rest of a body is read and discarded, within bounds.
@@ -23,7 +23,7 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body of a request; its rest is discarded by a task when it is dropped.
 pub(super) struct RequestBody {
     body: Option<Incoming>,
-    /// None for a client that waits for leave to send: it does not send what was refused.
+    /// `None` for a client that sent `Expect`: it does not send a refused body.
     tasks: Option<Tasks>,
 }
 

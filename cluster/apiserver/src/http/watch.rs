@@ -1,4 +1,4 @@
-//! WATCH: what changes, as lines of JSON, for as long as the client wants it.
+//! WATCH: events as lines of JSON, until the client or the time limit ends it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::selector::Selector;
 use crate::status::Failure;
 use crate::store::{Change, Event, Object, Watch};
 
-/// Bookmarks keep a quiet client's place fresh.
+/// The time between bookmarks, which keep the version of a quiet client recent.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(45);
-/// A watch whose client names no limit ends after this; the client begins anew.
+/// The longest watch, whatever limit the client names; the client then starts another.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// Whether the client is in this process, and may see what is not yet durable.
@@ -34,7 +34,7 @@ pub(super) enum Reach {
     Outside,
 }
 
-/// All that one watch needs to go on.
+/// The state of one open watch.
 struct Stream {
     watch: Watch,
     encoder: Encoder,
@@ -122,7 +122,7 @@ impl Api {
         Ok(streaming(StreamBody::new(frames).boxed_unsync()))
     }
 
-    /// Without a version a watch begins with what is there, as ADDED events.
+    /// Without a version a watch begins with the existing objects, as ADDED events.
     async fn initial(
         &self,
         name: &str,
@@ -177,7 +177,7 @@ impl Stream {
             return None;
         }
         loop {
-            // Asked for here too, for events of no interest could come without a pause.
+            // Checked here too, for events that are filtered out may come without a pause.
             if Instant::now() >= self.end {
                 return self.last();
             }
@@ -264,13 +264,13 @@ impl Encoder {
             (Change::Deleted, is, None) => is.then_some(Change::Deleted),
             (Change::Modified, true, Some(false)) => Some(Change::Added),
             (Change::Modified, true, _) => Some(Change::Modified),
-            // Of an event from before a restart it is not known; a client ignores what it never had.
+            // Unknown for an event from before a restart; a client ignores an object it never had.
             (Change::Modified, false, Some(true) | None) => Some(Change::Deleted),
             (Change::Modified, false, Some(false)) => None,
         }
     }
 
-    /// Whether the bytes are those that every plain watcher gets.
+    /// Whether the event's shared encoding can be sent.
     fn plain(&self) -> bool {
         self.form == Form::Whole && self.resource.is_storage()
     }

@@ -19,7 +19,7 @@ use crate::selector::Selector;
 use crate::status::{self, Failure};
 use crate::store::Key;
 
-/// One write as it came in.
+/// One write request.
 pub(super) struct Incoming<'a> {
     pub(super) target: &'a Target,
     pub(super) query: &'a Query,

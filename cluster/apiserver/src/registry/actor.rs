@@ -2,12 +2,12 @@
 
 use crate::identity::UserInfo;
 
-/// On whose behalf an object changes.
+/// The author of a change.
 #[derive(Clone, Debug)]
 pub struct Actor {
     pub user: UserInfo,
-    /// Its objects are typed where they are made: neither admission hooks nor validation look at
-    /// them. Every other rule holds.
+    /// Its objects are built from types: they skip admission hooks and validation. Every other
+    /// rule holds.
     trusted: bool,
 }
 
@@ -33,10 +33,10 @@ impl Actor {
 /// The treatment of fields that a kind does not have (`fieldValidation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validation {
-    /// Drop them and say nothing.
+    /// Drop them silently.
     #[default]
     Ignore,
-    /// Drop them and say so in a warning.
+    /// Drop them with a warning.
     Warn,
     /// Refuse the write.
     Strict,
@@ -49,7 +49,7 @@ pub struct Options {
     /// Do everything but store.
     pub dry_run: bool,
     pub validation: Validation,
-    /// Keys that the body holds twice, found where its bytes were.
+    /// Keys that the body holds twice, found when it was decoded.
     pub duplicates: Vec<String>,
 }
 

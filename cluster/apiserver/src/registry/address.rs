@@ -1,6 +1,6 @@
-//! Annotations that say where a pod is reached: node agents alone may set them.
+//! The annotation with a pod's address: node agents alone may set it.
 //!
-//! Routers of requests believe them, so a user who could set one could have another's requests.
+//! Requests are routed by it, so a user who could set it could receive another's requests.
 
 use rouse_kit::address::ADDRESS_ANNOTATION;
 use rouse_schema::kinds::Resource;

@@ -36,7 +36,7 @@ impl Registry {
         admission::review(&hooks, Phase::Validating, attempt, object, warnings)
     }
 
-    /// Validating hooks may refuse a deletion; there is nothing to change about one.
+    /// Validating hooks may refuse a deletion; mutating hooks are not called.
     pub(super) fn admit_deletion(&self, attempt: &Attempt<'_>) -> Result<(), Failure> {
         let mut none = Value::Null;
         admission::review(&self.hooks(), Phase::Validating, attempt, &mut none, &mut Vec::new())

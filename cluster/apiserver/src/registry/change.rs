@@ -30,7 +30,7 @@ pub enum Patch {
     Strategic(Value),
 }
 
-/// An object, there or to be created. A created one may have no name yet.
+/// An existing object, or one to be created, which may have no name yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     pub resource: &'a Arc<Resource>,
@@ -45,17 +45,17 @@ pub enum Change<'a> {
     /// The whole object, or one part of it.
     Replace(Part, Value),
     Patch(Part, &'a Patch),
-    /// A trusted actor's function of the object as it stands, tried again when another was quicker.
+    /// A trusted actor's function of the current object, called again after a conflict.
     Edit(Part, &'a dyn Fn(&mut Value)),
     Delete(&'a DeleteOptions),
 }
 
-/// The object as written, and what the writer should be told.
+/// The object as written, and warnings for the client.
 #[derive(Debug)]
 pub struct Written {
     pub object: Arc<Object>,
     pub warnings: Vec<String>,
-    /// It was taken out of the store by this change.
+    /// This change removed it from the store.
     pub gone: bool,
 }
 

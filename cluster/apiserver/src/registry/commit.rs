@@ -1,4 +1,4 @@
-//! The one place where an object comes into the store, changes in it, and leaves it.
+//! The one place that creates, replaces and removes objects in the store.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::store::{Conflict, Object, Prepared};
 const MAX_OBJECT: usize = 3 << 20;
 
 impl Registry {
-    /// Puts `new` in the place of `current`, whose value is `old`: a new generation if the kind
-    /// counts it, nothing at all if nothing differs.
+    /// Replaces `current`, whose value is `old`, by `new`: with a new generation if the kind has
+    /// one, and without a write if nothing differs.
     pub(super) fn put(
         &self,
         resource: &Arc<Resource>,
@@ -42,7 +42,7 @@ impl Registry {
         Ok(Written { object, warnings: Vec::new(), gone })
     }
 
-    /// Stores an object, or takes it out if it is deleted and nothing holds it; says which.
+    /// Stores an object, or removes it if its deletion is complete; returns whether it was removed.
     pub(super) fn commit(
         &self,
         resource: &Arc<Resource>,
@@ -53,7 +53,7 @@ impl Registry {
     ) -> Result<(Arc<Object>, bool), Failure> {
         let gone = current.is_some() && is_gone(strategy::of(resource), &object);
         let prepared = self.prepared(resource, object);
-        // Small writes one after another must not make what no single one could.
+        // Many small writes must not make an object larger than one request could.
         if prepared.size() > MAX_OBJECT && !gone {
             return Err(Failure::too_large(MAX_OBJECT));
         }
@@ -104,7 +104,7 @@ impl Registry {
     }
 }
 
-/// Nothing holds an object that is being deleted any more, and no grace period runs.
+/// Whether an object is being deleted, without finalizers or a grace period left.
 pub(super) fn is_gone(rules: &Strategy, object: &Value) -> bool {
     let meta = &object["metadata"];
     let waiting = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;

@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions: accepted and served with the write that brings them.
+//! CustomResourceDefinitions: established and served by the write that stores them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{Registry, meta};
 use crate::kinds::Resource;
 use crate::status::Failure;
 
-/// Holds a CRD until the last of its objects has gone.
+/// The finalizer that holds a CRD until its last object is gone.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Reason and message of the condition of a CRD that is being deleted.
@@ -151,7 +151,7 @@ impl Registry {
                     &Options::internal(),
                 );
                 if let Err(failure) = deleted.map(|_| ()) {
-                    tracing::debug!(%failure, name, "an object of a CRD that goes");
+                    tracing::debug!(%failure, name, "cannot delete an object of a deleted CRD");
                 }
             }
         }
@@ -162,10 +162,10 @@ impl Registry {
             finalizers.push(CLEANUP.to_owned());
         }
         crd["metadata"]["finalizers"] = json!(finalizers);
-        self.say_terminating(crd);
+        self.set_terminating(crd);
     }
 
-    fn say_terminating(&self, crd: &mut Value) {
+    fn set_terminating(&self, crd: &mut Value) {
         if crd["status"]["conditions"].is_null() {
             crd["status"]["conditions"] = json!([]);
         }
@@ -177,7 +177,7 @@ impl Registry {
         }
     }
 
-    /// A kind whose CRD is being deleted takes nothing in.
+    /// Refuses a creation while the kind's CRD is being deleted.
     pub(in crate::registry) fn check_crd_stays(&self, resource: &Resource) -> Result<(), Failure> {
         let kind = self.builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         let Ok(crd) = self.get(&kind, "", &resource.qualified()) else {
@@ -189,7 +189,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The last object of a CRD that is being deleted lets it go.
+    /// Removes a CRD that is being deleted once its last object is gone.
     pub fn crd_may_go(&self, resource: &Arc<Resource>) {
         if self.store.count(&resource.qualified()) > 0 {
             return;
@@ -205,7 +205,7 @@ impl Registry {
                 &Options::internal(),
             );
             if let Err(failure) = again.map(|_| ()) {
-                tracing::debug!(%failure, "a CRD without objects");
+                tracing::debug!(%failure, "cannot remove a CRD without objects");
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{Registry, decode, meta, strategy};
 use crate::admission::Attempt;
 use crate::status::Failure;
 
-/// How often a generated name that is taken is replaced by another.
+/// Attempts to generate a name that is free.
 const NAME_TRIES: usize = 8;
 
 impl Registry {
@@ -36,15 +36,15 @@ impl Registry {
             let target = Target { resource: &kind, namespace: "", name: namespace };
             self.create_object(target, project, options)?;
             warnings.push(format!(
-                "the namespace {namespace:?}, by its name a project of Google Cloud, was not there and is made"
+                "the namespace {namespace:?}, by its name a Google Cloud project, did not exist and is created"
             ));
         }
         if !(options.dry_run && is_project(namespace)) {
-            self.check_open(resource, &name, namespace)?;
+            self.check_not_terminating(resource, &name, namespace)?;
         }
         let rules = strategy::of(resource);
         if let Some(why) = (rules.forbids)(self, namespace, &object) {
-            // Admission knows a generated name by its prefix.
+            // Upstream admission names the object by its `generateName`.
             return Err(Failure::forbidden(resource, prefix.as_deref().unwrap_or(&name), &why));
         }
         if !options.actor.is_trusted() {
@@ -71,7 +71,7 @@ impl Registry {
         Ok(Written { object, warnings, gone })
     }
 
-    /// The metadata that the server decides; gives the prefix of a generated name.
+    /// Sets the metadata that the server decides; returns the prefix of a generated name.
     fn prepare_meta(
         &self,
         resource: &Resource,
@@ -128,7 +128,7 @@ impl Registry {
         Err(Failure::exists(resource, &name))
     }
 
-    /// Manifests that Cloud Run exports stand in a namespace that is the number of their project.
+    /// Manifests exported from Cloud Run have their project's number as namespace.
     fn lacks_project(&self, resource: &Resource, namespace: &str) -> bool {
         resource.namespaced
             && resource.group == "serving.knative.dev"
@@ -136,8 +136,13 @@ impl Registry {
             && self.get(&self.builtin("", "v1", "Namespace"), "", namespace).is_err()
     }
 
-    /// The kind and the namespace must be there, and not be going.
-    fn check_open(&self, resource: &Resource, name: &str, namespace: &str) -> Result<(), Failure> {
+    /// The kind's CRD and the namespace must exist and not be terminating.
+    fn check_not_terminating(
+        &self,
+        resource: &Resource,
+        name: &str,
+        namespace: &str,
+    ) -> Result<(), Failure> {
         if resource.custom {
             self.check_crd_stays(resource)?;
         }
@@ -157,7 +162,7 @@ fn is_project(namespace: &str) -> bool {
     namespace.len() >= 6 && namespace.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A creator does not say the status, where there is a subresource for it.
+/// Sets the initial status, in place of the request's, if the kind has the subresource.
 fn initial_status(resource: &Resource, object: &mut Value) {
     if !resource.status {
         return;

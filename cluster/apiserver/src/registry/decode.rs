@@ -1,4 +1,4 @@
-//! A writer's object made what the kind's type holds: fields, types, pruning, defaults.
+//! Decoding of an object by its kind: unknown fields, types, pruning, defaults.
 
 use rouse_schema::kinds::{Resource, defaults};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::actor::{Options, Validation};
 use super::meta;
 use crate::status::Failure;
 
-/// Unknown and doubled fields, types, pruning and defaults.
+/// Checks fields and types, prunes and sets defaults.
 pub(super) fn decode(
     resource: &Resource,
     object: &mut Value,
@@ -51,7 +51,7 @@ fn field_problems(resource: &Resource, object: &Value, options: &Options) -> Vec
     }
     let doubled = options.duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
     let mut unknown = resource.schema.unknown_fields(object);
-    // A decoder meets the metadata first.
+    // The real server decodes the metadata first.
     unknown.sort_by_key(|path| !path.starts_with("metadata"));
     doubled.chain(unknown.into_iter().map(|p| format!("unknown field \"{p}\""))).collect()
 }
@@ -73,7 +73,7 @@ pub(super) fn normalize(resource: &Resource, object: &mut Value) -> Result<(), F
     Ok(())
 }
 
-/// A typed server forgets nulls; custom resources keep those that their schema allows.
+/// Go types have no nulls; custom resources keep those that their schema allows.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {

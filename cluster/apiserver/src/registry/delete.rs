@@ -100,7 +100,7 @@ fn check_preconditions(
     }
 }
 
-/// Sets what says that an object is being deleted.
+/// Sets the deletion timestamp, grace period and finalizer of a deletion.
 fn mark(rules: &Strategy, object: &mut Value, how: &DeleteOptions, now: Timestamp) {
     let begun = !object["metadata"]["deletionTimestamp"].is_null();
     let finalizer = match how.propagation {

@@ -15,12 +15,12 @@ pub(super) fn generate_name(prefix: &str) -> String {
     names::generated_name(prefix, [random[0], random[1], random[2], random[3], random[4]])
 }
 
-/// Seconds, as all of Kubernetes' times but a Lease's.
+/// RFC 3339 in whole seconds, as `metav1.Time`.
 pub(super) fn time(now: Timestamp) -> String {
     rfc3339(now)
 }
 
-/// The object's metadata, made if there is none; a failure if it is no object.
+/// The object's metadata, created if absent; a failure if it is no JSON object.
 pub(super) fn of<'a>(
     resource: &Resource,
     object: &'a mut Value,
@@ -40,7 +40,7 @@ pub(super) fn of<'a>(
     })
 }
 
-/// Metadata is typed for every kind, and its empty lists and maps are left out.
+/// Drops empty fields of the metadata, which has a Go type for every kind.
 pub(super) fn drop_empty(object: &mut Value) {
     let empty = |v: &Value| match v {
         Value::Null => true,
@@ -57,7 +57,7 @@ pub(super) fn drop_empty(object: &mut Value) {
 pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
     if !object.is_object() {
         return Err(Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): it is no JSON object",
+            "the object provided is unrecognized (must be of type {}): it is not a JSON object",
             resource.kind
         )));
     }
@@ -139,7 +139,7 @@ pub(super) fn check_namespace(
     Ok(())
 }
 
-/// Fields that only the server sets, taken from the object as it stands.
+/// Restores the fields that only the server sets from the current object.
 pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
     for field in [
         "uid",
@@ -160,7 +160,7 @@ pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
     new.remove("selfLink");
 }
 
-/// A finalizer may only go while an object is being deleted.
+/// While an object is being deleted, no finalizer may be added.
 pub(super) fn check_finalizers(new: &Value, old: &Value) -> Vec<Invalid> {
     if old["metadata"]["deletionTimestamp"].is_null() {
         return Vec::new();

@@ -4,12 +4,12 @@
 //! [`Registry::write`]:
 //!
 //! ```text
-//! write          dispatch by kind of change; refused while the disk takes nothing
-//! create, update, delete, scale, binding    from the change to the object that is to be
-//! newest         a change to an object as it stands, again after a conflict
-//! decode, admit  of actors that are not trusted
-//! commit         generation, grace, finalizers; into the store or out of it
-//! strategy       what a kind does differently
+//! write          dispatch by kind of change; refused while the disk cannot be written
+//! create, update, delete, scale, binding    compute the new object
+//! newest         applies a change to the newest version, again after a conflict
+//! decode, admit  for actors that are not trusted
+//! commit         generation; stores the object, or removes it once nothing holds it
+//! strategy       rules that differ by kind
 //! ```
 //!
 //! All of it is synchronous.

@@ -1,4 +1,4 @@
-//! Changes that are made to the newest version of an object, whoever else writes it.
+//! Applies a change to the newest version of an object, again after a conflict.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::change::{Target, Written};
 use crate::status::Failure;
 use crate::store::Object;
 
-/// How often a change is tried on a newer object before its writer hears of the conflict. Upstream
-/// tries a patch five times, and everything else without end.
+/// Attempts to apply a change before the client gets the conflict. Upstream tries a patch five
+/// times, and everything else without end.
 const TRIES: usize = 32;
 
 impl Registry {
-    /// Makes a change to an object as it stands. A conflict within the inner result means that the
-    /// object changed meanwhile: it is read again and the change made anew. Everything else is final,
-    /// as is a failure of the outer result.
+    /// Applies a change to the current object. A conflict in the inner result means that the object
+    /// changed meanwhile: it is read again and the change repeated. Everything else is final, as is a
+    /// failure of the outer result.
     pub(super) fn on_newest(
         &self,
         target: Target<'_>,

@@ -1,4 +1,4 @@
-//! The scale subresource: three numbers and a selector of another object, as an `autoscaling/v1` Scale.
+//! The scale subresource: the replicas and the selector of an object, as an `autoscaling/v1` Scale.
 
 use std::sync::{Arc, LazyLock};
 
@@ -68,7 +68,7 @@ impl Registry {
         self.set_replicas(target, &scale, options).map(|written| Written { warnings, ..written })
     }
 
-    /// Writes a decoded Scale's replicas into the object that it is of.
+    /// Writes a decoded Scale's replicas into its object.
     fn set_replicas(
         &self,
         target: Target<'_>,
@@ -89,7 +89,7 @@ impl Registry {
                 change["metadata"][field] = given.into();
             }
         }
-        // The body's duplicates are said already.
+        // The body's duplicates are reported already.
         let options = Options { duplicates: Vec::new(), ..options.clone() };
         self.patch_object(target, Part::Main, &Patch::Merge(change), &options)
     }

@@ -1,4 +1,4 @@
-//! The registry by what writers see.
+//! The registry by the results and errors of writes.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn config_maps(registry: &Registry) -> Arc<Resource> {
 }
 
 #[tokio::test]
-async fn a_created_object_has_what_only_the_server_can_say() {
+async fn a_created_object_has_the_fields_that_only_the_server_sets() {
     let made = map(&registry(), "x");
     assert_eq!(made["kind"], "ConfigMap");
     assert_eq!(made["metadata"]["namespace"], "d");
@@ -62,7 +62,7 @@ async fn names_are_generated_checked_and_taken_once() {
 }
 
 #[tokio::test]
-async fn a_strict_writer_hears_of_unknown_fields_and_a_lenient_one_loses_them() {
+async fn unknown_fields_are_refused_if_strict_and_dropped_if_not() {
     let registry = registry();
     let object = json!({ "metadata": { "name": "s", "foo": 1 }, "dataz": {} });
     let strict = Options { validation: Validation::Strict, ..Options::internal() };
@@ -178,7 +178,7 @@ async fn a_running_pod_gets_its_grace_period_and_a_waiting_one_none() {
 }
 
 #[tokio::test]
-async fn only_a_node_agent_says_where_a_pod_is_reached() {
+async fn only_a_node_agent_sets_the_address_of_a_pod() {
     let registry = registry();
     let kind = registry.builtin("", "v1", "Pod");
     let pod = |name: &str, annotations: Value| json!({ "metadata": { "name": name, "annotations": annotations }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
@@ -191,7 +191,7 @@ async fn only_a_node_agent_says_where_a_pod_is_reached() {
     assert!(registry.patch(&kind, "d", "p", Part::Main, &change, &user).is_err());
     let agent = Options::of(Actor::user(UserInfo::component("system:node:n")));
     registry.patch(&kind, "d", "p", Part::Main, &change, &agent).unwrap();
-    // What stands there already is no change.
+    // An annotation that is already set is no change.
     let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
     registry.patch(&kind, "d", "p", Part::Main, &label, &user).unwrap();
 }
@@ -269,7 +269,7 @@ async fn a_crd_that_waits_for_its_objects_says_so_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
-async fn a_pod_is_made_for_an_account_that_is_there() {
+async fn a_pod_needs_an_existing_service_account() {
     let registry = registry();
     let pod = |account: &str| {
         json!({ "metadata": { "name": "p" },
@@ -286,7 +286,7 @@ async fn a_pod_is_made_for_an_account_that_is_there() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_where_there_is_no_namespace() {
+async fn nothing_is_created_in_a_namespace_that_does_not_exist() {
     let registry = registry();
     let error = registry
         .create(
@@ -353,7 +353,7 @@ async fn a_trusted_actor_skips_admission_and_no_other_rule() {
 }
 
 #[tokio::test]
-async fn a_grace_period_may_be_longer_than_time_and_only_be_shortened() {
+async fn a_grace_period_of_any_length_is_kept_and_may_only_be_shortened() {
     let registry = registry();
     let kind = registry.builtin("", "v1", "Pod");
     let pod = json!({ "metadata": { "name": "p" }, "spec": { "nodeName": "n",

@@ -1,4 +1,4 @@
-//! Changes of objects: whole ones, patches, and parts.
+//! Updates of objects: replacements, patches, and writes of subresources.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::status::Failure;
 use crate::store::Object;
 
 impl Registry {
-    /// A new state of an object, whole or of one part.
+    /// Replaces an object, or one part of it.
     pub(super) fn replace_object(
         &self,
         target: Target<'_>,
@@ -44,13 +44,13 @@ impl Registry {
                 return Err(Failure::changed(resource, name));
             }
             check_uid(resource, &object, &current.uid, name)?;
-            // Without a version the writer asked to overwrite whatever is there.
+            // Without a version the client overwrites whatever is stored.
             Ok(self.change_part(resource, current, part, object.clone(), options))
         })?;
         Ok(with_warnings(written, warnings))
     }
 
-    /// A patch of an object as it stands.
+    /// Patches the newest version of an object.
     pub(super) fn patch_object(
         &self,
         target: Target<'_>,
@@ -92,7 +92,7 @@ impl Registry {
         Ok(with_warnings(written, warnings))
     }
 
-    /// Puts `object` in the place of `current`, keeping what the writer may not say.
+    /// Replaces `current` by `object`, keeping the fields that the client may not set.
     fn change_part(
         &self,
         resource: &Arc<Resource>,
@@ -134,7 +134,7 @@ impl Registry {
         Ok(with_warnings(written, warnings))
     }
 
-    /// A function of the object as it stands: a trusted actor's change.
+    /// Applies a trusted actor's function to the newest version of an object.
     pub(super) fn edit_object(
         &self,
         target: Target<'_>,
@@ -170,7 +170,7 @@ pub(super) fn patched(
     .map_err(|error| Failure::from_patch(&error))
 }
 
-/// A writer that names a uid means that very object.
+/// A uid in the request must be the object's.
 pub(super) fn check_uid(
     resource: &Resource,
     object: &Value,
@@ -189,7 +189,7 @@ pub(super) fn check_uid(
     }
 }
 
-/// The new state: of a main write without the status, of a part's write only that part.
+/// The new state: a main write keeps the old status, a write of a part changes that part alone.
 fn merge_parts(resource: &Resource, part: Part, object: Value, old: &Value) -> Value {
     if part == Part::Finalize {
         let mut new = old.clone();
@@ -219,7 +219,7 @@ fn check_status(resource: &Resource, object: &Value, name: &str) -> Result<(), F
     if problems.is_empty() { Ok(()) } else { Err(Failure::invalid(resource, name, &problems)) }
 }
 
-/// A patch that says a version asks for just that object.
+/// Whether a patch names a version, and so must not be repeated on a newer one.
 fn names_version(change: &Patch) -> bool {
     match change {
         Patch::Merge(p) | Patch::Strategic(p) => p["metadata"]["resourceVersion"].is_string(),

@@ -1,4 +1,4 @@
-//! The one function by which objects change, whoever changes them.
+//! [`Registry::write`]: the one function that changes objects.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::status::Failure;
 
 impl Registry {
     /// Changes an object on behalf of the actor in `options`. The write is ordered when this returns,
-    /// and durable when [`Store::durable`](crate::store::Store::durable) says so; while the disk takes
-    /// nothing it is refused.
+    /// and durable when [`Store::durable`](crate::store::Store::durable) returns; while the disk
+    /// cannot be written it is refused.
     pub fn write(
         &self,
         target: Target<'_>,

@@ -1,4 +1,4 @@
-//! The API by requests and answers, where no recorded answer shows it.
+//! The API by requests and answers that the recorded ones do not cover.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ async fn a_watch_shows_objects_coming_into_and_falling_out_of_its_selection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_watch_gets_bookmarks_that_keep_its_place_fresh() {
+async fn a_quiet_watch_gets_bookmarks_with_recent_versions() {
     let cluster = cluster();
     let start = version(&get(&cluster, MAPS).await);
     post(&cluster, "/api/v1/namespaces/default/secrets", &map("other", "x")).await;
@@ -285,7 +285,7 @@ async fn a_patch_with_an_old_version_conflicts_and_one_without_does_not() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_goes_takes_nothing_in_and_some_never_go() {
+async fn a_terminating_namespace_refuses_creations_and_some_are_never_deleted() {
     let cluster = cluster();
     let space = json!({ "metadata": { "name": "team" } });
     post(&cluster, "/api/v1/namespaces", &space).await;
@@ -299,7 +299,7 @@ async fn a_namespace_that_goes_takes_nothing_in_and_some_never_go() {
 }
 
 #[tokio::test]
-async fn logs_come_from_the_node_and_what_is_missing_is_refused_by_name() {
+async fn logs_come_from_the_node_and_unserved_subresources_are_refused_by_name() {
     let cluster = cluster();
     let kubelet = service_fn(|request: http::Request<Bytes>| async move {
         let said = request.uri().to_string();
@@ -346,7 +346,7 @@ async fn a_nodes_own_paths_are_read_through_its_proxy() {
 }
 
 #[tokio::test]
-async fn scale_is_read_and_written_as_three_numbers() {
+async fn scale_reads_and_writes_the_replicas_of_its_object() {
     let cluster = cluster();
     let web = json!({ "metadata": { "name": "web" }, "spec": { "replicas": 2, "selector": { "matchLabels": { "app": "w" } },
         "template": { "metadata": { "labels": { "app": "w" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } } });

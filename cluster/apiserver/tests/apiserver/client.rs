@@ -48,7 +48,7 @@ async fn create_get_list_patch_and_delete() {
 }
 
 #[tokio::test]
-async fn pages_show_one_moment() {
+async fn all_pages_of_a_list_have_one_version() {
     let api: Api<ConfigMap> = Api::default_namespaced(cluster().client("system:test"));
     for n in 0..5 {
         api.create(&PostParams::default(), &map(&format!("m{n}"), "1")).await.unwrap();

@@ -13,7 +13,7 @@ pub(crate) fn cluster_with(storage: Storage, initial: Vec<Value>) -> Cluster {
     Cluster::open(Config { storage, initial, clock: Clock::of_tokio(), ca: String::new() }).unwrap()
 }
 
-/// What came back.
+/// The response to a request.
 pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) headers: http::HeaderMap,

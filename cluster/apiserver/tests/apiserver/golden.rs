@@ -10,7 +10,7 @@ use crate::common::{Answer, ask, cluster_with};
 
 /// Name, code and the beginning of the message of answers that are not the real server's.
 const DIFFERS: [(&str, u16, &str); 17] = [
-    // There is no CBOR, and answers are JSON alone: the lists of what is accepted say so.
+    // There is no CBOR, and answers are JSON alone: the lists of accepted media types are shorter.
     (
         "bad_ctype",
         415,
@@ -26,21 +26,21 @@ const DIFFERS: [(&str, u16, &str); 17] = [
         415,
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
     ),
-    // The parser's own complaint is another one.
+    // The JSON parser words its errors differently.
     (
         "bad_json",
         400,
         "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: ",
     ),
-    // Without the words of a store that is not ours.
+    // The real server adds the error of its own store.
     (
         "put_uid_conflict",
         409,
         "Operation cannot be fulfilled on configmaps \"g1\": Precondition failed: UID in precondition: 0000",
     ),
-    // Our tokens are of another kind, so the parser's own complaint is missing.
+    // Our tokens have another form, so the parser's error is missing.
     ("bad_continue", 400, "invalid continue token: continue key is not valid"),
-    // Ours says which operation failed.
+    // Our message says which operation failed.
     (
         "patch_jsonpatch_testfail",
         422,
@@ -129,7 +129,7 @@ fn clean(value: &Value) -> Value {
     }
 }
 
-/// Times, ages and random names become words.
+/// Replaces times, ages and random names by placeholders.
 fn clean_text(text: &str) -> String {
     if text.parse::<jiff::Timestamp>().is_ok() {
         return "TIME".to_owned();
@@ -149,7 +149,7 @@ fn clean_text(text: &str) -> String {
     words.concat()
 }
 
-/// The first way in which an answer is not the recorded one.
+/// The first difference of an answer from the recorded one.
 fn difference(case: &Value, answer: &Answer) -> Option<String> {
     let header = |name: &str| answer.headers.get(name).and_then(|v| v.to_str().ok());
     let name = case["name"].as_str().unwrap();
@@ -209,7 +209,7 @@ async fn requests_are_answered_as_the_real_server_does() {
     let cases: Vec<Value> = serde_json::from_str(include_str!("statuses.json")).unwrap();
     let mut wrong = Vec::new();
     for case in &cases {
-        // Apply is not there yet: what later requests need is made in another way.
+        // Server-side apply is not served yet: its objects are created for later requests.
         if case["name"] == "delete_precond" {
             let body = r#"{"metadata":{"name":"ssa1"}}"#;
             let make = json!({ "method": "POST", "path": "/api/v1/namespaces/default/configmaps",

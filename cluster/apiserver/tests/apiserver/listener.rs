@@ -95,7 +95,7 @@ async fn get(served: &Served, protocol: &[u8], path: &str, token: &str) -> (Stat
 }
 
 #[tokio::test]
-async fn both_versions_of_http_are_served_to_who_holds_the_token() {
+async fn both_versions_of_http_are_served_with_the_token() {
     let served = serve().await;
     for protocol in [b"h2".as_slice(), b"http/1.1"] {
         let (status, body) = get(&served, protocol, "/api/v1/namespaces", "secret").await;
@@ -110,7 +110,7 @@ async fn both_versions_of_http_are_served_to_who_holds_the_token() {
 }
 
 #[tokio::test]
-async fn without_the_token_only_health_is_told_and_a_wrong_one_opens_nothing() {
+async fn without_the_token_only_health_is_served_and_with_a_wrong_one_nothing() {
     let served = serve().await;
     for path in ["/healthz", "/livez", "/readyz"] {
         let (status, body) = get(&served, b"h2", path, "").await;
@@ -161,7 +161,7 @@ async fn operators_see_requests_watches_objects_and_health() {
 
 #[tokio::test]
 async fn who_is_refused_while_sending_reads_why() {
-    // Of a body that is too large, for somebody unknown, and where nothing is served.
+    // A body that is too large, a wrong token, and paths that serve no such request.
     let big = vec![b' '; 12 << 20];
     let served = serve().await;
     for (path, token, code) in [
@@ -185,7 +185,7 @@ async fn who_is_refused_while_sending_reads_why() {
 }
 
 #[tokio::test]
-async fn an_administrator_may_ask_as_somebody_else() {
+async fn an_administrator_may_impersonate_another_user() {
     let served = serve().await;
     let stream = connect(&served, b"http/1.1").await;
     let (mut sender, connection) =
@@ -212,7 +212,7 @@ async fn an_administrator_may_ask_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn the_store_that_takes_nothing_is_named_by_readyz() {
+async fn readyz_names_the_store_while_it_cannot_be_written() {
     let served = serve().await;
     let (status, body) = get(&served, b"h2", "/readyz?verbose", "secret").await;
     let healthy = "[+]ping ok\n[+]api ok\n[+]store ok\nreadyz check passed\n";

@@ -25,7 +25,7 @@ fn recorded() -> Vec<(String, String, Vec<u8>, Value)> {
         .collect()
 }
 
-/// Without what differs from one creation to the next.
+/// Without the fields that differ from one creation to the next.
 fn lasting(mut object: Value) -> Value {
     for field in ["uid", "creationTimestamp", "resourceVersion"] {
         object["metadata"].as_object_mut().unwrap().remove(field);
@@ -55,7 +55,7 @@ async fn what_kubectl_sends_in_protobuf_is_what_it_means_in_json() {
 }
 
 #[tokio::test]
-async fn protobuf_that_is_none_or_anothers_is_refused_with_the_way_out() {
+async fn malformed_protobuf_or_that_of_another_kind_is_refused_with_a_hint() {
     let cluster = cluster_with(Storage::Memory, Vec::new());
     let (_, maps, bytes, _) = recorded().swap_remove(1);
     let post = async |path: &str, bytes: Vec<u8>| {
@@ -81,7 +81,7 @@ async fn protobuf_that_is_none_or_anothers_is_refused_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn a_deletion_says_how_in_protobuf_too() {
+async fn delete_options_may_be_protobuf() {
     let cluster = cluster_with(Storage::Memory, Vec::new());
     let (_, maps, bytes, _) = recorded().swap_remove(1);
     ask(&cluster, "POST", &maps, PROTOBUF, bytes).await;

@@ -1,4 +1,4 @@
-//! Bodies of writes that are not what they must be: refused in Kubernetes' words, and nothing changes.
+//! Invalid bodies of writes: refused in Kubernetes' words, and nothing changes.
 
 use rouse_apiserver::{Cluster, Storage};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ async fn delete_options_are_decoded_by_type_wherever_they_stand() {
     {
         for query in ["", "?gracePeriodSeconds=0&propagationPolicy=Background"] {
             if body.starts_with('{') && !query.is_empty() {
-                // The query is the newer word on both.
+                // The query overrides the body in both.
                 continue;
             }
             let refused = ask(&cluster, "DELETE", &format!("{WEB}{query}"), &[], body).await;

@@ -20,7 +20,7 @@ use super::recorder::{self, Notice};
 use super::work::{Next, Work};
 
 const COMPONENT: &str = "deployment-controller";
-/// Old ReplicaSets kept for a rollback, where a Deployment does not say.
+/// The default of `revisionHistoryLimit`.
 const HISTORY: i32 = 10;
 
 /// A Deployment and its ReplicaSets as they are now.
@@ -30,7 +30,7 @@ struct Observed {
     value: Value,
     /// Key, typed and whole.
     sets: Vec<(Key, ReplicaSet, Value)>,
-    /// The place in `sets` of the one that runs the present template.
+    /// The index in `sets` of the ReplicaSet with the current template.
     new: Option<usize>,
 }
 
@@ -91,12 +91,12 @@ impl Observed {
     }
 }
 
-/// The revision after `highest`. There is none after the last.
+/// The revision after `highest`; the largest number is repeated.
 fn after(highest: i64) -> i64 {
     highest.max(0).saturating_add(1)
 }
 
-/// How often the name of a ReplicaSet was taken, after one more time: an int32 field.
+/// `collisionCount` after one more collision; an int32 field.
 fn collided(before: i64) -> i64 {
     before.saturating_add(1).clamp(1, i64::from(i32::MAX))
 }
@@ -106,7 +106,7 @@ fn revision(set: &Value) -> i64 {
     written.and_then(|revision| revision.parse().ok()).unwrap_or(0)
 }
 
-/// Brings the ReplicaSets on. Those that changed are looked at next.
+/// Creates, scales and deletes the ReplicaSets. Work for those that changed is queued.
 pub(super) fn roll(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
     if let Some(object) = objects.store.get(key)
         && let Ok(Deployment { spec: Some(spec), .. }) = object.decode()
@@ -123,7 +123,7 @@ pub(super) fn roll(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), 
     let new = seen.new.and_then(|at| seen.set(objects, at));
     match new {
         Some(new) => {
-            number(objects, &seen, key)?;
+            update_revision(objects, &seen, key)?;
             let changes = if paused {
                 paused_scale(seen.replicas(), &new, &old)
             } else {
@@ -141,7 +141,7 @@ pub(super) fn roll(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), 
             if let Some(replicas) = rollout::first(seen.replicas(), seen.strategy(), &old) {
                 create(objects, &seen, replicas, next)?;
             } else {
-                // Recreate: the old ones go first.
+                // Recreate: the old ReplicaSets are scaled down first.
                 for set in old.iter().filter(|set| set.replicas > 0) {
                     scale(objects, &seen, &set.name, (set.replicas, 0), next)?;
                 }
@@ -196,8 +196,8 @@ fn scale(
     Ok(())
 }
 
-/// The present ReplicaSet has the highest revision, and the Deployment says which that is.
-fn number(objects: &Objects, seen: &Observed, key: &Key) -> Result<(), Failure> {
+/// Gives the current ReplicaSet the highest revision, and the Deployment the same.
+fn update_revision(objects: &Objects, seen: &Observed, key: &Key) -> Result<(), Failure> {
     let Some(new) = seen.new else { return Ok(()) };
     let highest = seen.revision((0..seen.sets.len()).filter(|at| *at != new));
     let Some((set, _, value)) = seen.sets.get(new) else { return Ok(()) };
@@ -235,7 +235,7 @@ fn create(
             next.work.push(Work::ReplicaSet(set.key.clone()));
             set_revision(objects, &seen.object.key, revision)
         }
-        // Somebody else's ReplicaSet has the name: another hash is tried.
+        // Another ReplicaSet has the name: the next try has another hash.
         Err(failure) if failure.is_already_exists() => objects
             .change(&seen.object.key, |deployment| {
                 deployment["status"]["collisionCount"] = collided(collisions).into();
@@ -265,7 +265,7 @@ fn clean_up(objects: &Objects, seen: &Observed, old: &[Set]) -> Result<(), Failu
     Ok(())
 }
 
-/// Writes the status, and says when to look again without an event.
+/// Writes the status, and sets when it is computed again without an event.
 pub(super) fn report(objects: &Objects, key: &Key, next: &mut Next) -> Result<(), Failure> {
     let Some(seen) = observe(objects, key) else { return Ok(()) };
     let new = seen.new.and_then(|at| seen.sets.get(at)).map(|(_, set, _)| set);

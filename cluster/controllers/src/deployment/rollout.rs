@@ -1,7 +1,7 @@
 //! The next number of pods of each ReplicaSet of a Deployment. Pure.
 //!
-//! Specs and statuses are the user's to write: sums and differences are made in `i64` and end as an
-//! `i32` within its bounds.
+//! Users may write any number into specs and statuses: sums and differences are computed in `i64`
+//! and clamped to `i32`.
 //!
 //! Upstream: `pkg/controller/deployment/{rolling,recreate,sync}.go`.
 
@@ -13,7 +13,7 @@ use rouse_k8s::int_or_percent::{self, Round};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Set {
     pub(super) name: String,
-    /// Order of age.
+    /// The creation time, for sorting.
     pub(super) created: String,
     pub(super) replicas: i32,
     pub(super) available: i32,
@@ -50,13 +50,13 @@ fn rolling(
     let surge = resolve(surge, replicas, Round::Up);
     let mut unavailable = resolve(unavailable, replicas, Round::Down);
     if surge == 0 && unavailable == 0 {
-        // Nothing could ever move.
+        // No pod could ever be replaced.
         unavailable = 1;
     }
     Strategy::Rolling { surge, unavailable: unavailable.min(replicas) }
 }
 
-/// A number, or a percentage of the replicas; a quarter if neither is there.
+/// A number, or a percentage of the replicas; 25% if neither is there.
 fn resolve(value: Option<&IntOrString>, replicas: i32, round: Round) -> i32 {
     let quarter = IntOrString::String("25%".to_owned());
     int_or_percent::scaled(value.unwrap_or(&quarter), replicas, round).unwrap_or(0).max(0)
@@ -81,7 +81,7 @@ pub(super) fn most(replicas: i32, strategy: Strategy) -> i32 {
     }
 }
 
-/// The replicas that a ReplicaSet begins with beside `old` ones; None: not yet.
+/// The initial replicas of a new ReplicaSet beside `old` ones; `None` if it must wait for them.
 pub(super) fn first(replicas: i32, strategy: Strategy, old: &[Set]) -> Option<i32> {
     match strategy {
         Strategy::Recreate => {
@@ -94,7 +94,7 @@ pub(super) fn first(replicas: i32, strategy: Strategy, old: &[Set]) -> Option<i3
     }
 }
 
-/// The replicas to be, by name of the ReplicaSet; only what changes.
+/// The next replicas of each ReplicaSet, by name; only those that change.
 pub(super) fn next(
     replicas: i32,
     strategy: Strategy,
@@ -174,8 +174,8 @@ fn grow(replicas: i32, most: i32, new: &Set, old: &[Set]) -> Vec<(String, i32)> 
     if to == new.replicas { Vec::new() } else { vec![(new.name.clone(), to)] }
 }
 
-/// Takes from old ReplicaSets what is not needed to keep `least` pods available: first those pods
-/// that do not work anyway.
+/// Scales old ReplicaSets down as far as `least` pods stay available: first by the pods that are
+/// not available anyway.
 fn shrink(least: i64, new: &Set, old: &[Set]) -> Vec<(String, i32)> {
     let broken = |set: &Set| (i64::from(set.replicas) - i64::from(set.available)).max(0);
     let mut may_go = total(old.iter().chain([new])) - least - broken(new);

@@ -21,7 +21,7 @@ const REPLICA_FAILURE: &str = "ReplicaFailure";
 const COMPLETE: &str = "NewReplicaSetAvailable";
 const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 
-/// The status after the one that the Deployment has, and when it changes by time alone.
+/// The next status of the Deployment, and the time at which it changes without an event.
 pub(super) fn compute(
     deployment: &Deployment,
     new: Option<&ReplicaSet>,
@@ -158,7 +158,7 @@ fn progressing(
     Some(time::later(deadline, Duration::from_millis(1)))
 }
 
-/// Whether more of the new pods, or fewer of the old, are there than before.
+/// Whether there are more new, ready or available pods, or fewer old ones, than before.
 fn has_progressed(before: &DeploymentStatus, after: &DeploymentStatus) -> bool {
     let count = |count: Option<i32>| count.unwrap_or(0);
     let old = |status: &DeploymentStatus| {
@@ -186,7 +186,7 @@ fn failure(all: &[ReplicaSet], conditions: &mut Vec<DeploymentCondition>, now: T
     }
 }
 
-/// Sets a condition; its times move only with what they stand for.
+/// Sets a condition if its status or reason changes; the transition time is that of the status.
 fn set(
     conditions: &mut Vec<DeploymentCondition>,
     type_: &str,
@@ -215,7 +215,7 @@ fn set(
     conditions.push(condition);
 }
 
-/// Progress was made just now.
+/// Sets the time of the last progress.
 fn touch(conditions: &mut [DeploymentCondition], now: Timestamp) {
     if let Some(condition) = conditions.iter_mut().find(|c| c.type_ == PROGRESSING) {
         condition.last_update_time = Some(Time(now));

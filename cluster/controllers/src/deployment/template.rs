@@ -1,4 +1,4 @@
-//! Which ReplicaSet is a Deployment's present one: the one whose template is the Deployment's.
+//! The current ReplicaSet of a Deployment: the one with its template.
 
 use rouse_k8s::hash::pod_template_hash;
 use rouse_k8s::keys::{
@@ -7,7 +7,7 @@ use rouse_k8s::keys::{
 };
 use serde_json::{Value, json};
 
-/// Annotations that stay with the Deployment.
+/// Annotations of the Deployment that its ReplicaSets do not get.
 const NOT_COPIED: [&str; 5] = [
     LAST_APPLIED,
     DEPLOYMENT_REVISION,
@@ -28,7 +28,7 @@ pub(super) fn is_same(set: &Value, deployment: &Value) -> bool {
     template == wanted
 }
 
-/// Empty maps and nulls say nothing, and one writer leaves out what another writes.
+/// Drops nulls and empty maps, which some clients leave out and others write.
 fn strip(value: &mut Value) {
     if let Some(meta) = value["metadata"].as_object_mut() {
         meta.retain(|_, field| !field.is_null() && field.as_object().is_none_or(|m| !m.is_empty()));

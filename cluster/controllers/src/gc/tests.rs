@@ -1,4 +1,4 @@
-//! Owners and what becomes of their dependents.
+//! Deletions of owners, and their dependents.
 
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ fn orphans_stay_without_their_owner() {
 }
 
 #[test]
-fn an_object_whose_owner_never_was_is_collected() {
+fn an_object_whose_owner_never_existed_is_deleted() {
     let mut cluster = cluster();
     cluster.create(objects::CONFIG_MAPS, json!({ "metadata": { "name": "lost", "namespace": "shop",
         "ownerReferences": [{ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "nobody" }] } }));
@@ -112,7 +112,7 @@ fn an_object_whose_owners_kind_is_not_served_stays_until_it_is() {
 }
 
 #[test]
-fn an_owner_that_was_seen_to_go_is_gone_though_its_kind_went_too() {
+fn an_owner_whose_deletion_was_seen_is_gone_though_its_kind_is_no_longer_served() {
     let mut cluster = cluster();
     cluster.create(objects::DEFINITIONS, toys());
     let toy = json!({ "metadata": { "name": "t", "namespace": "shop" } });
@@ -151,7 +151,7 @@ fn a_foreground_deletion_of_a_circle_ends() {
     for (child, owner) in [(0, 2), (1, 0), (2, 1)] {
         own(&cluster, child, owner);
     }
-    // One that owns itself, and one beside the circle that something else holds.
+    // One object owns itself, and one outside the cycle has a finalizer.
     let alone = cluster.create(
         objects::CONFIG_MAPS,
         json!({ "metadata": { "name": "alone", "namespace": "shop" } }),

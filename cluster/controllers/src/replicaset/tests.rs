@@ -33,7 +33,7 @@ fn missing_pods_are_created_and_those_that_ended_replaced() {
 }
 
 #[test]
-fn pods_go_by_node_phase_readiness_cost_and_age() {
+fn pods_are_deleted_by_node_phase_readiness_cost_and_age() {
     let pods = [
         a("old", "n", "Running", Some(100), "0"),
         a("young", "n", "Running", Some(200), "0"),
@@ -78,7 +78,7 @@ fn a_set_that_is_deleted_makes_no_pods() {
 }
 
 #[test]
-fn a_ready_pod_is_available_after_its_time() {
+fn a_ready_pod_is_available_after_min_ready_seconds() {
     let mut set = set(2);
     set.spec.as_mut().unwrap().min_ready_seconds = Some(10);
     let pods = [a("p", "n", "Running", Some(100), "0"), a("q", "n", "Pending", None, "0")];

@@ -1,4 +1,4 @@
-//! Where pods go, and why they go nowhere.
+//! The choice of a node, and the reasons for none.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_pod_goes_to_the_node_with_the_most_room() {
 }
 
 #[test]
-fn a_pod_that_fits_nowhere_is_told_why() {
+fn a_pod_that_fits_no_node_gets_the_reasons() {
     let full = || {
         let mut info = node("a", &json!({}));
         info.used.insert("pods".to_owned(), 3000);
@@ -136,7 +136,7 @@ fn an_init_container_counts_where_it_asks_for_more() {
 }
 
 #[test]
-fn amounts_of_any_size_fit_or_do_not_and_are_given_back() {
+fn amounts_of_any_size_fit_or_do_not_and_are_subtracted_exactly() {
     let occupied = |cpu: &str| PodInfo {
         node: "a".to_owned(),
         requests: requests(&pod(cpu, &json!({})).spec.unwrap()),

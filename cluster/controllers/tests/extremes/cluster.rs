@@ -1,4 +1,4 @@
-//! A cluster in this process with its controllers: requests, what became of them, and whether the controllers go on.
+//! A cluster in this process with its controllers: requests, their answers, and whether the controllers go on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rouse_schema::kinds::Resource;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// Where the objects under test are.
+/// The namespace of the objects under test.
 pub(crate) const NAMESPACE: &str = "extremes";
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -80,7 +80,7 @@ impl Running {
         running
     }
 
-    /// Lets the controllers and whoever else runs here have their turns.
+    /// Yields to the controllers and other tasks.
     pub(crate) async fn turns(&self) {
         for _ in 0..3 {
             tokio::task::yield_now().await;
@@ -104,7 +104,7 @@ impl Running {
         Answer { code: parts.status.as_u16(), value }
     }
 
-    /// How `kubectl get` shows it.
+    /// The table that `kubectl get` shows.
     pub(crate) async fn table(&self, path: &str) -> Answer {
         let request = Request::builder()
             .uri(path)
@@ -123,7 +123,7 @@ impl Running {
         answer.value
     }
 
-    /// Panics since the last look, and whether the controllers ended.
+    /// Panics since the last call, and whether the controllers ended.
     pub(crate) fn broken(&mut self) -> Option<String> {
         let panics = PANICS.load(Ordering::Relaxed);
         let new = panics - std::mem::replace(&mut self.seen, panics);
@@ -137,16 +137,16 @@ impl Running {
         self.controllers.tasks.finish().await;
     }
 
-    /// Takes pods away as the agent of their node would.
+    /// Removes pods as their node agent would.
     pub(crate) async fn sweep(&self) {
         let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods?gracePeriodSeconds=0");
         self.must("DELETE", &pods, &json!({})).await;
         self.turns().await;
     }
 
-    /// Whether a Deployment beside still scales from 1 to 2, and a namespace still goes.
+    /// Whether another Deployment still scales from 1 to 2, and a namespace is still deleted.
     pub(crate) async fn goes_on(&self) -> Result<(), String> {
-        // What waits for time is looked at as well.
+        // Work that is due at a time is done as well.
         tokio::time::advance(Duration::from_secs(61)).await;
         for replicas in [1, 2] {
             let scale = json!({ "spec": { "replicas": replicas } });
@@ -183,7 +183,7 @@ impl Running {
             if holds().await {
                 return Ok(());
             }
-            // Time is the test's own: this only lets everything else come to rest.
+            // Time is paused: advancing it lets all other tasks come to rest.
             tokio::time::advance(Duration::from_millis(100)).await;
         }
         Err(format!("there never was {what}"))

@@ -1,20 +1,20 @@
-//! The fields of a kind that hold a number, a quantity or a time, found by its schema; and what is put there.
+//! The fields of a kind that hold a number, a quantity or a time, found by its schema; and extreme values for them.
 
 use rouse_schema::kinds::Resource;
 use rouse_schema::structure::{Node, Type, types};
 use serde_json::{Map, Value, json};
 
-/// What stands in a body where an extreme is to be: values that `serde_json` does not write are tried too.
+/// Placeholder of the extreme value in a body: values that `serde_json` does not write are tried too.
 pub(crate) const PLACE: &str = "@extreme@";
 
-/// What a field holds.
+/// The type of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     Number,
     Quantity,
     NumberOrText,
     Time,
-    /// Text that somebody reads as a number, such as the value of an annotation.
+    /// Text that is parsed as a number, such as the value of an annotation.
     Text,
 }
 
@@ -125,8 +125,8 @@ const ANNOTATIONS: [&str; 4] = [
     "deployment.kubernetes.io/revision",
 ];
 
-/// Fields that the built-in controllers calculate with. Replicas are left to the draw: each large number of them makes
-/// hundreds of pods.
+/// Fields that the built-in controllers calculate with. Replicas are drawn as seldom as other fields: each large
+/// number of them makes hundreds of pods.
 const COUNTED: [&str; 6] = [
     "maxSurge",
     "maxUnavailable",
@@ -155,12 +155,12 @@ pub(crate) fn values(of: Of) -> Vec<&'static str> {
     }
 }
 
-/// Every such field of a kind, its subresources included.
+/// All such fields of a kind, those of its subresources included.
 pub(crate) fn of(resource: &Resource) -> Vec<Field> {
     let mut found = Vec::new();
     walk(resource.schema.root(), &mut Vec::new(), &mut Vec::new(), &mut found);
     if resource.inert {
-        // Of the same type as a Deployment's, and read by nobody.
+        // Of the same type as a Deployment's, and no controller reads it.
         found.retain(|field: &Field| {
             !field.path.iter().any(|step| *step == self::field("template"))
         });
@@ -205,7 +205,7 @@ fn walk(node: &Node, path: &mut Vec<Step>, inside: &mut Vec<String>, found: &mut
         return;
     }
     if let Some(name) = &node.reference {
-        // A schema that holds itself, as that of a CRD does, is looked into once.
+        // A recursive schema, such as that of a CRD, is entered once.
         if inside.contains(name) {
             return;
         }
@@ -232,7 +232,7 @@ fn walk(node: &Node, path: &mut Vec<Step>, inside: &mut Vec<String>, found: &mut
     }
 }
 
-/// Puts the placeholder at `path`; what is missing on the way is made as its schema requires.
+/// Puts the placeholder at `path`; missing parents are created as their schema requires.
 pub(crate) fn place(node: &Node, object: &mut Value, path: &[Step]) {
     let Some((step, rest)) = path.split_first() else {
         *object = json!(PLACE);
@@ -266,7 +266,7 @@ pub(crate) fn place(node: &Node, object: &mut Value, path: &[Step]) {
     }
 }
 
-/// The least value that a schema takes.
+/// The smallest value that a schema allows.
 fn least(node: &Node, depth: usize) -> Value {
     let node = node.resolve();
     let allowed = node.limits.as_ref().and_then(|limits| limits.allowed.first().cloned());
@@ -290,7 +290,7 @@ fn least(node: &Node, depth: usize) -> Value {
     }
 }
 
-/// A merge patch that makes of `before` what is at `path` of `after`. Lists are replaced whole.
+/// A merge patch that sets `path` of `before` to its value in `after`. Lists are replaced whole.
 pub(crate) fn patch(before: &Value, after: &Value, path: &[Step]) -> Value {
     match path {
         [Step::Field(name), rest @ ..] if before.is_object() => {

@@ -1,10 +1,10 @@
 //! Every number, quantity and time of every kind that is served, at its extremes: by create, update and merge patch, with
-//! the built-in controllers running. Nothing panics, every answer is a success or says what is wrong, and the neighbours
-//! go on.
+//! the built-in controllers running. Nothing panics, every answer is a success or says what is wrong, and other objects
+//! are still reconciled.
 //!
-//! The fields are found in the table of kinds and in the schemas of the CRDs, so that a new field is fed too. A sample is
-//! drawn, more of what the controllers count with, for all combinations take many minutes. Its seed is printed and can be
-//! given in `ROUSE_EXTREMES_SEED`; `ROUSE_EXTREMES=all` tries them all.
+//! The fields are found in the table of kinds and in the schemas of the CRDs, so that new fields are tested too. All
+//! combinations take many minutes, so a sample is drawn, larger for fields that the controllers calculate with. Its seed
+//! is printed and can be given in `ROUSE_EXTREMES_SEED`; `ROUSE_EXTREMES=all` tries them all.
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod cluster;
@@ -100,7 +100,7 @@ fn cases(resource: &Arc<Resource>, all: bool, seed: &mut u64) -> Vec<Case> {
 /// The objects of one kind under test.
 struct Objects {
     running: Running,
-    /// One that no case has changed yet.
+    /// An object that no case has changed yet.
     unchanged: Option<Value>,
     made: usize,
     failures: Vec<String>,
@@ -118,7 +118,7 @@ impl Objects {
         objects::valid(resource, &format!("x{}", self.made), cluster::NAMESPACE)
     }
 
-    /// Does what the case says and everything that may follow from it.
+    /// Makes the write of a case, and the requests that may follow it.
     async fn run(&mut self, case: &Case) {
         let resource = &case.resource;
         let collection = collection(resource);
@@ -179,7 +179,7 @@ impl Objects {
         self.running.ask(method, path, body.replace(&place, case.value)).await
     }
 
-    /// What users and controllers do to an object that was taken: they look at it, scale it, delete it.
+    /// Reads, scales and deletes an object that was accepted, as users do.
     async fn follow(&mut self, case: &Case, path: &str) {
         if case.resource.verbs.iter().all(|verb| verb != "get") {
             return;
@@ -232,7 +232,7 @@ impl Objects {
         }
     }
 
-    /// The numbers that requests carry beside their objects.
+    /// Tries extreme numbers in the options of requests.
     async fn options(&mut self, resource: &Resource) {
         let collection = collection(resource);
         for number in OPTIONS {
@@ -256,7 +256,7 @@ impl Objects {
                 let answer = self.running.ask(method, &path, body.clone()).await;
                 self.count += 1;
                 self.accepted += usize::from(answer.is_success());
-                // Kubernetes answers 504 for a version that is yet to come, and 500 to a watch from none.
+                // Kubernetes answers 504 to a future version, and 500 to a watch from an invalid one.
                 let version = path.contains("resourceVersion=")
                     && answer.value["message"]
                         .as_str()
@@ -275,7 +275,7 @@ impl Objects {
 }
 
 #[tokio::test(start_paused = true)]
-async fn extremes_of_every_field_are_refused_or_taken_and_nothing_breaks() {
+async fn extremes_of_every_field_are_refused_or_accepted_and_nothing_breaks() {
     let all = std::env::var("ROUSE_EXTREMES").is_ok_and(|wanted| wanted == "all");
     let given = std::env::var("ROUSE_EXTREMES_SEED").ok().and_then(|seed| seed.parse().ok());
     let first: u64 = given.unwrap_or_else(|| u64::from(std::process::id()));

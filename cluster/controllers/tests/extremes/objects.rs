@@ -30,7 +30,7 @@ fn revision_spec() -> Value {
         "readinessProbe": { "tcpSocket": { "port": 8080 } } }] })
 }
 
-/// An object of a kind. A CRD is named by what it defines.
+/// An object of a kind. A CRD is named by its group and plural.
 pub(crate) fn valid(resource: &Resource, name: &str, namespace: &str) -> Value {
     let mut object = body(resource, name);
     object["apiVersion"] = resource.api_version().into();

@@ -23,7 +23,7 @@ struct Row {
     #[serde(default)]
     categories: Vec<String>,
     namespaced: bool,
-    /// Those of a whole resource, unless said.
+    /// All [`VERBS`] if absent.
     #[serde(default)]
     verbs: Option<Vec<String>>,
     #[serde(default)]
@@ -32,7 +32,7 @@ struct Row {
     scale: bool,
     #[serde(default)]
     selectable: Vec<String>,
-    /// Stored for those who bring it, and acted on by nobody.
+    /// Stored, and no controller acts on it.
     #[serde(default)]
     inert: bool,
     /// Name, type, format, priority.
@@ -83,7 +83,7 @@ fn storage(group: &str, version: &str, kind: &str) -> StorageVersion {
     StorageVersion { group: group.to_owned(), version: version.to_owned() }
 }
 
-/// The Scale of other resources, which is no resource of its own.
+/// The kind of the scale subresource, which is no resource of its own.
 pub(super) fn scale() -> Resource {
     Resource {
         status: true,
@@ -91,7 +91,7 @@ pub(super) fn scale() -> Resource {
     }
 }
 
-/// The Binding of a Pod, which is no resource of its own here.
+/// The kind of a Pod's binding subresource, which is no resource of its own here.
 pub(super) fn binding() -> Resource {
     subresource("", "Binding", "bindings", "core.v1.Binding")
 }

@@ -82,7 +82,7 @@ fn unreadable(error: &ParseError) -> Invalid {
     Invalid::value(at, &Value::String(String::new()), &error.to_string())
 }
 
-/// The same, but for the patterns, which only reading the schema shows.
+/// The same, but for invalid patterns, which only parsing the schema finds.
 fn structure(crd: &Value) -> Vec<Invalid> {
     let mut found = Vec::new();
     let spec = &crd["spec"];
@@ -102,7 +102,7 @@ fn structure(crd: &Value) -> Vec<Invalid> {
         ));
     }
     for (index, version) in versions.iter().enumerate() {
-        // With one version Kubernetes speaks of the schema by its older, shared place.
+        // With one version, Kubernetes reports problems at the schema's old `v1beta1` path.
         let alone = versions.len() == 1;
         let at = format!("spec.versions[{index}]");
         let schema_at = if alone {
@@ -152,7 +152,7 @@ fn version_problems(version: &Value, at: &str, schema_at: &str, found: &mut Vec<
     }
 }
 
-/// Versions differ by their schemas alone: nobody is asked to convert objects.
+/// Only the strategy `None` is supported: no webhook is called to convert objects.
 fn conversion(conversion: &Value, found: &mut Vec<Invalid>) {
     let at = "spec.conversion.strategy";
     match conversion["strategy"].as_str() {
@@ -205,7 +205,7 @@ fn scale(value: &Value) -> Option<ScalePaths> {
     })
 }
 
-/// Name first; then what the author listed, else the age.
+/// The name, then `additionalPrinterColumns`, or the age if there are none.
 fn columns(version: &Value) -> Vec<Column> {
     let mut columns = vec![Column {
         name: "Name".to_owned(),

@@ -75,7 +75,7 @@ impl Kinds {
         self.resources.read().values().cloned().collect()
     }
 
-    /// Serves a resource, or serves it anew.
+    /// Adds or replaces a served resource.
     pub fn insert(&self, resource: Resource) -> Arc<Resource> {
         let resource = Arc::new(resource);
         self.resources.write().insert(key(&resource), Arc::clone(&resource));

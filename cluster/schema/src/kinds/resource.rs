@@ -20,7 +20,7 @@ pub struct Column {
     pub kind: String,
     pub format: String,
     pub description: String,
-    /// Above 0 only with `-o wide`.
+    /// Columns above 0 are shown only with `-o wide`.
     pub priority: i64,
     /// Where a CRD's column finds its value; built-in kinds have code for it.
     pub path: Option<String>,
@@ -55,14 +55,14 @@ pub struct Resource {
     pub categories: Vec<String>,
     pub namespaced: bool,
     pub verbs: Vec<String>,
-    /// There is a status subresource, and so a write elsewhere does not touch the status.
+    /// It has a status subresource: other writes do not change the status.
     pub status: bool,
     pub scale: Option<ScalePaths>,
     pub columns: Vec<Column>,
     /// Fields that a field selector may name besides name and namespace: `spec.nodeName`.
     pub selectable_fields: Vec<String>,
     pub schema: Arc<Schema>,
-    /// A built-in kind that is stored for those who bring it, and acted on by nobody.
+    /// A built-in kind that is stored, and that no controller acts on.
     pub inert: bool,
     /// From a CRD; its objects are read by schema and not by type.
     pub custom: bool,

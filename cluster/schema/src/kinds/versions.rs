@@ -30,7 +30,7 @@ fn newer_name(name: &str) -> Option<&'static str> {
     EVENT_FIELDS.iter().find(|(core, _)| *core == name).map(|(_, newer)| *newer)
 }
 
-/// An object of this resource in the version in which it is stored. Doing it twice changes nothing more.
+/// An object of this resource in the version in which it is stored. Idempotent.
 #[must_use]
 pub fn to_stored(resource: &Resource, object: Value) -> Value {
     let api_version = resource.storage.api_version();

@@ -3,7 +3,7 @@
 /// Why a patch cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Malformed by itself, whatever the document.
+    /// Malformed, whatever the document.
     #[error("error decoding patch: {what}")]
     Malformed { what: String },
     /// A JSON patch whose test or path fails on this document.
@@ -20,7 +20,7 @@ pub enum Error {
     Directive { directive: String },
     #[error("The allowed maximum operations in a JSON patch is {limit}, got {got}")]
     TooManyOperations { limit: usize, got: usize },
-    /// All copies of a JSON patch together.
+    /// The copies of a JSON patch add too many bytes together.
     #[error(
         "Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding the limit {limit}"
     )]
@@ -29,14 +29,14 @@ pub enum Error {
     TooDeep { limit: usize },
     #[error("the patch compares or moves more than {limit} values")]
     TooMuchWork { limit: u64 },
-    /// A list, set or object meets something else.
+    /// A part of the patch has the wrong type.
     #[error("unable to merge {path}: expected {want}")]
     Shape { path: String, want: &'static str },
 }
 
 impl Error {
     /// The HTTP status that the error becomes: 400 for a malformed patch, 413 for one
-    /// that asks for too much, 422 for one that does not fit the document.
+    /// that is too large, 422 for one that cannot be applied to the document.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {

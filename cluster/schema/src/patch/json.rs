@@ -1,7 +1,7 @@
 //! JSON patch (RFC 6902), bounded as Kubernetes bounds it.
 //!
-//! A patch is small and what it makes is not: each `copy` may double the document. So copies are
-//! counted together before they are made, and so are the depth of what comes to be and the work.
+//! A small patch may make a large document: each `copy` may double it. So the bytes of all copies,
+//! the depth of the result and the work are checked before an operation is applied.
 //!
 //! Upstream: `staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go` (`maxJSONPatchOperations`),
 //! `JSONPatchMaxCopyBytes` in `pkg/server/config.go`.
@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::error::Error;
 use super::work::Work;
 
-/// Most operations of one patch.
+/// The maximum number of operations of one patch.
 const MAX_OPERATIONS: usize = 10_000;
-/// Most bytes that all copies of one patch may add, as JSON.
+/// The maximum number of bytes that all copies of one patch may add, as JSON.
 const MAX_COPIED: usize = 3 << 20;
-/// The deepest value that a patch may make; a reader of JSON goes no deeper than 128.
+/// The deepest value that a patch may make; serde_json parses no deeper than 128.
 const MAX_DEPTH: usize = 120;
 
 pub(super) fn apply(document: &Value, patch: &Value) -> Result<Value, Error> {
@@ -49,7 +49,7 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Whether an operation on this document stays within the bounds; whether it fits is not said.
+    /// Whether an operation on this document stays within the bounds, not whether it applies.
     fn check(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), Error> {
         match operation {
             PatchOperation::Add(add) => {
@@ -80,7 +80,7 @@ impl Bounds {
     fn copied(&mut self, value: &Value) -> Result<(), Error> {
         let left = MAX_COPIED.saturating_sub(self.copied);
         let mut size = Size { bytes: 0, limit: left };
-        // It fails at the limit, and has counted until there.
+        // The write fails at the limit, with the bytes counted until then.
         let fits = serde_json::to_writer(&mut size, value).is_ok();
         self.copied = self.copied.saturating_add(size.bytes);
         if fits {
@@ -89,7 +89,7 @@ impl Bounds {
         Err(Error::TooMuchCopied { limit: MAX_COPIED, size: self.copied })
     }
 
-    /// A value and the place where it comes to stand are not too deep together.
+    /// Whether a value at this path stays within the depth limit.
     fn nested(&self, value: &Value, path: &str) -> Result<(), Error> {
         let above = path.bytes().filter(|byte| *byte == b'/').count();
         let left = MAX_DEPTH.checked_sub(above).ok_or(Error::TooDeep { limit: MAX_DEPTH })?;
@@ -112,7 +112,7 @@ impl Bounds {
         }
     }
 
-    /// The items of a list that move when one comes in or goes.
+    /// Counts the list items that an insertion or removal shifts.
     fn shifted(&self, document: &Value, path: &str) -> Result<(), Error> {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let items = document.pointer(parent).and_then(Value::as_array);

@@ -46,7 +46,7 @@ fn object(
         if let Some(field) = name.strip_prefix(DELETE_FROM) {
             delete_from(&mut result, field, value, work)?;
         } else if name == RETAIN || name.starts_with(ORDER) {
-            // The one has been obeyed above, the other is obeyed with its list below.
+            // `$retainKeys` is applied above, `$setElementOrder` below.
         } else {
             let field = node.and_then(|n| n.field(name));
             merge_field(field, &mut result, name, value, work)?;
@@ -61,7 +61,7 @@ fn object(
     Ok(result)
 }
 
-/// The original, or of it what `$retainKeys` names.
+/// The original, reduced to the keys of `$retainKeys` if the patch has it.
 fn retained(
     original: &Map<String, Value>,
     patch: &Map<String, Value>,
@@ -95,7 +95,7 @@ fn merge_field(
         }
         (None, Value::Object(new)) => {
             let made = object(field, &Map::new(), new, work)?;
-            // An object that the patch only deletes from does not come into being by it.
+            // A patch that only deletes does not create the object.
             if made.is_empty() && new.contains_key(DIRECTIVE) {
                 return Ok(());
             }
@@ -121,7 +121,7 @@ fn list(
     new: &[Value],
     work: &Work,
 ) -> Result<Vec<Value>, Error> {
-    // Each item of the patch is looked for among those that there are by then.
+    // Each item of the patch is compared with the items so far.
     work.spend_pairs(new.len(), old.len().saturating_add(new.len()))?;
     let key = strategy.and_then(|s| s.key.as_deref());
     let Some(key) = key else {

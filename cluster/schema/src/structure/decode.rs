@@ -13,7 +13,7 @@ pub(super) fn type_error(root: &Node, object: &Value) -> Option<String> {
     walk(root, object, &Place { holder: &short(&name), path: "" })
 }
 
-/// Where a value stands: the struct whose field it is, and the fields from the root on.
+/// The position of a value: the struct that holds it, and the field path from the root.
 struct Place<'a> {
     holder: &'a str,
     path: &'a str,

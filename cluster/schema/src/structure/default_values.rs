@@ -1,4 +1,4 @@
-//! Defaults of a CRD's schema, checked by the schema that they stand in.
+//! Validation of the defaults in a CRD's schema against that schema.
 //!
 //! Upstream: `apiextensions-apiserver/pkg/apiserver/schema/defaulting/validation.go`.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::invalid::Invalid;
 use super::{defaults, fields, parse, validate};
 
-/// The problems of the defaults in the schema at `path`, wherever they stand in it.
+/// The problems of all defaults in the schema at `path`.
 pub(crate) fn problems(schema: &Value, path: &str) -> Vec<Invalid> {
     let mut found = Vec::new();
     check(schema, path, &mut found);
@@ -29,14 +29,14 @@ fn check(schema: &Value, path: &str, found: &mut Vec<Invalid>) {
 }
 
 fn one(schema: &Value, default: &Value, path: &str, found: &mut Vec<Invalid>) {
-    // A schema that cannot be read is refused as such.
+    // An invalid schema is reported elsewhere.
     let Ok(node) = parse::node(schema) else { return };
     let unknown = fields::unknown(&node, default);
     if !unknown.is_empty() {
         found.push(Invalid::value(path, default, "must not have unknown fields"));
         return;
     }
-    // Defaults inside it fill it in before it is used.
+    // Nested defaults are applied to it before it is used.
     let mut whole = default.clone();
     defaults::apply(&node, &mut whole);
     found.extend(validate::check_at(&node, &whole, path));

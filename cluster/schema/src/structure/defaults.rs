@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::node::Node;
 
-/// Sets the default of every absent field, then looks inside what is there.
+/// Sets the default of every absent field, then descends into the fields that are present.
 pub(super) fn apply(node: &Node, value: &mut Value) {
     let target = node.resolve();
     match value {

@@ -1,4 +1,4 @@
-//! Duplicate keys of a JSON text, found before a tree forgets them.
+//! Duplicate keys of a JSON text, which parsing into a tree would drop.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,13 +7,13 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// The paths of keys that an object of the text holds more than once, in the order of their repetition.
 ///
-/// A text that is no JSON has none: its decoding fails elsewhere. The caller words them: `duplicate field "data.a"`.
+/// A text that is no JSON has none: its decoding fails elsewhere. The caller formats them: `duplicate field "data.a"`.
 #[must_use]
 pub fn duplicates(raw: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(raw);
     let seed = Walk { path: String::new(), found: &mut found };
-    // A syntax error ends the walk; what was found before it stands.
+    // A syntax error ends the walk; duplicates found before it are returned.
     let _outcome = seed.deserialize(&mut reader);
     found
 }

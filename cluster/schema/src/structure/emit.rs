@@ -1,4 +1,4 @@
-//! A node as OpenAPI v3, without prose.
+//! A node as OpenAPI v3, without descriptions.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::types;
 pub(super) fn node(node: &Node) -> Value {
     let mut out = Map::new();
     match &node.reference {
-        // A reference with more to say needs `allOf`: siblings of `$ref` are ignored.
+        // A reference with other keywords needs `allOf`: siblings of `$ref` are ignored.
         Some(name) => {
             let target =
                 json!({"$ref": format!("#/components/schemas/{}", types::openapi_name(name))});

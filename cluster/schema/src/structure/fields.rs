@@ -75,7 +75,7 @@ fn cut(node: &Node, value: &mut Value, is_object: bool) {
     }
 }
 
-/// The schema of a field; a whole object has `apiVersion`, `kind` and `metadata` whether or not its author wrote so.
+/// The schema of a field; a whole object has `apiVersion`, `kind` and `metadata` even if its schema does not say so.
 pub(super) fn field<'a>(node: &'a Node, key: &str, whole_object: bool) -> Option<&'a Node> {
     let declared = node.field(key);
     if !whole_object {
@@ -88,7 +88,7 @@ pub(super) fn field<'a>(node: &'a Node, key: &str, whole_object: bool) -> Option
     }
 }
 
-/// Makes a value what a typed writer would write back: no nulls where the schema has a field, quantities as text.
+/// Rewrites a value as a typed Go client would encode it: no nulls, quantities as text.
 pub(super) fn normalise(node: &Node, value: &mut Value) {
     let target = node.resolve();
     match value {

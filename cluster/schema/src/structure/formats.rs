@@ -1,6 +1,6 @@
 //! The formats that a CRD's schema may name, checked as `apiextensions` checks them.
 //!
-//! A format that is not listed here is a remark for readers, there as well.
+//! A format that is not listed here is not checked, as upstream.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::node::Type;
 use super::values::{amount, is_integer};
 
-/// Whether a value is what its format says.
+/// Whether a value is valid for its format.
 pub(super) fn fits(kind: Type, format: &str, value: &Value) -> bool {
     match (kind, value) {
         (Type::String | Type::Any | Type::IntOrString, Value::String(text)) => {
@@ -30,7 +30,7 @@ fn whole_fits(format: &str, value: &Value) -> bool {
     if !matches!(format, "int32" | "int64") || !is_integer(value) {
         return true;
     }
-    // `1.0` is whole as well; beyond 2^53 a number with a fraction's form is not exact anyway.
+    // `1.0` is an integer as well; beyond 2^53 a float is not exact anyway.
     let whole = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     match (format, whole) {
         ("int32", Some(n)) => i32::try_from(n).is_ok(),
@@ -145,7 +145,7 @@ fn is_uuid(text: &str, version: Option<char>) -> bool {
     let variant = found[2].to_ascii_lowercase();
     match version {
         None => true,
-        // A name's hash of the older kind may have any variant.
+        // Version 3 (the MD5 of a name) may have any variant.
         Some('3') => &found[1] == "3",
         Some(version) => {
             found[1].starts_with(version) && matches!(variant.as_str(), "8" | "9" | "a" | "b")
@@ -178,7 +178,7 @@ fn is_hostname(text: &str) -> bool {
     text.len() <= 255 && text.split('.').all(|label| label.len() <= 63 && pattern(&HOST, label))
 }
 
-/// `name@host`, with or without a name for people before it.
+/// `name@host`, with or without a display name before it.
 fn is_email(text: &str) -> bool {
     let address = match (text.rfind('<'), text.trim_end().strip_suffix('>')) {
         (Some(start), Some(body)) => &body[start + 1..],
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_format_takes_what_it_means_and_nothing_else() {
+    fn each_format_accepts_valid_texts_and_no_others() {
         let cases = [
             (
                 "date-time",

@@ -1,4 +1,4 @@
-//! One thing that is wrong with an object, as a `Status` names it.
+//! One validation error of an object: a cause in a `Status`.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word on the wire.
+    /// The reason as a status has it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// `Required value`, with more to say or not.
+    /// `Required value`, with `: detail` unless that is empty.
     #[must_use]
     pub fn required(path: impl Into<String>, detail: &str) -> Self {
         Self::new(path, Reason::Required, join("Required value".to_owned(), detail))

@@ -74,7 +74,7 @@ impl Schema {
 
     /// The paths of fields that the schema does not know, in the object's order.
     ///
-    /// The caller words them: `unknown field "spec.replicaz"`.
+    /// The caller formats them: `unknown field "spec.replicaz"`.
     #[must_use]
     pub fn unknown_fields(&self, object: &Value) -> Vec<String> {
         fields::unknown(&self.root, object)
@@ -85,7 +85,7 @@ impl Schema {
         fields::prune(&self.root, object);
     }
 
-    /// Makes an object what a typed writer would write back: no nulls, quantities as text. For built-in kinds.
+    /// Rewrites an object as a typed Go client would encode it: no nulls, quantities as text. For built-in kinds.
     pub fn normalise(&self, object: &mut Value) {
         fields::normalise(&self.root, object);
     }

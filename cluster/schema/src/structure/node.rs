@@ -1,4 +1,4 @@
-//! One node of a schema: what a value may be and how it is merged.
+//! One node of a schema: the type, limits and merge strategy of a value.
 //!
 //! Built-in kinds and CRDs become the same nodes, so that strict decoding, pruning, defaulting, validation, patches
 //! and OpenAPI are each written once.
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The JSON type of a value, with the forms that Kubernetes gives a meaning of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Type {
-    /// Anything: no type was said.
+    /// Any type: the schema names none.
     #[default]
     Any,
     Object,
@@ -25,7 +25,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// The word that OpenAPI has for it, if it has one.
+    /// The OpenAPI type, if there is one.
     #[must_use]
     pub fn as_openapi(self) -> Option<&'static str> {
         match self {
@@ -53,7 +53,7 @@ pub enum List {
 pub struct Strategy {
     /// Lists of objects merge item by item, lists of scalars as sets.
     pub merge: bool,
-    /// The patch says all keys that stay (`$retainKeys`).
+    /// The patch lists all keys that stay (`$retainKeys`).
     pub retain_keys: bool,
     /// The field that identifies an item.
     pub key: Option<String>,
@@ -106,12 +106,12 @@ pub struct Node {
     pub limits: Option<Box<Limits>>,
     pub preserve_unknown: bool,
     pub embedded: bool,
-    /// The name of the built-in type that this is; its properties are there.
+    /// The name of the built-in type that this node refers to, which has the properties.
     pub reference: Option<String>,
-    /// Where the field stands in protobuf; more than one number where a message is inlined.
+    /// The field's protobuf number; several if its message is inlined.
     pub numbers: Vec<u32>,
-    /// The Go field is a pointer: a zero is a value and not an absence.
+    /// The Go field is a pointer: zero is a value, distinct from absent.
     pub pointer: bool,
-    /// The Go type, for built-in kinds: what decoding errors name.
+    /// The Go type, for built-in kinds: decoding errors name it.
     pub go_type: String,
 }

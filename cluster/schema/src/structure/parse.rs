@@ -24,7 +24,7 @@ pub(super) fn node(document: &Value) -> Result<Node, Error> {
     Reader::default().read(document, "")
 }
 
-/// The patterns met so far: the same one stands at many fields, and a compiled one is large.
+/// A parser with the patterns compiled so far: many fields share one, and each is large.
 #[derive(Default)]
 struct Reader {
     patterns: HashMap<String, Regex>,

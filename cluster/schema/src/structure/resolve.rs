@@ -13,7 +13,7 @@ impl Node {
         }
     }
 
-    /// The schema of a field: a declared property, else what a map holds.
+    /// The schema of a field: a declared property, else that of a map's values.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Self> {
         let node = self.resolve();

@@ -18,7 +18,7 @@ pub(crate) fn problems(document: &Value, path: &str) -> Vec<Invalid> {
     found
 }
 
-/// The rules of a schema (CEL) by their exact paths, wherever they stand: they would not be kept.
+/// Refuses all validation rules (CEL) of a schema, by their paths: they would not be evaluated.
 pub(crate) fn rules(schema: &Value, path: &str) -> Vec<Invalid> {
     const WHY: &str = "validation rules (CEL) are not evaluated by Rouse, and a rule that is not evaluated does not protect anything: remove x-kubernetes-validations from the schema, or say the same with enum, pattern, minimum, maximum or required";
     let mut found = Vec::new();

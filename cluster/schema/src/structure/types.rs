@@ -1,6 +1,6 @@
 //! The types of built-in kinds, read from the committed table.
 //!
-//! The table is made by `cargo xtask kinds`. A type becomes nodes when it is first asked for: a start touches few.
+//! The table is made by `cargo xtask kinds`. A type is parsed into nodes on first use: startup needs few.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -119,7 +119,7 @@ fn field_node(expression: &str, numbers: Vec<u32>, more: More) -> Node {
     let mut node = of(expression);
     node.numbers = numbers;
     node.pointer = more.pointer;
-    // An empty text as default only makes a key of a list: no typed writer would send it.
+    // An empty text as default only completes a list key: no typed client would send it.
     node.default = more.default.filter(|default| default != "");
     node.list = more.list.map(|list| match list.as_str() {
         "map" => List::Map(more.keys),

@@ -1,4 +1,4 @@
-//! Numbers and quantities, as the JSON of a user writes them.
+//! Integers and quantities in JSON.
 
 use rouse_k8s::Quantity;
 use serde_json::Value;
@@ -10,7 +10,7 @@ pub(super) fn is_integer(value: &Value) -> bool {
         || value.as_f64().is_some_and(|f| f.fract() == 0.0 && f.is_finite())
 }
 
-/// The amount of a quantity, to be compared.
+/// Parses a quantity, given as a number or a text.
 pub(crate) fn amount(value: &Value) -> Option<Quantity> {
     match value {
         Value::Number(number) => Quantity::parse(&number.to_string()).ok(),

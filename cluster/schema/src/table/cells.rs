@@ -6,7 +6,7 @@ pub(super) fn name(object: &Value) -> Value {
     object["metadata"]["name"].clone()
 }
 
-/// A text, or what stands for none.
+/// A text, or `none` if it is absent or empty.
 pub(super) fn text_or<'a>(value: &'a Value, none: &'a str) -> &'a str {
     value.as_str().filter(|text| !text.is_empty()).unwrap_or(none)
 }
@@ -27,7 +27,7 @@ pub(super) fn labels(value: &Value) -> String {
     pairs.join(",")
 }
 
-/// Whether the condition of a type is what the status says.
+/// Whether the condition of this type has this status.
 pub(super) fn condition(object: &Value, kind: &str, status: &str) -> bool {
     items(&object["status"]["conditions"])
         .iter()

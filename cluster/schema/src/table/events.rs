@@ -7,7 +7,7 @@ use super::age;
 use super::cells::{name, text_or};
 
 pub(super) fn event(event: &Value, now: Timestamp) -> Vec<Value> {
-    // The two groups have the same facts under different names.
+    // The two groups have the same fields under different names.
     let either =
         |core: &str, other: &str| if event[core].is_null() { &event[other] } else { &event[core] };
     let object = either("involvedObject", "regarding");

@@ -1,6 +1,6 @@
 //! Tables: what `kubectl get` prints, a row of cells per object.
 //!
-//! Built-in kinds have code per kind, since their cells say more than one field does; CRDs name a JSONPath per column.
+//! Built-in kinds have code per kind, since a cell may combine several fields; CRDs name a JSONPath per column.
 
 mod age;
 mod cells;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::age;
 use super::cells::{condition, items, labels, name, text_or};
 
-/// A pod's state in one word.
+/// A pod's state as its row shows it.
 struct Summary {
     reason: String,
     ready: usize,
@@ -70,7 +70,7 @@ fn summarise(pod: &Value) -> Summary {
     summary
 }
 
-/// Counts the init containers; true if one of them still holds the pod back.
+/// Counts the init containers; true if one of them has not finished.
 fn init_containers(pod: &Value, summary: &mut Summary) -> bool {
     let specs = items(&pod["spec"]["initContainers"]);
     for (index, container) in items(&pod["status"]["initContainerStatuses"]).iter().enumerate() {
@@ -100,9 +100,9 @@ fn init_containers(pod: &Value, summary: &mut Summary) -> bool {
 
 fn containers(pod: &Value, summary: &mut Summary) {
     let mut running = false;
-    // Once a pod runs, the restarts of what prepared it no longer count.
+    // Once a pod runs, the restarts of its init containers no longer count.
     summary.restarts = 0;
-    // The first container's reason is the one that stays.
+    // In reverse, so that the first container's reason is kept.
     for container in items(&pod["status"]["containerStatuses"]).iter().rev() {
         count_restarts(container, summary);
         let state = &container["state"];

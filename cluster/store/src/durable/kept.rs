@@ -19,7 +19,7 @@ impl Kept {
         self.bytes += bytes;
     }
 
-    /// The version up to which events are no longer worth their room.
+    /// The version up to which events exceed the limits, if any do.
     pub(super) fn spare(&self) -> Option<u64> {
         let (mut count, mut bytes, mut spare) = (self.events.len(), self.bytes, None);
         for (version, size) in &self.events {
@@ -33,7 +33,7 @@ impl Kept {
         spare
     }
 
-    /// Events up to `version` are gone.
+    /// Drops the events up to `version`.
     pub(super) fn forget(&mut self, version: u64) {
         let gone = self.events.partition_point(|(held, _)| *held <= version);
         self.bytes -= self.events.drain(..gone).map(|(_, size)| size).sum::<usize>();
@@ -44,7 +44,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    /// What is spare of events with these sizes, which have the versions 1, 2, 3 and so on.
+    /// Events of these sizes, with the versions 1, 2, 3 and so on.
     fn kept(sizes: &[usize]) -> Kept {
         let mut kept = Kept::default();
         for (version, size) in (1..).zip(sizes) {

@@ -1,8 +1,7 @@
-//! Readers from outside are shown nothing that could be lost.
+//! Reads for API clients: durable state alone.
 //!
-//! While writes become durable, a reader waits for the newest state of what it asked for, and for
-//! nothing else. While they do not, it sees the last durable state: reading goes on when the disk is
-//! full.
+//! A read waits until the newest state of the objects it asks for is durable, and for nothing else.
+//! While writes fail, it gets the last durable state: reads work when the disk is full.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use crate::object::{Key, Object};
 use crate::ring::{Change, Event};
 
 impl Store {
-    /// An object in a state that is durable, or that it is durably absent.
+    /// The durable state of an object; `None` if it is durably absent.
     pub async fn get_shown(&self, key: &Key) -> Result<Option<Arc<Object>>, Unwritable> {
         let (found, newest) = {
             let inner = self.shared.inner.read();
@@ -36,7 +35,7 @@ impl Store {
         })
     }
 
-    /// The objects of a resource in a state that is durable, and a version that it has.
+    /// The objects of a resource in a durable state, and the version of that state.
     pub async fn list_shown(
         &self,
         resource: &str,
@@ -52,7 +51,7 @@ impl Store {
             (Self::list_of(&inner, resource, namespace), newest)
         };
         let Err(why) = self.durable(newest).await else {
-            // Nothing of it changed between that version and the newest of all.
+            // None of these objects changed between that version and the store's newest.
             listed.version = newest;
             return Ok(listed);
         };
@@ -68,8 +67,8 @@ impl Store {
         Ok(listed)
     }
 
-    /// The newest change of a resource that is not durable, of those that `ours` picks; 0 if there
-    /// is none, and `None` if that is no longer known.
+    /// The version of the newest change of a resource that is not durable and matches `ours`; 0 if
+    /// there is none, and `None` if the ring no longer holds it.
     fn newest(&self, resource: &Resource, ours: impl Fn(&Event) -> bool) -> Option<u64> {
         let durable = self.durable_version();
         if *resource.changed.borrow() <= durable {
@@ -80,7 +79,7 @@ impl Store {
     }
 }
 
-/// Takes one change back in a list that is ordered by namespace and name.
+/// Undoes one change in a list that is ordered by namespace and name.
 fn undo(objects: &mut Vec<Arc<Object>>, event: &Event) {
     let place = |key: &Key| (key.namespace.clone(), key.name.clone());
     let at = objects.binary_search_by_key(&place(&event.object.key), |o| place(&o.key));

@@ -1,5 +1,5 @@
-//! A watcher: a place in the ring of one resource. It holds no queue of its own, so a slow one costs
-//! nothing; one that falls behind the ring is told so.
+//! A watch: a position in the ring of one resource. It has no queue, so a slow watch costs no
+//! memory; one that falls behind the ring gets [`Expired`].
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Watch {
         }
     }
 
-    /// The next changes, at least one, as soon as they are durable: what may be told outside.
+    /// The next changes, at least one, as soon as they are durable: for API clients.
     pub async fn next_durable(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
         loop {
             self.changed.borrow_and_update();
@@ -67,8 +67,8 @@ impl Watch {
         }
     }
 
-    /// The version up to which nothing of this resource is missing, for bookmarks; of what is
-    /// durable alone, or of all that is ordered.
+    /// The version up to which this watch has missed nothing, for bookmarks: among durable changes
+    /// alone, or among all that are ordered.
     #[must_use]
     pub fn position(&mut self, durable: bool) -> u64 {
         let limit = if durable { *self.durable.borrow() } else { u64::MAX };

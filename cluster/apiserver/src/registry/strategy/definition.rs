@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions: established by the write that brings them, gone after their objects.
+//! CustomResourceDefinitions: established when they are stored, removed after their objects.
 
 use super::rules::{Followup, PLAIN, Strategy};
 

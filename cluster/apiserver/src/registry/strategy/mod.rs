@@ -1,4 +1,4 @@
-//! One description per kind of what is special about writing it.
+//! The rules for writes that differ by kind.
 
 mod custom;
 mod definition;

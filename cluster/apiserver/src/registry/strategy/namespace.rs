@@ -1,11 +1,11 @@
-//! Namespaces: emptied before they go.
+//! Namespaces: emptied before they are removed.
 
 use super::rules::{Followup, PLAIN, Strategy};
 
 pub(super) const STRATEGY: Strategy = Strategy {
     permanent: (&["default", "kube-system", "kube-public"], "this namespace may not be deleted"),
     finalizers_in_spec: true,
-    // They change by the subresource `finalize` alone.
+    // The subresource `finalize` alone changes `spec.finalizers`.
     prepare_for_update: |_, namespace, old| {
         namespace["spec"]["finalizers"] = old["spec"]["finalizers"].clone();
         Ok(Followup::Nothing)

@@ -1,4 +1,4 @@
-//! Pods: for an account that is there, and stopped before they go.
+//! Pods: their service account must exist, and they are stopped before they are removed.
 //!
 //! Upstream: `pkg/registry/core/pod/strategy.go`, `plugin/pkg/admission/serviceaccount`.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::rules::{PLAIN, Strategy};
 use crate::store::{Key, Store};
 
-/// Seconds, where a pod does not say.
+/// The default of `terminationGracePeriodSeconds`.
 const GRACE: i64 = 30;
 
 pub(super) const STRATEGY: Strategy = Strategy {
@@ -18,7 +18,7 @@ pub(super) const STRATEGY: Strategy = Strategy {
     ..PLAIN
 };
 
-/// Only a pod that runs somewhere gets time.
+/// Only a pod that is on a node and has not ended has a grace period.
 fn grace_seconds(pod: &Value, asked: Option<i64>) -> i64 {
     let placed = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
     let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_pod_on_a_node_that_has_not_ended_gets_time() {
+    fn only_a_pod_on_a_node_that_has_not_ended_gets_a_grace_period() {
         let pod = |node: &str, phase: &str, own: i64| {
             json!({ "spec": { "nodeName": node, "terminationGracePeriodSeconds": own },
                 "status": { "phase": phase } })

@@ -1,4 +1,4 @@
-//! Rules that a kind may override, and those of all other kinds.
+//! The rules for writes that a kind may override, and their defaults.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::registry::served::Served;
 use crate::status::Failure;
 use crate::store::Object;
 
-/// One kind's rules. Defaults, types and validation stand in `rouse_schema::kinds`.
+/// One kind's rules. Defaults, types and validation are in `rouse_schema::kinds`.
 ///
 /// Upstream: `rest.RESTCreateStrategy`, `RESTUpdateStrategy`, `RESTDeleteStrategy`.
 pub(crate) struct Strategy {
@@ -24,13 +24,13 @@ pub(crate) struct Strategy {
     pub(crate) pod_annotations: Option<&'static str>,
     /// The reason for which a new object is forbidden, if it is.
     pub(crate) forbids: fn(&Registry, &str, &Value) -> Option<String>,
-    /// Fills in what the server alone decides, after admission.
+    /// Sets the fields that the server alone decides, after admission.
     pub(crate) prepare_for_create: fn(&Registry, &mut Value) -> Result<Followup, Failure>,
-    /// The same for a new state beside the old one.
+    /// The same for an update, with the new state and the old one.
     pub(crate) prepare_for_update: fn(&Registry, &mut Value, &Value) -> Result<Followup, Failure>,
-    /// Other changes of an object whose deletion begins. Not called by a dry run.
+    /// Other changes of an object that is to be deleted. Not called by a dry run.
     pub(crate) prepare_for_delete: fn(&Registry, &mut Value),
-    /// Seconds that a deleted object stays, of the object and of what the request asks for.
+    /// The grace period in seconds, by the object and the request's `gracePeriodSeconds`.
     pub(crate) grace_seconds: fn(&Value, Option<i64>) -> i64,
     /// Called when an object has been taken out of the store.
     pub(crate) removed: fn(&Registry, &Arc<Resource>, &Object),

@@ -22,7 +22,7 @@ pub(super) const STRATEGY: Strategy = Strategy {
     ..PLAIN
 };
 
-/// Gives a new Service an address of its own, unless it has or wants none.
+/// Allocates the `clusterIP` of a new Service, unless it names one or is an ExternalName.
 fn allocate(store: &Store, object: &mut Value) -> Result<(), Failure> {
     if object["spec"]["type"] == "ExternalName" {
         return Ok(());

@@ -63,7 +63,7 @@ fn a_rollout_never_leaves_its_bounds_and_ends_with_the_new_set() {
 }
 
 #[test]
-fn pods_that_do_not_work_go_first() {
+fn unavailable_pods_are_deleted_first() {
     let old = [set("a", 3, 0), set("b", 3, 3)];
     let changes = next(5, ROLLING, &set("c", 0, 0), &old);
     assert_eq!(changes, named(&[("a", 1)]));
@@ -81,7 +81,7 @@ fn recreate_waits_until_all_old_pods_are_gone() {
 }
 
 #[test]
-fn a_scale_in_the_middle_of_a_rollout_is_shared_out() {
+fn a_scale_during_a_rollout_is_shared_by_the_replica_sets() {
     let old = Set { desired: Some(10), ..set("a", 8, 8) };
     let new = Set { desired: Some(10), ..set("b", 3, 0) };
     let changes = next(20, Strategy::Rolling { surge: 2, unavailable: 1 }, &new, &[old]);
@@ -91,7 +91,7 @@ fn a_scale_in_the_middle_of_a_rollout_is_shared_out() {
 const EXTREMES: [i32; 7] = [i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX - 1, i32::MAX];
 
 #[test]
-fn a_share_beyond_i32_is_the_most_there_can_be() {
+fn a_share_beyond_i32_is_clamped() {
     let percent = |text: &str| Some(IntOrString::String(text.to_owned()));
     for (replicas, value, want) in [
         (i32::MAX, percent("100%"), i32::MAX),

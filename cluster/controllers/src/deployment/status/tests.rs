@@ -24,7 +24,7 @@ fn set(replicas: i32, pods: i32, available: i32) -> ReplicaSet {
     .unwrap()
 }
 
-/// Steps from status to status; gives the conditions as text.
+/// Computes and sets the next status; returns the conditions as text.
 fn step(deployment: &mut Deployment, set: &ReplicaSet, second: i64) -> String {
     let all = std::slice::from_ref(set);
     let (status, _) = compute(deployment, Some(set), all, at(second));
@@ -83,7 +83,7 @@ fn a_complete_deployment_that_loses_pods_has_no_deadline() {
 }
 
 #[test]
-fn a_set_that_cannot_make_pods_is_told_of() {
+fn a_replica_set_that_cannot_create_pods_sets_a_condition() {
     let mut web = deployment(1);
     let mut failing = set(1, 0, 0);
     failing.status.as_mut().unwrap().conditions =

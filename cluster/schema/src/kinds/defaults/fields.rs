@@ -11,7 +11,7 @@ pub(super) fn set(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// Sets a field that is absent, null, empty or zero: what Go cannot tell from absent.
+/// Sets a field that is absent, null, empty or zero: Go cannot tell these apart.
 pub(super) fn set_zero(object: &mut Value, name: &str, value: Value) {
     if let Value::Object(map) = object
         && map.get(name).is_none_or(|v| v.is_null() || v == "" || v == 0)
@@ -20,7 +20,7 @@ pub(super) fn set_zero(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// Sets a field of an object that comes into being by it.
+/// Sets an absent field of a nested object, which is created if it is absent too.
 pub(super) fn set_in(object: &mut Value, outer: &str, name: &str, value: Value) {
     if let Some(map) = child(object, outer)
         && map.get(name).is_none_or(Value::is_null)
@@ -29,7 +29,7 @@ pub(super) fn set_in(object: &mut Value, outer: &str, name: &str, value: Value) 
     }
 }
 
-/// The object of a field, made if it is absent; none if something else is there.
+/// The object of a field, created if it is absent; `None` if the field is no object.
 pub(super) fn child<'a>(object: &'a mut Value, name: &str) -> Option<&'a mut Map<String, Value>> {
     let field = object.as_object_mut()?.entry(name.to_owned()).or_insert(Value::Null);
     if field.is_null() {

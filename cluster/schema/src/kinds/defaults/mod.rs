@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 use self::fields::{child, each, set, set_in};
 use super::Resource;
 
-/// Fills in what Kubernetes fills in when an object is written: the schema's defaults, then the kind's own.
-///
-/// Doing it twice changes nothing more.
+/// Sets the defaults that Kubernetes sets on a write: the schema's, then the kind's own. Idempotent.
 pub fn apply(resource: &Resource, object: &mut Value) {
     if !resource.custom {
         resource.schema.normalise(object);
@@ -36,7 +34,7 @@ pub fn apply(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// The status that a new object begins with; what a writer sent as status is dropped before.
+/// The initial status of a new object, in place of one in the request.
 #[must_use]
 pub fn initial_status(resource: &Resource, object: &Value) -> Option<Value> {
     if resource.custom {

@@ -1,10 +1,10 @@
-//! Defaults of pods and of what templates hold.
+//! Defaults of pods and of pod templates.
 
 use serde_json::{Value, json};
 
 use super::fields::{each, set, set_in, set_zero};
 
-/// A pod: its spec, and what only a pod and no template gets.
+/// The defaults of a pod: those of its spec, and those that a pod template does not get.
 pub(super) fn pod(object: &mut Value) {
     let Some(spec) = object.get_mut("spec").filter(|s| s.is_object()) else { return };
     self::spec(spec);
@@ -61,7 +61,7 @@ fn container(container: &mut Value, host_network: bool) {
     }
 }
 
-/// An image without a tag, or with `latest`, is asked for each time; one that is named exactly is not.
+/// An image without a tag, or with `latest`, is always pulled; one with another tag or digest is not.
 fn pull_policy(image: &str) -> &'static str {
     if image.contains('@') {
         return "IfNotPresent";

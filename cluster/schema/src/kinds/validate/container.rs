@@ -1,4 +1,4 @@
-//! Containers: what a pod's spec says of each.
+//! Validation of the containers of a pod's spec.
 
 use std::collections::BTreeSet;
 

@@ -42,7 +42,7 @@ fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
         if prefix.text().is_empty() {
             found.required(&name, "name or generateName is required");
         } else {
-            // The server appends to a prefix, so that its last dash is no end.
+            // The server appends a suffix, so a prefix may end with a dash.
             found.form(&prefix, form(prefix.text().trim_end_matches('-')));
         }
     } else {
@@ -50,7 +50,7 @@ fn name(resource: &Resource, metadata: &Field<'_>, found: &mut Problems) {
     }
 }
 
-/// Names of roles may hold colons, and whatever else a path may.
+/// Names of RBAC objects may hold colons, and whatever else a path segment may.
 fn path_segment(name: &str) -> Vec<String> {
     if name == "." || name == ".." {
         return vec![format!("may not be '{name}'")];

@@ -19,7 +19,7 @@ use super::Resource;
 use crate::structure::Invalid;
 use problems::{Field, Problems};
 
-/// The problems of an object; with `old`, also of what may not change.
+/// The problems of an object; with `old`, also changes of immutable fields.
 ///
 /// The object has its defaults. Custom resources are checked by their schema besides.
 #[must_use]

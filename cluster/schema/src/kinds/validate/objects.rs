@@ -1,4 +1,4 @@
-//! Plain objects: ConfigMaps, Secrets, endpoints, Leases, Events, and what a CRD may not change.
+//! ConfigMaps, Secrets, endpoints, Leases, Events, and the immutable fields of CRDs.
 
 use rouse_k8s::form;
 use rouse_k8s::keys::{FOREGROUND_DELETION, ORPHAN_DEPENDENTS};

@@ -99,7 +99,7 @@ fn volumes<'a>(volumes: &Field<'a>, found: &mut Problems) -> BTreeSet<&'a str> {
     seen
 }
 
-/// Of a pod that exists only images and little else may change.
+/// Of an existing pod only the images and a few other fields may change.
 fn update(new: &Field<'_>, old: &Field<'_>, found: &mut Problems) {
     if new.value == old.value {
         return;
@@ -115,7 +115,7 @@ fn update(new: &Field<'_>, old: &Field<'_>, found: &mut Problems) {
     }
 }
 
-/// A spec without what may change.
+/// A spec without its mutable fields.
 fn comparable(spec: &Value, old: &Value) -> Value {
     let mut spec = spec.clone();
     let Some(map) = spec.as_object_mut() else { return spec };

@@ -1,4 +1,4 @@
-//! Problems as they are gathered: a value, where it stands, and what has been found.
+//! A field under validation with its path, and the problems found so far.
 
 use serde_json::Value;
 
@@ -86,14 +86,14 @@ impl Problems {
         self.0.push(Invalid::too_long(field.path.clone(), limit));
     }
 
-    /// Each of a form's complaints about a text.
+    /// Adds a problem for each complaint about a text's form.
     pub(super) fn form(&mut self, field: &Field<'_>, complaints: Vec<String>) {
         for complaint in complaints {
             self.invalid(field, &complaint);
         }
     }
 
-    /// A text that must be there and have a form.
+    /// Requires a text of a form.
     pub(super) fn named(&mut self, field: &Field<'_>, form: fn(&str) -> Vec<String>) {
         if field.text().is_empty() {
             self.required(field, "");
@@ -102,7 +102,7 @@ impl Problems {
         }
     }
 
-    /// One of a few words, if it is set.
+    /// Requires one of `words`, if the field is set.
     pub(super) fn one_of(&mut self, field: &Field<'_>, words: &[&str]) {
         if field.is_set() && !words.contains(&field.text()) {
             let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
@@ -110,7 +110,7 @@ impl Problems {
         }
     }
 
-    /// A number that may not be below zero.
+    /// Refuses a number below zero.
     pub(super) fn not_negative(&mut self, field: &Field<'_>) {
         if field.number().is_some_and(|n| n < 0) {
             self.invalid(field, "must be greater than or equal to 0");
@@ -135,7 +135,7 @@ impl Problems {
         }
     }
 
-    /// A field that may not change once it is set.
+    /// A field that may not change.
     pub(super) fn immutable(&mut self, new: &Field<'_>, old: &Field<'_>) {
         if new.value != old.value {
             self.invalid(new, "field is immutable");

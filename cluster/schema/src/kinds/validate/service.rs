@@ -90,7 +90,7 @@ fn ports(ports: &Field<'_>, found: &mut Problems) {
     }
 }
 
-/// An address that was given stays, unless the type changes.
+/// `clusterIP` may not change once it is set, unless the type is or was ExternalName.
 fn cluster_ip(spec: &Field<'_>, old: &Field<'_>, found: &mut Problems) {
     let (new, before) = (spec.at("clusterIP"), old.at("clusterIP"));
     let external = [spec, old].iter().any(|s| s.at("type").text() == "ExternalName");

@@ -1,4 +1,4 @@
-//! Why a protobuf body cannot be read.
+//! Errors of decoding a protobuf body.
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -9,11 +9,11 @@ pub enum Error {
     Broken,
     #[error("its content is encoded as {0:?}")]
     Encoding(String),
-    #[error("field {0} is no text in UTF-8")]
+    #[error("field {0} is not UTF-8 text")]
     Text(String),
-    #[error("field {0} holds no JSON")]
+    #[error("field {0} is not JSON")]
     Json(String),
-    #[error("field {0} is no number, time or text as its type has it")]
+    #[error("field {0} has a value of another type")]
     Form(String),
     #[error("its messages are nested too deeply")]
     Deep,

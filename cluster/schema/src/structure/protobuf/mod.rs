@@ -1,7 +1,7 @@
-//! Protobuf bodies of built-in kinds, as the JSON that they stand for.
+//! Decodes protobuf bodies of built-in kinds into JSON.
 //!
-//! Which number is which field stands in the table of kinds. A body is `k8s\0` and an envelope with
-//! the kind's name and its message. What the table does not know is skipped, as other servers do.
+//! Field numbers come from the table of types. A body is `k8s\0` and an envelope with the kind's
+//! name and its message. Unknown fields are skipped, as other servers do.
 
 mod error;
 mod special;
@@ -15,7 +15,7 @@ use super::node::{Node, Type};
 
 /// The first bytes of every body.
 const MAGIC: &[u8] = b"k8s\0";
-/// Messages in messages, at most.
+/// The maximum nesting of messages.
 const DEPTH: usize = 64;
 
 /// A body without its envelope.
@@ -56,7 +56,7 @@ impl<'a> Envelope<'a> {
         Ok(out)
     }
 
-    /// The object, whose kind has this node.
+    /// Decodes the object by the node of its kind.
     pub fn object(&self, root: &Node) -> Result<Value, Error> {
         let mut object = Map::new();
         for (name, text) in [("apiVersion", &self.api_version), ("kind", &self.kind)] {
@@ -69,7 +69,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Adds the fields of a message; `outer` is where it is inlined, in the numbers of the fields.
+/// Adds the fields of a message; `outer` is the path of field numbers at which it is inlined.
 fn fill(
     node: &Node,
     outer: &[u32],
@@ -117,13 +117,13 @@ fn put(
         return Ok(());
     }
     if is_message(field) {
-        // A message that comes in parts is one.
+        // Repeated occurrences of a message are merged.
         let part = out.entry(name).or_insert_with(|| Value::Object(Map::new()));
         let Some(part) = part.as_object_mut() else { return Ok(()) };
         return fill(field.resolve(), &[], wire.bytes(name)?, depth, part);
     }
     let Some(value) = single(field, name, wire, depth)? else { return Ok(()) };
-    // Protobuf writes the zero of every field that is no pointer; JSON has none of them.
+    // Kubernetes' protobuf holds the zero of every field that is no pointer; its JSON omits them.
     let said = field.pointer || field.default.is_some() || owner.required.iter().any(|r| r == name);
     if said || !is_zero(&value) {
         out.insert(name.to_owned(), value);
@@ -200,7 +200,7 @@ fn is_message(node: &Node) -> bool {
     node.kind == Type::Object && node.reference.is_some()
 }
 
-/// A value that is neither list, map nor message; `None` for one that says nothing.
+/// A value that is neither list, map nor message; `None` if it is empty.
 fn single(node: &Node, name: &str, wire: &Wire<'_>, depth: usize) -> Result<Option<Value>, Error> {
     Ok(Some(match (node.kind, node.format.as_deref()) {
         (Type::Boolean, _) => Value::Bool(wire.varint(name)? != 0),
@@ -223,7 +223,8 @@ fn single(node: &Node, name: &str, wire: &Wire<'_>, depth: usize) -> Result<Opti
     }))
 }
 
-/// In a CRD's schema: `items` is a schema 1 or a list of them 2, others are a truth 1 or a schema 2.
+/// In a CRD's schema: `items` has a schema (field 1) or a list of them (2), others have a boolean
+/// (1) or a schema (2).
 fn schema_or_other(
     node: &Node,
     name: &str,

@@ -1,4 +1,4 @@
-//! Types whose JSON is not what their message looks like.
+//! Types whose JSON form differs from their protobuf message.
 
 use base64::Engine;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::Error;
 use super::wire::{Reader, Wire, form};
 
-/// Negative numbers fill all 64 bits.
+/// A negative `int32` is encoded in 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the upper half only repeats the sign")]
 pub(super) fn int32(number: u64) -> i32 {
     number.cast_signed() as i32
@@ -28,7 +28,7 @@ pub(super) fn base64(bytes: &[u8]) -> Value {
     base64::engine::general_purpose::STANDARD.encode(bytes).into()
 }
 
-/// Seconds 1, nanoseconds 2. No message at all is no time.
+/// Field 1 is seconds, 2 nanoseconds. An empty message is no time.
 pub(super) fn time(message: &[u8], name: &str, micro: bool) -> Result<Option<Value>, Error> {
     if message.is_empty() {
         return Ok(None);
@@ -48,7 +48,7 @@ pub(super) fn time(message: &[u8], name: &str, micro: bool) -> Result<Option<Val
     Ok(Some(text.into()))
 }
 
-/// Its text is field 1.
+/// Field 1 is the text.
 pub(super) fn quantity(message: &[u8], name: &str) -> Result<Value, Error> {
     let (mut text, mut fields) = (String::new(), Reader::new(message));
     while let Some((number, wire)) = fields.next()? {
@@ -59,7 +59,7 @@ pub(super) fn quantity(message: &[u8], name: &str) -> Result<Value, Error> {
     Ok(if text.is_empty() { "0".into() } else { text.into() })
 }
 
-/// Which of them 1, number 2, text 3.
+/// Field 1 is the type (0 number, 1 text), 2 the number, 3 the text.
 pub(super) fn int_or_string(message: &[u8], name: &str) -> Result<Value, Error> {
     let (mut is_text, mut whole, mut text) = (false, 0, String::new());
     let mut fields = Reader::new(message);
@@ -74,7 +74,7 @@ pub(super) fn int_or_string(message: &[u8], name: &str) -> Result<Value, Error> 
     Ok(if is_text { text.into() } else { whole.into() })
 }
 
-/// JSON as it is, field 1.
+/// Field 1 is the raw JSON.
 pub(super) fn raw(message: &[u8], name: &str) -> Result<Option<Value>, Error> {
     let (mut json, mut fields) = (None, Reader::new(message));
     while let Some((number, wire)) = fields.next()? {

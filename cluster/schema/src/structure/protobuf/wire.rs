@@ -1,4 +1,4 @@
-//! The wire: numbered fields, each in one of four forms.
+//! The protobuf wire format: numbered fields, each of one of four wire types.
 
 use super::error::Error;
 
