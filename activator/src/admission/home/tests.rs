@@ -70,7 +70,7 @@ fn a_draining_pod_is_empty_only_with_its_last_request() {
 }
 
 #[test]
-fn who_gives_up_is_counted_out_once() {
+fn a_request_that_gives_up_is_counted_out_once() {
     let (mut home, _) = home(0, &[]);
     let now = Instant::now();
     let Admission::Wait { ticket, .. } = home.admit(|| 7, Attempt::First, now) else {
@@ -124,7 +124,7 @@ fn a_pod_that_is_out_is_neither_used_nor_drained() {
 }
 
 #[test]
-fn everybody_who_waits_can_be_turned_away() {
+fn all_waiting_requests_can_be_turned_away() {
     let (mut home, _) = home(0, &[]);
     for who in 0..3 {
         admit(&mut home, who);

@@ -24,12 +24,12 @@ use crate::transport::pod_stream::PodStream;
 use crate::transport::pool;
 
 const KIB: usize = 1024;
-/// The beginning of an answer: more than anybody here holds of it.
+/// The beginning of an answer: more than the gateway buffers.
 const ANSWER: &[u8] = &[b'x'; 4 << 20];
-/// Next to nothing for the client, and for pods as much as anybody may read at a time.
+/// Pipe sizes: hardly anything to the client; from pods, as much as the gateway may read at a time.
 const CLIENT_PIPE: usize = 64;
 const POD_PIPE: usize = 1 << 20;
-/// Frames that a connection is writing, whatever the number of its streams.
+/// Bytes of frames that a connection is writing, whatever the number of its streams.
 const ONCE: usize = 64 * KIB;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,7 +117,7 @@ async fn ask_pod(protocol: Http, stream: Counted) -> Response<Incoming> {
                 builder.handshake(TokioIo::new(stream)).await.expect("a connection");
             spawn_local(connection);
             let answer = sender.send_request(request).await.expect("an answer");
-            // The connection lives while anybody holds its sender.
+            // The connection lives while its sender is held.
             spawn_local(async move {
                 std::future::pending::<()>().await;
                 drop(sender);
