@@ -1,12 +1,13 @@
 //! One mirror of a kind: a list, a watch that follows it, and what changed in between.
 //!
-//! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is begun
-//! again with a list; what that shows is compared with what was known, so that an object which
-//! vanished or was replaced meanwhile is told like any other, and one that stayed the same is not told
-//! again. The [`Store`] is its read handle: it has a change before the change is yielded.
+//! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is
+//! begun again with a list, which is compared with the known objects: deletions and replacements
+//! meanwhile are yielded like other changes, and unchanged objects are not yielded again. The
+//! [`Store`] is its read handle: it has a change before the change is yielded.
 //!
-//! A mirror keeps whole objects, or what a function makes of them: components that need little of many
-//! objects keep little. It never ends by itself, and `Mirror::next` may be cancelled at any time.
+//! A mirror keeps whole objects, or the parts that a function takes of them: components that need
+//! little of many objects keep little. It never ends by itself, and `Mirror::next` may be cancelled
+//! at any time.
 
 mod change;
 mod outage;
@@ -31,7 +32,8 @@ pub use change::Change;
 pub use outage::Outage;
 pub use store::Store;
 
-/// The pause after a watch or a list failed. Shorter than that of kube: a component is blind meanwhile.
+/// The pause after a watch or a list failed. Shorter than that of kube: a component sees no changes
+/// meanwhile.
 const PAUSE_INITIAL: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -42,7 +44,7 @@ pub struct Mirror<T> {
     store: Store<T>,
     untold: VecDeque<Change<T>>,
     backoff: Backoff,
-    /// Set while nothing may be asked of the server.
+    /// Set while no request may be sent to the server.
     pause: Option<Pin<Box<Sleep>>>,
     failed_at: Option<Instant>,
     is_listing: bool,
@@ -71,8 +73,8 @@ where
 }
 
 impl<T: Send + Sync + 'static> Mirror<T> {
-    /// Mirrors what `read` makes of the objects of `api` that `config` selects. An object of which it
-    /// makes nothing is not there.
+    /// Mirrors the results of `read` for the objects of `api` that `config` selects. An object for
+    /// which it returns `None` counts as absent.
     #[must_use]
     pub fn of<K>(
         api: Api<K>,
@@ -183,7 +185,8 @@ impl<T: Send + Sync + 'static> Mirror<T> {
     }
 
     fn on_failure(&mut self, error: &watcher::Error) {
-        // A list alone is no recovery: where only the watch fails, lists must not come ever faster.
+        // A list alone is no recovery: if only the watch fails, lists must not follow each other
+        // fast.
         if self.failed_at.is_some_and(|at| at.elapsed() > PAUSE_MAX * 2) {
             self.backoff.reset();
         }

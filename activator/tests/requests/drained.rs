@@ -1,4 +1,4 @@
-//! Pods that their node is about to terminate: they get no new requests, and finish those they have.
+//! Pods that their node is about to terminate: they get no new requests, and finish what they have.
 
 use futures::FutureExt;
 use http::StatusCode;

@@ -16,7 +16,7 @@ use crate::apply::write::WriteError;
 use crate::decide::drain::{PodView, Stage};
 use crate::decide::spec::ScalingSpec;
 
-/// Tells of every write.
+/// Sends every write to the test.
 struct Told(mpsc::Sender<String>);
 
 impl Told {
@@ -90,7 +90,7 @@ fn harness(replicas: u32) -> Harness {
 }
 
 impl Harness {
-    /// Takes a revision over, as whoever observes it does.
+    /// Adds a revision, as the reconciler does.
     fn add(&self, key: &ObjectKey, replicas: u32) {
         let mut pa = PodAutoscaler::new(&key.name, Default::default());
         pa.metadata.namespace = Some(key.namespace.clone());
@@ -155,7 +155,7 @@ impl Harness {
         self.scaler.get(&self.key).unwrap().update(|revision| revision.set_pod(pod));
     }
 
-    /// What is written before `what`, which must come within minutes.
+    /// The writes before `what`, which must come within minutes.
     async fn until(&mut self, what: &str) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(300);
         let mut before = Vec::new();
@@ -210,7 +210,7 @@ async fn requests_in_a_marked_pod_hold_the_scale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_before_the_revision_was_known_wakes_it() {
+async fn requests_that_waited_before_the_revision_was_known_wake_it() {
     let mut all = harness(0);
     all.key = ObjectKey::new("models", "late-00001");
     all.report(0, 2, &[]);
@@ -252,7 +252,7 @@ async fn a_revision_whose_scaling_panics_starts_over_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn of_two_pods_the_idle_one_is_marked_and_the_busy_one_stays() {
     let mut all = harness(2);
-    // The younger would go if neither or both had a request.
+    // The younger would be marked if neither or both had a request.
     all.pod_since("idle", all.clock.now() - Duration::from_secs(60));
     all.pod_since("busy", all.clock.now());
     let mut marked = None;
