@@ -115,7 +115,7 @@ impl Entry {
     pub(super) fn panicked(&self, panicked: &Panicked) {
         self.numbers.panics.fetch_add(1, Ordering::Relaxed);
         self.numbers.failure.lock().last = Some(panicked.to_string());
-        tracing::error!(owner = self.owner, kind = self.kind, %panicked, "a task is let go");
+        tracing::error!(owner = self.owner, kind = self.kind, %panicked, "a task panicked");
     }
 
     /// A task ended that should not have; returns the reason, for messages.

@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::life::{Health, Ledger};
 
-/// Reads `/proc/self` when metrics are asked for.
+/// Reads `/proc/self` at each scrape.
 #[derive(Debug)]
 pub(super) struct Process;
 
@@ -49,7 +49,7 @@ impl Collector for Process {
     }
 }
 
-/// What the ledger of tasks and the parts say.
+/// Metrics of the ledger of tasks and of the health parts.
 #[derive(Debug)]
 pub(super) struct Lives {
     pub(super) ledger: Ledger,

@@ -1,4 +1,4 @@
-//! The graph of one folder: which of its files and folders use which, and where that goes in circles.
+//! The graph of one folder: the uses between its files and folders, and the circles of uses.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -28,7 +28,7 @@ pub(super) struct Graph {
     edges: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One graph for each folder. An edge belongs to the folder in which its two ends part.
+/// One graph for each folder. An edge belongs to the lowest folder that holds both its ends.
 pub(super) fn levels(tree: &Tree, uses: &[Use]) -> BTreeMap<String, Graph> {
     let mut levels: BTreeMap<Id, Graph> = BTreeMap::new();
     for (id, module) in tree.modules.iter().enumerate() {

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use self::source::Source;
 
-/// Folders that hold nothing of ours.
+/// Folders that hold no source of Rouse's.
 const SKIPPED: [&str; 4] = ["target", ".git", ".ci", "node_modules"];
 
 /// Whatever breaks a rule, one line each: `path: problem`.

@@ -12,7 +12,7 @@ use syn::{Attribute, Expr, ExprLoop, ExprWhile, Ident, ImplItemFn, ItemFn, ItemM
 use super::source::Source;
 use crate::syntax::only_for_tests;
 
-/// The one place that polls processes from outside, with a deadline, and programs of which waiting is the purpose.
+/// The file that polls processes from outside, with a deadline, and programs whose purpose is to wait.
 const MAY_SLEEP: [&str; 3] = ["tests/harness/wait.rs", "tests/server/", "tests/bench/"];
 
 /// Words of a function that bounds its loops.
