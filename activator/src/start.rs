@@ -32,9 +32,9 @@ use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::routes::Side;
 
 /// Changes that may wait for the directory.
-const CHANGES: usize = 1024;
+const CHANGES_MAX: usize = 1024;
 /// Connections that may wait to be taken over by another thread.
-const ACCEPTED: usize = 1024;
+const ACCEPTED_MAX: usize = 1024;
 
 /// A running activator.
 #[derive(Clone, Debug)]
@@ -164,7 +164,7 @@ pub fn start(
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
     let stopped = Shutdown::new();
-    let (changes, changed) = mpsc::channel(CHANGES);
+    let (changes, changed) = mpsc::channel(CHANGES_MAX);
     start_control(
         client.clone(),
         resolve,
@@ -229,7 +229,7 @@ impl Threads<'_> {
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
             .map(|_| {
-                let (inbox, accepted) = mpsc::channel(ACCEPTED);
+                let (inbox, accepted) = mpsc::channel(ACCEPTED_MAX);
                 (Sibling::new(inbox), accepted)
             })
             .unzip();

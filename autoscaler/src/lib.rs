@@ -2,7 +2,7 @@
 //!
 //! Layers, each using those below it:
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | `run` | starts everything |
 //! | `observe` | PodAutoscalers, Pods, Deployments and settings, watched and given to the revisions |

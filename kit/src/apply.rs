@@ -149,7 +149,7 @@ impl Applier {
         let body = dynamic(&what, body)?;
         let api = self.api(&resource, object.namespace().as_deref());
         let result = api.replace_status(&object.name_any(), &PostParams::default(), &body).await;
-        gone_is_stale(what, &resource.kind, result)
+        missing_is_stale(what, &resource.kind, result)
     }
 
     async fn write(&self, write: Write) -> Result<(), ApplyError> {
@@ -164,11 +164,11 @@ impl Applier {
             }
             Action::Replace(body) => {
                 let body = dynamic(&what, body)?;
-                gone_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
+                missing_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
             }
             Action::Patch(patch) => {
                 let patch = Patch::Merge(patch);
-                gone_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
+                missing_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
             }
             Action::Delete { uid } => {
                 let params = DeleteParams {
@@ -193,7 +193,7 @@ impl Applier {
 }
 
 /// A missing object means that the decision is stale.
-fn gone_is_stale<T>(
+fn missing_is_stale<T>(
     what: String,
     kind: &str,
     result: Result<T, kube::Error>,

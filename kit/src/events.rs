@@ -82,7 +82,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// The handle, and the task that writes what it is given until `shutdown`.
+    /// The handle, and the task that writes its Events until `shutdown`.
     pub fn new(
         client: Client,
         component: &'static str,

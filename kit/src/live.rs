@@ -98,7 +98,7 @@ impl Source {
 }
 
 /// Watches the ConfigMaps of `namespace` and keeps `sources` up to date until `shutdown`. `ready`
-/// is told once all that existed at the start have been read.
+/// is signalled once all that existed at the start have been read.
 pub async fn follow(
     client: Client,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! One mirror of a kind: a list, a watch that follows it, and what changed in between.
+//! A mirror of a kind: a list, the watch that follows it, and the changes in between.
 //!
 //! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is
 //! begun again with a list, which is compared with the known objects: deletions and replacements
@@ -42,7 +42,7 @@ pub struct Mirror<T> {
     kind: String,
     events: BoxStream<'static, Result<Event<T>, watcher::Error>>,
     store: Store<T>,
-    untold: VecDeque<Change<T>>,
+    queued_changes: VecDeque<Change<T>>,
     backoff: Backoff,
     /// Set while no request may be sent to the server.
     pause: Option<Pin<Box<Sleep>>>,
@@ -102,7 +102,7 @@ impl<T: Send + Sync + 'static> Mirror<T> {
             kind: K::kind(&()).into_owned(),
             events: events.boxed(),
             store: Store::default(),
-            untold: VecDeque::new(),
+            queued_changes: VecDeque::new(),
             backoff: Backoff::doubling(PAUSE_INITIAL, PAUSE_MAX),
             pause: None,
             failed_at: None,
@@ -126,7 +126,7 @@ impl<T: Send + Sync + 'static> Mirror<T> {
     /// The next change, whenever it comes.
     pub async fn next(&mut self) -> Change<T> {
         loop {
-            if let Some(change) = self.untold.pop_front() {
+            if let Some(change) = self.queued_changes.pop_front() {
                 return change;
             }
             if let Some(pause) = &mut self.pause {
@@ -157,20 +157,20 @@ impl<T: Send + Sync + 'static> Mirror<T> {
                 self.store.begin_list();
             }
             Event::Seen(seen) => {
-                self.untold.extend(self.store.see(seen));
+                self.queued_changes.extend(self.store.see(seen));
                 if !self.is_listing {
                     self.on_success();
                 }
             }
             Event::Deleted(key) => {
-                self.untold.extend(self.store.remove(&key));
+                self.queued_changes.extend(self.store.remove(&key));
                 self.on_success();
             }
             Event::ListEnds => {
                 self.is_listing = false;
-                self.untold.extend(self.store.end_list());
+                self.queued_changes.extend(self.store.end_list());
                 if self.store.set_in_sync() {
-                    self.untold.push_back(Change::InSync);
+                    self.queued_changes.push_back(Change::InSync);
                 }
                 self.on_success();
             }

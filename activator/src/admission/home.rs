@@ -2,7 +2,7 @@
 //!
 //! The home of a revision holds all of its counts, so that `containerConcurrency` is exact. It is a
 //! plain structure under one short lock, used by every data thread; nothing here waits, wakes or
-//! looks at a clock. With several activators, the others will call `admit` over the network.
+//! reads a clock. With several activators, the others will call `admit` over the network.
 //!
 //! Invariant: while a request waits, no pod has a free slot once `next_grant` answered `None`.
 
@@ -33,7 +33,7 @@ pub(crate) struct Home<W> {
 #[derive(Debug)]
 pub(crate) enum Admission {
     Go(Arc<Pod>),
-    /// `urgent` if the autoscaler has to hear of it at once.
+    /// `urgent` if the autoscaler needs a report of it at once.
     Wait {
         ticket: Ticket,
         urgent: bool,
@@ -93,9 +93,9 @@ impl<W> Home<W> {
             Attempt::Again => self.queue.push_front(waiter()),
         };
         self.counts.queued(now);
-        // The first request that finds no pod wakes the autoscaler. After that it hears of the
-        // queue whenever its length doubled, so that it knows the load without a report for each
-        // request.
+        // The first request that finds no pod wakes the autoscaler. After that, the queue is
+        // reported whenever its length has doubled, so that the autoscaler knows the load without a
+        // report for each request.
         let news = attempt == Attempt::Again || self.queue.len().is_power_of_two();
         Admission::Wait { ticket, urgent: self.usable.is_empty() && news }
     }

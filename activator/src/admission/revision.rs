@@ -156,7 +156,7 @@ impl Revision {
         }
     }
 
-    /// Takes from the queue all waiters for whom there is a slot, each with its slot.
+    /// Takes from the queue all waiters for which there is a slot, each with its slot.
     fn grants(self: &Arc<Self>, home: &mut Home<Waiter>, now: Instant) -> Grants {
         let mut grants = Grants::new();
         while let Some((waiter, pod)) = home.next_grant(now) {
@@ -171,8 +171,8 @@ impl Revision {
         let mut home = self.home.lock();
         home.place(pod, place);
         let grants = self.grants(&mut home, now);
-        // The autoscaler has to hear at once of a pod newly marked as draining, and of waiters that
-        // have no pod left.
+        // The autoscaler needs a report at once of a pod newly marked as draining, and of waiters
+        // that have no pod left.
         let urgent = place == Place::Draining || (home.usable() == 0 && home.waiting() > 0);
         drop(home);
         hand_over(grants);

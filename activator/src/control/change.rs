@@ -1,4 +1,4 @@
-//! Changes that the directory is told of.
+//! Changes that the directory applies.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ use crate::state::routes::RouteTable;
 /// Changes taken at once, so that a burst is published once.
 const BATCH: usize = 256;
 /// Passes that may wait to be applied; a probe whose pass waits has nothing else to do.
-const PASSED: usize = 1024;
+const PASSES_MAX: usize = 1024;
 /// Bounds one attempt of a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -71,9 +71,9 @@ pub(crate) struct Directory {
     /// Why the published tables may be stale.
     outage: Option<String>,
     /// The route table has to be rebuilt.
-    stale: bool,
+    table_changed: bool,
     /// The progress has to be published.
-    news: bool,
+    progress_changed: bool,
 }
 
 impl Directory {
@@ -86,7 +86,7 @@ impl Directory {
         part: Part,
         clock: Clock,
     ) -> Self {
-        let (passes, passed) = mpsc::channel(PASSED);
+        let (passes, passed) = mpsc::channel(PASSES_MAX);
         Self {
             shared,
             registry,
@@ -100,8 +100,8 @@ impl Directory {
             clock,
             complete: false,
             outage: None,
-            stale: false,
-            news: false,
+            table_changed: false,
+            progress_changed: false,
         }
     }
 
@@ -130,19 +130,19 @@ impl Directory {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Route(key, Some(routing)) => {
-                self.stale |= self.routes.get(&key) != Some(&routing);
+                self.table_changed |= self.routes.get(&key) != Some(&routing);
                 self.routes.insert(key, routing);
             }
-            Change::Route(key, None) => self.stale |= self.routes.remove(&key).is_some(),
+            Change::Route(key, None) => self.table_changed |= self.routes.remove(&key).is_some(),
             Change::Revision(key, Some(settings)) => {
                 let revision = self.registry.get(key);
                 // Progress depends only on whether the revision is known.
-                self.news |= revision.settings.load().is_none();
+                self.progress_changed |= revision.settings.load().is_none();
                 revision.configure(settings);
             }
             Change::Revision(key, None) => {
                 self.registry.get(key).forget();
-                self.news = true;
+                self.progress_changed = true;
             }
             Change::Pod(key, Some(facts)) => self.pod_changed(key, facts),
             Change::Pod(key, None) => self.pod_gone(&key),
@@ -152,20 +152,20 @@ impl Directory {
             }
             Change::Outage(outage) => {
                 self.outage = outage;
-                self.news = true;
+                self.progress_changed = true;
             }
             Change::Complete => {
                 self.complete = true;
-                self.news = true;
+                self.progress_changed = true;
             }
         }
     }
 
     fn publish(&mut self) {
-        if !self.stale && !self.news {
+        if !self.table_changed && !self.progress_changed {
             return;
         }
-        if self.stale {
+        if self.table_changed {
             let registry = &self.registry;
             let previous = self.shared.table.load();
             let table = RouteTable::build(&self.routes, &previous, |key| registry.get(key));
@@ -189,7 +189,7 @@ impl Directory {
         if self.complete {
             self.part.set(self.outage.clone());
         }
-        (self.stale, self.news) = (false, false);
+        (self.table_changed, self.progress_changed) = (false, false);
     }
 
     fn pod_changed(&mut self, key: ObjectKey, facts: Arc<PodFacts>) {
@@ -213,7 +213,7 @@ impl Directory {
         }
         if stage(&tracked.facts, tracked.memory) == Stage::Leaving {
             self.retire(&key);
-            self.show(&key);
+            self.publish_state(&key);
             return;
         }
         tracked.memory.was_ready |= tracked.facts.ready;
@@ -231,7 +231,7 @@ impl Directory {
                 tracked.pod = fresh;
             }
         }
-        self.settle(&key);
+        self.update_place(&key);
     }
 
     fn pod_gone(&mut self, key: &ObjectKey) {
@@ -265,12 +265,12 @@ impl Directory {
         };
         tracked.memory.given_up = true;
         self.retire(&key);
-        self.show(&key);
+        self.publish_state(&key);
         self.pods.get(&key)?.retired.clone()
     }
 
     /// Publishes a pod's stage for the debug pages.
-    fn show(&self, key: &ObjectKey) {
+    fn publish_state(&self, key: &ObjectKey) {
         let Some(tracked) = self.pods.get(key) else { return };
         let stage = stage(&tracked.facts, tracked.memory);
         let (revision, pod) = (tracked.facts.revision.clone(), tracked.pod.clone());
@@ -278,8 +278,8 @@ impl Directory {
     }
 
     /// Sets a pod's place from its stage, and starts a probe if the stage asks for one.
-    fn settle(&mut self, key: &ObjectKey) {
-        self.show(key);
+    fn update_place(&mut self, key: &ObjectKey) {
+        self.publish_state(key);
         let Some(tracked) = self.pods.get_mut(key) else { return };
         let revision = Arc::clone(&tracked.revision);
         if tracked.facts.trouble.is_some() {
@@ -322,7 +322,7 @@ impl Directory {
         tracked.probing = None;
         tracked.memory.passed = true;
         tracked.memory.unreachable = false;
-        self.settle(key);
+        self.update_place(key);
     }
 
     fn suspected(&mut self) {
@@ -340,7 +340,7 @@ impl Directory {
                 tracked.memory.passed = false;
                 tracked.memory.unreachable = true;
             }
-            self.settle(&key);
+            self.update_place(&key);
         }
     }
 }

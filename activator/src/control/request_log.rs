@@ -19,7 +19,7 @@ pub type Sink = Arc<dyn Fn(&str) + Send + Sync>;
 /// Lines on stdout, as Knative's queue-proxy writes them.
 pub(crate) fn stdout() -> Sink {
     Arc::new(|lines| {
-        // An error means that stdout has no reader, who would miss the lines.
+        // An error means that stdout is closed, so no reader misses the lines.
         let _ = std::io::stdout().lock().write_all(lines.as_bytes());
     })
 }

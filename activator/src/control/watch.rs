@@ -1,4 +1,4 @@
-//! Mirrors Routes, DomainMappings, Revisions and Pods, and tells the directory what changed.
+//! Mirrors Routes, DomainMappings, Revisions and Pods, and sends their changes to the directory.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ const OUTAGE_CHECK: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A change, the end of the initial list of a kind, or the state of the watches.
-enum Told {
+enum Event {
     Change(Change),
     InSync,
     Outage(Option<String>),
 }
 
 /// A stream of changes of one kind, and the outage of its watch.
-type Followed = (BoxStream<'static, Told>, watch::Receiver<Option<Outage>>);
+type Followed = (BoxStream<'static, Event>, watch::Receiver<Option<Outage>>);
 
 /// The message of the longest outage, if it has lasted `GRACE`.
 fn problem<'a>(outages: impl Iterator<Item = &'a Outage>, now: Instant) -> Option<String> {
@@ -68,20 +68,20 @@ pub(crate) async fn run(
         async move {
             let now = interval.tick().await;
             let outages: Vec<_> = outages.iter().map(|outage| outage.borrow().clone()).collect();
-            Some((Told::Outage(problem(outages.iter().flatten(), now)), interval))
+            Some((Event::Outage(problem(outages.iter().flatten(), now)), interval))
         }
     });
     let mut all = stream::select_all(streams.into_iter().chain([outage_checks.boxed()]));
     let mut outage = None;
     while let Some(Some(told)) = shutdown.run_until_cancelled(all.next()).await {
         let change = match told {
-            Told::Outage(now) if now == outage => continue,
-            Told::Outage(now) => {
+            Event::Outage(now) if now == outage => continue,
+            Event::Outage(now) => {
                 outage.clone_from(&now);
                 Change::Outage(now)
             }
-            Told::Change(change) => change,
-            Told::InSync => {
+            Event::Change(change) => change,
+            Event::InSync => {
                 missing -= 1;
                 if missing > 0 {
                     continue;
@@ -111,10 +111,10 @@ where
     let mirror = Mirror::of(Api::<K>::all(client.clone()), config, read);
     let told = move |changed| match changed {
         mirror::Change::Added { key, new } | mirror::Change::Changed { key, new, .. } => {
-            Told::Change(change(key, Some(new)))
+            Event::Change(change(key, Some(new)))
         }
-        mirror::Change::Gone { key, .. } => Told::Change(change(key, None)),
-        mirror::Change::InSync => Told::InSync,
+        mirror::Change::Gone { key, .. } => Event::Change(change(key, None)),
+        mirror::Change::InSync => Event::InSync,
     };
     let outage = mirror.outage();
     (mirror.into_stream().map(told).boxed(), outage)

@@ -1,4 +1,4 @@
-//! One client connection: HTTP/1.1 or h2c, told apart by its first bytes.
+//! One client connection: HTTP/1.1 or h2c, distinguished by its first bytes.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -103,7 +103,7 @@ async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
             return Ok(true);
         }
         // A part of the preface: the rest is still to come, and peeking does not wait for it. A
-        // client that does not send it is looked at less and less often.
+        // client that does not send it is peeked at less and less often.
         sleep(pause).await;
         pause = (pause * 2).min(PREFACE_PAUSE_MAX);
     }

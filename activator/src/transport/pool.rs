@@ -30,7 +30,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Up to this age an idle connection is trusted with a request that cannot be sent again. Servers
 /// close idle connections after 2 s (gunicorn) or 5 s (node, uvicorn), and such a close would
 /// cross the request.
-const TRUSTED: Duration = Duration::from_secs(1);
+const TRUSTED_AGE: Duration = Duration::from_secs(1);
 /// A pod that takes longer to accept counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -98,7 +98,7 @@ impl Pool {
             if conn.sender.is_closed() {
                 stack.remove(at);
             } else if conn.sender.is_ready() {
-                if !repeatable && conn.idle_since.elapsed() > TRUSTED {
+                if !repeatable && conn.idle_since.elapsed() > TRUSTED_AGE {
                     return None;
                 }
                 return Some(stack.remove(at));

@@ -1,7 +1,8 @@
 //! Request bodies that are not read to their end, because the answer came first.
 //!
-//! A connection that is closed while bytes of the client are unread is reset, and the reset may take
-//! the answer from the client, who is still sending. So the rest is read and dropped, for a while.
+//! A connection that is closed while bytes of the client are unread is reset, and the reset may
+//! lose the answer for a client that is still sending. So the rest is read and dropped, for a
+//! while.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

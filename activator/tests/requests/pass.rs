@@ -14,7 +14,7 @@ use crate::harness::{
     stage, stream, text,
 };
 
-/// Says what it saw of the request.
+/// Answers with the request as it arrived.
 async fn echo(request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();

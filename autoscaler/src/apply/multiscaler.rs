@@ -32,7 +32,7 @@ use crate::revision::{News, Revision};
 /// First and longest pause of a revision whose scaling panicked; it doubles in between.
 const RESTART: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(30));
 /// After this long without a panic, the pause begins with the first again.
-const STEADY: Duration = Duration::from_secs(60);
+const BACKOFF_RESET: Duration = Duration::from_secs(60);
 
 /// All revisions.
 pub(crate) struct Multiscaler {
@@ -160,7 +160,7 @@ impl Multiscaler {
         let now = Instant::now();
         let mut panics = self.panics.lock();
         let panics = panics.entry(key.clone()).or_insert(Panics { backoff: RESTART, last: now });
-        if now.duration_since(panics.last) >= STEADY {
+        if now.duration_since(panics.last) >= BACKOFF_RESET {
             panics.backoff.reset();
         }
         panics.last = now;

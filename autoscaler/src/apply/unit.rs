@@ -159,20 +159,20 @@ impl Unit {
         let marks = mark.iter().map(|pod| (pod, Some(now)));
         let writes = marks.chain(unmark.iter().map(|pod| (pod, None)));
         let writes = writes.map(|(pod, marked)| async move {
-            gone_is_done(scales.mark(key, pod, marked).await)?;
+            ignore_missing(scales.mark(key, pod, marked).await)?;
             self.revision.lock().marked(pod, marked);
             Ok(())
         });
         join_all(writes).await.into_iter().collect::<Result<(), WriteError>>()?;
         for pod in first {
-            gone_is_done(scales.put_first(key, pod).await)?;
+            ignore_missing(scales.put_first(key, pod).await)?;
         }
         Ok(())
     }
 }
 
 /// A pod that is gone needs no mark; the watch reports its deletion.
-fn gone_is_done(result: Result<(), WriteError>) -> Result<(), WriteError> {
+fn ignore_missing(result: Result<(), WriteError>) -> Result<(), WriteError> {
     match result {
         Err(error) if error.is_missing() => Ok(()),
         other => other,

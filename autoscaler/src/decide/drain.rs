@@ -69,7 +69,7 @@ pub fn plan(
     let alive = count(pods.len());
     let surplus = alive.saturating_sub(want);
     let mut marked: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_some()).collect();
-    marked.sort_by(|a, b| departure(a, b, &load));
+    marked.sort_by(|a, b| removal_order(a, b, &load));
     let keep = marked.len().min(surplus as usize);
     let unmark = marked.split_off(keep).into_iter().map(|pod| pod.name.clone()).collect();
     if want >= replicas {
@@ -110,12 +110,12 @@ fn deadline(pod: &PodView) -> Option<Timestamp> {
 /// The `many` unmarked pods that cost least to lose.
 fn choose(pods: &[PodView], many: usize, load: impl Fn(&PodView) -> Load) -> Vec<String> {
     let mut candidates: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_none()).collect();
-    candidates.sort_by(|a, b| departure(a, b, &load));
+    candidates.sort_by(|a, b| removal_order(a, b, &load));
     candidates.into_iter().take(many).map(|pod| pod.name.clone()).collect()
 }
 
 /// The order of removal: an earlier stage first, then idle pods, then the youngest.
-fn departure(a: &PodView, b: &PodView, load: impl Fn(&PodView) -> Load) -> Ordering {
+fn removal_order(a: &PodView, b: &PodView, load: impl Fn(&PodView) -> Load) -> Ordering {
     let rank = |pod: &PodView| (pod.stage, load(pod), Reverse(pod.since));
     rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
 }

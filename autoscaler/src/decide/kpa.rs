@@ -124,12 +124,12 @@ pub fn decide(spec: &DeciderSpec, mode: Mode, seen: &Observation, now: Timestamp
 
     let mode = next_mode(spec, mode, panic / ready, now);
     let (want, why, mode) = match mode {
-        Mode::Stable => (stable_want, stable_why.unwrap_or(plain(stable)), mode),
+        Mode::Stable => (stable_want, stable_why.unwrap_or(stable_reason(stable)), mode),
         Mode::Panic { last_over, floor } => {
             let (load, why) = if stable_want < panic_want {
                 (panic_want, panic_why.unwrap_or(Why::Panic))
             } else {
-                (stable_want, stable_why.unwrap_or(plain(stable)))
+                (stable_want, stable_why.unwrap_or(stable_reason(stable)))
             };
             let why = if load < floor { Why::PanicHeld { lower: load } } else { why };
             let floor = floor.max(load);
@@ -139,7 +139,7 @@ pub fn decide(spec: &DeciderSpec, mode: Mode, seen: &Observation, now: Timestamp
     Decision { want, mode, why }
 }
 
-fn plain(stable: f64) -> Why {
+fn stable_reason(stable: f64) -> Why {
     if stable > 0.0 { Why::Stable } else { Why::Empty }
 }
 

@@ -62,7 +62,7 @@ impl Activity {
     }
 }
 
-/// What the scale should be.
+/// The scale that a revision should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// None is unknown: nothing was measured yet.
@@ -97,7 +97,7 @@ impl Target {
     }
 }
 
-/// Gives the scale for what the load asks for.
+/// Returns the scale for the number of pods that the load asks for.
 #[must_use]
 pub fn resolve(
     spec: &ScalingSpec,

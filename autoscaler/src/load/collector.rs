@@ -1,7 +1,8 @@
 //! Turns cumulative reports into differences since the last one.
 //!
-//! Reports may be lost, come twice, or begin in the middle of an activator's life: only differences
-//! of two reports of one epoch count, and a report that is not newer than the last is dropped.
+//! Reports may be lost, come twice, or begin after an activator has run for a while: only
+//! differences of two reports of one epoch count, and a report that is not newer than the last is
+//! dropped.
 //!
 //! Invariant: nothing is counted twice, and a lost report only makes the data coarser.
 
@@ -45,11 +46,11 @@ struct Activator {
     elapsed: f64,
     /// Its first report was received, so a revision that is new here counts from zero.
     from_start: bool,
-    revisions: HashMap<ObjectKey, Last>,
+    revisions: HashMap<ObjectKey, LastReport>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastReport {
     elapsed: f64,
     load: RevisionLoad,
 }
@@ -143,7 +144,7 @@ impl Activator {
             // The totals include an unknown past; only the present requests are known.
             None => Sample { present, ..Sample::default() },
         };
-        self.revisions.insert(key.clone(), Last { elapsed, load });
+        self.revisions.insert(key.clone(), LastReport { elapsed, load });
         (key, sample)
     }
 }

@@ -37,7 +37,7 @@ fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
     let mut revision = Revision::new(key, &pa, spec, false, now(0));
     revision.set_replicas(Some(replicas));
     let mut life = Life { revision, now: 0, replicas, seconds: 0.0, changes: Vec::new() };
-    life.obey();
+    life.follow_replicas();
     life
 }
 
@@ -53,7 +53,7 @@ fn pod(number: u32, now: i64, marked: Option<Timestamp>) -> PodView {
 
 impl Life {
     /// Makes the pods that the Deployment asks for; marked pods are removed first.
-    fn obey(&mut self) {
+    fn follow_replicas(&mut self) {
         let mut pods: Vec<PodView> = self.revision.pods.values().cloned().collect();
         pods.sort_by_key(|pod| (pod.marked.is_some(), pod.since));
         pods.truncate(self.replicas as usize);
@@ -82,7 +82,7 @@ impl Life {
             self.changes.push((self.now, change.from, change.to, change.reason.clone()));
             self.revision.scaled(to, change);
             self.replicas = to;
-            self.obey();
+            self.follow_replicas();
         }
         if let Some(status) = self.revision.status(at(self.now)) {
             self.revision.reported(status);
@@ -236,7 +236,7 @@ fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
         assert_eq!(revision.activity.state, scale::Active::Active);
         revision.set_replicas(Some(1));
         let mut life = Life { revision, now: 900_000, replicas: 1, seconds: 0.0, changes: vec![] };
-        life.obey();
+        life.follow_replicas();
         life.pass(30, 0);
         assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
         life.pass(29, 0);

@@ -26,7 +26,7 @@ use super::shutdown::Shutdown;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A task that ran this long starts over with the first pause.
-const STEADY: Duration = Duration::from_secs(60);
+const BACKOFF_RESET: Duration = Duration::from_secs(60);
 
 /// The tasks of one owner. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Tasks {
                 if shutdown.is_cancelled() {
                     return;
                 }
-                if started.elapsed() >= STEADY {
+                if started.elapsed() >= BACKOFF_RESET {
                     pause = FIRST_PAUSE;
                 }
                 let why = entry.restarting(ended.as_ref().err());

@@ -88,7 +88,7 @@ impl Traces {
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(rate))))
             .with_resource(Resource::builder().with_service_name("rouse").build());
         let provider = match destination {
-            Destination::Stderr => builder.with_simple_exporter(Lines).build(),
+            Destination::Stderr => builder.with_simple_exporter(StderrExporter).build(),
             Destination::Otlp { endpoint } => {
                 let exporter = SpanExporter::builder()
                     .with_http()
@@ -249,7 +249,7 @@ impl Sender {
     }
 }
 
-/// The certificates of the system; a collector in the cluster is mostly asked in plain HTTP.
+/// The certificates of the system; a collector in the cluster is mostly reached by plain HTTP.
 fn tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
@@ -285,9 +285,9 @@ impl HttpClient for Sender {
 
 /// Writes spans to stderr, like the log.
 #[derive(Debug)]
-struct Lines;
+struct StderrExporter;
 
-impl opentelemetry_sdk::trace::SpanExporter for Lines {
+impl opentelemetry_sdk::trace::SpanExporter for StderrExporter {
     async fn export(
         &self,
         batch: Vec<opentelemetry_sdk::trace::SpanData>,

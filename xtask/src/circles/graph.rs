@@ -89,7 +89,7 @@ impl Graph {
             let members: Vec<&str> =
                 reach[node].iter().copied().filter(|other| reach[other].contains(node)).collect();
             told.extend(&members);
-            let shortest = members.iter().map(|m| self.around(m)).min_by_key(Vec::len);
+            let shortest = members.iter().map(|m| self.shortest_circle(m)).min_by_key(Vec::len);
             let members = members.into_iter().map(str::to_owned).collect();
             out.push((members, shortest.unwrap_or_default()));
         }
@@ -97,7 +97,7 @@ impl Graph {
     }
 
     /// The shortest way from a node that is in a circle back to itself.
-    fn around<'a>(&'a self, node: &'a str) -> Vec<Edge> {
+    fn shortest_circle<'a>(&'a self, node: &'a str) -> Vec<Edge> {
         let mut came: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         let mut open = VecDeque::from([node]);
         while let Some(at) = open.pop_front() {

@@ -1,7 +1,7 @@
 //! How tests wait: on paused time or for an event, and never without an end.
 //!
 //! A sleep on the wall clock makes a test slow where it passes and wrong where the machine is slower. A loop that
-//! waits for a condition without a deadline makes a failure a hang, which tells nothing.
+//! waits for a condition without a deadline makes a failure a hang without a message.
 
 use std::collections::BTreeSet;
 

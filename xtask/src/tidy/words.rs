@@ -13,7 +13,8 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<String> {
     for (index, line) in text.lines().enumerate() {
         for word in forbidden() {
             let imports = line.trim() == word && !source.is_test() && !is_within_tests(text, index);
-            let blocks = MAY_BLOCK.iter().any(|b| path.starts_with(b)) && word.starts_with("thread");
+            let blocks =
+                MAY_BLOCK.iter().any(|b| path.starts_with(b)) && word.starts_with("thread");
             let written = !blocks && !word.starts_with("use ") && line.contains(word.as_str());
             if imports || written {
                 found.push(format!("{path}:{}: {word:?} has no place here", index + 1));

@@ -39,7 +39,7 @@ fn a_freed_slot_goes_to_whoever_waited_longest() {
     let now = Instant::now();
     assert!(home.next_grant(now).is_none());
     home.release(&pods[0], now);
-    // A newcomer may not overtake, though the slot is free at this very moment.
+    // A new request may not overtake the queue, though a slot is free at this moment.
     assert_eq!(admit(&mut home, 9), "wait");
     let (who, pod) = home.next_grant(now).expect("a slot is free");
     assert_eq!((who, pod.name.as_str()), (1, "a"));

@@ -1,7 +1,7 @@
 //! Clients that do not read, and pods that do not: how many bytes wait between them.
 //!
-//! Client, gateway and pod are tasks of one thread, joined by pipes. What the gateway read of a pod,
-//! and the client did not read, is what the gateway holds.
+//! Client, gateway and pod are tasks of one thread, joined by pipes. The gateway holds the bytes
+//! that it has read of a pod and the client has not read.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ const ANSWER: &[u8] = &[b'x'; 4 << 20];
 const CLIENT_PIPE: usize = 64;
 const POD_PIPE: usize = 1 << 20;
 /// Bytes of frames that a connection is writing, whatever the number of its streams.
-const ONCE: usize = 64 * KIB;
+const FRAMES_MAX: usize = 64 * KIB;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Http {
@@ -201,7 +201,7 @@ async fn a_client_that_does_not_read_costs_64_kib_a_stream() {
                 for streams in [1, 10, 100] {
                     let bytes = held(Http::Two, pods, streams).await;
                     println!("h2, {streams} streams, pods speak {pods:?}: {} KiB", bytes / KIB);
-                    assert!(bytes <= streams * 64 * KIB + ONCE, "{bytes} of {streams}");
+                    assert!(bytes <= streams * 64 * KIB + FRAMES_MAX, "{bytes} of {streams}");
                 }
                 let bytes = held(Http::One, pods, 1).await;
                 println!("HTTP/1.1, pods speak {pods:?}: {} KiB", bytes / KIB);

@@ -17,9 +17,9 @@ use crate::decide::drain::{PodView, Stage};
 use crate::decide::spec::ScalingSpec;
 
 /// Sends every write to the test.
-struct Told(mpsc::Sender<String>);
+struct RecordedScales(mpsc::Sender<String>);
 
-impl Told {
+impl RecordedScales {
     fn wrote(&self, what: String) -> BoxFuture<'_, Result<(), WriteError>> {
         Box::pin(async move {
             self.0.send(what).await.unwrap();
@@ -28,7 +28,7 @@ impl Told {
     }
 }
 
-impl Scales for Told {
+impl Scales for RecordedScales {
     fn scale<'a>(
         &'a self,
         _: &'a ObjectKey,
@@ -82,7 +82,7 @@ fn harness(replicas: u32) -> Harness {
     let (told, writes) = mpsc::channel(64);
     let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
     let component = Process::new(clock).component("autoscaler", Shutdown::new());
-    let scaler = Multiscaler::new(Arc::new(Told(told)), component);
+    let scaler = Multiscaler::new(Arc::new(RecordedScales(told)), component);
     let key = ObjectKey::new("models", "digits-00001");
     let all = Harness { scaler, writes, key: key.clone(), clock, sequence: 0, seconds: 0.0 };
     all.add(&key, replicas);
