@@ -1,4 +1,4 @@
-//! Starts an activator: listeners, data threads, control task, watches, load reports.
+//! Starts an activator: listeners, data threads, directory, watches, load reports.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -95,7 +95,7 @@ impl Events {
 
     pub fn publish(&self, about: ObjectReference, notice: Notice) {
         if self.queue.try_send((about, notice)).is_err() {
-            tracing::debug!("an Event was dropped: too many wait");
+            tracing::debug!("an Event was dropped: the queue is full");
         }
     }
 }
@@ -138,7 +138,7 @@ async fn run(
                 // It expired or was deleted: create a new one.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => {
-                    tracing::debug!(%error, "an Event was not counted");
+                    tracing::debug!(%error, "the count of an Event was not updated");
                     continue;
                 }
             }

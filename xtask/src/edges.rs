@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-/// Which of our crates each crate may use, both by folder. A new edge is a change of the design, and so of this table.
+/// Which of the workspace's crates each crate may use, both by folder. A new edge is a change of the design, and so
+/// of this table.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("k8s", &[]),
     ("api", &["k8s"]),

@@ -1,4 +1,4 @@
-//! Generators and the checks that keep the documents true.
+//! Generators of committed files, and checks of the house rules.
 //!
 //! Nothing here is part of the product: it reads the workspace and writes committed files, or says what is wrong.
 

@@ -12,7 +12,7 @@ const SPARE: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(i64);
 
-/// Waiters in order of arrival, with empty places between them.
+/// Waiters in the order in which they are served, with empty places between them.
 #[derive(Debug)]
 pub(crate) struct Queue<W> {
     places: VecDeque<(Ticket, Option<W>)>,
@@ -52,7 +52,7 @@ impl<W> Queue<W> {
         ticket
     }
 
-    /// The waiter that has waited longest.
+    /// Removes and returns the first waiter.
     pub(crate) fn pop(&mut self) -> Option<W> {
         while let Some((_, waiter)) = self.places.pop_front() {
             if let Some(waiter) = waiter {

@@ -11,7 +11,7 @@ use crate::state::pod::Pod;
 use crate::state::readiness::PodFacts;
 use crate::state::settings::Settings;
 
-/// A change of an object or of the watches. `None` is: the object is gone.
+/// A change of an object or of the watches. `None` means that the object is gone.
 #[derive(Debug)]
 pub(crate) enum Change {
     Route(RouteKey, Option<Arc<Routing>>),
@@ -30,6 +30,6 @@ pub(crate) enum Change {
 pub(crate) struct GiveUp {
     pub(crate) pod: ObjectKey,
     pub(crate) uid: String,
-    /// Told the pod that requests may still be in, if it was ever used.
+    /// Receives the pod, if it was ever used: requests may still be in it.
     pub(crate) done: oneshot::Sender<Option<Arc<Pod>>>,
 }

@@ -194,7 +194,7 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// A slot in a pod, at once or when there is one. The flag says whether it had to wait.
+/// A slot in a pod, at once or after a wait; true if the request had to wait.
 async fn reserve(
     revision: &Arc<Revision>,
     timer: &mut Timer,

@@ -55,7 +55,7 @@ impl Reserved {
     /// The address is taken or cannot be bound; the error names it.
     pub fn new(address: SocketAddr) -> Result<Self, ListenError> {
         let failed = |source| refused(address, source);
-        // With SO_REUSEPORT, a socket would share the port with any other process that sets it too;
+        // With SO_REUSEPORT, a socket would share the port with another process that sets it too;
         // without it, binding or listening fails if the port is taken.
         let socket = socket(address, false).map_err(failed)?;
         // With SO_REUSEADDR, a socket that is bound but does not listen keeps no other process out.

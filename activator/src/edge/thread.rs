@@ -43,7 +43,7 @@ pub(crate) struct Thread {
     pub(crate) drain: Duration,
 }
 
-/// Serves until shutdown, then lets what is in flight finish within the bound.
+/// Serves until shutdown, then lets requests in flight finish within `drain`.
 pub(crate) async fn run(thread: Thread) {
     let Thread { index, siblings, inbox, listeners, accepting, capacity, .. } = thread;
     let Thread { observers, shared, tasks, shutdown, drain, .. } = thread;

@@ -47,7 +47,7 @@ pub(crate) struct PodFacts {
     pub(crate) leaving: bool,
     pub(crate) draining: bool,
     pub(crate) ready: bool,
-    /// Why it does not run, if its containers say so.
+    /// Why it is not usable, if its status says so.
     pub(crate) trouble: Option<String>,
 }
 

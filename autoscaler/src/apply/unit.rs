@@ -81,7 +81,8 @@ impl Unit {
         }
     }
 
-    /// Scales the revision until its end. An error is a panic, after which this unit is of no use.
+    /// Scales the revision until its end. An error is a panic, after which this unit cannot be
+    /// used.
     pub(crate) async fn run(
         &self,
         scales: &dyn Scales,

@@ -3,9 +3,9 @@
 //! An entry is an amount (request-seconds, or requests) over a span of time, however long;
 //! it is shared out over the seconds that the span covers. An average is taken over exactly the
 //! window: the running second counts for the part that has passed, and the oldest for the rest.
-//! Time counts from the first entry on, so that a young revision is not diluted, and entries are
-//! zero while it has pods. Upstream: `pkg/autoscaler/aggregation/bucketing.go`, whose buckets are
-//! whole seconds of samples.
+//! Time counts from the first entry on, so that a young revision is not diluted, and zeros are
+//! recorded while it has ready pods. Upstream: `pkg/autoscaler/aggregation/bucketing.go`, whose
+//! buckets are whole seconds of samples.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -165,7 +165,7 @@ impl Revision {
         self.present.insert(activator, present);
     }
 
-    /// Takes what one report adds.
+    /// Records one report's sample.
     #[expect(clippy::cast_precision_loss, reason = "requests between two reports")]
     pub fn feed(&mut self, activator: &str, sample: Sample, now: Moment) -> News {
         let Sample { span, request_seconds, arrivals, present } = sample;

@@ -18,9 +18,9 @@ pub struct Clock {
 /// Where the wall time comes from.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// The system, each time anew.
+    /// The system's clock, read each time.
     System,
-    /// The start and the time since.
+    /// The start, plus the time since.
     Start,
 }
 

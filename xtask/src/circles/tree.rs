@@ -57,7 +57,7 @@ impl Tree {
         self.modules.iter().enumerate().filter(|(id, m)| m.written_in == *id).count()
     }
 
-    /// From the root down to `id`, both included.
+    /// The modules from the root down to `id`, both included.
     pub(super) fn line(&self, id: Id) -> Vec<Id> {
         let mut line = vec![id];
         let mut at = id;
