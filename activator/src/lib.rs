@@ -11,7 +11,7 @@
 //! | folder       | holds                                                                       |
 //! |--------------|-----------------------------------------------------------------------------|
 //! | `start.rs`   | composes the rest; the handle of a running activator                        |
-//! | `edge/`      | listeners, data threads, the handling of a request (`handle.rs`), its errors|
+//! | `edge/`      | listeners, data threads, handling of a request (`handle.rs`), its errors    |
 //! | `transport/` | carrying a request to a pod and its answer back: headers, bodies, timeouts  |
 //! | `control/`   | watches, probes, the published tables, load reports                         |
 //! | `admission/` | slots, queue and counts of each revision                                    |
