@@ -8,11 +8,11 @@ use crate::edge::listen::Reserved;
 
 /// Settings of one activator.
 pub struct Config {
-    /// Name in load reports: the pod's on a cluster.
+    /// Name in load reports: on a cluster, the name of the activator's pod.
     pub name: String,
-    /// Where anybody's requests come in.
+    /// The public listener.
     pub public: Reserved,
-    /// Where requests for cluster-local hosts come in; public hosts answer here too.
+    /// The listener for cluster-local hosts; it serves public hosts too.
     pub local: Reserved,
     /// Data threads; one per core if absent.
     pub threads: Option<usize>,

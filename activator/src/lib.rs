@@ -11,18 +11,19 @@
 //! | folder       | holds                                                                       |
 //! |--------------|-----------------------------------------------------------------------------|
 //! | `start.rs`   | composes the rest; the handle of a running activator                        |
-//! | `edge/`      | listeners, data threads, the life of a request (`handle.rs`), its errors    |
+//! | `edge/`      | listeners, data threads, handling of a request (`handle.rs`), its errors    |
 //! | `transport/` | carrying a request to a pod and its answer back: headers, bodies, timeouts  |
-//! | `control/`   | keeping what is known up to date: watches, probes, tables, load reports     |
-//! | `admission/` | which request goes to which pod and which one waits                         |
-//! | `observe/`   | what is recorded of requests: counters, lines of the request log, spans     |
-//! | `state/`     | what is known: settings of revisions, pods, which host leads where          |
+//! | `control/`   | watches, probes, the published tables, load reports                         |
+//! | `admission/` | slots, queue and counts of each revision                                    |
+//! | `observe/`   | records of requests: counters, lines of the request log, spans              |
+//! | `state/`     | settings of revisions, pods, the routing table                              |
 //!
-//! Requests run on data threads of their own, one current-thread runtime each. What they look at is
-//! made on the caller's runtime (`control/`) and handed over as immutable tables. Load goes out as
+//! Requests run on data threads of their own, one current-thread runtime each. The tables that they
+//! read are made on the caller's runtime (`control/`) and are immutable. Load goes out as
 //! cumulative reports.
 //!
-//! Invariant: status codes of our own originate in `edge/error.rs` alone; every count is undone on drop.
+//! Invariant: the gateway's own status codes originate in `edge/error.rs` alone; every count is
+//! undone on drop.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

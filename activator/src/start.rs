@@ -1,4 +1,4 @@
-//! Starts an activator: listeners, data threads, control task, watches, load reports.
+//! Starts an activator: listeners, data threads, directory, watches, load reports.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use crate::observe::request_log::RequestLog;
 use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::routes::Side;
 
-/// Changes that may wait for the control task.
-const CHANGES: usize = 1024;
+/// Changes that may wait for the directory.
+const CHANGES_MAX: usize = 1024;
 /// Connections that may wait to be taken over by another thread.
-const ACCEPTED: usize = 1024;
+const ACCEPTED_MAX: usize = 1024;
 
 /// A running activator.
 #[derive(Clone, Debug)]
@@ -60,13 +60,13 @@ pub struct Stats {
 }
 
 impl Handle {
-    /// Where anybody's requests come in.
+    /// The address of the public listener.
     #[must_use]
     pub fn public_addr(&self) -> SocketAddr {
         self.public
     }
 
-    /// Where requests for cluster-local hosts come in.
+    /// The address of the listener for cluster-local hosts.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
@@ -99,8 +99,8 @@ impl Handle {
             .await;
     }
 
-    /// Sends nothing more to a pod, and returns once no request is in it. At once for pods that no
-    /// Revision has.
+    /// Stops sending requests to a pod, and returns once none is in it; at once for pods of no
+    /// Revision.
     pub fn drained(&self, pod: &v1::Pod) -> impl Future<Output = ()> + Send + use<> {
         let (changes, meta) = (self.changes.clone(), &pod.metadata);
         let served = object::label(meta, keys::REVISION).is_some();
@@ -134,18 +134,18 @@ impl Handle {
         stats
     }
 
-    /// Returns once all requests are finished, or their time after shutdown is over.
+    /// Returns once all requests are finished, or the drain time after shutdown is over.
     pub async fn stopped(&self) {
         self.stopped.cancelled().await;
     }
 }
 
-/// Starts an activator that learns from `client`, as `component`. To be called within a tokio
-/// runtime, which runs everything but requests; those have threads of their own.
+/// Starts an activator that watches objects through `client`, as `component`. To be called within a
+/// tokio runtime, which runs everything but requests; those have threads of their own.
 ///
 /// # Errors
 ///
-/// An address cannot be listened on, or a thread cannot be had.
+/// An address cannot be listened on, or a thread cannot be started.
 pub fn start(
     config: Config,
     client: kube::Client,
@@ -164,8 +164,8 @@ pub fn start(
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
     let stopped = Shutdown::new();
-    let (changes, changed) = mpsc::channel(CHANGES);
-    learn(
+    let (changes, changed) = mpsc::channel(CHANGES_MAX);
+    start_control(
         client.clone(),
         resolve,
         (&shared, &registry),
@@ -195,8 +195,8 @@ pub fn start(
     Ok(Handle { shared, registry, changes, public: addresses.0, local: addresses.1, stopped })
 }
 
-/// Starts what keeps the tables up to date.
-fn learn(
+/// Starts the tasks that keep the tables up to date.
+fn start_control(
     client: kube::Client,
     resolve: AddressResolver,
     (shared, registry): (&Arc<Shared>, &Arc<Registry>),
@@ -221,14 +221,15 @@ struct Threads<'a> {
 }
 
 impl Threads<'_> {
-    /// Starts one for each pair of sockets; `stopped` is cancelled when the last one has ended.
+    /// Starts a thread for each pair of sockets; `stopped` is cancelled when the last one has
+    /// ended.
     fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
         let Component { clock, tasks, health, shutdown, .. } = component;
         let Self { public, local, drain, shared, log } = self;
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
             .map(|_| {
-                let (inbox, accepted) = mpsc::channel(ACCEPTED);
+                let (inbox, accepted) = mpsc::channel(ACCEPTED_MAX);
                 (Sibling::new(inbox), accepted)
             })
             .unzip();

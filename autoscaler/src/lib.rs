@@ -2,12 +2,12 @@
 //!
 //! Layers, each using those below it:
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | `run` | starts everything |
 //! | `observe` | PodAutoscalers, Pods, Deployments and settings, watched and given to the revisions |
 //! | `apply` | a task for each revision, and its writes |
-//! | [`revision`] | all that is known of one revision, and its next step |
+//! | [`revision`] | the state of one revision, and its next step |
 //! | [`decide`] | the KPA decision, bounds, drain, status |
 //! | [`load`] | reports and windows |
 //!

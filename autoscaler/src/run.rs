@@ -61,7 +61,7 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
     tasks.vital("reports", async move {
         loop {
             tokio::select! {
-                biased; // the end comes first
+                biased; // shutdown comes first
                 () = shutdown.cancelled() => return,
                 report = reports.recv() => match report {
                     Some(report) => scaler.report(report),

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-/// The pauses of one thing that is tried again and again. Deterministic: the same failures give the
-/// same pauses.
+/// The pauses between the attempts of one operation. Deterministic: the same failures give the same
+/// pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     initial: Duration,

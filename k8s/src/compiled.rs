@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, Secret,
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Kinds of Kubernetes. Nobody calls it: that one could is enough.
+/// Built-in kinds. Never called: its existence makes the compiler generate the code.
 pub fn kinds() {
     read_and_written::<ConfigMap>();
     read_and_written::<Deployment>();
@@ -23,7 +23,8 @@ pub fn kinds() {
     read_and_written::<Service>();
 }
 
-/// Has everything compiled by which a client reads, lists, watches and writes objects of this kind.
+/// Makes the compiler generate all code by which a client reads, lists, watches and writes objects
+/// of this kind.
 pub fn read_and_written<K: Serialize + DeserializeOwned>() {
     black_box(serde_json::from_str::<K> as fn(_) -> _);
     black_box(serde_json::from_str::<Vec<K>> as fn(_) -> _);
@@ -33,7 +34,7 @@ pub fn read_and_written<K: Serialize + DeserializeOwned>() {
     black_box(serde_json::to_value::<K> as fn(_) -> _);
 }
 
-/// The form of `kube::api::WatchEvent`: its object is read straight, or by way of a buffer.
+/// The form of `kube::api::WatchEvent`: its object is deserialized directly, or from a buffer.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "object")]
 enum Watched<K> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DeploymentCondition, ReplicaSetCondition};
 use k8s_openapi::api::core::v1::{NodeCondition, PodCondition};
 
-/// The condition type of most kinds that says whether an object does what it is for.
+/// The condition type of most kinds that says whether an object is ready to do its work.
 pub const READY: &str = "Ready";
 
 pub const TRUE: &str = "True";

@@ -1,7 +1,7 @@
 //! Durations as Go reads and writes them: `1h30m`, `300ms`, `2.5s`.
 //!
 //! Upstream: `time.ParseDuration`, `time.Duration.String`. Signed nanoseconds, since validation has to
-//! name negative values; text that is beyond them is refused.
+//! name negative values; text that is out of range is refused.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const UNITS: [(&str, u64); 8] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration(i64);
 
-/// Text that is no duration, in Go's words.
+/// The error for text that is not a duration, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("time: invalid duration {}", quoted(.0))]
@@ -160,7 +160,7 @@ fn decimal(nanos: u64, unit: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// In quotes as package `time` has them: bytes that are not printable ASCII as `\x…`.
+/// Quoted as Go's package `time` does it: bytes that are not printable ASCII as `\x…`.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for byte in text.bytes() {

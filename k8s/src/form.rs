@@ -1,4 +1,4 @@
-//! The forms that names and label keys must have, and what is said of those that do not.
+//! The forms that names and label keys must have, and the errors for those that do not.
 //!
 //! Upstream: `k8s.io/apimachinery/pkg/util/validation` and `pkg/api/validate/content`, in their words.
 //! Each function gives the problems of a value, none if it is well-formed.

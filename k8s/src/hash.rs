@@ -1,6 +1,6 @@
-//! Hashes that are part of names: stable between runs and machines, no protection against intent.
+//! Hashes that are part of names: stable between runs and machines, not cryptographic.
 //!
-//! The 32-bit form is in no crate that is here already, so both stand below.
+//! No dependency has the 32-bit form, so both are implemented here.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub fn fnv1a_32(bytes: &[u8]) -> u32 {
 }
 
 /// The value of the label `pod-template-hash`: the same for templates that are equal, however their
-/// fields are ordered. `collisions` is the Deployment's `collisionCount`; it makes another hash.
+/// fields are ordered. `collisions` is the Deployment's `collisionCount`; it changes the hash.
 ///
 /// Upstream: `pkg/controller.ComputeHash`. The characters are the same, the bytes that are hashed are
 /// not: upstream hashes Go's representation of the object.

@@ -6,19 +6,19 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// Which way a share that is no whole number goes.
+/// How a share that is not a whole number is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Round {
     Up,
     Down,
 }
 
-/// Text that is no percentage.
+/// The error for text that is not a percentage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid value for IntOrString: invalid value {0:?}: string is not a percentage")]
 pub struct NotAPercentage(String);
 
-/// The number, or that percentage of `total`; beyond `i32` the number at its end.
+/// The number, or that percentage of `total`; saturates at the bounds of `i32`.
 pub fn scaled(value: &IntOrString, total: i32, round: Round) -> Result<i32, NotAPercentage> {
     let percent = match value {
         IntOrString::Int(number) => return Ok(*number),
@@ -30,7 +30,7 @@ pub fn scaled(value: &IntOrString, total: i32, round: Round) -> Result<i32, NotA
     Ok(i32::try_from(share).unwrap_or(if share < 0 { i32::MIN } else { i32::MAX }))
 }
 
-/// Validation lets any number of digits pass, so that one beyond `i64` is the number at its end.
+/// Parses a percentage. Validation allows any number of digits, so a number beyond `i64` saturates.
 fn percentage(text: &str) -> Result<i64, NotAPercentage> {
     let number = text.strip_suffix('%').map(str::parse);
     match number.as_ref().map(|read| read.as_ref().map_err(ParseIntError::kind)) {

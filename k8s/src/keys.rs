@@ -2,7 +2,7 @@
 //!
 //! Upstream: `k8s.io/api/core/v1/well_known_labels.go`, `k8s.io/api/apps/v1`, kubectl.
 
-/// Label of a Deployment's ReplicaSets and their Pods: which template they are of.
+/// Label of a Deployment's ReplicaSets and their Pods: the hash of their template.
 pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 /// Annotation of a Deployment and its ReplicaSets: the number of the rollout.
 pub const DEPLOYMENT_REVISION: &str = "deployment.kubernetes.io/revision";
@@ -25,7 +25,7 @@ pub const HEADLESS_SERVICE: &str = "service.kubernetes.io/headless";
 
 /// Annotation: the manifest that `kubectl apply` sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// Annotation of a Pod: the container that kubectl means where none is named.
+/// Annotation of a Pod: the container that kubectl uses if none is named.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// Finalizer of an object that is deleted after its dependents.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Whether `labels` hold every pair of `selector`. An empty selector selects everything; callers for
-/// whom it selects nothing ask first.
+/// Whether `labels` hold every pair of `selector`. An empty selector selects everything; callers
+/// for which it selects nothing have to check for that.
 ///
 /// Upstream: `labels.Set.AsSelector().Matches`.
 #[must_use]

@@ -1,8 +1,7 @@
-//! The vocabulary of Kubernetes objects: what their values mean, how they are named, and what their
-//! parts say.
+//! Functions on Kubernetes objects: their values, names, metadata, conditions, and pods.
 //!
-//! Pure: no IO, no async; the time and random bytes are the caller's to give. No kind of Knative's is
-//! known here. Whatever an object says, nothing panics: numbers saturate or are refused.
+//! Pure: no IO, no async; the caller passes the time and random bytes. Knows no kind of Knative's.
+//! Nothing panics, whatever an object contains: numbers saturate or are refused.
 //!
 //! Layers, top to bottom:
 //!

@@ -1,4 +1,4 @@
-//! Names that are made: of children, of generated objects.
+//! Generated names: of child objects, and from `generateName`.
 //!
 //! Upstream: `knative.dev/pkg/kmeta.ChildName`, `k8s.io/apiserver/pkg/storage/names`,
 //! `k8s.io/apimachinery/pkg/util/rand`.
@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 
 use crate::form::LABEL_MAX;
 
-/// Characters of a DNS label that an MD5 sum in hexadecimal leaves.
+/// Characters of a DNS label that are left beside an MD5 sum in hexadecimal.
 const HEAD: usize = LABEL_MAX - 32;
 
 /// Characters of generated names: no vowels and no look-alikes, so that they spell nothing.

@@ -52,7 +52,7 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, condition::READY).is_some_and(|ready| ready.status == condition::TRUE)
 }
 
-/// Since when it is Ready, if it is: by its creation where the condition has no time.
+/// Since when it is Ready, if it is; since its creation if the condition has no time.
 #[must_use]
 pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
     let ready = condition(pod, condition::READY)?;
@@ -81,8 +81,8 @@ pub fn restarts(pod: &Pod) -> i32 {
     container_statuses(pod).map(|status| status.restart_count).max().unwrap_or(0)
 }
 
-/// Of pods that are otherwise alike the one that costs less is deleted first; 0 if it does not say.
-/// Upstream: `helper.GetDeletionCostFromPodAnnotations`.
+/// The deletion cost: of pods that are otherwise equal, the one with the lower cost is deleted
+/// first; 0 if unset. Upstream: `helper.GetDeletionCostFromPodAnnotations`.
 #[must_use]
 pub fn deletion_cost(pod: &Pod) -> i32 {
     let cost = object::annotation(&pod.metadata, keys::POD_DELETION_COST);

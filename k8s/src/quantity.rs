@@ -1,9 +1,9 @@
 //! Kubernetes quantities: `250m`, `1.5Gi`, `2e3`.
 //!
 //! Upstream: `k8s.io/apimachinery/pkg/api/resource` (`ParseQuantity`, `Quantity.String`). An amount is
-//! exact to a billionth; what is finer is rounded away from zero, for whoever asks for some should
-//! get some. Amounts with a binary suffix end at 2^63-1 as upstream; all others end at about 1.7e29,
-//! where upstream goes on: beyond that they are the greatest amount there is.
+//! exact to a billionth; finer amounts are rounded away from zero, so that a small request is never
+//! zero. Amounts with a binary suffix saturate at 2^63-1 as upstream; all others saturate at about
+//! 1.7e29, where upstream goes on.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -31,7 +31,7 @@ enum Format {
     DecimalExponent,
 }
 
-/// Text that is no quantity, in upstream's words.
+/// The error for text that is not a quantity, in upstream's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error(
@@ -45,7 +45,7 @@ pub enum ParseError {
 const NANOS: i128 = 1_000_000_000;
 /// The power of ten of a billionth.
 const NANO: i64 = -9;
-/// 2^63-1, where amounts with a binary suffix end.
+/// 2^63-1, where amounts with a binary suffix saturate.
 const BINARY_MAX: i128 = i64::MAX as i128 * NANOS;
 const SUFFIX_CHARACTERS: &str = "eEinumkKMGTP";
 const DECIMAL_SUFFIXES: [(i64, &str); 10] = [
@@ -229,7 +229,7 @@ fn divide_away_from_zero(value: i128, by: i128) -> i128 {
     value / by + if value % by == 0 { 0 } else { value.signum() }
 }
 
-/// `value`, which is not zero, divided by `by` as often as that leaves no rest, and how often.
+/// `value`, which is not zero, divided by `by` as often as there is no remainder, and how often.
 fn reduced(mut value: i128, by: i128) -> (i128, usize) {
     let mut times = 0;
     while value % by == 0 {

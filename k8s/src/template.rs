@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// The environment variable by which a container is told where to listen.
+/// The environment variable that tells a container its port.
 pub const PORT_VARIABLE: &str = "PORT";
-/// Where a container listens that declares no port and is told none.
+/// The port of a container that declares none and has no `PORT`.
 pub const DEFAULT_PORT: u16 = 8080;
 
 /// The container that requests are for: the only one, or the first of several that declares a port.
@@ -21,8 +21,8 @@ pub fn serving_container(spec: &PodSpec) -> Option<&Container> {
     }
 }
 
-/// The first port that the container declares, else the one that its variable `PORT` names. A port that
-/// is none counts as not declared.
+/// The first port that the container declares, else the one that its variable `PORT` names. An
+/// invalid port counts as not declared.
 #[must_use]
 pub fn declared_port(container: &Container) -> Option<u16> {
     let first = container.ports.iter().flatten().next();

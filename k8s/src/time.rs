@@ -5,17 +5,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// The longest that Go's `time.Duration`, and so anything in Kubernetes, can be: 292 years. An
-/// `Instant` or a timestamp of this century plus that much is still one.
+/// `Instant` or a timestamp of this century plus that much is still in range.
 const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
 
-/// A number of seconds that a field holds, such as `terminationGracePeriodSeconds`: none where it is
+/// A number of seconds that a field holds, such as `terminationGracePeriodSeconds`: zero if it is
 /// negative, at most 292 years.
 #[must_use]
 pub fn seconds(value: impl Into<i64>) -> Duration {
     Duration::from_secs(u64::try_from(value.into()).unwrap_or(0)).min(LONGEST)
 }
 
-/// `time` + `length`, at most the last time that there is.
+/// `time` + `length`; saturates at `Timestamp::MAX`.
 #[must_use]
 pub fn later(time: Timestamp, length: Duration) -> Timestamp {
     let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);

@@ -2,7 +2,7 @@
 //!
 //! A pod in the host's network, or behind Docker Desktop, is not reached at `podIP:containerPort`.
 //! Its node agent then writes the annotation below; on a real cluster the annotation means nothing
-//! and must be ignored, for anybody could write it. So which resolver holds is the binary's choice.
+//! and must be ignored, since any user could write it. So the binary chooses the resolver.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

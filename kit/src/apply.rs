@@ -19,13 +19,13 @@ use crate::plan::{Action, Plan, Write};
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Decided on something that is no longer so. The next pass sees the new state.
+    /// The object changed after the decision. The next reconcile sees the new state.
     #[error("{what}: the object changed since it was read")]
     Stale { what: String },
-    /// The server understood and said no; the same write will be refused again.
+    /// The server refused the write, and will refuse it again.
     #[error("{message}")]
     Refused { what: String, kind: String, code: u16, reason: String, message: String },
-    /// The server did not answer, or is not able to now.
+    /// The server did not answer, or cannot serve the write now.
     #[error("cannot {what}")]
     Unavailable {
         what: String,
@@ -86,7 +86,7 @@ impl ApplyError {
     }
 }
 
-/// Carries out plans under one name.
+/// Carries out plans and publishes their Events.
 #[derive(Clone)]
 pub struct Applier {
     client: Client,
@@ -118,7 +118,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Tells users something about `object`, in the background.
+    /// Publishes an Event about `object`, in the background.
     pub fn notify<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
         self.events.publish(events::reference(object), notice);
     }
@@ -149,7 +149,7 @@ impl Applier {
         let body = dynamic(&what, body)?;
         let api = self.api(&resource, object.namespace().as_deref());
         let result = api.replace_status(&object.name_any(), &PostParams::default(), &body).await;
-        gone_is_stale(what, &resource.kind, result)
+        missing_is_stale(what, &resource.kind, result)
     }
 
     async fn write(&self, write: Write) -> Result<(), ApplyError> {
@@ -164,11 +164,11 @@ impl Applier {
             }
             Action::Replace(body) => {
                 let body = dynamic(&what, body)?;
-                gone_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
+                missing_is_stale(what, kind, api.replace(name, &PostParams::default(), &body).await)
             }
             Action::Patch(patch) => {
                 let patch = Patch::Merge(patch);
-                gone_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
+                missing_is_stale(what, kind, api.patch(name, &PatchParams::default(), &patch).await)
             }
             Action::Delete { uid } => {
                 let params = DeleteParams {
@@ -192,8 +192,8 @@ impl Applier {
     }
 }
 
-/// An object that is gone was decided on too late.
-fn gone_is_stale<T>(
+/// A missing object means that the decision is stale.
+fn missing_is_stale<T>(
     what: String,
     kind: &str,
     result: Result<T, kube::Error>,
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_says_decides_who_has_to_act() {
+    fn the_servers_answer_decides_whether_the_user_has_to_act() {
         for (code, label, is_final) in [
             (409, "stale", false),
             (400, "refused", true),

@@ -14,7 +14,7 @@ pub struct Process {
     pub traces: Traces,
 }
 
-/// One component's share: its own tasks and its own end. Cheap to clone.
+/// One component's share: its own tasks and its own shutdown. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Component {
     pub name: &'static str,
@@ -55,7 +55,7 @@ impl Process {
         }
     }
 
-    /// What the admin port answers from. Once a process: it registers the process's own metrics.
+    /// The admin port. Make it once per process: it registers the process's own metrics.
     #[must_use]
     pub fn admin(&self) -> Admin {
         let (ledger, health) = (self.ledger.clone(), self.health.clone());

@@ -1,8 +1,7 @@
-//! Kubernetes Events: what a component tells users about an object.
+//! Kubernetes Events that a component publishes about an object.
 //!
-//! Written in the background, so that nobody waits for them; told again and again, one thing stays
-//! one Event whose count grows. Where the queue is full they are dropped: they inform, they do not
-//! decide.
+//! Written in the background, so that no caller waits for them; a repeated notice stays one Event
+//! whose count grows. When the queue is full, Events are dropped: nothing depends on them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +35,7 @@ impl Level {
     }
 }
 
-/// One thing to tell about an object.
+/// The content of an Event about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     pub level: Level,
@@ -76,14 +75,14 @@ pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     }
 }
 
-/// Where Events are handed in.
+/// The handle that publishes Events.
 #[derive(Clone, Debug)]
 pub struct Events {
     queue: mpsc::Sender<(ObjectReference, Notice)>,
 }
 
 impl Events {
-    /// The handle, and the task that writes what it is given until `shutdown`.
+    /// The handle, and the task that writes its Events until `shutdown`.
     pub fn new(
         client: Client,
         component: &'static str,
@@ -96,7 +95,7 @@ impl Events {
 
     pub fn publish(&self, about: ObjectReference, notice: Notice) {
         if self.queue.try_send((about, notice)).is_err() {
-            tracing::debug!("an Event was dropped: too many wait");
+            tracing::debug!("an Event was dropped: the queue is full");
         }
     }
 }
@@ -115,7 +114,7 @@ async fn run(
     let mut turn = 0_u64;
     loop {
         let (about, notice) = tokio::select! {
-            biased; // the end comes before what is still to be told
+            biased; // shutdown comes before Events that still wait
             () = shutdown.cancelled() => return,
             next = waiting.recv() => match next {
                 Some(next) => next,
@@ -136,10 +135,10 @@ async fn run(
             let patch = json!({"count": count, "lastTimestamp": now});
             match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => continue,
-                // It expired or was deleted: tell it anew.
+                // It expired or was deleted: create a new one.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => {
-                    tracing::debug!(%error, "an Event was not counted");
+                    tracing::debug!(%error, "the count of an Event was not updated");
                     continue;
                 }
             }

@@ -14,8 +14,8 @@ const MAX: u64 = 1 << 20;
 /// The soft limit before it was raised.
 static AT_START: OnceLock<Option<u64>> = OnceLock::new();
 
-/// Raises the soft limit to the hard one; the limit from here on. A process inherits it from the one
-/// that starts it, and most start with 1,024.
+/// Raises the soft limit to the hard one; returns the limit from here on. A process inherits it
+/// from the one that starts it, and most start with 1,024.
 ///
 /// # Errors
 ///
@@ -55,15 +55,15 @@ pub fn exhausted() -> io::Error {
     Errno::MFILE.into()
 }
 
-/// At least so many files were open when `file` was opened: a new one gets the lowest number that
+/// At least this many files were open when `file` was opened: a new one gets the lowest number that
 /// is free.
 #[must_use]
 pub fn open_with(file: &impl AsRawFd) -> u64 {
     u64::try_from(file.as_raw_fd()).unwrap_or_default()
 }
 
-/// At least so many files are open; `any` is an open one. The limit, if there is none left to look
-/// with.
+/// At least this many files are open; `any` is an open one. The limit, if no descriptor is left for
+/// the check.
 #[must_use]
 pub fn open_now(any: &impl AsFd) -> u64 {
     any.as_fd().try_clone_to_owned().map_or_else(|_| limit(), |copy| open_with(&copy))
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lack_of_descriptors_is_one() {
+    fn only_a_lack_of_descriptors_counts_as_exhausted() {
         assert!(is_exhausted(&exhausted()));
         assert!(is_exhausted(&Errno::NFILE.into()));
         assert!(!is_exhausted(&Errno::CONNREFUSED.into()));

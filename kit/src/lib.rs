@@ -1,4 +1,4 @@
-//! The life of a component. Generic over kinds: nothing of Knative's or ours is known here.
+//! The runtime of a component. Generic over kinds: knows no kind of Knative's or of Rouse's.
 //!
 //! ```text
 //! component   what a component is given: tasks, health, metrics, clock, shutdown

@@ -1,6 +1,6 @@
 //! Settings that follow their ConfigMap: the last good value, always at hand.
 //!
-//! A ConfigMap that does not parse never takes the platform down: what was good before stays, and a
+//! A ConfigMap that does not parse never takes the platform down: the last good value stays, and a
 //! warning Event on the ConfigMap says why. A deleted one leaves its last value in force.
 
 use std::collections::BTreeMap;
@@ -76,10 +76,10 @@ impl<T: Send + Sync + 'static> Live<T> {
 /// Takes a ConfigMap's data, or says what is wrong with it.
 type Update = Box<dyn Fn(&Data) -> Result<(), String> + Send>;
 
-/// What becomes of one ConfigMap's data.
+/// A ConfigMap that a setting follows.
 pub struct Source {
     name: &'static str,
-    /// What was read last: a watch that starts over must not wake everybody.
+    /// The data read last: a watch that starts over must not wake subscribers.
     seen: Option<Data>,
     update: Update,
 }
@@ -98,7 +98,7 @@ impl Source {
 }
 
 /// Watches the ConfigMaps of `namespace` and keeps `sources` up to date until `shutdown`. `ready`
-/// is told once all that existed at the start have been read.
+/// is signalled once all that existed at the start have been read.
 pub async fn follow(
     client: Client,
     namespace: &str,
@@ -112,7 +112,7 @@ pub async fn follow(
     let mut ready = Some(ready);
     loop {
         let change = tokio::select! {
-            biased; // the end comes first
+            biased; // shutdown comes first
             () = shutdown.cancelled() => return,
             change = changes.next() => change,
         };
@@ -122,7 +122,7 @@ pub async fn follow(
             }
             Some(Ok(watcher::Event::InitDone)) => {
                 if let Some(ready) = ready.take() {
-                    // Nobody waiting any more is fine.
+                    // An error means that the receiver is gone.
                     let _ = ready.send(());
                 }
             }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_data_again_wakes_nobody() {
+    fn the_same_data_again_wakes_no_subscriber() {
         let live = Live::new(1);
         let mut source = live.follow("config-size", size);
         source.offer(&config_map("3")).unwrap();

@@ -1,12 +1,13 @@
-//! One mirror of a kind: a list, a watch that follows it, and what changed in between.
+//! A mirror of a kind: a list, the watch that follows it, and the changes in between.
 //!
-//! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is begun
-//! again with a list; what that shows is compared with what was known, so that an object which
-//! vanished or was replaced meanwhile is told like any other, and one that stayed the same is not told
-//! again. The [`Store`] is its read handle: it has a change before the change is yielded.
+//! A [`Mirror`] yields each change once, in order: added, changed, gone. A watch that breaks is
+//! begun again with a list, which is compared with the known objects: deletions and replacements
+//! meanwhile are yielded like other changes, and unchanged objects are not yielded again. The
+//! [`Store`] is its read handle: it has a change before the change is yielded.
 //!
-//! A mirror keeps whole objects, or what a function makes of them: components that need little of many
-//! objects keep little. It never ends by itself, and `Mirror::next` may be cancelled at any time.
+//! A mirror keeps whole objects, or the parts that a function takes of them: components that need
+//! little of many objects keep little. It never ends by itself, and `Mirror::next` may be cancelled
+//! at any time.
 
 mod change;
 mod outage;
@@ -31,7 +32,8 @@ pub use change::Change;
 pub use outage::Outage;
 pub use store::Store;
 
-/// The pause after a watch or a list failed. Shorter than that of kube: a component is blind meanwhile.
+/// The pause after a watch or a list failed. Shorter than that of kube: a component sees no changes
+/// meanwhile.
 const PAUSE_INITIAL: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -40,9 +42,9 @@ pub struct Mirror<T> {
     kind: String,
     events: BoxStream<'static, Result<Event<T>, watcher::Error>>,
     store: Store<T>,
-    untold: VecDeque<Change<T>>,
+    queued_changes: VecDeque<Change<T>>,
     backoff: Backoff,
-    /// Set while nothing may be asked of the server.
+    /// Set while no request may be sent to the server.
     pause: Option<Pin<Box<Sleep>>>,
     failed_at: Option<Instant>,
     is_listing: bool,
@@ -71,8 +73,8 @@ where
 }
 
 impl<T: Send + Sync + 'static> Mirror<T> {
-    /// Mirrors what `read` makes of the objects of `api` that `config` selects. An object of which it
-    /// makes nothing is not there.
+    /// Mirrors the results of `read` for the objects of `api` that `config` selects. An object for
+    /// which it returns `None` counts as absent.
     #[must_use]
     pub fn of<K>(
         api: Api<K>,
@@ -100,7 +102,7 @@ impl<T: Send + Sync + 'static> Mirror<T> {
             kind: K::kind(&()).into_owned(),
             events: events.boxed(),
             store: Store::default(),
-            untold: VecDeque::new(),
+            queued_changes: VecDeque::new(),
             backoff: Backoff::doubling(PAUSE_INITIAL, PAUSE_MAX),
             pause: None,
             failed_at: None,
@@ -124,7 +126,7 @@ impl<T: Send + Sync + 'static> Mirror<T> {
     /// The next change, whenever it comes.
     pub async fn next(&mut self) -> Change<T> {
         loop {
-            if let Some(change) = self.untold.pop_front() {
+            if let Some(change) = self.queued_changes.pop_front() {
                 return change;
             }
             if let Some(pause) = &mut self.pause {
@@ -155,20 +157,20 @@ impl<T: Send + Sync + 'static> Mirror<T> {
                 self.store.begin_list();
             }
             Event::Seen(seen) => {
-                self.untold.extend(self.store.see(seen));
+                self.queued_changes.extend(self.store.see(seen));
                 if !self.is_listing {
                     self.on_success();
                 }
             }
             Event::Deleted(key) => {
-                self.untold.extend(self.store.remove(&key));
+                self.queued_changes.extend(self.store.remove(&key));
                 self.on_success();
             }
             Event::ListEnds => {
                 self.is_listing = false;
-                self.untold.extend(self.store.end_list());
+                self.queued_changes.extend(self.store.end_list());
                 if self.store.set_in_sync() {
-                    self.untold.push_back(Change::InSync);
+                    self.queued_changes.push_back(Change::InSync);
                 }
                 self.on_success();
             }
@@ -183,7 +185,8 @@ impl<T: Send + Sync + 'static> Mirror<T> {
     }
 
     fn on_failure(&mut self, error: &watcher::Error) {
-        // A list alone is no recovery: where only the watch fails, lists must not come ever faster.
+        // A list alone is no recovery: if only the watch fails, lists must not follow each other
+        // fast.
         if self.failed_at.is_some_and(|at| at.elapsed() > PAUSE_MAX * 2) {
             self.backoff.reset();
         }

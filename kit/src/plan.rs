@@ -30,7 +30,7 @@ pub enum Action {
     Replace(Value),
     /// A JSON merge patch, with the `resourceVersion` the object was read at.
     Patch(Value),
-    /// Only the object with this UID, not a namesake made since.
+    /// Only the object with this UID, not a newer one of the same name.
     Delete {
         uid: Option<String>,
     },
@@ -58,14 +58,14 @@ impl fmt::Display for Write {
     }
 }
 
-/// Writes in order, then the status, then what users are told; and when to look again.
+/// Writes in order, then the status, then the Events; and when to reconcile again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan<S> {
     pub writes: Vec<Write>,
     /// The whole new status; `None` if it stays as it is.
     pub status: Option<S>,
     pub notices: Vec<Notice>,
-    /// Set only where the passing of time itself changes the answer.
+    /// Set only if the passing of time alone changes the plan.
     pub wake: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ impl<S> Plan<S> {
         self.push(object.meta(), Action::Create(to_value(object)), object);
     }
 
-    /// Makes `seen` into `want`; nothing if they already mean the same.
+    /// Replaces `seen` by `want`; plans nothing if they mean the same.
     pub fn replace<K>(&mut self, seen: &K, want: &K)
     where
         K: Resource<DynamicType = ()> + Serialize,
@@ -116,7 +116,7 @@ impl<S> Plan<S> {
         self.notices.push(notice);
     }
 
-    /// Looks again after `delay`, or earlier if something else asked for that.
+    /// Reconciles again after `delay`, or earlier if something else asked for that.
     pub fn wake_after(&mut self, delay: Duration) {
         self.wake = Some(self.wake.map_or(delay, |wake| wake.min(delay)));
     }
@@ -149,8 +149,8 @@ impl<S> fmt::Display for Plan<S> {
     }
 }
 
-/// Whether two objects mean the same: what the server keeps for itself does not count, nor does
-/// the difference between an absent field and an empty one.
+/// Whether two objects mean the same: fields that the server sets do not count, nor does the
+/// difference between an absent field and an empty one.
 #[must_use]
 pub fn same(a: &Value, b: &Value) -> bool {
     meaning(a.clone()) == meaning(b.clone())

@@ -1,11 +1,12 @@
-//! The crates' dependencies on one another, held against the table in the design.
+//! The crates' dependencies on one another, checked against the table in the design.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-/// Which of our crates each crate may use, both by folder. A new edge is a change of the design, and so of this table.
+/// Which of the workspace's crates each crate may use, both by folder. A new edge is a change of the design, and so
+/// of this table.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("k8s", &[]),
     ("api", &["k8s"]),
@@ -22,11 +23,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[ANY]),
 ];
 
-/// The crate that composes all of them.
+/// Any crate: for the one that composes them all.
 const ANY: &str = "*";
 
-/// Crates that are free of what would make them more than they are: folder, forbidden dependencies.
-const FREE_OF: &[(&str, &[&str])] = &[
+/// Foreign crates that a crate must not use: folder, forbidden dependencies.
+const FORBIDDEN: &[(&str, &[&str])] = &[
     ("k8s", &["tokio", "futures", "hyper", "http", "kube", "rustix"]),
     ("api", &["tokio", "futures", "hyper", "http", "rustix"]),
     ("image", &["kube", "k8s-openapi"]),
@@ -34,8 +35,8 @@ const FREE_OF: &[(&str, &[&str])] = &[
     ("cluster/schema", &["tokio", "futures", "hyper", "redb", "rustix"]),
 ];
 
-/// Folders whose crates are no part of the product, and may use all of it.
-const BESIDE: &[&str] = &["tests", "xtask", "examples/"];
+/// Folders whose crates are not part of the product, and may use all of it.
+const NOT_PRODUCT: &[&str] = &["tests", "xtask", "examples/"];
 
 /// The workspace's crates by folder, each with the folders and the foreign crates that it uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
@@ -68,7 +69,7 @@ fn problems(uses: &Uses) -> Vec<String> {
         found.push(format!("{name}: the table of edges has it and the workspace does not"));
     }
     for (name, dependencies) in uses {
-        if BESIDE.iter().any(|beside| name.starts_with(beside)) {
+        if NOT_PRODUCT.iter().any(|beside| name.starts_with(beside)) {
             continue;
         }
         let Some(allowed) = table.get(name.as_str()) else {
@@ -80,7 +81,7 @@ fn problems(uses: &Uses) -> Vec<String> {
         {
             found.push(format!("{name} may not use {dependency}: the design has no such edge"));
         }
-        for (_, forbidden) in FREE_OF.iter().filter(|(crate_name, _)| crate_name == name) {
+        for (_, forbidden) in FORBIDDEN.iter().filter(|(crate_name, _)| crate_name == name) {
             for dependency in forbidden.iter().filter(|d| dependencies.contains(**d)) {
                 found.push(format!("{name} must be free of {dependency}"));
             }

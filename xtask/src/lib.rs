@@ -1,4 +1,4 @@
-//! Generators and the checks that keep the documents true.
+//! Generators of committed files, and checks of the house rules.
 //!
 //! Nothing here is part of the product: it reads the workspace and writes committed files, or says what is wrong.
 
@@ -13,7 +13,7 @@ pub mod tidy;
 
 use std::path::{Path, PathBuf};
 
-/// The root of the workspace, found from where this crate stands.
+/// The root of the workspace: the parent of this crate's folder.
 #[must_use]
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! Attributes of Rust source that the checks look at.
+//! Attributes of Rust source that the checks read.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::Attribute;

@@ -1,7 +1,7 @@
-//! Which pod gets the next request.
+//! Load balancing: picks the pod that gets the next request.
 //!
-//! The one with the fewest requests in it; among equals the turn goes round. With a limit, only
-//! pods below it count, so that "none" means that the request has to wait.
+//! The pod with the fewest requests wins; ties are broken round-robin. With a limit, only pods
+//! below it are candidates, so that `None` means that the request has to wait.
 
 /// Picks an index of `loads`. `turn` is where the search starts; `limit` 0 is no limit.
 #[must_use]
@@ -16,7 +16,7 @@ pub(crate) fn pick(
     }
     let start = turn % count;
     let mut best: Option<(usize, u32)> = None;
-    // First from `start` to the end, then from the beginning: a tie goes to whoever is met first.
+    // First from `start` to the end, then from the beginning: a tie goes to the pod met first.
     let order = loads.clone().enumerate().skip(start).chain(loads.enumerate().take(start));
     for (index, load) in order {
         if limit != 0 && load >= limit {

@@ -1,10 +1,11 @@
 //! Requests of one revision, as counts and their integral over time.
 //!
-//! Counts change under the home's lock, by what is counted out on drop.
+//! Counts change under the home's lock; dropping a slot or a place in the queue counts its request
+//! out.
 
 use tokio::time::Instant;
 
-/// Requests now, and so far.
+/// Requests of a revision: current ones, and arrivals so far.
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) in_flight: u32,
@@ -27,7 +28,7 @@ impl Counts {
         self.changed = true;
     }
 
-    /// Straight into a pod.
+    /// A request got a slot without waiting.
     pub(crate) fn entered(&mut self, now: Instant) {
         self.advance(now);
         self.in_flight += 1;
@@ -43,7 +44,7 @@ impl Counts {
         self.queued += 1;
     }
 
-    /// Out of the queue and into a pod.
+    /// A queued request got a slot.
     pub(crate) fn promoted(&mut self, now: Instant) {
         self.advance(now);
         self.queued -= 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rouse_k8s::ObjectKey;
 
-/// A request that its revision does not let in.
+/// Why a revision refused a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("revision {revision} does not exist")]

@@ -1,11 +1,10 @@
 //! One revision's slots and its queue: which request goes to which pod, and which waits.
 //!
-//! The home of a revision holds all of its counts, so that `containerConcurrency` is exact. It is
-//! a plain structure under one short lock, asked from every data thread; nothing here waits, wakes
-//! or looks at a clock. With several activators, others will ask this one over the network: that
-//! request is `admit`, and its answer the grant.
+//! The home of a revision holds all of its counts, so that `containerConcurrency` is exact. It is a
+//! plain structure under one short lock, used by every data thread; nothing here waits, wakes or
+//! reads a clock. With several activators, the others will call `admit` over the network.
 //!
-//! Invariant: while somebody waits, no pod has a free slot once `next_grant` answered `None`.
+//! Invariant: while a request waits, no pod has a free slot once `next_grant` answered `None`.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::admission::queue::{Queue, Ticket};
 use crate::state::pod::Pod;
 use crate::state::settings::QUEUE_LIMIT;
 
-/// Slots, queue and counts. `W` is whoever waits.
+/// Slots, queue and counts. `W` is the handle of a waiting request.
 #[derive(Debug)]
 pub(crate) struct Home<W> {
     /// `containerConcurrency`; 0 is no limit.
@@ -30,11 +29,11 @@ pub(crate) struct Home<W> {
     pub(crate) counts: Counts,
 }
 
-/// Where a request stands after it asked.
+/// The answer of `admit`.
 #[derive(Debug)]
 pub(crate) enum Admission {
     Go(Arc<Pod>),
-    /// `urgent` if the autoscaler has to hear of it at once.
+    /// `urgent` if the autoscaler needs a report of it at once.
     Wait {
         ticket: Ticket,
         urgent: bool,
@@ -44,7 +43,7 @@ pub(crate) enum Admission {
     },
 }
 
-/// Whether a request asks for the first time.
+/// Whether a request asks for a slot for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     First,
@@ -70,7 +69,7 @@ impl<W> Home<W> {
         self.queue_limit = queue_limit;
     }
 
-    /// A slot, a place in the queue, or neither.
+    /// Gives a slot, a place in the queue, or neither.
     pub(crate) fn admit(
         &mut self,
         waiter: impl FnOnce() -> W,
@@ -94,13 +93,15 @@ impl<W> Home<W> {
             Attempt::Again => self.queue.push_front(waiter()),
         };
         self.counts.queued(now);
-        // The first who finds no pod is the wake. Of a crowd behind it the autoscaler hears in
-        // doubling steps, so that it learns how large it is and is not called for each.
+        // The first request that finds no pod wakes the autoscaler. After that, the queue is
+        // reported whenever its length has doubled, so that the autoscaler knows the load without a
+        // report for each request.
         let news = attempt == Attempt::Again || self.queue.len().is_power_of_two();
         Admission::Wait { ticket, urgent: self.usable.is_empty() && news }
     }
 
-    /// The next in the queue and its pod, if there is a free slot. To be asked until it says no.
+    /// Takes the next waiter from the queue and gives it a slot, if one is free. Call it until it
+    /// returns `None`.
     pub(crate) fn next_grant(&mut self, now: Instant) -> Option<(W, Arc<Pod>)> {
         if self.queue.is_empty() {
             return None;
@@ -120,14 +121,14 @@ impl<W> Home<W> {
         waited
     }
 
-    /// A request left `pod`; whether that emptied a pod that drains.
+    /// A request left `pod`; true if it was the last one in a draining pod.
     pub(crate) fn release(&mut self, pod: &Pod, now: Instant) -> bool {
         let left = pod.leave();
         self.counts.left(now);
         left == 0 && self.draining.iter().any(|other| other.id == pod.id)
     }
 
-    /// Turns everybody away who waits.
+    /// Empties the queue and returns its waiters.
     pub(crate) fn dismiss(&mut self, now: Instant) -> Vec<W> {
         let waiters = self.queue.drain();
         for _ in &waiters {
@@ -136,7 +137,7 @@ impl<W> Home<W> {
         waiters
     }
 
-    /// Whether `pod` gets new requests, only finishes what it has, or is not known any more.
+    /// Sets whether `pod` gets new requests, only finishes those it has, or is out of use.
     pub(crate) fn place(&mut self, pod: &Arc<Pod>, place: Place) {
         self.usable.retain(|other| other.id != pod.id);
         self.draining.retain(|other| other.id != pod.id);
@@ -148,7 +149,7 @@ impl<W> Home<W> {
         self.counts.touch();
     }
 
-    /// Takes a pod out that could not be reached; false if it was out already.
+    /// Takes an unreachable pod out of the rotation; false if it was out already.
     pub(crate) fn suspect(&mut self, pod: &Pod) -> bool {
         let before = self.usable.len();
         self.usable.retain(|other| other.id != pod.id);
@@ -181,7 +182,7 @@ impl<W> Home<W> {
     }
 }
 
-/// The part that a pod takes in its revision.
+/// A pod's part in its revision: gets new requests, only finishes those it has, or is out of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Usable,

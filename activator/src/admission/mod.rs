@@ -1,4 +1,4 @@
-//! Which request goes to which pod and which one waits: slots, queue and counts of each revision.
+//! Admission of requests: slots, queue and counts of each revision.
 
 pub(crate) mod balance;
 pub(crate) mod counts;

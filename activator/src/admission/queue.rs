@@ -1,18 +1,18 @@
 //! A queue that is first come, first served, and that a waiter may leave from anywhere.
 //!
-//! A place that is given up is emptied and skipped, so giving up costs a binary search and not a
-//! move of everybody behind. The bound is its owner's (`home.rs`).
+//! A place that is given up is emptied and skipped, so giving up costs a binary search and does not
+//! move the waiters behind it. `home.rs` bounds the length.
 
 use std::collections::VecDeque;
 
-/// Empty places that are kept in any case.
+/// Empty places that are kept before the queue is compacted.
 const SPARE: usize = 32;
 
 /// A place in the queue. Smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(i64);
 
-/// The queue itself.
+/// Waiters in the order in which they are served, with empty places between them.
 #[derive(Debug)]
 pub(crate) struct Queue<W> {
     places: VecDeque<(Ticket, Option<W>)>,
@@ -52,7 +52,7 @@ impl<W> Queue<W> {
         ticket
     }
 
-    /// The waiter that has waited longest.
+    /// Removes and returns the first waiter.
     pub(crate) fn pop(&mut self) -> Option<W> {
         while let Some((_, waiter)) = self.places.pop_front() {
             if let Some(waiter) = waiter {
@@ -63,19 +63,19 @@ impl<W> Queue<W> {
         None
     }
 
-    /// Gives up a place; `None` if its turn had come already.
+    /// Gives up a place; `None` if its waiter has left the queue already.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<W> {
         let at = self.places.binary_search_by_key(&ticket, |(held, _)| *held).ok()?;
         let waiter = self.places[at].1.take()?;
         self.waiting -= 1;
-        // Now and then, so that the empty places behind one that stays do not pile up.
+        // Compacted now and then, or empty places would pile up behind a waiter that stays.
         if self.places.len() > 2 * self.waiting + SPARE {
             self.places.retain(|(_, waiter)| waiter.is_some());
         }
         Some(waiter)
     }
 
-    /// Everybody, in order; the queue is empty afterwards.
+    /// Removes and returns all waiters, in order.
     pub(crate) fn drain(&mut self) -> Vec<W> {
         self.waiting = 0;
         self.places.drain(..).filter_map(|(_, waiter)| waiter).collect()
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_a_pod_goes_before_who_never_had_one() {
+    fn a_request_that_lost_its_pod_goes_before_one_that_never_had_one() {
         let mut queue = Queue::new();
         queue.push_back("late");
         let front = queue.push_front("early");

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::admission::home::Home;
 use crate::state::pod::Pod;
 
-/// Busy pods that a report names; 40 bytes each, once a second. With more, it names none: then as
-/// good as every pod is busy, and to know which helps nobody.
+/// Most busy pods that a report names; 40 bytes each, once a second. With more, it names none: then
+/// nearly every pod is busy, and the names are of no use.
 const BUSY_MAX: usize = 200;
 
 /// Says that some revision's load has to be reported at once. Calls that come while a report is
@@ -33,14 +33,14 @@ impl ReportSignal {
 /// Why a report is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// The signal: whatever changed. All of it, for a reader takes a revision that a report does
-    /// not name as unchanged.
+    /// The signal: all revisions that changed, since the autoscaler takes a revision that is not in
+    /// the report as unchanged.
     Signal,
-    /// The period is over: whatever changed or carries load.
+    /// The end of a period: revisions that changed or carry load.
     Period,
 }
 
-/// One revision's part of a report, if this occasion wants it.
+/// One revision's part of a report, or `None` if it is not due.
 pub(crate) fn measure<W>(
     key: &ObjectKey,
     home: &mut Home<W>,

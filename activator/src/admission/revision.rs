@@ -26,7 +26,7 @@ use crate::state::settings::Settings;
 /// The sender of a slot to a request that waits.
 type Waiter = oneshot::Sender<Slot>;
 
-/// A revision; there is one for as long as anything mentions it.
+/// A revision; the registry keeps one per key while anything holds it.
 #[derive(Debug)]
 pub(crate) struct Revision {
     pub(crate) key: ObjectKey,
@@ -34,7 +34,7 @@ pub(crate) struct Revision {
     pub(crate) header: HeaderValue,
     /// Absent while no Revision object is known.
     pub(crate) settings: ArcSwapOption<Settings>,
-    /// Why its pods do not run, by their own account.
+    /// Why its pods do not run, according to their statuses.
     pub(crate) trouble: ArcSwapOption<String>,
     /// The counters of its requests.
     pub(crate) recorder: Recorder,
@@ -79,7 +79,7 @@ impl Future for Queued<'_> {
     type Output = Result<Slot, Refused>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The other end is dropped only with the whole queue.
+        // The sender is dropped only when the whole queue is dismissed.
         let revision = self.revision;
         let dismissed = |_| Refused::RevisionMissing { revision: revision.key.clone() };
         Pin::new(&mut self.granted).poll(cx).map_err(dismissed)
@@ -132,7 +132,7 @@ impl Revision {
         }
     }
 
-    /// Why a request that waited until its time was over got no slot.
+    /// The error for a request that timed out in the queue.
     pub(crate) fn not_in_time(&self, waited: Duration) -> Refused {
         let revision = self.key.clone();
         if self.home.lock().usable() > 0 {
@@ -156,7 +156,7 @@ impl Revision {
         }
     }
 
-    /// Everybody who can go now, with slots that are theirs already.
+    /// Takes from the queue all waiters for which there is a slot, each with its slot.
     fn grants(self: &Arc<Self>, home: &mut Home<Waiter>, now: Instant) -> Grants {
         let mut grants = Grants::new();
         while let Some((waiter, pod)) = home.next_grant(now) {
@@ -165,13 +165,14 @@ impl Revision {
         grants
     }
 
-    /// Puts a pod where it belongs and lets in whoever can go now.
+    /// Sets a pod's place and grants slots to the waiters that can go now.
     pub(crate) fn place(self: &Arc<Self>, pod: &Arc<Pod>, place: Place) {
         let now = Instant::now();
         let mut home = self.home.lock();
         home.place(pod, place);
         let grants = self.grants(&mut home, now);
-        // A new mark is answered at once, and so are waiters who lost their last pod.
+        // The autoscaler needs a report at once of a pod newly marked as draining, and of waiters
+        // that have no pod left.
         let urgent = place == Place::Draining || (home.usable() == 0 && home.waiting() > 0);
         drop(home);
         hand_over(grants);
@@ -180,7 +181,7 @@ impl Revision {
         }
     }
 
-    /// Takes an unreachable pod out; whether this call did.
+    /// Takes an unreachable pod out of the rotation; false if it was out already.
     pub(crate) fn suspect(&self, pod: &Pod) -> bool {
         self.home.lock().suspect(pod)
     }
@@ -195,14 +196,14 @@ impl Revision {
         hand_over(grants);
     }
 
-    /// The Revision object is gone: whoever waits is told so.
+    /// The Revision object is gone: waiting requests are refused.
     pub(crate) fn forget(&self) {
         self.settings.store(None);
         let dismissed = self.home.lock().dismiss(Instant::now());
         drop(dismissed);
     }
 
-    /// Its part of a report, if it belongs in one.
+    /// Its part of a load report, if one is due.
     pub(crate) fn load(&self, occasion: Occasion, now: Instant) -> Option<RevisionLoad> {
         report::measure(&self.key, &mut self.home.lock(), occasion, now)
     }
@@ -233,7 +234,8 @@ pub(crate) struct RevisionStatus {
 
 type Grants = SmallVec<[(Waiter, Slot); 2]>;
 
-/// Outside the lock: a waiter that is gone gives its slot back, which takes the lock again.
+/// Sends the slots, outside the lock: a waiter that is gone gives its slot back, which takes the
+/// lock.
 fn hand_over(grants: Grants) {
     for (waiter, slot) in grants {
         drop(waiter.send(slot));

@@ -1,4 +1,4 @@
-//! One thing that changed, as the watches tell the directory.
+//! Changes that the directory applies.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use crate::state::pod::Pod;
 use crate::state::readiness::PodFacts;
 use crate::state::settings::Settings;
 
-/// Something that the activator has to know. `None` is: it is gone.
+/// A change of an object or of the watches. `None` means that the object is gone.
 #[derive(Debug)]
 pub(crate) enum Change {
     Route(RouteKey, Option<Arc<Routing>>),
     Revision(ObjectKey, Option<Arc<Settings>>),
     Pod(ObjectKey, Option<Arc<PodFacts>>),
-    /// Nothing more is to be sent to this pod. Answered once nothing is.
+    /// No more requests may be sent to this pod. Answered once that is ensured.
     GiveUp(GiveUp),
-    /// Why what is known may be old, or that it is not.
+    /// Why the mirrored objects may be stale; `None` if they are not.
     Outage(Option<String>),
-    /// All objects that exist were told.
+    /// All objects that existed at the start have been sent.
     Complete,
 }
 
-/// A pod that its node is about to end.
+/// A pod that its node is about to terminate.
 #[derive(Debug)]
 pub(crate) struct GiveUp {
     pub(crate) pod: ObjectKey,
     pub(crate) uid: String,
-    /// Told the pod that requests may still be in, if it was ever used.
+    /// Receives the pod, if it was ever used: requests may still be in it.
     pub(crate) done: oneshot::Sender<Option<Arc<Pod>>>,
 }

@@ -1,8 +1,8 @@
-//! The one task that changes what the data threads look at.
+//! The one task that changes the tables that the data threads read.
 //!
-//! Changes come in one by one; the task keeps routes, revisions and pods, runs the probes, and
-//! publishes. A change is visible to all data threads as soon as
-//! it is published: they load the table anew for every request.
+//! It applies changes, keeps routes, revisions and pods, runs the probes, and publishes. A change
+//! is visible to all data threads as soon as it is published: they load the table for every
+//! request.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use crate::state::routes::RouteTable;
 
 /// Changes taken at once, so that a burst is published once.
 const BATCH: usize = 256;
-/// Passes that may wait to be taken; a probe whose pass waits has nothing else to do.
-const PASSED: usize = 1024;
-/// Longest attempt of a probe whose pod says nothing else.
+/// Passes that may wait to be applied; a probe whose pass waits has nothing else to do.
+const PASSES_MAX: usize = 1024;
+/// Bounds one attempt of a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
-/// A pod as the control task keeps it.
+/// The directory's record of one pod.
 #[derive(Debug)]
 struct Tracked {
     facts: Arc<PodFacts>,
@@ -44,7 +44,7 @@ struct Tracked {
     /// Made when there is an address.
     pod: Option<Arc<Pod>>,
     place: Place,
-    /// What `pod` was before it left the rotation for good; requests may still be in it.
+    /// The former `pod`, out of the rotation for good; requests may still be in it.
     retired: Option<Arc<Pod>>,
     /// Its probe, while one runs. Dropped, it stops.
     probing: Option<Task<()>>,
@@ -53,14 +53,14 @@ struct Tracked {
 /// A pod whose probe passed, and the pod's id.
 type Pass = (ObjectKey, u64);
 
-/// Keeps and publishes.
+/// The task's state: all objects it knows, and the tables it publishes.
 #[derive(Debug)]
 pub(crate) struct Directory {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
     routes: BTreeMap<RouteKey, Arc<Routing>>,
     pods: HashMap<ObjectKey, Tracked>,
-    /// The ids of pods that were given up before their objects came here.
+    /// The UIDs of pods that were given up before their objects arrived.
     given_up: HashMap<ObjectKey, String>,
     passes: mpsc::Sender<Pass>,
     passed: mpsc::Receiver<Pass>,
@@ -68,16 +68,17 @@ pub(crate) struct Directory {
     part: Part,
     clock: Clock,
     complete: bool,
-    /// Why what is published may be old.
+    /// Why the published tables may be stale.
     outage: Option<String>,
-    /// The table has to be built anew; the progress has to be told anew.
-    stale: bool,
-    news: bool,
+    /// The route table has to be rebuilt.
+    table_changed: bool,
+    /// The progress has to be published.
+    progress_changed: bool,
 }
 
 impl Directory {
-    /// `part` is ready once all that existed at the start is published, and while it is kept up to
-    /// date.
+    /// `part` is ready once all objects that existed at the start are published, and while they are
+    /// kept up to date.
     pub(crate) fn new(
         shared: Arc<Shared>,
         registry: Arc<Registry>,
@@ -85,7 +86,7 @@ impl Directory {
         part: Part,
         clock: Clock,
     ) -> Self {
-        let (passes, passed) = mpsc::channel(PASSED);
+        let (passes, passed) = mpsc::channel(PASSES_MAX);
         Self {
             shared,
             registry,
@@ -99,12 +100,12 @@ impl Directory {
             clock,
             complete: false,
             outage: None,
-            stale: false,
-            news: false,
+            table_changed: false,
+            progress_changed: false,
         }
     }
 
-    /// Applies changes until shutdown or until nobody sends any.
+    /// Applies changes until shutdown or until all senders are gone.
     pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>, shutdown: Shutdown) {
         let mut batch = Vec::with_capacity(BATCH);
         let shared = Arc::clone(&self.shared);
@@ -129,42 +130,42 @@ impl Directory {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Route(key, Some(routing)) => {
-                self.stale |= self.routes.get(&key) != Some(&routing);
+                self.table_changed |= self.routes.get(&key) != Some(&routing);
                 self.routes.insert(key, routing);
             }
-            Change::Route(key, None) => self.stale |= self.routes.remove(&key).is_some(),
+            Change::Route(key, None) => self.table_changed |= self.routes.remove(&key).is_some(),
             Change::Revision(key, Some(settings)) => {
                 let revision = self.registry.get(key);
-                // Progress asks only whether it is known.
-                self.news |= revision.settings.load().is_none();
+                // Progress depends only on whether the revision is known.
+                self.progress_changed |= revision.settings.load().is_none();
                 revision.configure(settings);
             }
             Change::Revision(key, None) => {
                 self.registry.get(key).forget();
-                self.news = true;
+                self.progress_changed = true;
             }
             Change::Pod(key, Some(facts)) => self.pod_changed(key, facts),
             Change::Pod(key, None) => self.pod_gone(&key),
             Change::GiveUp(GiveUp { pod, uid, done }) => {
-                // Whoever asked may have gone meanwhile.
+                // The caller may be gone.
                 let _ = done.send(self.give_up(pod, uid));
             }
             Change::Outage(outage) => {
                 self.outage = outage;
-                self.news = true;
+                self.progress_changed = true;
             }
             Change::Complete => {
                 self.complete = true;
-                self.news = true;
+                self.progress_changed = true;
             }
         }
     }
 
     fn publish(&mut self) {
-        if !self.stale && !self.news {
+        if !self.table_changed && !self.progress_changed {
             return;
         }
-        if self.stale {
+        if self.table_changed {
             let registry = &self.registry;
             let previous = self.shared.table.load();
             let table = RouteTable::build(&self.routes, &previous, |key| registry.get(key));
@@ -188,7 +189,7 @@ impl Directory {
         if self.complete {
             self.part.set(self.outage.clone());
         }
-        (self.stale, self.news) = (false, false);
+        (self.table_changed, self.progress_changed) = (false, false);
     }
 
     fn pod_changed(&mut self, key: ObjectKey, facts: Arc<PodFacts>) {
@@ -212,7 +213,7 @@ impl Directory {
         }
         if stage(&tracked.facts, tracked.memory) == Stage::Leaving {
             self.retire(&key);
-            self.show(&key);
+            self.publish_state(&key);
             return;
         }
         tracked.memory.was_ready |= tracked.facts.ready;
@@ -230,7 +231,7 @@ impl Directory {
                 tracked.pod = fresh;
             }
         }
-        self.settle(&key);
+        self.update_place(&key);
     }
 
     fn pod_gone(&mut self, key: &ObjectKey) {
@@ -241,7 +242,7 @@ impl Directory {
         self.registry.prune();
     }
 
-    /// Takes the pod of an address away for good.
+    /// Takes a pod out of the rotation for good, at its present address.
     fn retire(&mut self, key: &ObjectKey) {
         let Some(tracked) = self.pods.get_mut(key) else { return };
         tracked.probing = None;
@@ -254,8 +255,8 @@ impl Directory {
         }
     }
 
-    /// Takes a pod out of the rotation for good, whatever its object says or is still to say. Gives
-    /// the pod that requests may still be in.
+    /// Takes a pod out of the rotation for good, whatever its object says now or later. Returns the
+    /// pod that requests may still be in.
     fn give_up(&mut self, key: ObjectKey, uid: String) -> Option<Arc<Pod>> {
         let known = self.pods.get_mut(&key).filter(|tracked| tracked.facts.uid == uid);
         let Some(tracked) = known else {
@@ -264,21 +265,21 @@ impl Directory {
         };
         tracked.memory.given_up = true;
         self.retire(&key);
-        self.show(&key);
+        self.publish_state(&key);
         self.pods.get(&key)?.retired.clone()
     }
 
-    /// Tells people how a pod stands.
-    fn show(&self, key: &ObjectKey) {
+    /// Publishes a pod's stage for the debug pages.
+    fn publish_state(&self, key: &ObjectKey) {
         let Some(tracked) = self.pods.get(key) else { return };
         let stage = stage(&tracked.facts, tracked.memory);
         let (revision, pod) = (tracked.facts.revision.clone(), tracked.pod.clone());
         self.shared.pods.lock().insert(key.clone(), PodState { revision, stage, pod });
     }
 
-    /// Puts a pod where what is known of it says.
-    fn settle(&mut self, key: &ObjectKey) {
-        self.show(key);
+    /// Sets a pod's place from its stage, and starts a probe if the stage asks for one.
+    fn update_place(&mut self, key: &ObjectKey) {
+        self.publish_state(key);
         let Some(tracked) = self.pods.get_mut(key) else { return };
         let revision = Arc::clone(&tracked.revision);
         if tracked.facts.trouble.is_some() {
@@ -321,7 +322,7 @@ impl Directory {
         tracked.probing = None;
         tracked.memory.passed = true;
         tracked.memory.unreachable = false;
-        self.settle(key);
+        self.update_place(key);
     }
 
     fn suspected(&mut self) {
@@ -339,7 +340,7 @@ impl Directory {
                 tracked.memory.passed = false;
                 tracked.memory.unreachable = true;
             }
-            self.settle(&key);
+            self.update_place(&key);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Metrics by revision, under Knative's names where it has one.
 //!
-//! They are read from the registry when somebody asks, so the series of a revision go with it.
+//! They are read from the registry at each scrape, so the series of a revision end with it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::control::registry::Registry;
 use crate::observe::histogram::Histogram;
 use crate::observe::recorder::{PHASES, Retry, Totals};
 
-/// Reads every revision's counters, when metrics are asked for.
+/// Reads every revision's counters at each scrape.
 #[derive(Debug)]
 pub(crate) struct RevisionMetrics {
     pub(crate) registry: Arc<Registry>,
@@ -33,7 +33,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// None for a revision whose object is not there.
+    /// `None` for a revision without a Revision object.
     fn of(revision: &Revision) -> Option<Self> {
         let settings = revision.settings.load_full()?;
         let labels = vec![
@@ -84,7 +84,7 @@ fn gauges(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std:
 
 fn requests(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
     let name = "kn_serving_invocation_duration";
-    let help = "How long requests took, waiting included, by what was answered";
+    let help = "Duration of requests, waiting included, by status code and protocol";
     let kind = MetricType::Histogram;
     let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
     for one in seen {
@@ -101,7 +101,7 @@ fn requests(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), st
 
 fn retries(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
     let kind = ConstCounter::new(0_u64).metric_type();
-    let help = "Requests that were sent once more, by why";
+    let help = "Requests that were sent again, by reason";
     let mut family = encoder.encode_descriptor("rouse_request_retries", help, None, kind)?;
     for one in seen {
         for (retry, count) in Retry::ALL.into_iter().zip(one.totals.retries) {
@@ -114,7 +114,7 @@ fn retries(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std
 
 fn cold_starts(seen: &[Seen], encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
     let name = "rouse_cold_start_phase";
-    let help = "How long each phase took of the start of a pod that a request waited for";
+    let help = "Duration of each phase of a cold start that a request waited for";
     let kind = MetricType::Histogram;
     let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
     for one in seen {

@@ -1,4 +1,4 @@
-//! Keeps what is known up to date: watches, probes, the published tables, and the load reports.
+//! The control side: watches, probes, the published tables, and the load reports.
 
 pub(crate) mod change;
 pub(crate) mod directory;

@@ -1,4 +1,4 @@
-//! The debug pages: how hosts are routed, and how each revision stands.
+//! The debug pages: the route of each host, and the state of each revision.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The activator's own readiness probes: often, so that nobody waits for a kubelet's second.
+//! The activator's own readiness probes: more often than the kubelet's, which are a second or more
+//! apart.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -14,18 +15,18 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::state::readiness::Check;
 
-/// Probes start this far apart.
+/// First pause between two probes.
 const FASTEST: Duration = Duration::from_millis(1);
-/// And end up this far apart.
+/// Longest pause between two probes.
 const SLOWEST: Duration = Duration::from_millis(25);
-/// A pause is this part of the time gone by: a pod is noticed at most 2 % late.
+/// A pause is this fraction of the elapsed time: a pod is noticed at most 2 % late.
 const PAUSE_DIVISOR: u32 = 50;
 const USER_AGENT: HeaderValue = HeaderValue::from_static("kube-probe/1.35");
 /// `grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING`, as a field of its message.
 const SERVING: [u8; 2] = [0x08, 0x01];
 
-/// Returns at the first pass. `limit` bounds one attempt; `address` is asked where the check
-/// itself is the kubelet's.
+/// Returns at the first pass. `limit` bounds one attempt; `address` is connected to if the check is
+/// the kubelet's alone.
 pub(crate) async fn until_pass(check: Check, address: SocketAddr, limit: Duration) {
     let began = Instant::now();
     while !matches!(timeout(limit, attempt(&check, address)).await, Ok(Some(()))) {

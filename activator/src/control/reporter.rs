@@ -1,8 +1,8 @@
 //! Sends load reports: the counts of every revision that has any.
 //!
-//! What carries load is reported once a second, and at once what cannot wait: a request that found
-//! no pod (the wake) and a draining pod that became empty. Reports are cumulative, so whatever is
-//! lost or merged in between distorts nothing.
+//! Revisions with load are reported once a second. A request that found no pod (the wake) and a
+//! draining pod that became empty are reported at once. Reports are cumulative, so a lost or merged
+//! one distorts nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::admission::report::{Occasion, ReportSignal};
 use crate::control::registry::Registry;
 
-/// How often load is reported that woke nobody; Knative's period.
+/// How often load is reported; Knative's period.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Sends reports until shutdown.
@@ -59,7 +59,7 @@ impl Reporter {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 sent = self.reports.send(report) => if sent.is_err() {
-                    // Whoever read them ended, and is not ours to report.
+                    // The receiver ended; that is not for this task to report.
                     return shutdown.cancelled().await;
                 },
             }

@@ -13,18 +13,18 @@ use crate::observe::request_log::{Format, RequestLog};
 /// Lines that are written at once.
 const BATCH: usize = 256;
 
-/// Where lines go, several at a time. May block.
+/// Writes lines, several at a time. May block.
 pub type Sink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Lines on stdout, as Knative's queue-proxy writes them.
 pub(crate) fn stdout() -> Sink {
     Arc::new(|lines| {
-        // Nobody reads stdout: then nobody misses a line.
+        // An error means that stdout is closed, so no reader misses the lines.
         let _ = std::io::stdout().lock().write_all(lines.as_bytes());
     })
 }
 
-/// The log as the ConfigMap wants it: None is off.
+/// The log's format as the ConfigMap sets it; `None` is off.
 fn format(data: &Data) -> Result<Option<Format>, String> {
     let config = ObservabilityConfig::from_data(data).map_err(|error| error.to_string())?;
     if !config.enable_request_log {
@@ -35,7 +35,7 @@ fn format(data: &Data) -> Result<Option<Format>, String> {
     Ok(Some(Format { template, probes: config.enable_probe_request_log }))
 }
 
-/// Keeps the log as the ConfigMap of `namespace` wants it until the component's shutdown.
+/// Keeps the log as the ConfigMap of `namespace` sets it, until the component's shutdown.
 pub(crate) fn follow(
     client: kube::Client,
     namespace: &'static str,

@@ -15,7 +15,7 @@ use crate::state::pod::Pod;
 use crate::state::readiness::Stage;
 use crate::state::routes::RouteTable;
 
-/// How far the published tables go.
+/// Which objects the published tables include.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) complete: bool,
@@ -36,7 +36,7 @@ pub(crate) struct PodState {
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<RouteTable<Arc<Revision>>>,
     pub(crate) progress: watch::Sender<Progress>,
-    /// Every pod that is known, for people to look at.
+    /// All known pods, for the debug pages.
     pub(crate) pods: Mutex<BTreeMap<ObjectKey, PodState>>,
     /// Pods that a request could not reach; each is here once, since it left the rotation.
     suspects: Mutex<Vec<Arc<Pod>>>,

@@ -1,4 +1,4 @@
-//! Mirrors Routes, DomainMappings, Revisions and Pods, and tells the directory what changed.
+//! Mirrors Routes, DomainMappings, Revisions and Pods, and sends their changes to the directory.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,29 +21,29 @@ use crate::control::change::Change;
 use crate::state::keys::{RouteKey, RouteKind};
 use crate::state::objects;
 
-/// Between two looks whether all watches work.
-const LOOK: Duration = Duration::from_secs(5);
-/// A watch may fail this long, as when the API server is started anew, before it is told.
+/// Interval at which the watches are checked for outages.
+const OUTAGE_CHECK: Duration = Duration::from_secs(5);
+/// A watch may fail this long, as during a restart of the API server, before it is reported.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A change, the news that all existing objects of a kind were told, or how the watches stand.
-enum Told {
+/// A change, the end of the initial list of a kind, or the state of the watches.
+enum Event {
     Change(Change),
     InSync,
     Outage(Option<String>),
 }
 
-/// A stream of changes of one kind, and whether it is kept up to date.
-type Followed = (BoxStream<'static, Told>, watch::Receiver<Option<Outage>>);
+/// A stream of changes of one kind, and the outage of its watch.
+type Followed = (BoxStream<'static, Event>, watch::Receiver<Option<Outage>>);
 
-/// The longest of the outages, if any is worth telling.
+/// The message of the longest outage, if it has lasted `GRACE`.
 fn problem<'a>(outages: impl Iterator<Item = &'a Outage>, now: Instant) -> Option<String> {
     let longest = outages.max_by_key(|outage| outage.duration(now))?;
     let Outage { kind, cause, .. } = longest;
     (longest.duration(now) >= GRACE).then(|| format!("the watch of {kind} fails: {cause}"))
 }
 
-/// Runs until shutdown or until nobody wants to know.
+/// Runs until shutdown or until the receiver is gone.
 pub(crate) async fn run(
     client: Client,
     resolve: AddressResolver,
@@ -63,25 +63,25 @@ pub(crate) async fn run(
     ];
     let mut missing = streams.len();
     let (streams, outages): (Vec<_>, Vec<_>) = streams.into_iter().unzip();
-    let looks = stream::unfold(interval(LOOK), move |mut interval| {
+    let outage_checks = stream::unfold(interval(OUTAGE_CHECK), move |mut interval| {
         let outages = outages.clone();
         async move {
             let now = interval.tick().await;
             let outages: Vec<_> = outages.iter().map(|outage| outage.borrow().clone()).collect();
-            Some((Told::Outage(problem(outages.iter().flatten(), now)), interval))
+            Some((Event::Outage(problem(outages.iter().flatten(), now)), interval))
         }
     });
-    let mut all = stream::select_all(streams.into_iter().chain([looks.boxed()]));
+    let mut all = stream::select_all(streams.into_iter().chain([outage_checks.boxed()]));
     let mut outage = None;
     while let Some(Some(told)) = shutdown.run_until_cancelled(all.next()).await {
         let change = match told {
-            Told::Outage(now) if now == outage => continue,
-            Told::Outage(now) => {
+            Event::Outage(now) if now == outage => continue,
+            Event::Outage(now) => {
                 outage.clone_from(&now);
                 Change::Outage(now)
             }
-            Told::Change(change) => change,
-            Told::InSync => {
+            Event::Change(change) => change,
+            Event::InSync => {
                 missing -= 1;
                 if missing > 0 {
                     continue;
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Follows one kind in all namespaces; `read` makes of an object what is kept of it.
+/// Follows one kind in all namespaces; `read` turns an object into the part that is kept.
 fn follow<K, T>(
     client: &Client,
     labels: &str,
@@ -111,10 +111,10 @@ where
     let mirror = Mirror::of(Api::<K>::all(client.clone()), config, read);
     let told = move |changed| match changed {
         mirror::Change::Added { key, new } | mirror::Change::Changed { key, new, .. } => {
-            Told::Change(change(key, Some(new)))
+            Event::Change(change(key, Some(new)))
         }
-        mirror::Change::Gone { key, .. } => Told::Change(change(key, None)),
-        mirror::Change::InSync => Told::InSync,
+        mirror::Change::Gone { key, .. } => Event::Change(change(key, None)),
+        mirror::Change::InSync => Event::InSync,
     };
     let outage = mirror.outage();
     (mirror.into_stream().map(told).boxed(), outage)

@@ -1,10 +1,10 @@
-//! How many clients may be connected, so that descriptors are left for connections to pods and for
+//! Bounds on client connections, so that file descriptors are left for connections to pods and for
 //! the rest of the process.
 //!
 //! A client's request needs a second descriptor, of a connection to a pod. So accepting stops first;
 //! clients wait in the kernel's backlog meanwhile, and each answer closes its connection, so that
-//! the others have their turn. Then dialling stops; requests are refused. What is left is for the
-//! API and whatever else the process opens.
+//! the waiting clients get a turn. Then dialling stops; requests are refused. The remaining
+//! descriptors are for the API and whatever else the process opens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,17 +15,17 @@ use tokio::time::Instant;
 /// Descriptors that are not for clients: a quarter, within these bounds.
 const RESERVE_MIN: u64 = 64;
 const RESERVE_MAX: u64 = 1024;
-/// A shortage that comes and goes within this time is one.
+/// A shortage is over once no bound was reached for this long.
 const OVER_AFTER: Duration = Duration::from_secs(10);
 
-/// Bounds made of the limit of open files.
+/// Bounds derived from the limit of open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Connections of clients.
     pub(crate) clients: usize,
-    /// Nothing is accepted with as many files open.
+    /// Open files at which accepting stops.
     pub(crate) accept: u64,
-    /// Nothing is dialled with as many files open.
+    /// Open files at which dialling stops.
     pub(crate) dial: u64,
 }
 
@@ -58,8 +58,8 @@ impl Capacity {
         self.short.load(Ordering::Relaxed)
     }
 
-    /// A bound is reached, for which `consequence` is what clients see. Logged once, until the
-    /// shortage is over; whether it was news.
+    /// A bound is reached; `consequence` is its effect on clients. Logged once per shortage; true
+    /// if it was logged now.
     pub(crate) fn reached(&self, consequence: &str, now: Instant) -> bool {
         *self.reached.lock() = now;
         let news = !self.short.swap(true, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl Capacity {
         news
     }
 
-    /// A client was accepted; whether that ends a shortage, because no bound was reached for a
+    /// A client was accepted; true if that ends a shortage, because no bound was reached for a
     /// while.
     pub(crate) fn accepted(&self, now: Instant) -> bool {
         if !self.is_short() || now.saturating_duration_since(*self.reached.lock()) < OVER_AFTER {

@@ -1,4 +1,4 @@
-//! One client connection: HTTP/1.1 or h2c, told apart by its first bytes.
+//! One client connection: HTTP/1.1 or h2c, distinguished by its first bytes.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::transport::exec::LocalExec;
 
 /// How every HTTP/2 connection with prior knowledge begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Between two looks for the rest of the preface, at first and at most.
+/// Pause between two peeks for the rest of the preface, at first and at most.
 const PREFACE_PAUSE: Duration = Duration::from_millis(1);
 const PREFACE_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How long a client may be silent between requests, or take to send a head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Largest head; beyond it the answer is 431. hyper gives it, as it gives 400 to what is no HTTP,
-/// without a body and before anything of ours hears of the request.
+/// Largest head; beyond it hyper answers 431, as it answers 400 to malformed HTTP: without a body
+/// and before our code sees the request.
 const HEAD_MAX: usize = 64 * 1024;
 /// Bytes of an HTTP/1.1 connection that wait to be read or written. It has to hold a head.
 const BUFFER_MAX: usize = HEAD_MAX + 1024;
@@ -33,7 +33,7 @@ const SEND_MAX: usize = 8 * 1024;
 /// As many as RFC 9113 recommends at least.
 const STREAMS_MAX: u32 = 100;
 
-/// Serves it until either side is done or the platform shuts down.
+/// Serves the connection until either side is done or the platform shuts down.
 pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let shutdown = peer.worker.shutdown.clone();
@@ -63,7 +63,7 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
         let serving = http1_builder().serve_connection(io, service).with_upgrades();
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
-            // In this order: an answer begins in the first, and the others look at it.
+            // Polled in this order: the first branch begins answers, which the others act on.
             biased;
             _ = serving.as_mut() => return,
             () = due.passed() => return,
@@ -97,7 +97,7 @@ fn http2_builder<E>(exec: E) -> http2::Builder<E> {
     builder
 }
 
-/// Looks at the first bytes without taking them.
+/// Peeks at the first bytes: whether they are the HTTP/2 preface.
 async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0; PREFACE.len()];
     let mut pause = PREFACE_PAUSE;
@@ -109,8 +109,8 @@ async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
         if seen == PREFACE.len() {
             return Ok(true);
         }
-        // A part of the preface: the rest is still to come, and peeking does not wait for it. A client
-        // that does not send it is asked ever less often.
+        // A part of the preface: the rest is still to come, and peeking does not wait for it. A
+        // client that does not send it is peeked at less and less often.
         sleep(pause).await;
         pause = (pause * 2).min(PREFACE_PAUSE_MAX);
     }

@@ -1,4 +1,4 @@
-//! Errors of the gateway: the only place where status codes of ours originate.
+//! Errors of the gateway: the only place where its own status codes originate.
 //!
 //! Each answer is one line of JSON: a message, a reason for programs, and the revision, the pod and
 //! the cause as far as they are known. A gRPC client gets a status of gRPC with the message instead.
@@ -34,8 +34,8 @@ pub(crate) enum Error {
     Malformed { revision: ObjectKey, cause: String },
 }
 
-/// Statuses of gRPC, as its clients take these HTTP statuses where an answer has none of gRPC's; a time-out of ours is
-/// its own.
+/// The gRPC statuses that clients derive from an HTTP status without one, except that our time-outs
+/// are `DEADLINE_EXCEEDED`.
 mod grpc {
     use http::{HeaderValue, StatusCode};
 
@@ -61,7 +61,7 @@ mod grpc {
     }
 }
 
-/// How a client wants to hear of errors.
+/// The format of errors that a client understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Json,
@@ -123,7 +123,7 @@ impl Error {
         }
     }
 
-    /// Whether it is of no revision's doing, for none was found.
+    /// Whether no revision was found for the request.
     pub(crate) fn is_unrouted(&self) -> bool {
         matches!(self, Self::Host { .. } | Self::UnknownHost { .. })
     }

@@ -1,4 +1,4 @@
-//! The life of a request, top to bottom.
+//! Handling of one request, from routing to the answer.
 //!
 //! route -> settings and timer -> headers -> slot, perhaps after waiting -> pod -> answer.
 //! Slot, connection and place in the queue are given back on drop: a client that goes away drops the
@@ -38,7 +38,7 @@ type Host = routes::Host<Arc<Revision>>;
 /// How many pods one request may find unreachable. Each is out of the rotation afterwards.
 const CONNECT_TRIES: u32 = 3;
 
-/// Answers one request, in any case.
+/// Answers one request; errors become answers too.
 pub(crate) async fn handle(
     peer: Rc<Peer>,
     request: Request<Incoming>,
@@ -53,7 +53,7 @@ pub(crate) async fn handle(
     });
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if peer.worker.capacity.is_short() && !http2 && !switches {
-        // Another client waits for this connection.
+        // Another client waits for this connection's file descriptor.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -162,7 +162,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// A pod begins to answer; gives the record, which the answer takes along.
+    /// A pod begins to answer; returns the record, which moves into the answer's body.
     fn answered(&mut self, status: StatusCode, wait: Option<&Wait>) -> Option<Record> {
         let mut record = self.record.take()?;
         record.answered(status);
@@ -177,7 +177,7 @@ impl<'a> Pending<'a> {
         Some(record)
     }
 
-    /// It ends with this error.
+    /// Records that the request ends with this error.
     fn failed(&mut self, error: Error) -> Error {
         if let Some(record) = &mut self.record {
             record.answered(error.status());
@@ -194,7 +194,7 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// A slot in a pod, at once or when there is one. The flag says whether it had to wait.
+/// A slot in a pod, at once or after a wait; true if the request had to wait.
 async fn reserve(
     revision: &Arc<Revision>,
     timer: &mut Timer,
@@ -203,7 +203,7 @@ async fn reserve(
 ) -> Result<(Slot, bool), Error> {
     let reserved = match revision.admit(attempt) {
         Ok(Admitted::Slot(slot)) => return Ok((slot, false)),
-        // Boxed: nearly all requests go straight on and need not carry the room for waiting.
+        // Boxed: nearly all requests get a slot at once, and their futures stay small.
         Ok(Admitted::Queued(queued)) => Box::pin(wait(revision, timer, queued)).await,
         Err(refused) => Err(refused),
     };
@@ -217,7 +217,7 @@ async fn wait(revision: &Revision, timer: &mut Timer, queued: Queued<'_>) -> Res
     }
 }
 
-/// The host that was asked for, and who answers for it.
+/// The request's host as a header value, and its route.
 fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>), Error> {
     let name = headers::host(parts).map_err(|cause| Error::Host { cause })?;
     let table = peer.worker.shared.table.load();
@@ -234,7 +234,7 @@ fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>)
     Ok((value, Arc::clone(host)))
 }
 
-/// Where to go instead, if this host is for https only and the request did not come by it.
+/// The https location, if this host is https-only and the request came by http.
 fn redirect(
     peer: &Peer,
     host: &Host,
@@ -258,7 +258,7 @@ struct Upgrade {
     offer: HeaderValue,
 }
 
-/// Turns the head of a request into what the pod is to see, and into the upgrade that it asks for.
+/// Turns a request's head into the one for the pod; returns the upgrade that it asks for.
 fn prepare(
     peer: &Peer,
     parts: &mut request::Parts,

@@ -11,17 +11,17 @@ const BACKLOG: i32 = 4096;
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Somebody else has it.
+    /// Another process listens there.
     #[error("{address} is taken; choose another port, or end what listens there")]
     Taken { address: SocketAddr },
-    /// Anything else: not this machine's, or not allowed.
+    /// Any other failure: the address is not this machine's, or not permitted.
     #[error("cannot listen on {address}")]
     Refused {
         address: SocketAddr,
         #[source]
         source: io::Error,
     },
-    /// The data threads cannot be had.
+    /// The data threads cannot be started.
     #[error("cannot start a data thread")]
     Thread {
         #[source]
@@ -39,7 +39,8 @@ impl From<ListenError> for io::Error {
     }
 }
 
-/// An address that is held from here on: nobody else can have it, and whoever connects waits.
+/// An address with a listening socket: no other process can take it, and clients wait in the
+/// backlog.
 #[derive(Debug)]
 pub struct Reserved {
     address: SocketAddr,
@@ -51,19 +52,19 @@ impl Reserved {
     ///
     /// # Errors
     ///
-    /// Somebody has it, or it cannot be had; the error names it.
+    /// The address is taken or cannot be bound; the error names it.
     pub fn new(address: SocketAddr) -> Result<Self, ListenError> {
         let failed = |source| refused(address, source);
-        // Sockets that share a port also share it with a stranger who asks to; one that does not
-        // share finds out whether anybody is there.
+        // With SO_REUSEPORT, a socket would share the port with another process that sets it too;
+        // without it, binding or listening fails if the port is taken.
         let socket = socket(address, false).map_err(failed)?;
-        // One that is only bound, and may be reused, keeps nobody out.
+        // With SO_REUSEADDR, a socket that is bound but does not listen keeps no other process out.
         socket.listen(BACKLOG).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
         Ok(Self { address: bound, socket })
     }
 
-    /// Where it is, with the port that was found.
+    /// The address, with the port that the kernel chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -73,7 +74,7 @@ impl Reserved {
     pub(crate) fn listen(self, count: usize) -> Result<Vec<TcpListener>, ListenError> {
         let Self { address, socket: first } = self;
         let open = || {
-            // The others may join from here on.
+            // The other sockets may bind from here on.
             first.set_reuse_port(true)?;
             let mut sockets = Vec::with_capacity(count);
             for _ in 1..count {

@@ -11,7 +11,7 @@ use crate::edge::worker::{Sibling, UNROUTED};
 use crate::observe::request_log::RequestLog;
 use crate::state::routes::Side;
 
-/// Reads what the data threads count, when metrics are asked for.
+/// Reads the data threads' counters at each scrape.
 #[derive(Debug)]
 pub(crate) struct GatewayMetrics {
     pub(crate) siblings: Arc<[Sibling]>,

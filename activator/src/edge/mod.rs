@@ -1,4 +1,4 @@
-//! Where requests come in: listeners, data threads, and the life of a request.
+//! The entry of requests: listeners, data threads, and the handling of a request.
 
 pub(crate) mod capacity;
 pub(crate) mod connection;

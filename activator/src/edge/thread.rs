@@ -23,9 +23,9 @@ use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
 
-/// After accept failed.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// Between two looks whether there is room for a client: about the time of a few short requests.
+/// Interval at which room for a new client is checked: about the time of a few short requests.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
 /// The parts of a thread that is not running yet.
@@ -43,7 +43,7 @@ pub(crate) struct Thread {
     pub(crate) drain: Duration,
 }
 
-/// Serves until shutdown, then lets what is in flight finish within the bound.
+/// Serves until shutdown, then lets requests in flight finish within `drain`.
 pub(crate) async fn run(thread: Thread) {
     let Thread { index, siblings, inbox, listeners, accepting, capacity, .. } = thread;
     let Thread { observers, shared, tasks, shutdown, drain, .. } = thread;
@@ -65,10 +65,13 @@ pub(crate) async fn run(thread: Thread) {
         shutdown.run_until_cancelled(accept).await;
         worker.tasks.close();
         if timeout(drain, worker.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = worker.tasks.len(), "closed what did not finish in time");
+            tracing::warn!(
+                connections = worker.tasks.len(),
+                "closed connections that did not finish in time"
+            );
         }
     };
-    // A panic in any of these is the end of the thread, and so of the platform.
+    // A panic in any of these ends the thread, and so the platform.
     tokio::select! {
         () = serving => {}
         () = pool::keep_swept(&worker.pool, worker.shared.left()) => {}
@@ -93,7 +96,8 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
                 assign(worker, stream, from, side);
                 until_there_is_room(worker, &listener, open).await;
             }
-            // A client that is gone again is its own affair; without file descriptors all wait.
+            // The client is gone already. Other errors, as when descriptors run out, concern all
+            // clients.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 failing = true;
@@ -104,8 +108,8 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
     }
 }
 
-/// Waits while as many clients are connected, or files open, as may be. The last client had `open`
-/// files beside it.
+/// Waits while client connections or open files are at their bounds. `open` files were open when
+/// the last client was accepted.
 async fn until_there_is_room(worker: &Worker, listener: &TcpListener, open: u64) {
     let bounds = worker.capacity.bounds;
     let crowded = || open >= bounds.accept && files::open_now(listener) >= bounds.accept;
@@ -115,7 +119,7 @@ async fn until_there_is_room(worker: &Worker, listener: &TcpListener, open: u64)
     }
 }
 
-/// Serves what other threads accepted for this one.
+/// Serves the connections that other threads accepted for this one.
 async fn take_over_all(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>) {
     while let Some(accepted) = inbox.recv().await {
         take_over(worker, accepted);

@@ -1,4 +1,4 @@
-//! The wait of a request for its slot, and its phases if the pod came to be meanwhile.
+//! The wait of a request for its slot, and its phases if its pod started meanwhile.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) struct Wait {
     /// When each phase of the pod's start began, and when the last one ended; only if all of it
     /// was within the wait.
     pub(crate) start: Option<[Instant; PHASES.len() + 1]>,
-    /// The first request that waited for this pod from before it was there.
+    /// This is the first request that waited for this pod since before the pod existed.
     pub(crate) first: bool,
 }
 
@@ -31,7 +31,7 @@ impl Wait {
     }
 
     /// For Server-Timing: `hold` is the whole wait and `app` the pod's own time so far; a pod that
-    /// came to be during the wait splits it into phases.
+    /// started during the wait splits it into phases.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let millis = |span: Duration| span.as_secs_f64() * 1000.0;
         let mut text = format!("hold;dur={:.2}", millis(self.granted - self.arrived));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_came_to_be_meanwhile_splits_the_wait_into_its_phases() {
+    fn a_pod_that_started_meanwhile_splits_the_wait_into_its_phases() {
         let pod = pod();
         let wait = Wait::of(at(10), at(41), &pod);
         let header = wait.header().expect("a header");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_pod_that_was_there_has_no_cold_start() {
+    fn a_request_that_waits_for_an_existing_pod_has_no_cold_start() {
         let wait = Wait::of(at(20), at(41), &pod());
         assert_eq!((wait.phases().count(), wait.first), (0, false));
         let header = wait.header().expect("a header");

@@ -1,4 +1,4 @@
-//! A data thread as its connections and its siblings see it.
+//! State of a data thread that its connections and its sibling threads use.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -28,7 +28,7 @@ pub(crate) struct Accepted {
     pub(crate) counted: ConnectionCount,
 }
 
-/// One data thread as the others see it.
+/// The part of a data thread that the others use.
 #[derive(Debug)]
 pub(crate) struct Sibling {
     connections: AtomicUsize,
@@ -63,7 +63,7 @@ impl ThreadTotals {
         self.accepted[side as usize].load(Ordering::Relaxed)
     }
 
-    /// Requests that were answered so.
+    /// Requests without a route, answered with `UNROUTED[index]`.
     pub(crate) fn unrouted_with(&self, index: usize) -> u64 {
         self.unrouted[index].load(Ordering::Relaxed)
     }
@@ -102,7 +102,7 @@ impl Drop for ConnectionCount {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
-    /// Connections and tunnels, to be waited for at the end.
+    /// Connections and tunnels, waited for at shutdown.
     pub(crate) tasks: TaskTracker,
     pub(crate) index: usize,
     pub(crate) siblings: Arc<[Sibling]>,
@@ -124,7 +124,7 @@ impl Worker {
     }
 }
 
-/// The kinds of tasks of a data thread; a panic in one is counted and let go.
+/// The kinds of tasks of a data thread; a panic in one is counted and ends only that task.
 pub(crate) struct Kinds {
     pub(crate) connection: TaskKind,
     /// A request of an HTTP/2 connection.

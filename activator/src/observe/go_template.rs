@@ -43,7 +43,7 @@ enum Part {
     },
 }
 
-/// A template that was read.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -63,7 +63,6 @@ pub(crate) enum TemplateError {
 }
 
 impl Template {
-    /// Reads a template.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -97,7 +96,7 @@ impl Template {
         })
     }
 
-    /// One line; `value` writes what a field stands for.
+    /// Renders one line; `value` writes a field's value.
     pub(crate) fn render(&self, mut value: impl FnMut(&Field, &mut String)) -> String {
         let mut line = String::with_capacity(512);
         for part in &self.0 {
@@ -206,7 +205,7 @@ fn header(operand: &str) -> Result<Field, TemplateError> {
     name.map(Field::Header).ok_or_else(|| TemplateError::NotAHeader(argument.to_owned()))
 }
 
-/// The first word, by which something is refused.
+/// The first word, for the text of an error.
 fn word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or(text).to_owned()
 }
@@ -238,7 +237,7 @@ pub(crate) fn float(number: f64) -> String {
     let shortest = format!("{number:e}");
     let Some((digits, exponent)) = shortest.split_once('e') else { return shortest };
     match exponent.parse::<i32>() {
-        // Its sign and at least two digits.
+        // The exponent's sign and at least two digits.
         Ok(power) if !(-4..6).contains(&power) => format!("{digits}e{power:+03}"),
         Ok(_) | Err(_) => format!("{number}"),
     }

@@ -1,4 +1,4 @@
-//! A histogram of durations, counted by one thread and merged when somebody asks.
+//! A histogram of durations, counted by one thread and merged at each scrape.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) const BOUNDS: [f64; 20] = [
     7.5, 10.0, 30.0, 60.0, 300.0,
 ];
 
-/// Counts by bucket, the last of which has no bound, and their sum.
+/// Counts by bucket, the last of which has no bound, and the sum of all durations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Histogram {
     buckets: [u64; BOUNDS.len() + 1],
@@ -35,7 +35,7 @@ impl Histogram {
         self.buckets.iter().sum()
     }
 
-    /// Seconds of all that was observed.
+    /// The sum of all durations, in seconds.
     pub(crate) fn sum(&self) -> f64 {
         self.sum.as_secs_f64()
     }

@@ -15,7 +15,7 @@ use crate::observe::request_log::{Line, Outcome, RequestLog};
 use crate::state::pod::Pod;
 use crate::state::settings::Settings;
 
-/// The means by which the requests of a thread are recorded.
+/// The log, traces and clock with which a thread records its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Observers {
     /// The thread's number.
@@ -25,7 +25,7 @@ pub(crate) struct Observers {
     pub(crate) clock: Clock,
 }
 
-/// A request that has just come. `host` is what the client asked for.
+/// A request that has just arrived. `host` is the one that the client sent.
 pub(crate) struct Arrival<'a> {
     pub(crate) at: Instant,
     pub(crate) parts: &'a request::Parts,
@@ -89,19 +89,19 @@ impl Record {
         Self { thread: observers.thread, arrived, protocol, status: None, details }
     }
 
-    /// The header that says to the pod of which trace this request is a part, if it is traced.
+    /// The `traceparent` header for the pod, if this request is traced.
     pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
         self.details.as_ref()?.span.as_ref()?.traceparent()
     }
 
-    /// A pod has the request.
+    /// The request is sent to `pod`.
     pub(crate) fn sent_to(&mut self, pod: &Arc<Pod>) {
         if let Some(details) = &mut self.details {
             details.pod = Some(Arc::clone(pod));
         }
     }
 
-    /// A part of the request that is over.
+    /// Adds a finished phase of the request to its span.
     pub(crate) fn phase(&self, name: &'static str, from: Instant, to: Instant) {
         if let Some(details) = &self.details
             && let Some(span) = &details.span
@@ -127,7 +127,7 @@ impl Record {
         recorder.retry(self.thread, retry);
     }
 
-    /// This request waited for its pod to come to be, from `moments[0]` on.
+    /// This request waited for its pod to start; each phase lies between two of the `moments`.
     pub(crate) fn cold_start(&self, recorder: &Recorder, moments: [Instant; PHASES.len() + 1]) {
         let spans: [Duration; PHASES.len()] = std::array::from_fn(|phase| {
             moments[phase + 1].saturating_duration_since(moments[phase])

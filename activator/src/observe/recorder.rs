@@ -1,5 +1,5 @@
-//! The counters of one revision's requests: a share for each data thread, so that a request writes
-//! no cache line that another thread writes, and a merge when metrics are asked for.
+//! The counters of one revision's requests: a shard for each data thread, so that a request writes
+//! no cache line that another thread writes, merged at each scrape.
 //!
 //! Invariant: the values of every label come from a bounded set.
 
@@ -55,7 +55,7 @@ impl Protocol {
     }
 }
 
-/// Why a request was sent once more.
+/// Why a request was sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Its pod could not be reached; another one got it.
@@ -82,7 +82,7 @@ pub(crate) const PHASES: [&str; 4] = ["wake", "bind", "start", "ready"];
 /// Everything that is counted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    /// Requests by what was answered and how long it took.
+    /// Durations of requests by status code and protocol.
     pub(crate) requests: Vec<(Code, Protocol, Histogram)>,
     pub(crate) retries: [u64; Retry::ALL.len()],
     /// Cold starts by phase; none for most revisions most of the time.

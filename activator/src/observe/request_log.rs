@@ -1,8 +1,8 @@
 //! The request log: one line for each request that reached a revision, if an operator asks for it.
 //!
-//! Off costs a request one relaxed load. Lines go through a bounded queue to a writer; where it is
-//! full they are dropped and counted, since a slow reader of the log must not hold up requests.
-//! Upstream: pkg/http/request_log.go.
+//! While it is off, a request pays one relaxed load. Lines go through a bounded queue to a writer;
+//! when it is full they are dropped and counted, since a slow reader of the log must not hold up
+//! requests. Upstream: pkg/http/request_log.go.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub(crate) struct RequestLog {
 #[derive(Debug)]
 pub(crate) struct Format {
     pub(crate) template: Template,
-    /// Whether probes that people send are logged too.
+    /// Whether requests marked as probes are logged too.
     pub(crate) probes: bool,
 }
 
@@ -49,7 +49,7 @@ impl RequestLog {
         self.format.store(format.map(Arc::new));
     }
 
-    /// The line of a request that has just come, if it is to have one.
+    /// The line of a request that has just arrived, if it is to be logged.
     pub(crate) fn begin(
         &self,
         parts: &request::Parts,
@@ -70,13 +70,13 @@ impl RequestLog {
         }
     }
 
-    /// Lines that the writer had no time for.
+    /// Lines dropped because the queue to the writer was full.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-/// As the kubelet and Knative mark them.
+/// Whether a request is marked as a probe by the kubelet or Knative.
 fn is_probe(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     agent.starts_with(b"kube-probe/")
@@ -84,7 +84,7 @@ fn is_probe(headers: &HeaderMap) -> bool {
         || headers.contains_key("k-network-probe")
 }
 
-/// A request as it came.
+/// The values of a request that its line may contain.
 #[derive(Debug)]
 pub(crate) struct Line {
     format: Arc<Format>,
@@ -114,7 +114,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) configuration: &'a str,
     /// Name and address of the pod that answered, if one did.
     pub(crate) pod: Option<(&'a str, SocketAddr)>,
-    /// Of the trace that this request is a part of, if it is traced here.
+    /// The ID of the request's trace, if it is traced here.
     pub(crate) trace_id: Option<String>,
 }
 
@@ -179,7 +179,7 @@ impl Line {
         })
     }
 
-    /// As Go has it: -1 if it is not known.
+    /// As Go's `Request.ContentLength`: -1 if it is unknown.
     fn content_length(&self) -> String {
         match &self.content_length {
             Some(length) => lossy(Some(length)),

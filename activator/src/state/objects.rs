@@ -48,7 +48,7 @@ fn timeout(seconds: Option<i64>) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(TIMEOUT_MAX))
 }
 
-/// A count as an annotation says it; one that is too large to hold is as large as can be.
+/// Parses a count from an annotation; one that is too large saturates.
 fn count(text: &str) -> Option<usize> {
     match text.parse() {
         Ok(count) => Some(count),
@@ -78,7 +78,7 @@ fn protocol(pod: &v1::PodSpec) -> Protocol {
     if h2c { Protocol::H2c } else { Protocol::Http1 }
 }
 
-/// Reads a Pod; nothing if it belongs to no revision.
+/// Reads a Pod; `None` if it belongs to no revision.
 pub(crate) fn pod_facts(pod: &v1::Pod, resolve: &AddressResolver) -> Option<PodFacts> {
     let meta = &pod.metadata;
     let revision = object::label(meta, keys::REVISION)?;
@@ -119,7 +119,8 @@ fn check(
         return at(serving_port).map_or(Check::Kubelet, |address| Check::Tcp { address });
     };
     let own_check = if let Some(http) = &probe.http_get {
-        // TLS is the kubelet's: it does not verify, and we would need a second client for it.
+        // HTTPS is left to the kubelet: it does not verify certificates, and we would need a second
+        // client for it.
         let plain = http.scheme.as_deref().is_none_or(|scheme| scheme.eq_ignore_ascii_case("HTTP"));
         let address = named(&http.port);
         let host_elsewhere = http.host.as_ref().is_some_and(|host| !host.is_empty());
@@ -148,8 +149,8 @@ fn header(sent: &v1::HTTPHeader) -> Option<(HeaderName, HeaderValue)> {
     Some((sent.name.parse().ok()?, sent.value.parse().ok()?))
 }
 
-/// Why a pod is of no use yet, in the words that `kubectl get pods` shows. That it is only starting
-/// is the last thing to say.
+/// Why a pod is not usable yet, in the words of `kubectl get pods`. That a container runs but is
+/// not ready is said last.
 fn trouble(pod: &v1::Pod) -> Option<String> {
     let waiting = |container: &v1::ContainerStatus| {
         let waiting = pod::waiting(container)?;

@@ -1,4 +1,4 @@
-//! A pod at one address, as requests see it.
+//! A pod at one address, and the count of the requests in it.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -12,18 +12,18 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// A pod at one address, as requests see it.
 #[derive(Debug)]
 pub(crate) struct Pod {
-    /// Never used twice, so that a connection can never be taken for another pod's.
+    /// Never reused, so that a connection can never be taken for another pod's.
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     pub(crate) born: Born,
     /// When it first could be used.
     pub(crate) usable_since: OnceLock<Instant>,
-    /// A request that waited for it from before it was there has been served.
+    /// Set by the first request that waited since before the pod existed.
     awaited: AtomicBool,
     /// Changed under the home's lock only; read anywhere.
     in_flight: AtomicU32,
-    /// Its idle connections are to be closed.
+    /// Out of the rotation for good; its idle connections are to be closed.
     gone: AtomicBool,
     /// The last request left it after it was gone.
     emptied: Notify,
@@ -55,7 +55,7 @@ impl Pod {
         }
     }
 
-    /// Whether this is the first request that waited for the pod from before it was there.
+    /// Whether this is the first request that waited since before the pod existed.
     pub(crate) fn first_awaited(&self) -> bool {
         !self.awaited.swap(true, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! When a pod may be used, by its object and by the activator's own probes.
+//! Decides when a pod may be used, from its object and the activator's own probes.
 //!
 //! A pod enters the rotation at the first pass of the activator's own probe, or when it is Ready.
 //! It leaves on deletion, draining, Ready turning False, or failed connections.
@@ -47,7 +47,7 @@ pub(crate) struct PodFacts {
     pub(crate) leaving: bool,
     pub(crate) draining: bool,
     pub(crate) ready: bool,
-    /// Why it does not run, if its containers say so.
+    /// Why it is not usable, if its status says so.
     pub(crate) trouble: Option<String>,
 }
 
@@ -57,11 +57,11 @@ pub(crate) struct Memory {
     pub(crate) passed: bool,
     pub(crate) was_ready: bool,
     pub(crate) unreachable: bool,
-    /// Its node asked that nothing more be sent to it.
+    /// Its node asked that no more requests be sent to it.
     pub(crate) given_up: bool,
 }
 
-/// How a pod stands, and so what comes next for it.
+/// The state of a pod, which says what comes next for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Nothing can be done before there is an address.
@@ -74,7 +74,7 @@ pub(crate) enum Stage {
     Leaving,
 }
 
-/// Decides from what is known.
+/// Decides a pod's stage.
 pub(crate) fn stage(facts: &PodFacts, memory: Memory) -> Stage {
     if facts.leaving || memory.given_up {
         return Stage::Leaving;

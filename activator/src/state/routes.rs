@@ -1,6 +1,7 @@
-//! From a host name to a revision. Immutable once built; a request looks and allocates nothing.
+//! The routing table: from a host name to a revision. Immutable once built; a lookup allocates
+//! nothing.
 //!
-//! Routes alone decide: no path and no header of ours is taken from the user's applications.
+//! Only the table decides: the platform reserves no path and no header of the user's applications.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use smallvec::SmallVec;
 use crate::state::keys::RouteKey;
 use crate::state::schedule::schedule;
 
-/// Where a request came in.
+/// The listener that a request came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Public,
@@ -24,14 +25,15 @@ pub(crate) enum Side {
 /// One host, or several with the same destination.
 #[derive(Debug)]
 pub(crate) struct Host<R> {
-    /// Revisions, as the schedule numbers them.
+    /// Revisions, in the order of the schedule's indices.
     revisions: Vec<R>,
     schedule: Vec<u8>,
-    /// Counts requests over all threads, so that any 1,000 of them are exact.
+    /// Counts requests over all threads, so that any 1,000 of them are split exactly.
     turn: AtomicU64,
     pub(crate) rewrite: Option<HeaderValue>,
     pub(crate) redirect: bool,
-    /// The source of this host, to see whether it may stay.
+    /// The part of `status.routing` it was built from; if unchanged, the host stays when the table
+    /// is rebuilt.
     source: routing::Host,
     namespace: String,
 }
@@ -64,7 +66,7 @@ impl<R> Host<R> {
         &self.source
     }
 
-    /// Of its revisions.
+    /// The namespace of its revisions.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -79,7 +81,7 @@ impl<R> Host<R> {
     }
 }
 
-/// All hosts. `R` is a revision as the layer above keeps it.
+/// All hosts. `R` is the type of a revision in the layer above.
 #[derive(Debug)]
 pub(crate) struct RouteTable<R> {
     hosts: HashMap<Box<str>, Entry<R>>,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many may wait for one revision unless it says otherwise; Knative's nominal depth.
+/// Requests that may wait for one revision unless it says otherwise; the queue depth of Knative's
+/// activator.
 pub(crate) const QUEUE_LIMIT: usize = 10_000;
 
 /// The settings of one revision.

@@ -1,8 +1,8 @@
-//! The end of an answer's time where the client does not read.
+//! The deadline of an answer whose client does not read.
 //!
-//! hyper asks for a part of an answer once the client has taken what came before. A client that
-//! reads nothing so keeps an answer from being asked for, and with it from seeing that its time is
-//! over. The connection itself watches the time, and ends.
+//! hyper polls the body of an answer once the client has taken the bytes before. While a client
+//! reads nothing, the body is not polled and cannot see that its time is over. So the connection
+//! itself watches the deadline, and ends.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -12,31 +12,32 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// After the end of its time, an answer has this long to end as it should.
+/// After its deadline, an answer has this long to end by itself.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// When the answer of one HTTP/1.1 connection is due, while there is one.
+/// The deadline of the current answer of one HTTP/1.1 connection, while there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Due(Cell<Option<Instant>>);
 
 impl Due {
-    /// An answer begins whose time ends at `end`.
+    /// An answer begins whose deadline is `end`.
     pub(crate) fn begin(&self, end: Instant) {
         self.0.set(end.checked_add(GRACE));
     }
 
-    /// The answer was given away whole, or is given up.
+    /// The answer was handed to hyper whole, or is given up.
     pub(crate) fn end(&self) {
         self.0.set(None);
     }
 
-    /// Returns once an answer is over its time. To be polled after whatever begins an answer.
+    /// Returns once an answer is past its deadline. To be polled after the future that begins
+    /// answers.
     pub(crate) async fn passed(&self) {
         let mut timer = None;
         poll_fn(|cx| self.poll(&mut timer, cx)).await;
     }
 
-    /// The timer runs on from answer to answer, and is set anew only when it fires.
+    /// The timer is kept from answer to answer, and reset only when it fires.
     fn poll(&self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let due = self.0.get();

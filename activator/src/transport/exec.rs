@@ -1,4 +1,4 @@
-//! Where the tasks of a connection run: on the thread that it belongs to.
+//! hyper's executor: the tasks of a connection run on the connection's thread.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
         #[expect(clippy::disallowed_methods, reason = "on this thread, with its panics counted")]
         tokio::task::spawn_local(async move {
             // Counted only if it panics: every request of an HTTP/2 connection is such a task, and
-            // a count would be one that all threads share.
+            // the count would be shared by all threads.
             if let Err(panic) = panics::catch_async(future).await {
                 let again =
                     async { std::panic::resume_unwind(Box::new(panic.message().to_owned())) };
@@ -42,7 +42,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     #[tokio::test]
-    async fn a_task_that_panics_is_counted_and_takes_nobody_along() {
+    async fn a_task_that_panics_is_counted_and_ends_no_other() {
         let process = Process::new(Clock::system());
         let tasks = process.component("activator", Shutdown::new()).tasks;
         let exec = LocalExec::new(Rc::new(tasks.kind("stream")));

@@ -41,17 +41,17 @@ impl Carrier {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// None of the request was written, so any pod may have it.
+    /// None of the request was written, so it can go to any pod.
     Unreachable { request: Box<Request<Outgoing>>, cause: String },
-    /// It may have been acted on.
+    /// The pod may have acted on it.
     Broken { cause: String },
-    /// No file is left for a connection; the pod is not to blame.
+    /// No file descriptor is left for a connection; the pod is not to blame.
     OutOfFiles,
     /// The client's body ended too early or is malformed.
     Client { cause: String },
 }
 
-/// Sends `request`, whose address is in origin form, and waits for the head of the answer. Sets
+/// Sends `request`, whose URI is in origin form, and waits for the head of the answer. Sets
 /// `resent` if it had to be sent a second time, because a kept connection had closed.
 pub(crate) async fn send(
     pool: &Rc<Pool>,
@@ -62,7 +62,7 @@ pub(crate) async fn send(
 ) -> Result<(Response<Incoming>, Carrier), Failed> {
     let upload = request.body().failure();
     let answer = match protocol {
-        // An upgrade is HTTP/1.1's alone.
+        // Only HTTP/1.1 has upgrades.
         Protocol::H2c if !headers::is_upgrade(request.headers()) => {
             Box::pin(h2c(pool, pod, request, resent)).await
         }
@@ -100,7 +100,7 @@ async fn http1(
             }
         }
     }
-    // Boxed: with kept connections it is rare, and its room would burden every request.
+    // Boxed: it is rare with kept connections, and would enlarge the future of every request.
     let conn = match Box::pin(pool.connect(pod)).await {
         Ok(conn) => conn,
         Err(error) => return Err(unreachable(request, &error)),
@@ -111,7 +111,7 @@ async fn http1(
     })
 }
 
-/// hyper takes a GET or HEAD whose body has no length for one without a body, unless told.
+/// hyper sends a GET or HEAD without a length as if it had no body, unless told that it is chunked.
 fn frame(request: &mut Request<Outgoing>) {
     let unstated = !request.headers().contains_key(header::CONTENT_LENGTH);
     if unstated && matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -183,7 +183,7 @@ async fn h2c(
     Err(unreachable(request, &io::Error::other("the connection closed twice")))
 }
 
-/// HTTP/2 names the host in the address and not in a header.
+/// HTTP/2 names the host in `:authority` and not in a header.
 fn with_authority(request: Request<Outgoing>) -> Request<Outgoing> {
     let (mut parts, body) = request.into_parts();
     let host = parts.headers.remove(header::HOST);

@@ -23,7 +23,7 @@ use http::{Version, request, response, uri};
 
 /// The revision that answered, on every answer.
 pub(crate) const REVISION: HeaderName = HeaderName::from_static("rouse-revision");
-/// How long a request waited and for what, on answers that had to wait.
+/// How long a request waited and for what, on answers to requests that had to wait.
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -44,7 +44,7 @@ const INTERNAL: [HeaderName; 3] = [
 pub(crate) struct Client {
     /// Its address, as in X-Forwarded-For.
     address: HeaderValue,
-    /// The last host and the Forwarded value made for it: most connections know one host.
+    /// The last host and the Forwarded value made for it: most connections ask for one host.
     last: RefCell<Option<(HeaderValue, HeaderValue)>>,
 }
 
@@ -69,8 +69,8 @@ impl Client {
     }
 }
 
-/// Which of the headers that matter here are there: one look at each, instead of a search for
-/// each of a dozen that mostly are not.
+/// Which of the headers that are handled here are present: one pass over all headers, instead of a
+/// dozen lookups that mostly find nothing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Present {
     connection: bool,
@@ -121,8 +121,8 @@ pub(crate) enum HeadError {
     TransferCoding,
 }
 
-/// Makes a request that came in ready to go out; whether it asks for an upgrade. `host` is what
-/// the client asked for.
+/// Rewrites the head of a client's request for the pod; true if it asks for an upgrade. `host` is
+/// the one that the client sent.
 pub(crate) fn outgoing(
     parts: &mut request::Parts,
     client: &Client,
@@ -158,7 +158,7 @@ pub(crate) fn outgoing(
     Ok(upgrade)
 }
 
-/// Makes an answer that came in ready to go out.
+/// Rewrites the head of a pod's answer for the client.
 pub(crate) fn incoming(parts: &mut response::Parts) -> Result<(), HeadError> {
     let upgrade = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
     let present = Present::of(&parts.headers);
@@ -166,14 +166,14 @@ pub(crate) fn incoming(parts: &mut response::Parts) -> Result<(), HeadError> {
         if !is_only_chunked(&parts.headers) {
             return Err(HeadError::TransferCoding);
         }
-        // The chunks are what counts, RFC 9112 section 6.3.
+        // Chunked framing overrides a length, RFC 9112 section 6.3.
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     remove_hop_by_hop(&mut parts.headers, present, upgrade);
     Ok(())
 }
 
-/// hyper undoes `chunked` alone; what else was done to a body would be lost with the header.
+/// hyper decodes `chunked` alone; any other coding would stay in the body and lose its header.
 fn is_only_chunked(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter().flat_map(tokens);
     codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
@@ -181,7 +181,7 @@ fn is_only_chunked(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the client asks for a protocol that is not HTTP. Removes the versions of HTTP that it
-/// offers: within such a connection it could ask for hosts that nobody routes.
+/// offers: within such a connection it could send requests past the routing table.
 fn offers_other_protocol(headers: &mut HeaderMap) -> bool {
     if !is_upgrade(headers) {
         return false;
@@ -220,7 +220,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the client wants to speak something else from here on.
+/// Whether the client asks to switch to another protocol.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(header::UPGRADE)
         && headers
@@ -229,7 +229,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
             .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("upgrade")))
 }
 
-/// The request came straight from the client.
+/// Sets the headers of a request that came straight from the client.
 fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     headers.insert(FORWARDED_FOR, client.address.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
@@ -239,7 +239,7 @@ fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     }
 }
 
-/// A proxy before this one forwarded the request.
+/// Extends the headers of a request that another proxy forwarded.
 fn extend_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     let before = headers.get_all(FORWARDED_FOR).iter();
     let addresses: Vec<&[u8]> =
@@ -349,7 +349,7 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
 }
 
-/// The host that a request asks for: of an absolute address, else the Host header.
+/// The host that a request asks for: of an absolute URI, else the Host header.
 pub(crate) fn host(parts: &request::Parts) -> Result<&str, HeadError> {
     let mut named = parts.headers.get_all(header::HOST).iter();
     let first = named.next();
@@ -361,7 +361,7 @@ pub(crate) fn host(parts: &request::Parts) -> Result<&str, HeadError> {
     };
     let same =
         |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-    // HTTP/1.1 says that the address wins, HTTP/2 that they may not differ.
+    // In HTTP/1.1 the URI wins, in HTTP/2 the two may not differ.
     if parts.version == Version::HTTP_2 && first.is_some_and(|value| !same(value)) {
         return Err(HeadError::TwoHosts);
     }

@@ -1,4 +1,4 @@
-//! Carries requests and answers between a client and a pod, whoever chose the pod.
+//! Carries requests and answers between a client and a pod that is already chosen.
 
 pub(crate) mod describe;
 pub(crate) mod due;

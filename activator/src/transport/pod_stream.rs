@@ -1,5 +1,5 @@
-//! An HTTP/1.1 connection to a pod as bytes: whether anything came back, and whether it still takes
-//! any.
+//! The byte stream of an HTTP/1.1 connection to a pod. It notes whether anything came back, and
+//! whether the pod still takes bytes.
 //!
 //! A pod may answer before it has read the whole request (413, 401) and close its end. Writing the
 //! rest then fails, but the answer is there to be read. So a failed write is noted and the rest of
@@ -54,8 +54,8 @@ fn is_closed_by_peer(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// Bytes of one read. Each stage of an answer's path holds one read at a time, so this bounds what
-/// a client that does not read costs.
+/// Bytes of one read. Each stage of an answer's path holds one read at a time, so this bounds the
+/// memory that a client costs that does not read.
 pub(crate) const READ_MAX: u64 = 14 * 1024;
 
 /// The stream of a connection.

@@ -1,7 +1,8 @@
 //! Connections to pods, kept for the next request. One pool per data thread: no locks.
 //!
-//! HTTP/1.1 connections wait in a stack per pod, so that the warmest is used first and the others
-//! can grow old. An h2c pod has one connection per thread, which all requests share.
+//! HTTP/1.1 connections wait in a stack per pod, so that the most recently used is taken first and
+//! the others reach their idle timeout. An h2c pod has one connection per thread, which all
+//! requests share.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,16 +30,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Up to this age an idle connection is trusted with a request that cannot be sent again. Servers
 /// close idle connections after 2 s (gunicorn) or 5 s (node, uvicorn), and such a close would
 /// cross the request.
-const TRUSTED: Duration = Duration::from_secs(1);
-/// A pod that takes longer to accept is not reachable.
+const TRUSTED_AGE: Duration = Duration::from_secs(1);
+/// A pod that takes longer to accept counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes of a request, or of the head of an answer, that wait within a connection.
 const BUFFER_MAX: usize = 64 * 1024;
 /// Bytes of an answer that a pod may send over h2c before its client takes them.
 const STREAM_WINDOW: u32 = 24 * 1024;
-/// All that HTTP/2 allows: clients share the connection, and those that do not read may not keep
-/// the others waiting. Each stream has a bound of its own.
+/// The largest that HTTP/2 allows: clients share the connection, and those that do not read may not
+/// block the others. Each stream has a bound of its own.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// An HTTP/1.1 connection to a pod.
@@ -56,7 +57,7 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<u64, Shared>>,
     /// The tasks that drive connections.
     driver: Rc<TaskKind>,
-    /// No connection is made with as many files open: the rest of the process needs some.
+    /// Open files at which no connection is made: the rest of the process needs some.
     files_max: u64,
 }
 
@@ -75,8 +76,8 @@ impl Pool {
         Self { idle: RefCell::default(), shared: RefCell::default(), driver, files_max }
     }
 
-    /// Drives a connection on this thread until it ends. Whoever waits for an answer hears of an
-    /// error; an idle connection just ends.
+    /// Drives a connection on this thread until it ends. A request that waits for an answer gets
+    /// the error; an idle connection just ends.
     fn drive<E>(&self, connection: impl Future<Output = Result<(), E>> + 'static) {
         let driver = Rc::clone(&self.driver);
         #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
@@ -85,7 +86,8 @@ impl Pool {
         });
     }
 
-    /// The warmest idle connection. For a request that cannot be repeated, only a young one.
+    /// The idle connection that was used last. For a request that cannot be repeated, only a young
+    /// one.
     pub(crate) fn take(&self, pod: &Pod, repeatable: bool) -> Option<Conn> {
         let mut idle = self.idle.borrow_mut();
         let stack = &mut idle.get_mut(&pod.id)?.stack;
@@ -96,7 +98,7 @@ impl Pool {
             if conn.sender.is_closed() {
                 stack.remove(at);
             } else if conn.sender.is_ready() {
-                if !repeatable && conn.idle_since.elapsed() > TRUSTED {
+                if !repeatable && conn.idle_since.elapsed() > TRUSTED_AGE {
                     return None;
                 }
                 return Some(stack.remove(at));
@@ -159,7 +161,7 @@ impl Pool {
         }
     }
 
-    /// Closes what is too old or leads to a pod that is gone.
+    /// Closes connections that are too old or whose pod is gone.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, idle| {
@@ -173,7 +175,7 @@ impl Pool {
     }
 }
 
-/// Sweeps now and then, and at once when told that a pod went.
+/// Sweeps periodically, and at once when a pod left.
 pub(crate) async fn keep_swept(pool: &Pool, mut left: tokio::sync::watch::Receiver<u64>) {
     let mut tick = tokio::time::interval(IDLE_TIMEOUT / 6);
     loop {

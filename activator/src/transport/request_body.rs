@@ -23,9 +23,9 @@ struct Upload {
     /// None once there is nothing more to read.
     incoming: Option<Incoming>,
     failure: Rc<Failure>,
-    /// Whether the client sends it by now, and does not wait for `100 Continue`.
+    /// Whether the client is sending it, and not waiting for `100 Continue`.
     flowing: bool,
-    /// Where its rest goes if it is given up; none over HTTP/2, which ends the stream alone.
+    /// Takes the rest if the body is dropped early; `None` over HTTP/2, where only the stream ends.
     unread: Option<Rc<Unread>>,
 }
 
@@ -61,7 +61,7 @@ impl Outgoing {
         self.0.is_none()
     }
 
-    /// Tells later whether the client broke off.
+    /// Tells, once the body is sent, whether the client broke off.
     pub(crate) fn failure(&self) -> Option<Rc<Failure>> {
         self.0.as_ref().map(|upload| Rc::clone(&upload.failure))
     }

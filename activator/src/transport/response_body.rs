@@ -15,29 +15,29 @@ use crate::transport::held::Held;
 use crate::transport::stream_ends::{Overdue, StreamEnd, StreamEnds};
 use crate::transport::timeout::Timer;
 
-/// Knative's text for the end of an answer that had begun when its time ran out.
+/// Knative's text at the end of an answer that had begun when it timed out.
 const TIMEOUT_TEXT: &str = "request timeout";
 /// `DEADLINE_EXCEEDED`.
 const GRPC_TIMEOUT: HeaderValue = HeaderValue::from_static("4");
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// How an answer that had begun when its time ran out says so.
+/// How an answer that had begun says that it timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// It has a length of its own, or frames that no text belongs behind.
+    /// Not at all: it has a content length, or a format that no text may follow.
     Silent,
     Text,
     /// gRPC's trailers.
     Grpc,
 }
 
-/// Whether a message is of gRPC; gRPC-Web is something else.
+/// Whether a message is gRPC, and not gRPC-Web.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     after_grpc(headers).is_some_and(is_grpc_itself)
 }
 
-/// The content type behind `application/grpc`.
+/// The rest of the content type after `application/grpc`.
 fn after_grpc(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")
 }
@@ -86,7 +86,7 @@ pub(crate) struct Passing {
     incoming: Option<Incoming>,
     timer: Timer,
     held: Option<Held>,
-    /// Told when it ends, over HTTP/1.1.
+    /// The connection's deadline, cleared when the answer ends; over HTTP/1.1.
     due: Option<Rc<Due>>,
     /// Its place among the answers of its connection, over HTTP/2.
     stream_end: Option<StreamEnd>,

@@ -25,7 +25,7 @@ pub(crate) enum Which {
     Idle,
 }
 
-/// Where a request stands against its limits.
+/// The progress of a request against its limits.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     limits: Limits,
@@ -52,7 +52,7 @@ impl Progress {
     }
 }
 
-/// A request's one timer, set anew only when it fires too early.
+/// A request's one timer, reset only when it fires too early.
 #[derive(Debug)]
 pub(crate) struct Timer {
     progress: Progress,
@@ -65,7 +65,7 @@ impl Timer {
         Self { progress, sleep: Box::pin(sleep_until(progress.next().0)) }
     }
 
-    /// When the whole request is to be over.
+    /// The end of the total timeout.
     pub(crate) fn end(&self) -> Instant {
         self.progress.arrived + self.progress.limits.total
     }
@@ -80,7 +80,7 @@ impl Timer {
         self.wrote();
     }
 
-    /// The answer began at some time; the response start timeout is over.
+    /// The answer has begun; the response start timeout no longer applies.
     pub(crate) fn answered(&mut self) {
         self.progress.started = true;
     }
@@ -92,7 +92,7 @@ impl Timer {
         }
     }
 
-    /// Something passed at `at`, as others noted; whether that is news to the idle timeout.
+    /// Bytes passed at `at`; true if that is later than the last write that the timer knows.
     pub(crate) fn wrote_at(&mut self, at: Instant) -> bool {
         let news = at > self.progress.wrote;
         self.progress.wrote = self.progress.wrote.max(at);

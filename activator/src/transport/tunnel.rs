@@ -1,4 +1,4 @@
-//! An upgraded connection: bytes both ways until either side ends, or time does.
+//! An upgraded connection: bytes both ways until either side ends or a timeout fires.
 //!
 //! Its answer begins with the first byte that the pod sends over it, and not with the 101 before: a
 //! connection that stays silent runs into the response start timeout, as in Knative.
@@ -19,7 +19,7 @@ use crate::transport::timeout::{Timer, Which};
 
 const BUFFER: usize = 16 * 1024;
 
-/// Joins both sides. What is held is held until the connection closes.
+/// Joins both sides; `held` is kept until the connection closes.
 pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, timer: Timer, held: Held) {
     if let Ok((client, pod)) = tokio::try_join!(client, pod) {
         copy(TokioIo::new(client), TokioIo::new(pod), timer).await;
@@ -27,7 +27,7 @@ pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, timer: Timer, held
     drop(held);
 }
 
-/// Copies until an end, an error or a timeout; which, if it was one.
+/// Copies until an end, an error or a timeout; returns the timeout, if it was one.
 async fn copy<C, P>(client: C, mut pod: P, mut timer: Timer) -> Option<Which>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -39,7 +39,7 @@ where
         std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
     loop {
         match timer.run(copying.as_mut()).await {
-            // Bytes passed meanwhile, of which nobody told the timer.
+            // Bytes passed meanwhile, of which the timer learns only now.
             Err(Which::Idle) if timer.wrote_at(passed.last.get()) => {}
             Err(Which::ResponseStart) if passed.answered.get() => timer.answered(),
             Err(which) => return Some(which),

@@ -1,7 +1,8 @@
-//! Request bodies that nobody reads to their end, because the answer came before it.
+//! Request bodies that are not read to their end, because the answer came first.
 //!
-//! A connection that is closed while bytes of the client are unread is reset, and the reset may take
-//! the answer from the client, who is still sending. So the rest is read and dropped, for a while.
+//! A connection that is closed while bytes of the client are unread is reset, and the reset may
+//! lose the answer for a client that is still sending. So the rest is read and dropped, for a
+//! while.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -43,7 +44,7 @@ impl Unread {
         self.body.borrow_mut().take();
     }
 
-    /// Reads what is put here, for as long as it is polled.
+    /// Reads and drops the bodies that are put here, for as long as it is polled.
     pub(crate) async fn drain(&self) {
         loop {
             let body = poll_fn(|cx| self.poll_body(cx)).await;

@@ -1,4 +1,4 @@
-//! A small API: it lists the objects that were there at first and streams what happens then.
+//! A small API server: it lists initial objects and streams watch events.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

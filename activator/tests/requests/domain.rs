@@ -1,4 +1,4 @@
-//! Domains of the user's own, as a DomainMapping brings and takes them.
+//! Custom domains, which a DomainMapping adds and removes.
 
 use http::Request;
 use http_body_util::Full;

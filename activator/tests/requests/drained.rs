@@ -1,4 +1,4 @@
-//! Pods that their node is about to end: nothing more is sent to them, and what they have is finished.
+//! Pods that their node is about to terminate: they get no new requests, and finish what they have.
 
 use futures::FutureExt;
 use http::StatusCode;
@@ -22,7 +22,7 @@ async fn a_pod_is_drained_when_its_last_request_is_answered_and_gets_no_new_one(
     let mut drained = Box::pin(drained(&stage, "p", &pod_at(address)));
     assert!(drained.as_mut().now_or_never().is_none());
     stage.until(|stats| stats.pods == 0).await;
-    // Its object says nothing yet, and says the same again.
+    // The Pod object does not show it yet, and is sent once more.
     stage.pod("p", Pod { ready: true, ..pod_at(address) }).await;
     let mut client = stage.client().await;
     let second = spawn(async move { read(client.send(get("/")).await.expect("an answer")).await });
@@ -47,7 +47,7 @@ async fn a_deleted_pod_is_drained_when_its_last_request_is_answered() {
     stage.until(|stats| stats.pods == 0).await;
     let mut drained_p = Box::pin(drained(&stage, "p", &pod_at(address)));
     assert!(drained_p.as_mut().now_or_never().is_none());
-    // Asked later, and answered: so the first question was heard, too.
+    // This later call was answered, so the first one has been received too.
     timeout(SOON, drained(&stage, "other", &pod_at(address))).await.expect("it is unknown");
     assert!(drained_p.as_mut().now_or_never().is_none(), "a request is in it");
     gate.let_through(1);
@@ -66,7 +66,7 @@ async fn a_pod_that_is_given_up_before_its_object_came_is_never_used() {
     for _ in 0..4 {
         assert_eq!(stage.get().await.1, "new");
     }
-    // Another pod of that name is another pod.
+    // A new pod of that name is used.
     stage.no_pod("p", old).await;
     stage.pod("p", pod_at(says("again").await)).await;
     stage.until(|stats| stats.pods == 2).await;

@@ -1,4 +1,4 @@
-//! Failures: pods that break off, connections that close, time that runs out, the end.
+//! Failures: pods that break off, connections that close, timeouts, shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ async fn closing(answers: u32) -> (SocketAddr, Arc<AtomicU32>) {
     closing_with(answers, "").await
 }
 
-/// The same, with last words before it closes.
+/// The same, but sends `last` before it closes.
 async fn closing_with(answers: u32, last: &'static str) -> (SocketAddr, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -219,7 +219,7 @@ async fn an_address_that_somebody_listens_on_cannot_be_reserved() {
 }
 
 #[tokio::test]
-async fn a_host_that_knows_only_https_sends_people_there() {
+async fn a_host_for_https_only_redirects_there() {
     let stage = one_pod(Spec::default(), says("hello").await).await;
     let host = rouse_api::routing::Host {
         public: vec!["secure.localhost".to_owned()],

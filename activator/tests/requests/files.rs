@@ -1,7 +1,7 @@
 //! Open files run short: clients wait or are refused, no request fails for it, no pod is blamed.
 //!
-//! The gateway is a process of its own, since the limit is one of the process: this test once more.
-//! The clients and the pod are here.
+//! The gateway runs in a process of its own, since the limit is per process: this test, started
+//! once more. The clients and the pod are here.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,9 +29,9 @@ const LIMIT: u64 = 256;
 const CLIENTS: usize = 400;
 const REQUESTS: usize = 5;
 const STREAMS: usize = 400;
-/// As many as a connection may have.
+/// The gateway's limit for one connection.
 const STREAMS_EACH: usize = 100;
-/// The pod's address, for the process that is the gateway.
+/// The environment variable that gives the gateway's process the pod's address.
 const POD: &str = "GATEWAY_OF_POD";
 const TEST: &str = "files::where_open_files_are_short_clients_wait_and_no_pod_is_blamed";
 
@@ -43,7 +43,7 @@ async fn where_open_files_are_short_clients_wait_and_no_pod_is_blamed() {
     }
 }
 
-/// Serves until stdin ends. Says its address first, and how many pods are in the rotation last.
+/// Serves until stdin ends. Prints its address first, and the number of pods in the rotation last.
 async fn gateway(pod: SocketAddr) {
     let limits = rustix::process::Rlimit { current: Some(64), maximum: Some(LIMIT) };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limits).expect("lower");
@@ -71,7 +71,7 @@ fn start(pod: SocketAddr) -> Child {
         .expect("it starts")
 }
 
-/// The first line of the gateway of which `read` makes something.
+/// The first result of `read` on a line of the gateway.
 async fn said<T>(lines: &mut Said, read: impl Fn(&str) -> Option<T>) -> T {
     let saying = async {
         loop {
@@ -180,7 +180,7 @@ async fn clients() {
     println!("open files: {LIMIT}, streams: {STREAMS}, 503: {refused}, 200: {served}");
     assert!(served >= 100 && refused >= 100 && served + refused == STREAMS);
 
-    // And it goes on.
+    // The gateway serves new clients.
     assert_eq!(client(address).await, [200; REQUESTS]);
     gateway.stdin.take().expect("piped").shutdown().await.expect("open");
     let pods = said(&mut lines, |line| Some(line.strip_prefix("pods: ")?.to_owned())).await;

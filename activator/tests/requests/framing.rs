@@ -1,4 +1,4 @@
-//! Where messages begin and end, and protocols that would escape routing.
+//! Message framing, and upgrades that would escape routing.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -94,13 +94,13 @@ async fn a_pod_that_refuses_early_and_closes_is_heard_and_the_client_can_send_on
         let (reader, mut writer) = client.0.into_split();
         let length = format!("Content-Length: {LENGTH}");
         let head = request("POST /", &[&length]);
-        // As many clients do: first all of the request, then a look at the answer.
+        // As many clients do: sends all of the request before it reads the answer.
         writer.write_all(head.as_bytes()).await.expect("open");
         writer.write_all(&vec![b'x'; LENGTH]).await.expect("it is taken to the end");
         let mut client = Raw(reader.reunite(writer).expect("two halves"));
         let answer = client.read_until("too large").await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-        // And the connection is as good as before.
+        // The connection can be used again.
         client.send(request("GET /", &[])).await;
         assert!(client.head().await.starts_with("HTTP/1.1 413"));
     }
@@ -182,7 +182,7 @@ async fn interim_answers_are_not_the_answer() {
         let stage = one_pod(Spec::default(), address.await).await;
         assert_eq!(stage.get().await, (StatusCode::OK, "final".to_owned()), "{interim}");
     }
-    // One that never comes to its answer runs into the timeout for its start.
+    // A pod that sends interim answers only runs into the response start timeout.
     let address = raw_pod(|mut pod| async move {
         pod.head().await;
         pod.send("HTTP/1.1 103 Early Hints\r\n\r\n").await;

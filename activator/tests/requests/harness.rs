@@ -65,7 +65,7 @@ impl Spec {
     }
 }
 
-/// A pod as its object tells of it.
+/// The fields of a Pod object that tests set.
 #[derive(Clone, Debug)]
 pub(crate) struct Pod {
     pub(crate) revision: &'static str,
@@ -160,7 +160,7 @@ pub(crate) fn split_host(split: &[(&str, u8)]) -> routing::Host {
     }
 }
 
-/// An activator and the API that it learns from.
+/// An activator and the API that it watches.
 pub(crate) struct Stage {
     pub(crate) api: Api,
     pub(crate) handle: Handle,
@@ -232,7 +232,7 @@ impl Stage {
         self.api.delete("pods", pod.object(name)).await;
     }
 
-    /// Waits until the parts that the activator reports are ready or not, by name.
+    /// Waits until the activator's health parts are as `wanted`: name, and whether it is ready.
     pub(crate) async fn until_parts(&self, wanted: &[(&str, bool)]) {
         let report = || {
             let parts = self.component.health.report();
@@ -247,7 +247,7 @@ impl Stage {
         found.unwrap_or_else(|_| panic!("it came to {:?}", report()));
     }
 
-    /// Waits until what the activator has to do is as `wanted`.
+    /// Waits until the activator's stats are as `wanted`.
     pub(crate) async fn until(&self, wanted: impl Fn(Stats) -> bool) {
         let looking = async {
             while !wanted(self.handle.stats()) {
@@ -332,7 +332,7 @@ pub(crate) async fn read(response: Response<Incoming>) -> (StatusCode, String) {
     (status, String::from_utf8(bytes.to_vec()).expect("text"))
 }
 
-/// A server whose every answer `answer` makes; HTTP/1.1 and h2c.
+/// A server that gives each request to `answer`; HTTP/1.1 and h2c.
 pub(crate) async fn server<F, A>(answer: F) -> SocketAddr
 where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,

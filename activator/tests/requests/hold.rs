@@ -1,4 +1,4 @@
-//! Waiting: at zero, for a slot, in order, with a bound and a deadline.
+//! Waiting requests: at zero, for a slot, in order, with a bound and a deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -37,7 +37,7 @@ async fn a_request_at_zero_is_held_until_a_pod_appears() {
     assert_eq!(phases, ["hold", "wake", "bind", "start", "ready", "app"]);
     assert_eq!(read(response).await.1, "hello");
 
-    // A warm request says whose it is, and has no wait to tell of.
+    // The answer to a warm request names its revision, and has no wait to report.
     let mut client = stage.client().await;
     let warm = client.send(get("/")).await.expect("an answer");
     assert!(warm.headers().contains_key("rouse-revision"));
@@ -47,7 +47,7 @@ async fn a_request_at_zero_is_held_until_a_pod_appears() {
 #[tokio::test]
 async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
     let stage = stage(Spec::default()).await;
-    // Bound, so that nobody else takes the port, and refusing connections until it listens.
+    // Bound, so that no other process takes the port, and refusing connections until it listens.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = socket.local_addr().expect("bound");
@@ -66,7 +66,7 @@ async fn a_pod_that_listens_late_is_used_as_soon_as_it_does() {
         }
         () = serving => unreachable!("it serves on"),
     }
-    // No request was tried at it before: the probe found it, not the request.
+    // No request was sent to the pod before its probe passed.
     let metrics = stage.component.metrics.encode();
     let retries: Vec<&str> =
         metrics.lines().filter(|line| line.starts_with("rouse_request_retries_total")).collect();
@@ -119,7 +119,7 @@ async fn a_pod_that_only_the_kubelet_can_probe_waits_for_ready() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_the_timeout_and_the_cause_is_told() {
+async fn no_request_waits_longer_than_the_timeout_and_the_cause_is_told() {
     let stage = stage(Spec { timeouts: [1, 0, 0], ..Spec::default() }).await;
     let waiting = Some(("CrashLoopBackOff", "it exits at once"));
     let nowhere = ([127, 0, 0, 1], 9).into();
@@ -145,7 +145,7 @@ async fn beyond_the_queue_limit_the_answer_is_503_at_once() {
     let (status, body) = stage.get().await;
     assert_eq!(status, 503);
     assert!(body.contains(r#""reason":"QueueFull""#), "{body}");
-    // Who waits is served all the same.
+    // The waiting requests are served all the same.
     stage.pod("p", pod_at(says("hello").await)).await;
     for client in clients {
         assert_eq!(client.await.expect("no panic").expect("an answer").status(), 200);
@@ -216,7 +216,7 @@ async fn a_client_that_goes_away_gives_its_slot_and_its_place_back() {
 }
 
 #[tokio::test]
-async fn a_revision_that_is_deleted_tells_those_who_wait() {
+async fn a_deleted_revision_answers_the_requests_that_wait() {
     let stage = stage(Spec::default()).await;
     let deleted = async {
         stage.until(|stats| stats.queued == 1).await;

@@ -1,4 +1,4 @@
-//! Clients and pods that try to break the gateway: what each attempt comes to.
+//! Clients and pods that try to break the gateway, and the outcome of each attempt.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::harness::{HOST, SOON, Spec, Stage, one_pod, says, server, spawn, text};
 use crate::raw::{Raw, answering, ask, raw_pod};
 
-/// A pod that keeps the heads that reach it, each with a path that a test knows.
+/// An activator whose pod records all bytes that reach it.
 async fn recording() -> (Stage, Arc<Mutex<Vec<String>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
@@ -89,7 +89,7 @@ async fn no_request_is_smuggled() {
         }
         assert!(answer.matches("HTTP/1.1").count() <= 1, "{name}: one request, one answer");
     }
-    // Chunks that lie.
+    // Malformed chunks.
     for (name, body) in [
         ("a bare LF after a size", "2\nok\r\n0\r\n\r\n"),
         ("a size with a sign", "+2\r\nok\r\n0\r\n\r\n"),
@@ -113,7 +113,7 @@ async fn no_request_is_smuggled() {
     assert_eq!(stage.handle.stats().pods, 1);
 }
 
-/// Heads that name a host in more than one way, or in none that routes.
+/// Heads that name a host in more than one way, or name none that is routed.
 #[tokio::test]
 async fn no_request_reaches_a_host_that_it_does_not_name() {
     let stage = one_pod(Spec::default(), says("hello").await).await;
@@ -135,7 +135,7 @@ async fn no_request_reaches_a_host_that_it_does_not_name() {
         let code = answer.get(9..12).unwrap_or("none");
         assert!(codes.contains(&code), "{line} of {host:?}: {answer}");
     }
-    // The address names the host that is asked, whatever the header says.
+    // The host of an absolute URI wins over the Host header.
     let line = format!("GET http://{HOST}/ HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n");
     assert!(ask(&stage, line).await.ends_with("hello"));
 }
@@ -234,8 +234,8 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// Sends `frames` again and again, up to `most` times, and says whether the gateway ended the
-/// connection before that. What it answers is read and dropped.
+/// Sends `frames` up to `most` times; returns after how many the gateway ended the connection, if
+/// it did. Its answers are read and dropped.
 async fn flood(stage: &Stage, most: u32, frames: impl Fn(u32) -> Vec<u8>) -> Option<u32> {
     let stream = TcpStream::connect(stage.handle.public_addr()).await.expect("it listens");
     let (mut reader, mut writer) = stream.into_split();
@@ -334,7 +334,7 @@ async fn malformed_heads_of_http2_reach_no_pod() {
         let mut client = Raw::connect(&stage).await;
         client.send([PREFACE, SETTINGS].concat()).await;
         client.send(frame(1, 4, 1, &block(&fields))).await;
-        // The gateway may be gone by now.
+        // The gateway may have closed the connection by now.
         let _ = client.0.write_all(&frame(0, 1, 1, b"body")).await;
         let _ = client.0.shutdown().await;
         client.read_to_end().await;

@@ -18,7 +18,7 @@ use crate::harness::{
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// The lines of the scrape that begin with `name`, without the labels that Knative labels by.
+/// The lines of the scrape that begin with `name`, with Knative's labels shortened to `…`.
 fn scrape(stage: &Stage, name: &str) -> Vec<String> {
     let own = format!(
         "k8s_namespace_name=\"default\",kn_service_name=\"hello\",\
@@ -33,7 +33,7 @@ fn page(stage: &Stage, name: &str) -> Value {
     stage.component.debug.render(name).expect("it is there").expect("no panic")
 }
 
-/// Turns the request log on and waits until it is: requests are logged then.
+/// Turns the request log on, and waits until requests are logged.
 async fn logged(stage: &mut Stage, template: &str) {
     let object = json!({ "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": { "name": "config-observability", "namespace": "knative-serving",
@@ -228,7 +228,7 @@ async fn a_trace_is_continued_and_a_cold_starts_phases_are_its_spans() {
     assert!(seen.starts_with(trace) && seen.ends_with("-01"), "{seen}");
     assert!(!seen.contains(own), "the pod's parent is the gateway's span");
     stage.until(|stats| stats.in_flight == 0).await;
-    // Exports what waits.
+    // Exports the spans that are still buffered.
     tokio::task::spawn_blocking(move || traces.stop()).await.expect("no panic");
     let exported = exported.lock();
     let holds = |text: &str| exported.windows(text.len()).any(|part| part == text.as_bytes());

@@ -14,7 +14,7 @@ use crate::harness::{
     stage, stream, text,
 };
 
-/// Says what it saw of the request.
+/// Answers with the request as it arrived.
 async fn echo(request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
@@ -248,7 +248,7 @@ async fn a_preface_that_comes_in_parts_is_h2c_all_the_same() {
     raw.set_nodelay(true).expect("a socket");
     let (first, rest) = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".split_at(3);
     raw.write_all(first).await.expect("sent");
-    // Meanwhile others are served, and so the part is looked at.
+    // Another client is served meanwhile, which gives the gateway time to see the part.
     assert_eq!(stage.get().await.0, 200);
     raw.write_all(rest).await.expect("sent");
     // An empty SETTINGS frame, to which the server answers with its own.

@@ -1,4 +1,4 @@
-//! Clients and pods as bytes, for what no library would send.
+//! Clients and pods as bytes, for messages that no library would send.
 
 use std::net::SocketAddr;
 
@@ -56,8 +56,8 @@ impl Raw {
     }
 }
 
-/// One request, and all that comes until the connection is closed. It says `Connection: close`
-/// unless the head does otherwise.
+/// One request, and all that comes until the connection is closed. The request should say
+/// `Connection: close` unless the connection ends anyway.
 pub(crate) async fn ask(stage: &Stage, request: impl AsRef<[u8]>) -> String {
     let mut client = Raw::connect(stage).await;
     client.send(request).await;

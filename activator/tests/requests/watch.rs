@@ -26,7 +26,7 @@ async fn what_is_there_at_the_start_is_served_from_the_first_request_on() {
         ("revisions", vec![Spec::default().revision(REVISION)]),
         ("pods", vec![pod.object("p")]),
     ]);
-    // Nobody waited for anything: the connection does, in the backlog.
+    // The test does not wait until it is ready: the connection waits in the backlog.
     assert_eq!(stage.get().await.1, "hello");
     timeout(SOON, stage.handle.served("default", "hello", 4)).await.expect("served");
 }
@@ -50,7 +50,7 @@ async fn a_route_is_served_only_once_its_revision_is_known() {
     assert!(stage.get().await.1.contains("UnknownHost"));
 
     stage.api.put("routes", route("hello", 1, REVISION)).await;
-    // Told after it, so that once this one is served, the other was looked at.
+    // Sent after it, so that once this one is served, the other has been applied.
     stage.api.put("routes", route("other", 1, "known-00001")).await;
     timeout(SOON, stage.handle.served("default", "other", 1)).await.expect("its revision is known");
     assert_eq!(stage.handle.served("default", "hello", 1).now_or_never(), None);

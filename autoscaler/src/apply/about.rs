@@ -5,7 +5,7 @@ use rouse_api::{PodAutoscaler, keys};
 use rouse_k8s::object::label;
 use rouse_kit::events;
 
-/// How a revision is named to people.
+/// How Events and metrics name a revision.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
     pub(crate) reference: ObjectReference,

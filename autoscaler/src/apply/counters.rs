@@ -1,4 +1,4 @@
-//! Counters of events as they happen. Whatever can be read from the revisions is read when it is asked for.
+//! Counters of events as they happen. `expose.rs` reads gauges from the revisions at each scrape.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -31,7 +31,7 @@ struct Report {
     result: ReportResult,
 }
 
-/// What became of a load report.
+/// The outcome of a load report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum ReportResult {
     Received,

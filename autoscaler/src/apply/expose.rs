@@ -1,7 +1,7 @@
 //! Metrics of the revisions that are scaled, under Knative's names, and a page of them.
 //!
-//! Both are read from the revisions when they are asked for, so that nothing is left of one that is
-//! gone. Upstream: `pkg/autoscaler/scaling/metrics.go`, `pkg/reconciler/autoscaling/kpa/metrics.go`.
+//! Both are read from the revisions on request, so that nothing is left of a deleted revision.
+//! Upstream: `pkg/autoscaler/scaling/metrics.go`, `pkg/reconciler/autoscaling/kpa/metrics.go`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ const GAUGES: [Gauge; 13] = [
     ("kn_revision_pods_terminating_count", "Number of pods that are being deleted", |snapshot| {
         count(snapshot.pods.terminating)
     }),
-    ("kn_revision_panic_mode", "1 while the panic window rules, else 0", |snapshot| {
+    ("kn_revision_panic_mode", "1 while the revision is in panic mode, else 0", |snapshot| {
         count(u32::from(snapshot.panicking))
     }),
     (

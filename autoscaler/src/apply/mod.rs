@@ -1,4 +1,4 @@
-//! One task for each revision, and what it writes.
+//! One task for each revision, and its writes to the cluster.
 
 pub(crate) mod about;
 pub(crate) mod counters;

@@ -7,8 +7,8 @@
 //! A wake is this path and nothing else: no timer and no queue lie between the report and the write
 //! of the scale.
 //!
-//! A revision whose scaling panics is set aside for a while and then asked for again by its key
-//! ([`Multiscaler::to_restart`]); the reconciler makes it anew.
+//! A revision whose scaling panics is set aside for a while; then [`Multiscaler::to_restart`]
+//! returns its key, and the reconciler makes it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,17 +29,17 @@ use crate::apply::write::Scales;
 use crate::load::Collector;
 use crate::revision::{News, Revision};
 
-/// How long a revision whose scaling panicked is set aside, doubling to the longest.
+/// First and longest pause of a revision whose scaling panicked; it doubles in between.
 const RESTART: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(30));
-/// After so long without a panic the first pause counts again.
-const STEADY: Duration = Duration::from_secs(60);
+/// After this long without a panic, the pause begins with the first again.
+const BACKOFF_RESET: Duration = Duration::from_secs(60);
 
 /// All revisions.
 pub(crate) struct Multiscaler {
     units: Mutex<BTreeMap<ObjectKey, Arc<Unit>>>,
     collector: Mutex<Collector>,
     panics: Mutex<BTreeMap<ObjectKey, Panics>>,
-    /// Set aside long enough.
+    /// Revisions whose pause after a panic is over.
     restart: Mutex<BTreeSet<ObjectKey>>,
     restarted: Notify,
     scales: Arc<dyn Scales>,
@@ -90,7 +90,7 @@ impl Multiscaler {
         if let Some(before) = self.units.lock().insert(key.clone(), Arc::clone(&unit)) {
             before.shutdown.cancel();
         }
-        // After it can be found: a report between the two must not be missed by both.
+        // Only after the unit is in the map: a report between the two must not be missed.
         let present = self.collector.lock().present(&key);
         unit.update(|revision| {
             for (activator, present) in present {
@@ -134,7 +134,7 @@ impl Multiscaler {
         }
     }
 
-    /// The scaling of a revision panicked: an Event says so, and it is made anew after a
+    /// Publishes an Event for a revision whose scaling panicked, and has it made anew after a
     /// pause.
     pub(crate) fn set_aside(self: &Arc<Self>, key: ObjectKey, about: About, panicked: &Panicked) {
         let pause = self.pause(&key);
@@ -146,7 +146,7 @@ impl Multiscaler {
         let (all, shutdown) = (Arc::clone(self), self.component.shutdown.clone());
         self.component.tasks.detached("restart", async move {
             tokio::select! {
-                biased; // the end comes first
+                biased; // shutdown comes first
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(pause) => {
                     all.restart.lock().insert(key);
@@ -160,7 +160,7 @@ impl Multiscaler {
         let now = Instant::now();
         let mut panics = self.panics.lock();
         let panics = panics.entry(key.clone()).or_insert(Panics { backoff: RESTART, last: now });
-        if now.duration_since(panics.last) >= STEADY {
+        if now.duration_since(panics.last) >= BACKOFF_RESET {
             panics.backoff.reset();
         }
         panics.last = now;

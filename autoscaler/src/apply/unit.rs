@@ -1,7 +1,8 @@
-//! A revision with its task, which steps at every tick and after news, and writes each step to the
-//! cluster.
+//! A revision with its task, which steps at every tick and after changes, and writes each step to
+//! the cluster.
 //!
-//! Invariant: the lock is held while a revision is looked at, never while something is written.
+//! Invariant: the lock is held while a revision is read or changed, never during a write to the
+//! cluster.
 //!
 //! A panic in any of this ends this revision's task alone, with an error, and a new unit is made from
 //! the observed objects.
@@ -22,9 +23,9 @@ use crate::apply::write::{Scales, WriteError};
 use crate::decide::drain::DrainPlan;
 use crate::revision::{Revision, TICK};
 
-/// How long after a write that failed the next attempt comes.
+/// Pause before a failed write is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-/// A missing object does not come back in a moment.
+/// The pause if an object is missing: it does not come back in a moment.
 const RETRY_MISSING: Duration = Duration::from_secs(2);
 
 /// A revision with its task.
@@ -33,7 +34,7 @@ pub(crate) struct Unit {
     pub(crate) about: About,
     revision: Mutex<Revision>,
     wake: Notify,
-    /// Set once a change of the revision panicked: its state may be half of one.
+    /// Set once a change of the revision panicked: its state may be half changed.
     panicked: Mutex<Option<Panicked>>,
     pub(crate) shutdown: Shutdown,
 }
@@ -49,13 +50,13 @@ impl Unit {
         }
     }
 
-    /// Changes what is known, and has it looked at.
+    /// Changes the revision and wakes its task.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Revision)) {
         self.change(change);
         self.wake.notify_one();
     }
 
-    /// Changes what is known; has it looked at if the change says so.
+    /// Changes the revision; wakes its task if `change` returns true.
     pub(crate) fn update_if(&self, change: impl FnOnce(&mut Revision) -> bool) {
         if self.change(change).unwrap_or(true) {
             self.wake.notify_one();
@@ -66,7 +67,7 @@ impl Unit {
         look(&self.revision.lock())
     }
 
-    /// None if it panicked, now or earlier.
+    /// `None` if a change panicked, this one or an earlier one.
     fn change<T>(&self, change: impl FnOnce(&mut Revision) -> T) -> Option<T> {
         if self.panicked.lock().is_some() {
             return None;
@@ -80,7 +81,8 @@ impl Unit {
         }
     }
 
-    /// Scales the revision until its end. An error is a panic, after which this unit is of no use.
+    /// Scales the revision until its end. An error is a panic, after which this unit cannot be
+    /// used.
     pub(crate) async fn run(
         &self,
         scales: &dyn Scales,
@@ -107,9 +109,9 @@ impl Unit {
                 Err(error) if error.is_missing() => RETRY_MISSING,
                 Err(_) => RETRY,
             };
-            failure = tell(failure, acted.err());
+            failure = log_failure(failure, acted.err());
             tokio::select! {
-                biased; // the end, then news, then time
+                biased; // shutdown, then changes, then time
                 () = self.shutdown.cancelled() => return Ok(()),
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -158,38 +160,39 @@ impl Unit {
         let marks = mark.iter().map(|pod| (pod, Some(now)));
         let writes = marks.chain(unmark.iter().map(|pod| (pod, None)));
         let writes = writes.map(|(pod, marked)| async move {
-            gone_is_done(scales.mark(key, pod, marked).await)?;
+            ignore_missing(scales.mark(key, pod, marked).await)?;
             self.revision.lock().marked(pod, marked);
             Ok(())
         });
         join_all(writes).await.into_iter().collect::<Result<(), WriteError>>()?;
         for pod in first {
-            gone_is_done(scales.put_first(key, pod).await)?;
+            ignore_missing(scales.put_first(key, pod).await)?;
         }
         Ok(())
     }
 }
 
-/// A pod that went by itself needs no mark; the watch says that it went.
-fn gone_is_done(result: Result<(), WriteError>) -> Result<(), WriteError> {
+/// A pod that is gone needs no mark; the watch reports its deletion.
+fn ignore_missing(result: Result<(), WriteError>) -> Result<(), WriteError> {
     match result {
         Err(error) if error.is_missing() => Ok(()),
         other => other,
     }
 }
 
-/// Logs when writes begin to fail, fail in another way, and succeed again. Gives the failure now.
-fn tell(before: Option<String>, error: Option<WriteError>) -> Option<String> {
+/// Logs when writes begin to fail, fail in another way, and succeed again. Returns the present
+/// failure.
+fn log_failure(before: Option<String>, error: Option<WriteError>) -> Option<String> {
     match (before, error) {
         (None, None) => None,
         (Some(before), None) => {
-            tracing::warn!(before, "what the autoscaler writes is accepted again");
+            tracing::warn!(before, "the autoscaler's writes succeed again");
             None
         }
         (before, Some(error)) => {
             let now = error.described();
             if before.as_ref() != Some(&now) {
-                // Where the revision is being deleted, its objects are gone first.
+                // While a revision is being deleted, its objects may be gone already.
                 if error.is_missing() {
                     tracing::debug!(error = now, "a scale was not written");
                 } else {

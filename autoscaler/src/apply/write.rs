@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Deletion cost of a pod that is draining.
 const COST_DRAINING: &str = "-1000";
-/// Deletion cost of one that has drained before others.
+/// Deletion cost of a pod that has drained before others.
 const COST_DRAINED: &str = "-2000";
 
 /// Why something was not written.
@@ -42,7 +42,7 @@ impl WriteError {
     }
 }
 
-/// Where decisions go.
+/// Writes the autoscaler's decisions to the cluster.
 pub(crate) trait Scales: Send + Sync {
     fn scale<'a>(
         &'a self,
@@ -59,7 +59,7 @@ pub(crate) trait Scales: Send + Sync {
         marked: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
 
-    /// Has a marked pod deleted before other marked ones.
+    /// Makes Kubernetes delete a marked pod before other marked ones.
     fn put_first<'a>(
         &'a self,
         key: &'a ObjectKey,
@@ -72,7 +72,7 @@ pub(crate) trait Scales: Send + Sync {
         status: &'a PodAutoscalerStatus,
     ) -> BoxFuture<'a, Result<(), WriteError>>;
 
-    /// Tells users something, in the background.
+    /// Publishes an Event, in the background.
     fn tell(&self, about: ObjectReference, notice: Notice);
 }
 

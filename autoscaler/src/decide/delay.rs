@@ -1,6 +1,6 @@
-//! The scale-down delay: the most that was wanted lately.
+//! The scale-down delay: the maximum that was wanted during the delay.
 //!
-//! A lower number counts only once everything higher is older than the delay. Upstream:
+//! A lower number counts only once every higher one is older than the delay. Upstream:
 //! `pkg/autoscaler/aggregation/max/window.go`.
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ pub struct DelayWindow {
 }
 
 impl DelayWindow {
-    /// Adds `want` and gives the most of the last `delay`. Without a delay, `want` itself.
+    /// Adds `want` and returns the maximum of the last `delay`. Without a delay, `want` itself.
     pub fn record(&mut self, delay: Duration, now: Timestamp, want: u32) -> u32 {
         if delay.is_zero() {
             self.peaks.clear();

@@ -1,11 +1,12 @@
-//! Which pods go, and when the scale may be lowered. Pure.
+//! Draining: which pods are removed, and when the scale may be lowered. Pure.
 //!
-//! Chosen pods are marked first; activators then send them nothing new and report what is still in
-//! them. The scale falls when that is zero everywhere, or after the longest a request may take. New
+//! Chosen pods are marked first; activators then send them no new requests and report those still
+//! in them. The scale falls when there are none left, or after the longest a request may take. New
 //! demand removes the marks instead, which costs nothing.
 //!
-//! Idle pods go before busy ones. Kubernetes deletes pods that are not ready first, whatever they
-//! cost, so they are chosen before idle ones even: mark and deletion must mean the same pods.
+//! Idle pods go before busy ones. Kubernetes deletes pods that are not ready first, whatever their
+//! deletion cost, so they are chosen even before idle ones: the pods that are marked must be those
+//! that are deleted.
 
 use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use rouse_k8s::time::later;
 pub struct PodView {
     pub name: String,
     pub stage: Stage,
-    /// Since when it is ready, else when it was made.
+    /// Since when it is ready, else when it was created.
     pub since: Timestamp,
     /// When it was marked as draining.
     pub marked: Option<Timestamp>,
@@ -26,12 +27,12 @@ pub struct PodView {
     pub grace: Duration,
 }
 
-/// How far a pod is. Kubernetes deletes the earlier first.
+/// How far a pod has started. Kubernetes deletes pods of an earlier stage first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Unscheduled,
     Pending,
-    /// But not ready.
+    /// Running, but not ready.
     Running,
     Ready,
 }
@@ -45,19 +46,19 @@ pub struct DrainPlan {
     pub first: Vec<String>,
     /// The scale to write now.
     pub scale: Option<u32>,
-    /// When a pod counts as drained whatever is in it.
+    /// When the next pod counts as drained whatever is in it.
     pub recheck: Option<Timestamp>,
 }
 
-/// What is in a pod, as far as activators said.
+/// Whether a pod has requests, as far as activators reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Load {
     Empty,
     Busy,
 }
 
-/// Steps from `replicas` to `want`. For a pod that is marked `load` has to be sure; for another it
-/// is a hint whom to choose.
+/// Steps from `replicas` to `want`. For a marked pod `load` has to be certain; for others it is a
+/// hint which to choose.
 pub fn plan(
     replicas: u32,
     want: u32,
@@ -68,7 +69,7 @@ pub fn plan(
     let alive = count(pods.len());
     let surplus = alive.saturating_sub(want);
     let mut marked: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_some()).collect();
-    marked.sort_by(|a, b| departure(a, b, &load));
+    marked.sort_by(|a, b| removal_order(a, b, &load));
     let keep = marked.len().min(surplus as usize);
     let unmark = marked.split_off(keep).into_iter().map(|pod| pod.name.clone()).collect();
     if want >= replicas {
@@ -101,7 +102,7 @@ pub fn plan(
     }
 }
 
-/// When a marked pod is given up on.
+/// When a marked pod counts as drained whatever is in it.
 fn deadline(pod: &PodView) -> Option<Timestamp> {
     pod.marked.map(|marked| later(marked, pod.grace))
 }
@@ -109,12 +110,12 @@ fn deadline(pod: &PodView) -> Option<Timestamp> {
 /// The `many` unmarked pods that cost least to lose.
 fn choose(pods: &[PodView], many: usize, load: impl Fn(&PodView) -> Load) -> Vec<String> {
     let mut candidates: Vec<&PodView> = pods.iter().filter(|pod| pod.marked.is_none()).collect();
-    candidates.sort_by(|a, b| departure(a, b, &load));
+    candidates.sort_by(|a, b| removal_order(a, b, &load));
     candidates.into_iter().take(many).map(|pod| pod.name.clone()).collect()
 }
 
-/// Who goes first: the one that is least far, the idle one, the youngest.
-fn departure(a: &PodView, b: &PodView, load: impl Fn(&PodView) -> Load) -> Ordering {
+/// The order of removal: an earlier stage first, then idle pods, then the youngest.
+fn removal_order(a: &PodView, b: &PodView, load: impl Fn(&PodView) -> Load) -> Ordering {
     let rank = |pod: &PodView| (pod.stage, load(pod), Reverse(pod.since));
     rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
 }

@@ -10,7 +10,7 @@ use crate::decide::scale::{Rule, Target};
 use crate::decide::spec::ScalingSpec;
 use crate::decide::status::signed;
 
-/// The last decision, and what it was made of.
+/// The last decision, and its inputs.
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
     pub(crate) decision: Decision,
@@ -18,7 +18,7 @@ pub(crate) struct Decided {
     pub(crate) queued: u32,
     /// After the scale-down delay.
     pub(crate) want: u32,
-    /// Requests met zero pods.
+    /// Requests arrived while there were no pods.
     pub(crate) woken: bool,
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rouse_k8s::time::later;
 
-/// What a decision goes by, from annotations and `config-autoscaler`.
+/// The settings of a decision, from annotations and `config-autoscaler`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeciderSpec {
     /// Load that one pod should carry, after utilization.
@@ -38,7 +38,7 @@ pub struct DeciderSpec {
     pub reachable: bool,
 }
 
-/// What was measured.
+/// The measured load and the ready pods.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// Pods that are Ready.
@@ -49,7 +49,7 @@ pub struct Observation {
     pub panic: f64,
 }
 
-/// Whether the panic window rules.
+/// Whether the revision is in panic mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Stable,
@@ -62,8 +62,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// How a revision begins. With several pods ready the history was lost, not the load: the
-    /// present scale is kept until a window has filled.
+    /// The mode in which a revision begins. With several pods ready, only the history of its load
+    /// was lost: the present scale is kept until a window has filled.
     #[must_use]
     pub fn initial(ready: u32, now: Timestamp) -> Self {
         if ready > 1 { Self::Panic { last_over: now, floor: ready } } else { Self::Stable }
@@ -78,7 +78,7 @@ pub struct Decision {
     pub why: Why,
 }
 
-/// What made `want` what it is.
+/// The rule that determined `want`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
     /// The stable average over the target.
@@ -89,9 +89,9 @@ pub enum Why {
     Panic,
     /// Panicking: held at an earlier, larger number.
     PanicHeld { lower: u32 },
-    /// As much as may be added at once.
+    /// Limited by `max-scale-up-rate`.
     RateUp { of: f64 },
-    /// As much as may be taken at once.
+    /// Limited by `max-scale-down-rate`.
     RateDown { of: f64 },
     /// `activation-scale`.
     ActivationScale,
@@ -124,12 +124,12 @@ pub fn decide(spec: &DeciderSpec, mode: Mode, seen: &Observation, now: Timestamp
 
     let mode = next_mode(spec, mode, panic / ready, now);
     let (want, why, mode) = match mode {
-        Mode::Stable => (stable_want, stable_why.unwrap_or(plain(stable)), mode),
+        Mode::Stable => (stable_want, stable_why.unwrap_or(stable_reason(stable)), mode),
         Mode::Panic { last_over, floor } => {
             let (load, why) = if stable_want < panic_want {
                 (panic_want, panic_why.unwrap_or(Why::Panic))
             } else {
-                (stable_want, stable_why.unwrap_or(plain(stable)))
+                (stable_want, stable_why.unwrap_or(stable_reason(stable)))
             };
             let why = if load < floor { Why::PanicHeld { lower: load } } else { why };
             let floor = floor.max(load);
@@ -139,15 +139,15 @@ pub fn decide(spec: &DeciderSpec, mode: Mode, seen: &Observation, now: Timestamp
     Decision { want, mode, why }
 }
 
-fn plain(stable: f64) -> Why {
+fn stable_reason(stable: f64) -> Why {
     if stable > 0.0 { Why::Stable } else { Why::Empty }
 }
 
-/// `pods` within the rates of change and over the activation scale, and what changed it.
+/// `pods` within the rates of change and over the activation scale, and the rule that changed it.
 fn bounded(spec: &DeciderSpec, pods: f64, ready: f64) -> (u32, Option<Why>) {
     // Rounded up, so that a small rate still adds a pod: 2 ready at rate 1.1 may become 3.
     let most = (spec.rate_up * ready).ceil();
-    // Nobody reaches an unreachable revision, so nothing is lost by lowering it at once.
+    // No request reaches an unreachable revision, so it may be lowered at once.
     let least = if spec.reachable { (ready / spec.rate_down).floor() } else { 0.0 };
     let (value, why) = if pods > most {
         (most, Some(Why::RateUp { of: pods }))

@@ -1,12 +1,14 @@
 //! From a decision to a scale: bounds, initial scale, scale to zero. Pure.
 //!
 //! ```text
-//! wanted   Active     answer
-//! unknown  not Unknown  leave the scale
-//! > 0      any        that, within the bounds
-//! 0        Unknown    wait; 0 once the activation timeout has passed
-//! 0        True       1 until it was active for a stable window, then inactive
-//! 0        False      0 once the retention has passed
+//! wanted   Active               answer
+//! unknown  True, NoTraffic      leave the scale
+//! unknown  Unknown, TimedOut    as for 0
+//! > 0      any                  that, within the bounds
+//! 0        Unknown              wait; 0 once the activation timeout has passed
+//! 0        True                 1 until it was active for a stable window, then inactive
+//! 0        False for NoTraffic  0 once the retention has passed
+//! 0        False for TimedOut   0
 //! ```
 //!
 //! The activator is always in the path, so upstream's grace period counts as already spent.
@@ -32,7 +34,7 @@ pub enum Active {
     Activating,
     /// True.
     Active,
-    /// False, for want of requests.
+    /// False, because there are no requests.
     NoTraffic,
     /// False, because no pod became ready in time.
     TimedOut,
@@ -49,7 +51,7 @@ impl Active {
 }
 
 impl Activity {
-    /// `state`, from `now` unless it was so before.
+    /// `state`, since `now` if it is a change.
     #[must_use]
     pub fn becomes(self, state: Active, now: Timestamp) -> Self {
         if self.state == state { self } else { Self { state, since: now } }
@@ -60,7 +62,7 @@ impl Activity {
     }
 }
 
-/// What the scale should be.
+/// The scale that a revision should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// None is unknown: nothing was measured yet.
@@ -69,7 +71,7 @@ pub struct Target {
     pub apply: bool,
     /// The rule that changed what the load asked for.
     pub rule: Option<Rule>,
-    /// When time alone changes the answer.
+    /// When the answer changes without an event.
     pub recheck: Option<Timestamp>,
 }
 
@@ -95,7 +97,7 @@ impl Target {
     }
 }
 
-/// Gives the scale for what the load asks for.
+/// Returns the scale for the number of pods that the load asks for.
 #[must_use]
 pub fn resolve(
     spec: &ScalingSpec,
@@ -106,7 +108,7 @@ pub fn resolve(
 ) -> Target {
     let desired = match (desired, activity.state) {
         (Some(desired), _) => desired,
-        // Pods that never came up are given up on, however long that takes.
+        // A revision that never started is given up after its timeout, though no load was measured.
         (None, Active::Activating | Active::TimedOut) => 0,
         (None, Active::Active | Active::NoTraffic) => return Target::leave(None, None),
     };
@@ -157,7 +159,7 @@ fn to_zero(spec: &ScalingSpec, activity: Activity, now: Timestamp) -> Target {
     }
 }
 
-/// Past a limit that must be exceeded, not only reached.
+/// Added to a limit that must be exceeded and not only reached.
 const TICK: Duration = Duration::from_millis(1);
 
 /// Ready pods that make a revision active.
@@ -166,18 +168,20 @@ pub fn active_threshold(spec: &ScalingSpec, initialized: bool) -> u32 {
     if initialized { spec.min.max(1) } else { spec.min.max(spec.initial) }
 }
 
-/// What the Active condition becomes.
+/// The next state of the Active condition.
 ///
 /// ```text
 /// want   ready        before      after
-/// 0      any          any         NoTraffic (TimedOut from Activating)
+/// 0      any          any         NoTraffic (TimedOut from Activating and TimedOut)
 /// > 0    < threshold  any         Activating
 /// > 0    >= threshold any         Active
 /// ?      < threshold  inactive    inactive
 /// ?      < threshold  other       Activating
 /// ?      >= threshold inactive    inactive
-/// ?      >= threshold other       Active (NoTraffic if the threshold is 0)
+/// ?      >= threshold other       Active
 /// ```
+///
+/// With a threshold of 0, always NoTraffic (TimedOut from TimedOut).
 #[must_use]
 pub fn next_active(before: Active, want: Option<u32>, ready: u32, threshold: u32) -> Active {
     if want == Some(0) || threshold == 0 {

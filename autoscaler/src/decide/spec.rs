@@ -21,7 +21,7 @@ use crate::decide::kpa::DeciderSpec;
 /// the Revision's reconciler must have seen the Deployment fail, and why, while pods exist.
 const ACTIVATION_BUFFER: Duration = Duration::from_secs(30);
 
-/// Everything that scaling one revision depends on, but for what is observed.
+/// All settings that scaling one revision depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScalingSpec {
     pub decider: DeciderSpec,
@@ -86,7 +86,7 @@ impl ScalingSpec {
     }
 }
 
-/// What a pod should and can carry.
+/// The load that a pod should carry, and the load that it can carry.
 fn target(read: Autoscaling<'_>, config: &AutoscalerConfig, limit: i64) -> (f64, f64) {
     let limit = (limit > 0).then(|| limit_of(limit));
     let total = match (read.metric(), read.target()) {
@@ -103,7 +103,7 @@ fn limit_of(limit: i64) -> f64 {
     limit as f64
 }
 
-/// Validation keeps to these bounds; a value that got past it is brought back into them.
+/// Validation enforces these bounds; a value that bypassed it is clamped.
 fn bounded(value: Duration, least: GoDuration, most: GoDuration) -> Duration {
     value.clamp(least.to_std(), most.to_std())
 }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_revision_keeps_nothing() {
+    fn an_unreachable_revision_has_no_min_scale_and_no_retention() {
         let mut pa = PodAutoscaler::new("hello-00001", Default::default());
         pa.spec.reachability = Reachability::Unreachable;
         let written = [(keys::MIN_SCALE, "3"), (keys::SCALE_TO_ZERO_RETENTION, "1m")];

@@ -17,7 +17,7 @@ const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIA
 /// Changes of scale that a status keeps.
 pub const DECISIONS_KEPT: usize = 20;
 
-/// What a status says.
+/// The inputs of a status.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub generation: Option<i64>,
@@ -59,19 +59,20 @@ pub fn compute(
     }
     after.observed_generation = facts.generation;
     after.actual_scale = Some(signed(facts.ready));
-    // Unknown does not overwrite what was known: after a restart it would flicker.
+    // An unknown scale does not overwrite the last known one: after a restart it would flicker.
     after.desired_scale = facts.want.map(signed).or(before.desired_scale);
     after.decisions = facts.decisions.iter().take(DECISIONS_KEPT).cloned().collect();
     after
 }
 
-/// Whether the scale that a revision starts with was ever reached, as a status says.
+/// Whether the initial scale was ever reached, according to a status.
 #[must_use]
 pub fn was_initialized(status: &PodAutoscalerStatus) -> bool {
     condition::find(&status.conditions, SCALE_TARGET_INITIALIZED).is_some_and(Condition::is_true)
 }
 
-/// The activity that a status says, for one who has just started. New objects are activating.
+/// Reads the activity from a status, for an autoscaler that has just started. New objects are
+/// activating.
 #[must_use]
 pub fn activity_of(status: &PodAutoscalerStatus, now: Timestamp) -> Activity {
     let Some(active) = condition::find(&status.conditions, ACTIVE) else {
@@ -86,7 +87,7 @@ pub fn activity_of(status: &PodAutoscalerStatus, now: Timestamp) -> Activity {
     Activity { state, since: active.last_transition_time.as_ref().map_or(now, |time| time.0) }
 }
 
-/// A count as Kubernetes writes it.
+/// A count as the `i32` of Kubernetes' API; saturates.
 #[must_use]
 pub fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)

@@ -1,9 +1,10 @@
-//! From cumulative reports to what happened since the last one.
+//! Turns cumulative reports into differences since the last one.
 //!
-//! Reports may be lost, come twice, or begin in the middle of an activator's life: only differences
-//! of two reports of one epoch count, and a report that is not newer than the last is dropped.
+//! Reports may be lost, come twice, or begin after an activator has run for a while: only
+//! differences of two reports of one epoch count, and a report that is not newer than the last is
+//! dropped.
 //!
-//! Invariant: nothing is counted twice, and a loss only makes the picture coarser.
+//! Invariant: nothing is counted twice, and a lost report only makes the data coarser.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use rouse_k8s::ObjectKey;
 /// What one report adds for one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// How long before now the span began that the amounts cover.
+    /// The time before now that the amounts cover.
     pub span: Duration,
     pub request_seconds: f64,
     pub arrivals: u64,
@@ -32,7 +33,7 @@ pub struct Present {
     pub draining: BTreeMap<String, u32>,
 }
 
-/// What was last heard, by activator.
+/// The last report of each activator.
 #[derive(Debug, Default)]
 pub struct Collector {
     activators: HashMap<String, Activator>,
@@ -43,13 +44,13 @@ struct Activator {
     epoch: u64,
     sequence: u64,
     elapsed: f64,
-    /// Heard since its counting began, so that a revision not known yet started from zero.
+    /// Its first report was received, so a revision that is new here counts from zero.
     from_start: bool,
-    revisions: HashMap<ObjectKey, Last>,
+    revisions: HashMap<ObjectKey, LastReport>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastReport {
     elapsed: f64,
     load: RevisionLoad,
 }
@@ -58,7 +59,8 @@ struct Last {
 const FIRST_SEQUENCE: u64 = 1;
 
 impl Collector {
-    /// Takes a report; gives what it adds, by revision. None if it is not newer than the last one.
+    /// Takes a report; returns what it adds, by revision, or `None` if it is not newer than the
+    /// last one.
     pub fn take(&mut self, report: LoadReport) -> Option<Vec<(ObjectKey, Sample)>> {
         let LoadReport { activator, epoch, sequence, elapsed, revisions } = report;
         let known = self.activators.get(&activator);
@@ -79,7 +81,7 @@ impl Collector {
         Some(samples.collect())
     }
 
-    /// What is known to be present of a revision, by activator.
+    /// The present requests of a revision, by activator.
     #[must_use]
     pub fn present(&self, key: &ObjectKey) -> Vec<(String, Present)> {
         let present = |(name, activator): (&String, &Activator)| {
@@ -107,7 +109,7 @@ impl Activator {
         }
     }
 
-    /// `before` is when the report just before this one was made, if that was heard.
+    /// `before` is when the report just before this one was made, if that was received.
     fn take(
         &mut self,
         load: RevisionLoad,
@@ -119,7 +121,8 @@ impl Activator {
         let sample = match self.revisions.get(&key) {
             Some(last) => {
                 let idle = last.load.in_flight == 0 && last.load.queued == 0;
-                // Idle then and not named since: what is new happened after the report before.
+                // Idle then and not reported since: the new amounts are from after the report
+                // before.
                 let since = match before {
                     Some(before) if idle => before.max(last.elapsed),
                     Some(_) | None => last.elapsed,
@@ -138,10 +141,10 @@ impl Activator {
                 arrivals: load.arrivals,
                 present,
             },
-            // The totals hold an unknown past; only what is there now is known.
+            // The totals include an unknown past; only the present requests are known.
             None => Sample { present, ..Sample::default() },
         };
-        self.revisions.insert(key.clone(), Last { elapsed, load });
+        self.revisions.insert(key.clone(), LastReport { elapsed, load });
         (key, sample)
     }
 }

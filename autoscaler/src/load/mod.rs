@@ -1,4 +1,4 @@
-//! Load: the reports of activators, and what they add up to over time.
+//! Load: the reports of activators, and averages over time.
 
 mod collector;
 mod window;

@@ -3,9 +3,9 @@
 //! An entry is an amount (request-seconds, or requests) over a span of time, however long;
 //! it is shared out over the seconds that the span covers. An average is taken over exactly the
 //! window: the running second counts for the part that has passed, and the oldest for the rest.
-//! Time counts from the first entry on, so that a young revision is not diluted, and entries are
-//! zero while it has pods. Upstream: `pkg/autoscaler/aggregation/bucketing.go`, whose buckets are
-//! whole seconds of samples.
+//! Time counts from the first entry on, so that a young revision is not diluted, and zeros are
+//! recorded while it has ready pods. Upstream: `pkg/autoscaler/aggregation/bucketing.go`, whose
+//! buckets are whole seconds of samples.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use rouse_k8s::time::later;
 /// No window is longer (`WINDOW_MAX`), and one second more for the oldest part.
 const KEPT_S: usize = 3601;
 const KEPT: Duration = Duration::from_secs(3601);
-/// Averages are rounded to this: sums of fractions must not ask for a pod more.
+/// Averages are rounded to one part in this: sums of fractions must not ask for one more pod.
 const PRECISION: f64 = 1e6;
 /// The weights of a window's buckets make up this much of 1.
 const WEIGHT_COVERED: f64 = 0.9999;
@@ -38,8 +38,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Adds `amount` of the time from `span` before `now` until `now`. Without data for as long as
-    /// `forget`, counting starts again.
+    /// Adds `amount`, which covers the time from `span` before `now` until `now`. Without data for
+    /// as long as `forget`, counting starts again.
     pub fn record(&mut self, now: Timestamp, span: Duration, amount: f64, forget: Duration) {
         self.restart_after_silence(now, span, forget);
         self.advance(now.as_second());
@@ -127,7 +127,7 @@ impl Window {
             Aggregation::WeightedExponential => self.weighted(now, window),
         };
         let rounded = (average * PRECISION).round() / PRECISION;
-        // However little, it is not none: only an empty window leads to zero pods.
+        // A little load never rounds to zero: only an empty window leads to zero pods.
         Some(if average > 0.0 { rounded.max(1.0 / PRECISION) } else { 0.0 })
     }
 
@@ -164,7 +164,7 @@ impl Window {
     }
 }
 
-/// Of a window, as far as it is kept.
+/// The seconds of a window, as far as it is kept.
 fn whole_seconds(window: Duration) -> i64 {
     window.min(KEPT).as_secs().cast_signed()
 }

@@ -1,4 +1,5 @@
-//! The cluster's objects, brought to the revisions: PodAutoscalers, pods, Deployments, settings.
+//! Watches the cluster's objects and passes them to the revisions: PodAutoscalers, pods,
+//! Deployments, settings.
 
 mod pod;
 
@@ -54,14 +55,16 @@ struct ReplicasOf {
     replicas: u32,
 }
 
-/// Everything that is watched, by revision: whatever order it comes in, a revision gets all of it.
+/// All watched objects, by revision: a revision gets all of its objects, in whatever order they
+/// come.
 pub(crate) struct Reconciler {
     scaler: Arc<Multiscaler>,
     settings: LiveSettings,
     autoscalers: Mirror<PodAutoscaler>,
     pods: Mirror<PodOf>,
     deployments: Mirror<ReplicasOf>,
-    /// Whether the first list of PodAutoscalers is through: what it held was there before us.
+    /// Whether the initial list of PodAutoscalers is complete: its objects existed before this
+    /// process.
     started: bool,
 }
 
@@ -90,7 +93,7 @@ impl Reconciler {
         let mut deployment_config = self.settings.deployment.subscribe();
         loop {
             tokio::select! {
-                biased; // the end first; settings before what is decided by them
+                biased; // shutdown first; settings before the objects that they apply to
                 () = shutdown.cancelled() => return,
                 Ok(()) = config.changed() => self.settings_changed(),
                 Ok(()) = deployment_config.changed() => self.settings_changed(),
@@ -138,8 +141,8 @@ impl Reconciler {
         }
     }
 
-    /// Scales a revision by all that is known of it. `recovered` if it was scaled before, whose load
-    /// is not known any more.
+    /// Starts to scale a revision, with all its known objects. `recovered` if it was scaled before,
+    /// but the history of its load is lost.
     fn take_over(&self, key: &ObjectKey, pa: &PodAutoscaler, recovered: bool) {
         let about = About::of(pa);
         let made = panics::catch(|| {
@@ -161,7 +164,7 @@ impl Reconciler {
         }
     }
 
-    /// Makes a revision anew whose scaling panicked.
+    /// Starts again to scale a revision whose scaling panicked.
     fn restart(&self, key: &ObjectKey) {
         match self.autoscalers.store().get(&key.namespace, &key.name) {
             Some(pa) if self.scaler.get(key).is_none() && self.is_ours(&pa) => {
@@ -241,7 +244,7 @@ fn replicas_of(deployment: Deployment) -> Option<ReplicasOf> {
     Some(ReplicasOf { revision, replicas: u32::try_from(replicas).unwrap_or(0) })
 }
 
-/// Whether anything that scaling depends on is another.
+/// Whether anything changed that scaling depends on.
 fn differs(before: &PodAutoscaler, after: &PodAutoscaler) -> bool {
     before.metadata.generation != after.metadata.generation
         || before.metadata.annotations != after.metadata.annotations

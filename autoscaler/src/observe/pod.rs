@@ -1,4 +1,4 @@
-//! A Pod as scaling sees it.
+//! Reads the fields of a Pod that scaling depends on.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rouse_k8s::{ObjectKey, object, pod, time};
 
 use crate::decide::drain::{PodView, Stage};
 
-/// How long a request may take where a pod does not say. Upstream: `revision-timeout-seconds`.
+/// How long a request may take if a pod has no grace period. Upstream: `revision-timeout-seconds`.
 const GRACE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// The revision that an object belongs to.
@@ -41,7 +41,7 @@ pub(super) fn view(pod: &Pod, now: Timestamp) -> Option<PodView> {
     })
 }
 
-/// How long a request may take: the grace period is that and the sleep before the end begins.
+/// How long a request may take: the grace period without the preStop sleep.
 fn longest_request(pod: &Pod) -> Duration {
     let grace = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     let Some(grace) = grace else { return GRACE_DEFAULT };

@@ -1,4 +1,4 @@
-//! All that is known of one revision's scaling, and the next step for it. Sync, no IO.
+//! The state of one revision's scaling, and its next step. Sync, no IO.
 //!
 //! ```text
 //! reports, pods, Deployment, PodAutoscaler  ->  Revision  ->  step(now): what to write
@@ -33,8 +33,8 @@ pub use self::snapshot::Snapshot;
 
 /// How often a revision is decided on. Upstream: `tickInterval`.
 pub const TICK: Duration = Duration::from_secs(2);
-/// How long an activator may take to see a mark. One that does not name a marked pod by then holds
-/// nothing in it.
+/// How long an activator may take to see a mark. One that does not report a marked pod by then has
+/// no request in it.
 const MARK_SEEN_WITHIN: Duration = Duration::from_secs(2);
 /// Changes of scale kept in memory; the status keeps the newest of them.
 const HISTORY_KEPT: usize = 200;
@@ -52,7 +52,7 @@ pub struct Revision {
     pods: BTreeMap<String, PodView>,
     /// Pods that are being deleted, by name.
     terminating: BTreeSet<String>,
-    /// What the Deployment asks for; None while it is not known.
+    /// The replicas that the Deployment asks for; `None` while unknown.
     replicas: Option<u32>,
     mode: Option<Mode>,
     delay: DelayWindow,
@@ -62,19 +62,20 @@ pub struct Revision {
     /// Newest first.
     history: VecDeque<ScaleChange>,
     status: PodAutoscalerStatus,
-    /// On the steady line.
+    /// In steady time.
     next_tick: Timestamp,
     decide_now: bool,
-    /// Taken over from an earlier autoscaler: not lowered before a window was seen. On the steady line.
+    /// Set if taken over from an earlier autoscaler: not lowered before a window has filled. In
+    /// steady time.
     keep_until: Option<Timestamp>,
 }
 
-/// What has to be looked at after news.
+/// What a report calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// Nothing before the next tick.
     Nothing,
-    /// The scale may follow, but the decision stays.
+    /// Step at once with the present decision: a marked pod may be empty now.
     Look,
     /// Decide at once.
     Decide,
@@ -86,12 +87,12 @@ pub struct Step {
     pub drain: DrainPlan,
     /// The change that `drain.scale` makes, for the record.
     pub change: Option<ScaleChange>,
-    /// How long until the next step, without news.
+    /// How long until the next step, without changes.
     pub again: Option<Duration>,
 }
 
 impl Revision {
-    /// Takes over a PodAutoscaler. `recovered` if it was there before this autoscaler was.
+    /// Takes over a PodAutoscaler. `recovered` if it existed before this autoscaler started.
     #[must_use]
     pub fn new(
         key: ObjectKey,
@@ -142,13 +143,13 @@ impl Revision {
         self.pods.insert(pod.name.clone(), pod);
     }
 
-    /// It is being deleted, and counts no more.
+    /// A pod is being deleted, and no longer counts.
     pub fn set_terminating(&mut self, name: String) {
         self.pods.remove(&name);
         self.terminating.insert(name);
     }
 
-    /// It is gone, or has ended.
+    /// A pod is gone, or has ended.
     pub fn remove_pod(&mut self, name: &str) {
         self.pods.remove(name);
         self.terminating.remove(name);
@@ -158,13 +159,13 @@ impl Revision {
         self.pods = pods.into_iter().map(|pod| (pod.name.clone(), pod)).collect();
     }
 
-    /// What an activator holds, heard before this revision was known.
+    /// The requests of an activator, reported before this revision was known.
     pub fn set_present(&mut self, activator: String, present: Present) {
         self.decide_now |= present.queued > 0;
         self.present.insert(activator, present);
     }
 
-    /// Takes what one report adds.
+    /// Records one report's sample.
     #[expect(clippy::cast_precision_loss, reason = "requests between two reports")]
     pub fn feed(&mut self, activator: &str, sample: Sample, now: Moment) -> News {
         let Sample { span, request_seconds, arrivals, present } = sample;
@@ -182,7 +183,7 @@ impl Revision {
         if self.pods.values().any(|pod| pod.marked.is_some()) { News::Look } else { News::Nothing }
     }
 
-    /// Requests wait, and no pod is there or will stay there for them.
+    /// Requests wait, and no pod is on its way or will stay for them.
     fn is_asleep_under_load(&self) -> bool {
         let staying = self.pods.values().any(|pod| pod.marked.is_none());
         let wanted = self.decided.as_ref().is_none_or(|decided| decided.want > 0);
@@ -194,7 +195,7 @@ impl Revision {
         total(self.present.values().map(|present| present.queued))
     }
 
-    /// Requests here now, waiting or served.
+    /// Present requests, waiting or in pods.
     fn load(&self) -> u32 {
         total(self.present.values().flat_map(|present| [present.in_flight, present.queued]))
     }
@@ -204,7 +205,7 @@ impl Revision {
             .unwrap_or(u32::MAX)
     }
 
-    /// Decides, if it is time, and says what to write.
+    /// Decides, if it is time, and returns what to write.
     pub fn step(&mut self, now: Moment) -> Step {
         if now.steady >= self.next_tick || self.decide_now {
             if now.steady >= self.next_tick {
@@ -226,7 +227,7 @@ impl Revision {
         let ready = self.ready();
         let forget = self.spec.stable_window();
         if ready > 0 {
-            // While there are pods, silence means no load.
+            // While there are ready pods, no report means no load.
             self.concurrency.record(now, Duration::ZERO, 0.0, forget);
             self.rps.record(now, Duration::ZERO, 0.0, forget);
         }
@@ -248,7 +249,7 @@ impl Revision {
         self.decided = Some(Decided { decision, seen, queued, want, woken });
     }
 
-    /// The averages; None if nothing is known.
+    /// The averages; `None` if nothing was measured.
     fn observe(&self, ready: u32, now: Timestamp) -> Option<Observation> {
         let window = match self.spec.metric {
             Metric::Concurrency => &self.concurrency,
@@ -263,13 +264,13 @@ impl Revision {
         if load == 0 || staying {
             return Some(Observation { ready, stable: stable?, panic: panic? });
         }
-        // No pod stays to take them: averages are of the past, these requests are here.
+        // No ready pod stays for these requests: they count at once, whatever the averages say.
         let here = f64::from(load);
         let stable = stable.unwrap_or(0.0).max(here);
         Some(Observation { ready, stable, panic: panic.unwrap_or(0.0).max(here) })
     }
 
-    /// What the scale should be, and with it whether the revision is active.
+    /// The target scale; also updates whether the revision is active.
     fn target(&mut self, now: Timestamp) -> Target {
         let desired = self.decided.as_ref().map(|decided| decided.want);
         let ready = self.ready();
@@ -280,13 +281,13 @@ impl Revision {
         let state = scale::next_active(before, target.want, ready, threshold);
         self.activity = self.activity.becomes(state, now);
         if state.is_inactive() && !before.is_inactive() && !target.apply {
-            // Inactive from now on: the retention may be none.
+            // Inactive from now on: without a retention it may go to zero at once.
             target = scale::resolve(&self.spec, desired, self.activity, self.initialized, now);
         }
         target
     }
 
-    /// From the scale that is to the scale that should be.
+    /// Plans the step from the present scale to the target.
     fn follow(&self, target: Target, Moment { wall: now, steady }: Moment) -> Step {
         let (Some(replicas), Some(want), true) = (self.replicas, target.want, target.apply) else {
             return Step::default();
@@ -300,7 +301,7 @@ impl Revision {
         let change = drain.scale.map(|to| {
             explain::change((replicas, to), &target, self.decided.as_ref(), &self.spec, now)
         });
-        // Until activators have had time to see a mark, their silence means nothing.
+        // Until activators have had time to see a mark, a pod that they do not report may be busy.
         let marks = pods.iter().filter_map(|pod| pod.marked).map(|at| later(at, MARK_SEEN_WITHIN));
         let again = marks.filter(|at| *at > now).chain(drain.recheck).min();
         let again = again.map(|at| since(now, at));
@@ -314,12 +315,13 @@ impl Revision {
             Some(count) => *count == 0,
             None => silent_is_empty,
         };
-        // Before its first report, an activator may hold requests that nobody has heard of.
+        // Before its first report, an activator may have requests that are not known here.
         let heard = !self.present.is_empty() || silent_is_empty;
         if heard && self.present.values().all(empty) { Load::Empty } else { Load::Busy }
     }
 
-    /// At most a second old, and so only good to choose by. What counts is said after the mark.
+    /// The load of an unmarked pod. It may be a second old, so it only serves to choose pods;
+    /// whether a pod is empty is decided by reports after its mark.
     fn load_before_mark(&self, pod: &PodView) -> Load {
         let idle = |present: &Present| match &present.busy {
             Some(busy) => !busy.contains_key(&pod.name),
@@ -337,7 +339,7 @@ impl Revision {
 
     /// A mark was written or removed.
     pub fn marked(&mut self, pod: &str, marked: Option<Timestamp>) {
-        // What was said of an earlier mark says nothing of this one.
+        // Counts that were reported for an earlier mark do not apply to this one.
         for present in self.present.values_mut() {
             present.draining.remove(pod);
         }
@@ -346,8 +348,7 @@ impl Revision {
         }
     }
 
-    /// The status to write, if it changed.
-    /// `now` is wall time.
+    /// The status to write, if it changed. `now` is wall time.
     pub fn status(&mut self, now: Timestamp) -> Option<PodAutoscalerStatus> {
         let desired = self.decided.as_ref().map(|decided| decided.want);
         let target = scale::resolve(&self.spec, desired, self.activity, self.initialized, now);

@@ -24,14 +24,14 @@ pub struct Snapshot {
     pub panicking: bool,
     /// What the load asks for; None before the first decision.
     pub desired: Option<u32>,
-    /// That within all bounds: what the scale should be.
+    /// `desired` within all bounds: what the scale should be.
     pub requested: Option<u32>,
-    /// What the Deployment asks for; None while it is not known.
+    /// The replicas that the Deployment asks for; `None` while unknown.
     pub replicas: Option<u32>,
     pub pods: Pods,
     pub active: &'static str,
     pub active_since: Timestamp,
-    /// What would be said of a change now: the reason for the scale that is requested.
+    /// The record that a change made now would get: the reason for `requested`.
     pub decision: Option<ScaleChange>,
     /// Waiting requests and requests in pods, by activator.
     pub load: Vec<ActivatorLoad>,
@@ -45,7 +45,7 @@ pub struct Measured {
     pub panic: f64,
 }
 
-/// Pods by how far they are.
+/// Pods by stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pods {
@@ -54,7 +54,7 @@ pub struct Pods {
     pub not_ready: u32,
     /// Not running yet.
     pub pending: u32,
-    /// Of these all, marked to be taken away.
+    /// Of all these, those marked as draining.
     pub draining: u32,
     /// Being deleted, and in none of the other counts.
     pub terminating: u32,
@@ -70,7 +70,7 @@ pub struct ActivatorLoad {
 }
 
 impl Revision {
-    /// Everything that an operator may ask about its scaling. `now` is wall time.
+    /// The state of its scaling, for operators. `now` is wall time.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let decided = self.decided.as_ref();

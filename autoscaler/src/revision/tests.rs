@@ -1,4 +1,4 @@
-//! A revision's life in steps, told as load and pods against time.
+//! Steps of a revision, with load and pods over time.
 
 use super::*;
 use rouse_api::config::AutoscalerConfig;
@@ -12,7 +12,7 @@ fn now(ms: i64) -> Moment {
     Moment::from(at(ms))
 }
 
-/// A revision, the Deployment that obeys it, and a pod a replica that is ready at once.
+/// A revision, its Deployment, and one pod for each replica, ready at once.
 struct Life {
     revision: Revision,
     now: i64,
@@ -22,7 +22,7 @@ struct Life {
     changes: Vec<(i64, i32, i32, String)>,
 }
 
-/// A PodAutoscaler with these annotations, and what follows from them.
+/// A PodAutoscaler with these annotations, and its settings.
 fn scaling(annotations: &[(&str, &str)]) -> (PodAutoscaler, ScalingSpec) {
     let mut pa = PodAutoscaler::new("digits-00001", Default::default());
     pa.metadata.annotations =
@@ -37,7 +37,7 @@ fn life(annotations: &[(&str, &str)], replicas: u32) -> Life {
     let mut revision = Revision::new(key, &pa, spec, false, now(0));
     revision.set_replicas(Some(replicas));
     let mut life = Life { revision, now: 0, replicas, seconds: 0.0, changes: Vec::new() };
-    life.obey();
+    life.follow_replicas();
     life
 }
 
@@ -52,8 +52,8 @@ fn pod(number: u32, now: i64, marked: Option<Timestamp>) -> PodView {
 }
 
 impl Life {
-    /// Pods as the Deployment asks for them, those with marks gone first.
-    fn obey(&mut self) {
+    /// Makes the pods that the Deployment asks for; marked pods are removed first.
+    fn follow_replicas(&mut self) {
         let mut pods: Vec<PodView> = self.revision.pods.values().cloned().collect();
         pods.sort_by_key(|pod| (pod.marked.is_some(), pod.since));
         pods.truncate(self.replicas as usize);
@@ -69,7 +69,7 @@ impl Life {
         self.revision.set_pods(pods);
     }
 
-    /// One step, carried out; marked pods are reported as empty.
+    /// One step, with its writes carried out.
     fn step(&mut self) {
         let step = self.revision.step(now(self.now));
         for name in &step.drain.mark {
@@ -82,7 +82,7 @@ impl Life {
             self.changes.push((self.now, change.from, change.to, change.reason.clone()));
             self.revision.scaled(to, change);
             self.replicas = to;
-            self.obey();
+            self.follow_replicas();
         }
         if let Some(status) = self.revision.status(at(self.now)) {
             self.revision.reported(status);
@@ -106,7 +106,8 @@ impl Life {
         self.revision.feed("a", sample, now(self.now))
     }
 
-    /// `seconds` under `load` requests, reported and stepped every half second.
+    /// `seconds` under `load` requests, reported and stepped every half second; marked pods are
+    /// reported as empty.
     fn pass(&mut self, seconds: i64, load: u32) {
         for _ in 0..seconds * 2 {
             self.now += 500;
@@ -235,7 +236,7 @@ fn a_restarted_autoscaler_lowers_nothing_for_a_window() {
         assert_eq!(revision.activity.state, scale::Active::Active);
         revision.set_replicas(Some(1));
         let mut life = Life { revision, now: 900_000, replicas: 1, seconds: 0.0, changes: vec![] };
-        life.obey();
+        life.follow_replicas();
         life.pass(30, 0);
         assert_eq!(life.replicas, after_30_s, "recovered: {recovered}");
         life.pass(29, 0);
@@ -369,7 +370,7 @@ fn until_a_mark_can_have_been_seen_silence_does_not_empty_a_pod() {
         }
         let marked = life.now;
         if heard {
-            // It knows of no mark yet, and may have sent the pod a request.
+            // The activator knows of no mark yet, and may have sent the pod a request.
             life.revision.set_present("a".to_owned(), Present::default());
         }
         let step = life.revision.step(now(marked + 1900));
@@ -452,7 +453,7 @@ fn a_mark_of_an_earlier_autoscaler_goes_when_requests_come() {
 }
 
 #[test]
-fn a_request_waits_for_no_pod_that_stays() {
+fn requests_wait_though_no_pod_will_stay_for_them() {
     let mark = Some(at(0));
     // Waiting requests, the number wanted, the scale, marks of the pods.
     type Row<'a> = (u32, Option<u32>, Option<u32>, &'a [Option<Timestamp>], bool);
@@ -518,7 +519,7 @@ fn without_retention_the_last_pod_is_marked_when_the_revision_turns_inactive() {
     panic!("it never turned inactive");
 }
 
-/// The wall time is set by hand, or goes on while the machine sleeps.
+/// The wall time can be set by hand, and goes on while the machine sleeps.
 #[test]
 fn a_jump_of_the_wall_time_changes_nothing_that_was_measured() {
     const HOUR: i64 = 3_600_000;

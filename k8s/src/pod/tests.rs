@@ -100,7 +100,7 @@ fn the_container_that_was_restarted_most_counts() {
 }
 
 #[test]
-fn a_cost_that_is_no_number_is_none() {
+fn a_deletion_cost_that_is_no_number_counts_as_zero() {
     for (cost, want) in
         [("7", 7), ("-2147483648", i32::MIN), ("2147483648", 0), ("cheap", 0), ("", 0)]
     {

@@ -69,7 +69,7 @@ fn amounts_are_upstreams() {
         ("0.025Ti", nanos(274_877_906_944, -1), binary),
         ("0.000000000001Ki", nanos(2, -9), si),
         ("0.0009765625Ki", nanos(1, 0), binary),
-        // Forms that nobody writes.
+        // Unusual forms.
         (".001", nanos(1, -3), si),
         (".0001k", nanos(100, -3), si),
         ("1.", nanos(1, 0), si),
@@ -199,7 +199,7 @@ fn amounts_are_compared_whatever_their_suffix() {
 }
 
 #[test]
-fn an_object_may_have_spaces_around_it() {
+fn a_quantity_in_an_object_may_have_spaces_around_it() {
     let of = |text: &str| Quantity::try_from(&resource::Quantity(text.to_owned()));
     assert_eq!(of(" 1 "), Ok(read("1")));
     assert_eq!(of(""), Err(ParseError::Format));

@@ -1,13 +1,13 @@
-//! Time, passed in: wall time for what is written down, a steady line for spans and deadlines.
+//! Time, passed in: wall time for what is written down, steady time for spans and deadlines.
 //!
 //! The system's wall time is set by people and time servers, and goes on while the machine is suspended; tokio's
 //! instants do neither. `tokio::time` can be paused and moved by a test, and a clock that starts at a given time
-//! follows it on both lines.
+//! follows it in wall and steady time.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Wall time, and a time that nobody sets.
+/// Wall time, and steady time, which is never set.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
@@ -18,16 +18,16 @@ pub struct Clock {
 /// Where the wall time comes from.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// The system, each time anew.
+    /// The system's clock, read each time.
     System,
-    /// The start and the time since.
+    /// The start, plus the time since.
     Start,
 }
 
-/// One moment on both lines.
+/// One moment in wall and steady time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// For what is written down, and for what is compared with times that were.
+    /// For what is written down, and for comparisons with times that were written down.
     pub wall: Timestamp,
     /// For spans and deadlines. It was the wall time when the clock started, and goes on evenly from there; it is
     /// never written down.
@@ -35,7 +35,7 @@ pub struct Moment {
 }
 
 impl From<Timestamp> for Moment {
-    /// Both lines at one time, as at a clock's start.
+    /// Wall and steady time alike, as at a clock's start.
     fn from(time: Timestamp) -> Self {
         Self { wall: time, steady: time }
     }
@@ -88,13 +88,13 @@ impl Clock {
         }
     }
 
-    /// The time on the steady line; see [`Moment::steady`].
+    /// The steady time; see [`Moment::steady`].
     #[must_use]
     pub fn steady(&self) -> Timestamp {
         self.steady_at(self.instant())
     }
 
-    /// This moment on both lines.
+    /// This moment in wall and steady time.
     #[must_use]
     pub fn moment(&self) -> Moment {
         Moment { wall: self.now(), steady: self.steady() }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_with_a_start_follows_tokio_on_both_lines() {
+    async fn a_clock_with_a_start_follows_tokio_in_wall_and_steady_time() {
         let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
         let (before, instant) = (clock.moment(), clock.instant());
         tokio::time::advance(Duration::from_secs(90)).await;
@@ -122,9 +122,9 @@ mod tests {
         assert_eq!(clock.at(instant), Timestamp::UNIX_EPOCH);
     }
 
-    /// The two clocks of a machine part when its wall time is set or when it was suspended; here tokio's is moved.
+    /// The two clocks of a machine diverge when its wall time is set or when it was suspended; here tokio's is moved.
     #[tokio::test(start_paused = true)]
-    async fn the_systems_wall_time_is_read_anew_however_far_the_steady_line_went() {
+    async fn the_systems_wall_time_is_read_anew_however_far_steady_time_went() {
         let clock = Clock::system();
         tokio::time::advance(Duration::from_secs(24 * 3600)).await;
         let (system, Moment { wall, steady }) = (Timestamp::now(), clock.moment());

@@ -1,4 +1,4 @@
-//! Health, part by part: what each component says of itself, for `/readyz` and `rouse status`.
+//! Health, part by part: what each component reports of itself, for `/readyz` and `rouse status`.
 //!
 //! A part is not ready until it says that it is, and a change is logged once, not once per request
 //! that meets it.
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::clock::Clock;
 
-/// What a part said last.
+/// A part's last report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartReport {
@@ -21,7 +21,7 @@ pub struct PartReport {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Since when it has been as it is.
+    /// Since when it has been ready or not ready.
     pub since: Timestamp,
 }
 
@@ -32,7 +32,7 @@ pub struct Health {
     parts: Arc<Mutex<BTreeMap<&'static str, PartReport>>>,
 }
 
-/// One part's voice. Cheap to clone.
+/// The handle with which one part reports. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Part {
     name: &'static str,
@@ -64,7 +64,7 @@ impl Health {
         self.parts.lock().values().cloned().collect()
     }
 
-    /// Gives the part as it was, if this changed it.
+    /// Returns the part's report before this, if this changed it.
     fn set(&self, name: &'static str, reason: Option<String>) -> Option<PartReport> {
         let mut parts = self.parts.lock();
         let now = self.clock.now();
@@ -91,7 +91,7 @@ impl Part {
         }
     }
 
-    /// Says why it cannot do its work, for people: "the disk is full".
+    /// Reports why it cannot do its work, for people: "the disk is full".
     pub fn not_ready(&self, reason: impl Into<String>) {
         let reason = reason.into();
         if let Some(before) = self.health.set(self.name, Some(reason.clone()))
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_is_what_it_said_last_and_since_when() {
+    async fn a_part_has_its_last_report_and_since_when() {
         let health = Health::new(Clock::starting_at(Timestamp::UNIX_EPOCH));
         let part = health.part("store");
         let read = || health.report().remove(0);

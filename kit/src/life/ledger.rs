@@ -1,4 +1,4 @@
-//! The ledger of tasks: what runs, what ended and why, and whether the platform must end for it.
+//! The ledger of tasks: which run, which ended and why, and whether the platform must end for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::panics::{Panicked, catch_async};
 
-/// What the end of a task means.
+/// The consequence of a task's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Policy {
@@ -18,7 +18,7 @@ pub enum Policy {
     Vital,
     /// The task is started again.
     Restarting,
-    /// Nothing more.
+    /// None; a panic is logged and counted.
     LetGo,
 }
 
@@ -46,7 +46,7 @@ pub struct TaskReport {
     pub started: u64,
     pub restarts: u64,
     pub panics: u64,
-    /// Why one ended last, where it should not have.
+    /// Why one last ended that should not have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
     /// It has ended and is not running again yet.
@@ -100,7 +100,7 @@ impl Entry {
         Running(Arc::clone(&self.numbers))
     }
 
-    /// Runs a task that is let go when it panics.
+    /// Runs a task; a panic is logged and counted.
     pub(super) fn watch<F: Future>(
         &self,
         task: F,
@@ -115,10 +115,10 @@ impl Entry {
     pub(super) fn panicked(&self, panicked: &Panicked) {
         self.numbers.panics.fetch_add(1, Ordering::Relaxed);
         self.numbers.failure.lock().last = Some(panicked.to_string());
-        tracing::error!(owner = self.owner, kind = self.kind, %panicked, "a task is let go");
+        tracing::error!(owner = self.owner, kind = self.kind, %panicked, "a task panicked");
     }
 
-    /// A task ended that should not have; gives what to say of it.
+    /// A task ended that should not have; returns the reason, for messages.
     pub(super) fn ended(&self, panicked: Option<&Panicked>) -> String {
         let why = panicked.map_or_else(|| "ended".to_owned(), ToString::to_string);
         if panicked.is_some() {
@@ -180,17 +180,17 @@ impl Ledger {
         });
     }
 
-    /// Why the platform must end, once it must.
+    /// Waits until the platform must end; returns why.
     pub async fn must_end(&self) -> String {
         let mut end = self.end.subscribe();
         match end.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
-            // The sender is ours and lives as long as we do.
+            // The sender lives as long as `self`.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// The same, now.
+    /// Why the platform must end, if it must.
     #[must_use]
     pub fn ends_because(&self) -> Option<String> {
         self.end.borrow().clone()

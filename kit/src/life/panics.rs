@@ -1,4 +1,4 @@
-//! Panics, turned into errors where one key's or one connection's fault must stay its own.
+//! Panics, turned into errors where the fault of one key or one connection must not affect others.
 //!
 //! A panic is a broken invariant. Where the state that it may have left behind is dropped with the
 //! work that broke (one reconcile, one connection), the rest goes on.
@@ -41,7 +41,7 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Runs `work` and makes an error of its panic. What `work` borrowed mutably must be dropped or
+/// Runs `work` and turns a panic into an error. What `work` borrowed mutably must be dropped or
 /// made anew by the caller after an error.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::from_payload(&*payload))

@@ -1,4 +1,4 @@
-//! Background tasks: each has a kind, an owner, and a policy for its end, and none dies unseen.
+//! Background tasks: each has a kind, an owner, and a policy for its end, and none ends unnoticed.
 //!
 //! | policy | made by | its end before shutdown |
 //! |---|---|---|
@@ -26,7 +26,7 @@ use super::shutdown::Shutdown;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A task that ran this long starts over with the first pause.
-const STEADY: Duration = Duration::from_secs(60);
+const BACKOFF_RESET: Duration = Duration::from_secs(60);
 
 /// The tasks of one owner. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Tasks {
         Self { owner, shutdown, ledger, services: TaskTracker::new(), others: TaskTracker::new() }
     }
 
-    /// A task without which the platform is of no use: its end before shutdown, by return or by
+    /// A task without which the platform cannot work: its end before shutdown, by return or by
     /// panic, ends the platform.
     pub fn vital(&self, kind: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let entry = self.ledger.entry(self.owner, kind, Policy::Vital);
@@ -119,7 +119,7 @@ impl Tasks {
                 if shutdown.is_cancelled() {
                     return;
                 }
-                if started.elapsed() >= STEADY {
+                if started.elapsed() >= BACKOFF_RESET {
                     pause = FIRST_PAUSE;
                 }
                 let why = entry.restarting(ended.as_ref().err());
@@ -134,13 +134,13 @@ impl Tasks {
         });
     }
 
-    /// A task of its own, such as a connection: nobody waits for it but `finish_all`.
+    /// A task of its own, such as a connection: only `finish_all` waits for it.
     pub fn detached(&self, kind: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let watched = self.watched(kind, task);
         self.spawn(&self.others, kind, watched);
     }
 
-    /// A task whose value somebody awaits; dropped with its handle.
+    /// A task whose value is awaited; aborted when its handle is dropped.
     pub fn attached<T: Send + 'static>(
         &self,
         kind: &'static str,
@@ -165,7 +165,8 @@ impl Tasks {
         Task(AbortOnDropHandle::new(handle))
     }
 
-    /// What `detached` spawns, for those who have a set of tasks of their own, such as a local one.
+    /// The future that `detached` spawns, for callers with a set of tasks of their own, such as a
+    /// local one.
     pub fn watched<F: Future<Output = ()>>(
         &self,
         kind: &'static str,
@@ -184,7 +185,7 @@ impl Tasks {
         TaskKind(self.ledger.entry(self.owner, kind, Policy::LetGo))
     }
 
-    /// A thread without which the platform is of no use, like a vital task.
+    /// A thread without which the platform cannot work, like a vital task.
     pub fn thread(
         &self,
         kind: &'static str,

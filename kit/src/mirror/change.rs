@@ -16,13 +16,13 @@ pub enum Change<T> {
         old: Arc<T>,
         new: Arc<T>,
     },
-    /// It is not there any more, or not of interest. An object that was deleted and made again under
-    /// its name is gone first and added then.
+    /// It was deleted, or is no longer of interest. An object that was deleted and created again
+    /// under its name is first gone and then added.
     Gone {
         key: ObjectKey,
         old: Arc<T>,
     },
-    /// All that existed when the mirror began was told. Comes once.
+    /// All objects that existed when the mirror began have been yielded. Comes once.
     InSync,
 }
 

@@ -1,11 +1,12 @@
-//! A time during which a mirror cannot follow its kind, so that what it holds may be old.
+//! A time during which a mirror cannot follow its kind, so that its objects may be stale.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A watch that fails does so again within this time: the longest pause and the time that an attempt
-/// takes. A watch that is begun again without a list says nothing, so silence is what tells.
+/// A failing watch fails again within this time: the longest pause and the time of an attempt. A
+/// watch that is resumed without a list yields nothing, so an outage is over when no failure came
+/// for this long.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Failures of a watch with no success in between.
@@ -14,7 +15,7 @@ pub struct Outage {
     /// The kind, as users write it.
     pub kind: String,
     pub since: Instant,
-    /// The last failure, and what it was.
+    /// The last failure, and its cause.
     pub last: Instant,
     pub cause: String,
 }
@@ -26,7 +27,7 @@ impl Outage {
         Self { kind: kind.to_owned(), since, last: now, cause }
     }
 
-    /// Whether it goes on, as far as can be told.
+    /// Whether it goes on: the last failure was less than `SILENCE` ago.
     #[must_use]
     pub fn lasts(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last) < SILENCE

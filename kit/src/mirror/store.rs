@@ -1,4 +1,4 @@
-//! Objects that a mirror knows, by key, and how far the present list is.
+//! Objects that a mirror knows, by key, and which list or watch showed them last.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::change::Change;
 
-/// Which object, and which state of it.
+/// The object's UID and its resource version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     uid: Option<String>,
@@ -23,7 +23,7 @@ impl Version {
         Self { uid: meta.uid.clone(), resource_version: meta.resource_version.clone() }
     }
 
-    /// Whether an object of that version need not be told again.
+    /// Whether an object of this version need not be yielded again.
     fn is_known(&self, known: &Self) -> bool {
         self.resource_version.is_some() && self == known
     }
@@ -34,7 +34,7 @@ impl Version {
 pub(super) struct Seen<T> {
     pub(super) key: ObjectKey,
     pub(super) version: Version,
-    /// Nothing if the object is not of interest.
+    /// `None` if the object is not of interest.
     pub(super) value: Option<Arc<T>>,
 }
 
@@ -111,13 +111,14 @@ impl<T> Store<T> {
         self.len() == 0
     }
 
-    /// Done once all that existed when the mirror began is here. For ever if the mirror is not polled.
+    /// Returns once all objects that existed when the mirror began are here; never if the mirror is
+    /// not polled.
     pub async fn in_sync(&self) {
         // The sender lives as long as this handle.
         let _ = self.in_sync.subscribe().wait_for(|in_sync| *in_sync).await;
     }
 
-    /// Whether it was not so before.
+    /// True if it was not in sync before.
     pub(super) fn set_in_sync(&self) -> bool {
         !self.in_sync.send_replace(true)
     }
@@ -126,7 +127,7 @@ impl<T> Store<T> {
         self.state.write().list += 1;
     }
 
-    /// Takes an object in, and says what that changes.
+    /// Stores an object and returns what that changes.
     pub(super) fn see(&self, seen: Seen<T>) -> Vec<Change<T>> {
         let Seen { key, version, value } = seen;
         let Some(new) = value else { return self.remove(&key).into_iter().collect() };
@@ -159,7 +160,7 @@ impl<T> Store<T> {
         Some(Change::Gone { key: key.clone(), old })
     }
 
-    /// What the list that ends did not show is gone.
+    /// Removes the objects that the list did not show.
     pub(super) fn end_list(&self) -> Vec<Change<T>> {
         let mut state = self.state.write();
         let list = state.list;
@@ -179,7 +180,7 @@ impl<T> Store<T> {
     }
 }
 
-/// A store of these objects that no mirror follows: for those who decide by what it holds.
+/// A store of these objects that no mirror updates, for decisions that read a store.
 impl<K: Resource> FromIterator<K> for Store<K> {
     fn from_iter<I: IntoIterator<Item = K>>(objects: I) -> Self {
         let store = Self::default();

@@ -94,7 +94,7 @@ fn respond(
     Response::builder().status(code).body(BoxBody::new(StreamBody::new(body))).unwrap()
 }
 
-/// `name@version`, with `value` as its data and a UID of its own unless one is given.
+/// A ConfigMap of this version, with `value` as its data; its UID follows from its name.
 fn object(name: &str, version: u32, value: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "ConfigMap",
@@ -114,7 +114,7 @@ fn event(kind: &str, object: Value) -> Value {
     json!({ "type": kind, "object": object })
 }
 
-/// What a watch says that was away for too long.
+/// The error of a watch whose resource version is too old.
 fn expired() -> Value {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

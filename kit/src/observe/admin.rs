@@ -1,7 +1,7 @@
 //! The admin port: `/metrics`, `/healthz`, `/readyz` and the pages under `/debug/`.
 //!
-//! For operators and their tools on this machine; it changes nothing. What it answers is made from
-//! the ledger of tasks, the parts, the metrics and the debug pages when somebody asks.
+//! For operators and their tools on this machine; it changes nothing. Its answers are made from the
+//! ledger of tasks, the parts, the metrics and the debug pages at each request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use crate::life::{Health, Ledger, PartReport, Shutdown, TaskReport, Tasks};
 
 /// Connections at a time; a scraper and a few people need no more.
 const CONNECTIONS: usize = 64;
-/// For a request's head; whoever is slower is let go.
+/// For a request's head; a slower client is disconnected.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between an accept that failed and the next.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the admin port answers from. Cheap to clone.
+/// The sources of the admin port's answers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Admin {
     ledger: Ledger,
@@ -43,7 +43,7 @@ pub struct Admin {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Nothing ended without which the platform is of no use.
+    /// No vital task or thread has ended.
     pub healthy: bool,
     /// Healthy, and every part and task does its work.
     pub ready: bool,
@@ -89,7 +89,7 @@ impl Admin {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            // Whoever comes when all places are taken is turned away, and may try again.
+            // A client beyond the limit is disconnected, and may try again.
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
             let (admin, shutdown) = (self.clone(), shutdown.clone());
             tasks.detached("admin-connection", async move {
@@ -107,7 +107,7 @@ impl Admin {
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
                     .serve_connection(TokioIo::new(stream), service);
-                // A client that breaks off is its own affair.
+                // An error means that the client broke off.
                 let _ended = shutdown.run_until_cancelled(connection).await;
             });
         }
@@ -206,7 +206,7 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// One line a part, as Kubernetes' own `/readyz?verbose`; then what is down.
+/// One line a part, as Kubernetes' own `/readyz?verbose`; then the tasks that are down.
 fn readyz_text(status: &Status) -> String {
     let mut text = String::new();
     for part in &status.parts {

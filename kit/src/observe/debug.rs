@@ -1,4 +1,4 @@
-//! Debug pages: what a component knows, as JSON, made when somebody asks.
+//! Debug pages: a component's state as JSON, made at each request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ impl fmt::Debug for Debug {
 }
 
 impl Debug {
-    /// Adds `/debug/NAME`, with a line that says what it shows. A name that is there is replaced.
+    /// Adds `/debug/NAME`, with a line that says what it shows. A page of that name is replaced.
     pub fn page(
         &self,
         name: &'static str,
@@ -40,7 +40,7 @@ impl Debug {
         self.pages.read().iter().map(|(name, (shows, _))| (*name, *shows)).collect()
     }
 
-    /// A page as it is now. One that panics says so, and takes nothing along.
+    /// Renders a page. A panic becomes the page's error, and affects nothing else.
     #[must_use]
     pub fn render(&self, name: &str) -> Option<Result<Value, String>> {
         let page = Arc::clone(&self.pages.read().get(name)?.1);

@@ -2,7 +2,7 @@
 //!
 //! One per process; each component registers the families it owns. Names are Knative's where it has
 //! one (its OpenTelemetry names with dots as underscores), labels come from enums or are the object
-//! names that Knative labels by; series of what is gone go too.
+//! names that Knative labels by; series of deleted objects are removed.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Metrics {
         self.registry.lock().register_with_unit(name, help, unit, metric);
     }
 
-    /// Adds what is read only when somebody asks: sizes of indexes, sums over threads.
+    /// Adds a collector, which is read at each scrape: sizes of indexes, sums over threads.
     pub fn collector(&self, collector: Box<dyn Collector>) {
         self.registry.lock().register_collector(collector);
     }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::life::{Health, Ledger};
 use crate::memory::Usage;
 
-/// Reads `/proc/self` when metrics are asked for.
+/// Reads `/proc/self` at each scrape.
 #[derive(Debug)]
 pub(super) struct Process;
 
@@ -38,7 +38,7 @@ impl Collector for Process {
     }
 }
 
-/// What the ledger of tasks and the parts say.
+/// Metrics of the ledger of tasks and of the health parts.
 #[derive(Debug)]
 pub(super) struct Lives {
     pub(super) ledger: Ledger,

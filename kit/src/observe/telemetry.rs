@@ -1,6 +1,6 @@
 //! Logs: one subscriber for the process, written to stderr.
 //!
-//! INFO is what a user would call an event, never one line per request or per reconcile.
+//! INFO is for events that concern a user, never one line per request or per reconcile.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -17,8 +17,8 @@ pub enum Format {
     Json,
 }
 
-/// Installs the subscriber. `filter` is in `RUST_LOG`'s syntax; one that does not parse gives way
-/// to `info`. A second call changes nothing.
+/// Installs the subscriber. `filter` is in `RUST_LOG`'s syntax; one that does not parse is replaced
+/// by `info`. A second call changes nothing.
 pub fn init(filter: &str, format: Format) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = match format {
@@ -27,6 +27,6 @@ pub fn init(filter: &str, format: Format) {
             fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
         }
     };
-    // Refused only if a subscriber is already there, which then serves.
+    // Fails only if a subscriber is installed already, which then stays.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }

@@ -3,7 +3,8 @@
 //! Spans are made with OpenTelemetry's own interface and not with `tracing`: the phases of a cold
 //! start are known only afterwards, and a span of `tracing` cannot begin in the past.
 //!
-//! Off costs a request one relaxed load. What is on is replaced as a whole when the settings change.
+//! While off, a request pays one relaxed load. The exporter is replaced as a whole when the
+//! settings change.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,11 +30,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 
-/// For one batch of spans to reach the collector.
+/// Time for one batch of spans to reach the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a collector's answer that are read; it says little.
+/// Most bytes of a collector's answer that are read.
 const ANSWER_MAX: usize = 64 << 10;
-/// For what was traced last to be exported when the settings change or the process ends.
+/// Time for the last spans to be exported when the settings change or the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -74,8 +75,8 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Exports from now on, a share of `rate` (0 to 1) of the requests that come without a decision
-    /// of their own; blocking, for what was traced before is exported first. `runtime` carries the
+    /// Exports spans from now on, of a share of `rate` (0 to 1) of the requests whose `traceparent`
+    /// does not decide it. Blocks until the spans before are exported. `runtime` runs the
     /// connections to the collector.
     pub fn export(
         &self,
@@ -87,7 +88,7 @@ impl Traces {
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(rate))))
             .with_resource(Resource::builder().with_service_name("rouse").build());
         let provider = match destination {
-            Destination::Stderr => builder.with_simple_exporter(Lines).build(),
+            Destination::Stderr => builder.with_simple_exporter(StderrExporter).build(),
             Destination::Otlp { endpoint } => {
                 let exporter = SpanExporter::builder()
                     .with_http()
@@ -113,7 +114,7 @@ impl Traces {
     fn replace(&self, next: Option<Exporting>) {
         self.on.store(next.is_some(), Ordering::Relaxed);
         if let Some(before) = self.current.swap(next.map(Arc::new)) {
-            // A collector that does not answer loses what it did not take.
+            // Spans are lost if the collector does not take them in time.
             let _ended = before.provider.shutdown_with_timeout(FLUSH_TIMEOUT);
         }
     }
@@ -194,7 +195,7 @@ impl RequestSpan {
         self.span.set_status(Status::error(why));
     }
 
-    /// A part of the request that is over, such as a phase of a cold start.
+    /// Adds a finished part of the request, such as a phase of a cold start.
     pub fn child(&self, name: &'static str, start: SystemTime, end: SystemTime) {
         let tracer = &self.exporting.tracer;
         let builder = tracer.span_builder(name).with_start_time(start);
@@ -230,7 +231,7 @@ fn read_parent(header: &HeaderValue) -> Option<SpanContext> {
 
 type Connector = HttpsConnector<HttpConnector>;
 
-/// Sends batches on the control plane's runtime, whatever thread asks for it.
+/// Sends batches on the control plane's runtime, from whichever thread.
 #[derive(Clone, Debug)]
 struct Sender {
     client: Client<Connector, Full<Bytes>>,
@@ -248,12 +249,12 @@ impl Sender {
     }
 }
 
-/// The certificates of the system; a collector in the cluster is mostly asked in plain HTTP.
+/// The certificates of the system; a collector in the cluster is mostly reached by plain HTTP.
 fn tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
-        // One that cannot be read is one less to trust.
+        // A certificate that cannot be read is not trusted.
         let _added = roots.add(certificate);
     }
     let versions = rustls::ClientConfig::builder_with_provider(provider)
@@ -282,11 +283,11 @@ impl HttpClient for Sender {
     }
 }
 
-/// Writes spans to the log's own place.
+/// Writes spans to stderr, like the log.
 #[derive(Debug)]
-struct Lines;
+struct StderrExporter;
 
-impl opentelemetry_sdk::trace::SpanExporter for Lines {
+impl opentelemetry_sdk::trace::SpanExporter for StderrExporter {
     async fn export(
         &self,
         batch: Vec<opentelemetry_sdk::trace::SpanData>,

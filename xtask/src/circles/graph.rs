@@ -1,4 +1,4 @@
-//! The graph of one folder: which of its files and folders use which, and where that goes in circles.
+//! The graph of one folder: the uses between its files and folders, and the circles of uses.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -28,7 +28,7 @@ pub(super) struct Graph {
     edges: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One graph for each folder. An edge belongs to the folder in which its two ends part.
+/// One graph for each folder. An edge belongs to the lowest folder that holds both its ends.
 pub(super) fn levels(tree: &Tree, uses: &[Use]) -> BTreeMap<String, Graph> {
     let mut levels: BTreeMap<Id, Graph> = BTreeMap::new();
     for (id, module) in tree.modules.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Graph {
             let members: Vec<&str> =
                 reach[node].iter().copied().filter(|other| reach[other].contains(node)).collect();
             told.extend(&members);
-            let shortest = members.iter().map(|m| self.around(m)).min_by_key(Vec::len);
+            let shortest = members.iter().map(|m| self.shortest_circle(m)).min_by_key(Vec::len);
             let members = members.into_iter().map(str::to_owned).collect();
             out.push((members, shortest.unwrap_or_default()));
         }
@@ -97,7 +97,7 @@ impl Graph {
     }
 
     /// The shortest way from a node that is in a circle back to itself.
-    fn around<'a>(&'a self, node: &'a str) -> Vec<Edge> {
+    fn shortest_circle<'a>(&'a self, node: &'a str) -> Vec<Edge> {
         let mut came: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         let mut open = VecDeque::from([node]);
         while let Some(at) = open.pop_front() {

@@ -1,9 +1,9 @@
 //! Modules of a crate that use one another in a circle.
 //!
-//! The unit is the file. At each level, the files and folders of one folder and the folder's own `mod.rs` (at the
-//! root: `lib.rs` or `main.rs`) are held against one another, so that a circle is reported where it can be cut:
-//! between two files of a folder, or between two folders. A `mod.rs` that declares its children and re-exports them
-//! does not use them by that. Code under `#[cfg(test)]` and doc comments do not count.
+//! The unit is the file. The files and folders of one folder and the folder's own `mod.rs` (at the root: `lib.rs` or
+//! `main.rs`) are one graph, so that a circle is reported where it can be cut: between two files of a folder, or
+//! between two folders. A `mod.rs` that declares its children and re-exports them does not thereby use them. Code
+//! under `#[cfg(test)]` and doc comments do not count.
 
 mod graph;
 mod read;
@@ -41,7 +41,7 @@ impl fmt::Display for Circle {
     }
 }
 
-/// What was found in one library or binary.
+/// The graph and the circles of one library or binary.
 pub struct Report {
     /// The folder of its source, from the root of the workspace.
     pub folder: String,

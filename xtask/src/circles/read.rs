@@ -24,7 +24,7 @@ pub(super) struct Import {
     pub(super) public: bool,
 }
 
-/// What one module says, apart from its child modules.
+/// The contents of one module, without its child modules.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) items: BTreeSet<String>,
@@ -100,7 +100,7 @@ impl Reader {
         }
     }
 
-    /// Paths among the tokens of a macro call or an attribute, which no parser of Rust understands.
+    /// Paths among the tokens of a macro call or an attribute, which `syn` does not parse.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut segments: Vec<String> = Vec::new();
         let mut line = 0;
@@ -111,7 +111,7 @@ impl Reader {
                     if colons != 2 || segments.is_empty() {
                         self.written(&mut segments, line);
                         line = word.span().start().line;
-                        // `::name` is a crate of somebody else.
+                        // `::name` is an external crate.
                         if colons == 2 {
                             segments.push(String::new());
                         }
@@ -196,7 +196,7 @@ impl<'ast> Visit<'ast> for Reader {
         self.tokens(call.tokens.clone());
     }
 
-    /// `#[serde(with = "crate::form")]` is a use; documentation is none.
+    /// `#[serde(with = "crate::form")]` is a use; documentation is not.
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
         let syn::Meta::List(list) = &attribute.meta else { return };
         for token in list.tokens.clone() {

@@ -1,4 +1,4 @@
-//! From paths as they are written to the modules that define what they name.
+//! Resolves written paths to the modules that define the named items.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ pub(super) struct Use {
     pub(super) line: usize,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    /// A module itself. To name one is no use yet: what is then taken from it is.
+    /// A module itself. Naming one is not yet a use; taking an item from it is.
     Module(Id),
     /// Something that is defined in this module.
     Item(Id),
@@ -54,7 +54,7 @@ pub(super) fn edges(tree: &Tree) -> Vec<Use> {
             }
         }
         for path in &module.contents.paths {
-            // A name alone is a use if it came by a re-export; another import is one already.
+            // A single name is a use if it was re-exported; other imports are counted already.
             if path.segments.len() > 1 || is_reexported(tree, id, &path.segments) {
                 note(resolve(tree, id, &path.segments, &mut BTreeSet::new()), path.line);
             }
@@ -72,7 +72,7 @@ fn is_reexported(tree: &Tree, id: Id, segments: &[String]) -> bool {
     imports.iter().any(|import| import.public && segments.first() == Some(&import.name))
 }
 
-/// Modules and names that are being looked at, so that globs that lead to one another end.
+/// Modules and names that are being looked up, so that globs in a circle end.
 type Seen = BTreeSet<(Id, String)>;
 
 fn resolve(tree: &Tree, from: Id, segments: &[String], seen: &mut Seen) -> Option<Target> {

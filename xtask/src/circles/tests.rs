@@ -37,7 +37,7 @@ fn two_files_that_use_one_another_are_a_circle_with_both_places() {
 }
 
 #[test]
-fn folders_are_held_against_one_another_as_one() {
+fn a_folder_counts_as_one_module_beside_other_folders() {
     let found = circles(&[
         ("lib.rs", "mod low;\nmod high;\n"),
         ("low/mod.rs", "mod one;\nmod two;\npub use self::one::One;\n"),
@@ -83,7 +83,7 @@ fn a_parent_that_declares_and_reexports_uses_nothing() {
 }
 
 #[test]
-fn a_name_that_came_by_a_parents_reexport_is_its_definers() {
+fn a_name_that_a_parent_reexports_belongs_to_the_module_that_defines_it() {
     let found = circles(&[
         ("lib.rs", "mod all;\n"),
         ("all/mod.rs", "mod a;\nmod b;\npub(crate) use self::{a::*, b::B};\n"),

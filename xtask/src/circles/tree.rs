@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::read::{self, Contents};
 use crate::syntax;
 
-/// A place in [`Tree::modules`].
+/// An index of [`Tree::modules`].
 pub(super) type Id = usize;
 
 /// The root of the crate.
@@ -21,7 +21,7 @@ pub(super) struct Module {
     pub(super) children: BTreeMap<String, Id>,
     /// The module whose file this one is written in: itself, unless it is inline.
     pub(super) written_in: Id,
-    /// From the root of the workspace.
+    /// The path from the root of the workspace.
     pub(super) file: String,
     pub(super) contents: Contents,
 }
@@ -57,7 +57,7 @@ impl Tree {
         self.modules.iter().enumerate().filter(|(id, m)| m.written_in == *id).count()
     }
 
-    /// From the root down to `id`, both included.
+    /// The modules from the root down to `id`, both included.
     pub(super) fn line(&self, id: Id) -> Vec<Id> {
         let mut line = vec![id];
         let mut at = id;
@@ -137,12 +137,12 @@ impl Tree {
         below != above && self.line(below).contains(&above)
     }
 
-    /// What a module is called where its folder's circles are told.
+    /// The name of a folder's own module in reports.
     pub(super) fn own_name(&self, id: Id) -> String {
         if id == ROOT { self.modules[ROOT].name.clone() } else { "mod".to_owned() }
     }
 
-    /// Every name that is defined in the module itself.
+    /// Whether the module itself defines `name`.
     pub(super) fn defines(&self, id: Id, name: &str) -> bool {
         let items: &BTreeSet<String> = &self.modules[id].contents.items;
         items.contains(name)

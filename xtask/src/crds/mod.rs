@@ -1,8 +1,8 @@
 //! The CustomResourceDefinitions of Knative's kinds, `manifests/crds/`.
 //!
 //! Names, short names, categories, columns and fields are Knative's; `status.routing` and the
-//! PodAutoscaler's `status.decisions` are ours. The part that embeds a Kubernetes pod is made from
-//! the table of built-in kinds (`pod.rs`).
+//! PodAutoscaler's `status.decisions` are Rouse's. The part that embeds a Kubernetes pod is made
+//! from the table of built-in kinds (`pod.rs`).
 
 mod pod;
 mod schemas;
@@ -16,7 +16,7 @@ pub struct Crd {
     pub object: Value,
 }
 
-/// What differs between the kinds.
+/// The fields in which the kinds differ.
 struct Kind {
     file: &'static str,
     group: &'static str,
@@ -47,7 +47,7 @@ const LATEST_READY: Column = ("LatestReady", "string", ".status.latestReadyRevis
 const READY: Column = ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status");
 const REASON: Column = ("Reason", "string", ".status.conditions[?(@.type=='Ready')].reason");
 
-/// All of them, in the order in which they are created.
+/// All CRDs, in the order in which they are created.
 pub fn all() -> Result<Vec<Crd>> {
     let revision_spec = pod::revision_spec()?;
     let template = schemas::template(&revision_spec);

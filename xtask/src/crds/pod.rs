@@ -1,9 +1,9 @@
 //! The schema of a Revision's spec: Knative's fields and those of a pod.
 //!
 //! The pod part is made from the table of built-in kinds. Fields that Knative knows are spelled
-//! out; all others of a pod are there without their inner structure, so that they are neither
-//! dropped nor taken: admission refuses them by name. What Knative fills in or leaves open is not
-//! required here (a container's name, a probe's port).
+//! out; all other fields of a pod have no inner structure, so that they are not pruned and
+//! admission can refuse them by name. Fields that Knative fills in or leaves open are not required
+//! here (a container's name, a probe's port).
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
@@ -68,8 +68,8 @@ const SPELLED_OUT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What `api` lets through for a container. Not read from there: xtask is built without the types
-/// of Kubernetes, which are most of a build.
+/// The fields of a container that `api` allows. Repeated here, since xtask is built without the
+/// types of Kubernetes, which are most of a build.
 const CONTAINER: &[&str] = &[
     "args",
     "command",
@@ -92,7 +92,7 @@ const CONTAINER: &[&str] = &[
 
 const VALUE_FROM: &[&str] = &["configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef"];
 
-/// A container as Knative takes it: names and ports may be left open.
+/// A container as Knative accepts it: names and ports may be left open.
 fn loosen_container(container: &mut Value) -> Result<()> {
     optional(container, "name");
     let ports = at(container, "ports")?;
@@ -146,7 +146,7 @@ fn plain_list(schema: &mut Value) {
     }
 }
 
-/// Takes the inner structure of all properties but `spelled_out`.
+/// Removes the inner structure of all properties but `spelled_out`.
 fn shorten(schema: &mut Value, spelled_out: &[&str]) -> Result<()> {
     let properties = properties(schema)?;
     if let Some(missing) = spelled_out.iter().find(|name| !properties.contains_key(**name)) {
@@ -160,7 +160,7 @@ fn shorten(schema: &mut Value, spelled_out: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Of the same type, with anything in it.
+/// A schema of the same type, with any content.
 fn any_of_type(type_: Option<&Value>) -> Value {
     match type_.and_then(Value::as_str) {
         Some("array") => json!({
@@ -173,7 +173,8 @@ fn any_of_type(type_: Option<&Value>) -> Value {
     }
 }
 
-/// Takes defaults out: Knative has its own. Lists lose keys that thereby might be absent.
+/// Removes defaults, since Knative has its own. Lists lose map keys that may be absent without
+/// them.
 fn tidy(schema: &mut Value) {
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("default");

@@ -1,4 +1,4 @@
-//! Schemas of Knative's own fields, and of what Rouse adds to a status.
+//! Schemas of Knative's own fields, and of the fields that Rouse adds to a status.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ pub(super) fn object(properties: Value) -> Value {
     json!({ "type": "object", "properties": properties })
 }
 
-/// The same, some of which must be there.
+/// The same, with required properties.
 pub(super) fn required(names: &[&str], properties: Value) -> Value {
     json!({ "type": "object", "required": names, "properties": properties })
 }
@@ -54,7 +54,7 @@ pub(super) fn template(revision_spec: &Value) -> Value {
         "annotations": map_of_strings(),
         "finalizers": list(string()),
     }));
-    // Clients write out more of object metadata than means anything here (creationTimestamp).
+    // Clients send metadata that has no meaning here (creationTimestamp).
     metadata["x-kubernetes-preserve-unknown-fields"] = json!(true);
     object(json!({ "metadata": metadata, "spec": revision_spec }))
 }
@@ -112,7 +112,7 @@ fn conditions() -> Value {
     ))
 }
 
-/// What every status of Knative's has, and `more`.
+/// The fields that every status of Knative's has, and `more`.
 fn status(more: Value) -> Value {
     let mut properties = json!({
         "annotations": map_of_strings(),
@@ -179,7 +179,7 @@ pub(super) fn domain_mapping_status() -> Value {
     status(json!({ "address": addressable(), "routing": routing(), "url": string() }))
 }
 
-/// Ours: what activators route by.
+/// Rouse's own field: the routes that activators serve.
 fn routing() -> Value {
     let share =
         required(&["percent", "revision"], json!({ "percent": int32(), "revision": string() }));

@@ -1,4 +1,4 @@
-//! From Go declarations to the rows of the table, for all that the roots use.
+//! Turns Go declarations into rows of the table, for all types that the roots use.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::golang::{Declaration, Member, Shape, Sources, value_of};
 use super::table::{Field, More, Table, TypeRow};
 
-/// Types that marshal themselves: what they are on the wire.
+/// Types that marshal themselves, and their form on the wire.
 const SPECIAL: [(&str, &str); 17] = [
     ("meta.v1.Time", "time"),
     ("meta.v1.MicroTime", "microtime"),
@@ -61,7 +61,7 @@ impl<'a> Builder<'a> {
         let declaration = self.declaration(name)?;
         let Shape::Struct(members) = &declaration.shape else { bail!("{name} is no struct") };
         let atomic = declaration.markers.iter().any(|m| m == "structType=atomic");
-        // A type may use itself: it is there before its fields are.
+        // A type may use itself, so it is inserted before its fields are read.
         self.types.insert(name.to_owned(), TypeRow::default());
         let mut fields = Vec::new();
         self.fields(members, &[], &mut fields).with_context(|| name.to_owned())?;
@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
                 let Shape::Struct(inner) = &self.declaration(&name)?.shape else {
                     bail!("{name} is inlined")
                 };
-                // What is embedded without a number of its own, the kind and version, is no part of the message.
+                // A struct embedded without a protobuf number (`TypeMeta`) is not part of the message.
                 let first = out.len();
                 self.fields(inner, &numbers, out)?;
                 if member.number.is_none() {

@@ -29,7 +29,7 @@ pub(super) enum Shape {
 /// A field of a struct.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// Empty for what is embedded.
+    /// Empty for an embedded struct.
     pub(super) json: String,
     pub(super) omit_empty: bool,
     pub(super) inline: bool,

@@ -18,13 +18,13 @@ pub struct Table {
 /// One type.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct TypeRow {
-    /// The whole object is one value to a merge.
+    /// A merge treats the whole object as one value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub atomic: bool,
     pub fields: Vec<Field>,
 }
 
-/// A field: JSON name, type, protobuf numbers, and more where there is more to say.
+/// A field: JSON name, type, protobuf numbers, and further facts, if any.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Field(
     pub String,
@@ -33,7 +33,7 @@ pub struct Field(
     #[serde(default, skip_serializing_if = "More::is_empty")] pub More,
 );
 
-/// What not every field has.
+/// Facts that not every field has.
 #[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct More {
@@ -50,7 +50,7 @@ pub struct More {
     pub keys: Vec<String>,
     #[serde(skip_serializing_if = "is_false")]
     pub atomic: bool,
-    /// The strategies of a strategic merge patch, by comma.
+    /// The strategies of a strategic merge patch, separated by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use super::source::Source;
 
-/// Openings that make a riddle of a header: `//! What the node knows of a pod` is "the node's knowledge of a pod".
+/// Openings that do not name the thing: `//! What the node knows of a pod` is "The node agent's record of one pod".
 const QUESTIONS: [&str; 2] = ["What ", "Who "];
 
 pub(super) fn problems(source: &Source<'_>) -> Vec<String> {

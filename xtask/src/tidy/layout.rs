@@ -1,4 +1,4 @@
-//! How long files are, and where tests live: inline when short, else in `tests.rs` in the folder of their module.
+//! The length of files, and the place of tests: inline when short, else in `tests.rs` in the folder of their module.
 
 use super::source::Source;
 

@@ -15,10 +15,10 @@ use anyhow::{Context, Result};
 
 use self::source::Source;
 
-/// Folders that hold nothing of ours.
+/// Folders that hold no source of Rouse's.
 const SKIPPED: [&str; 4] = ["target", ".git", ".ci", "node_modules"];
 
-/// Whatever breaks a rule, one line each: `path: problem`.
+/// All breaches of the rules, one line each: `path: problem`.
 pub fn check(root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
     collect(root, &mut files)?;

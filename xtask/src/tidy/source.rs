@@ -1,4 +1,4 @@
-//! One source file, as every rule looks at it.
+//! One source file, parsed for the rules.
 
 use anyhow::Result;
 

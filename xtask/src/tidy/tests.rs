@@ -1,6 +1,6 @@
 use super::{Source, check, problems};
 
-/// What is wrong with a file, without its path.
+/// The problems of a file, without its path.
 fn told(path: &str, text: &str) -> Vec<String> {
     let found = problems(&Source::parse(path, text).expect("Rust"));
     found

@@ -1,7 +1,7 @@
 //! How tests wait: on paused time or for an event, and never without an end.
 //!
 //! A sleep on the wall clock makes a test slow where it passes and wrong where the machine is slower. A loop that
-//! waits for a condition without a deadline makes a failure a hang, which tells nothing.
+//! waits for a condition without a deadline makes a failure a hang without a message.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use syn::{Attribute, Expr, ExprLoop, ExprWhile, Ident, ImplItemFn, ItemFn, ItemM
 use super::source::Source;
 use crate::syntax::only_for_tests;
 
-/// The one place that polls processes from outside, with a deadline, and programs of which waiting is the purpose.
+/// The file that polls processes from outside, with a deadline, and programs whose purpose is to wait.
 const MAY_SLEEP: [&str; 3] = ["tests/harness/wait.rs", "tests/server/", "tests/bench/"];
 
 /// Words of a function that bounds its loops.

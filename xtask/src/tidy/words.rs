@@ -2,9 +2,9 @@
 
 use super::source::Source;
 
-/// Where a process is polled from outside, with a deadline, and the program whose requests ask it
-/// to be slow: the places that may block a thread.
-const BLOCKS: [&str; 4] =
+/// Files that may block a thread: they poll a process from outside, with a deadline, or serve
+/// requests that ask for a slow answer.
+const MAY_BLOCK: [&str; 4] =
     ["cli/src/platform/detach.rs", "tests/harness/wait.rs", "tests/server/main.rs", "tests/bench"];
 
 pub(super) fn problems(source: &Source<'_>) -> Vec<String> {
@@ -13,7 +13,8 @@ pub(super) fn problems(source: &Source<'_>) -> Vec<String> {
     for (index, line) in text.lines().enumerate() {
         for word in forbidden() {
             let imports = line.trim() == word && !source.is_test() && !is_within_tests(text, index);
-            let blocks = BLOCKS.iter().any(|b| path.starts_with(b)) && word.starts_with("thread");
+            let blocks =
+                MAY_BLOCK.iter().any(|b| path.starts_with(b)) && word.starts_with("thread");
             let written = !blocks && !word.starts_with("use ") && line.contains(word.as_str());
             if imports || written {
                 found.push(format!("{path}:{}: {word:?} has no place here", index + 1));

@@ -39,7 +39,7 @@ fn a_freed_slot_goes_to_whoever_waited_longest() {
     let now = Instant::now();
     assert!(home.next_grant(now).is_none());
     home.release(&pods[0], now);
-    // A newcomer may not overtake, though the slot is free at this very moment.
+    // A new request may not overtake the queue, though a slot is free at this moment.
     assert_eq!(admit(&mut home, 9), "wait");
     let (who, pod) = home.next_grant(now).expect("a slot is free");
     assert_eq!((who, pod.name.as_str()), (1, "a"));
@@ -70,7 +70,7 @@ fn a_draining_pod_is_empty_only_with_its_last_request() {
 }
 
 #[test]
-fn who_gives_up_is_counted_out_once() {
+fn a_request_that_gives_up_is_counted_out_once() {
     let (mut home, _) = home(0, &[]);
     let now = Instant::now();
     let Admission::Wait { ticket, .. } = home.admit(|| 7, Attempt::First, now) else {
@@ -124,7 +124,7 @@ fn a_pod_that_is_out_is_neither_used_nor_drained() {
 }
 
 #[test]
-fn everybody_who_waits_can_be_turned_away() {
+fn all_waiting_requests_can_be_turned_away() {
     let (mut home, _) = home(0, &[]);
     for who in 0..3 {
         admit(&mut home, who);

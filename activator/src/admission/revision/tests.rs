@@ -1,4 +1,4 @@
-//! A revision as requests and the directory share it: who gets a slot, who waits, who is told.
+//! A revision shared by requests and the directory: slots, waiting requests, urgent reports.
 
 use super::*;
 use futures::FutureExt;
@@ -41,7 +41,7 @@ fn queued(revision: &Arc<Revision>) -> Queued<'_> {
     }
 }
 
-/// The pod that a request which waited has by now, if it has one.
+/// The slot that a queued request has been granted, if any.
 fn granted(queued: &mut Queued<'_>) -> Option<Slot> {
     queued.now_or_never().map(|slot| slot.expect("the revision is there"))
 }
@@ -58,7 +58,7 @@ fn load(revision: &Revision) -> (u32, u32) {
 }
 
 #[test]
-fn a_slot_that_is_given_back_goes_to_whoever_waits() {
+fn a_released_slot_goes_to_the_next_waiting_request() {
     let (revision, _) = one_by_one(&[&pod("a")]);
     let first = slot(&revision);
     let (mut second, mut third) = (queued(&revision), queued(&revision));
@@ -74,7 +74,7 @@ fn a_slot_that_is_given_back_goes_to_whoever_waits() {
 }
 
 #[test]
-fn who_goes_away_gives_up_the_place_or_the_slot_that_came_meanwhile() {
+fn a_request_that_goes_away_gives_up_its_place_or_the_slot_granted_meanwhile() {
     let (revision, _) = one_by_one(&[&pod("a")]);
     let first = slot(&revision);
     drop(queued(&revision));
@@ -87,7 +87,7 @@ fn who_goes_away_gives_up_the_place_or_the_slot_that_came_meanwhile() {
 }
 
 #[test]
-fn a_pod_that_comes_or_a_limit_that_grows_lets_in_who_waits() {
+fn a_new_pod_or_a_higher_limit_admits_waiting_requests() {
     let (revision, _) = one_by_one(&[]);
     let mut first = queued(&revision);
     let mut second = queued(&revision);
@@ -99,7 +99,7 @@ fn a_pod_that_comes_or_a_limit_that_grows_lets_in_who_waits() {
 }
 
 #[test]
-fn beyond_its_queue_a_revision_refuses() {
+fn a_revision_with_a_full_queue_refuses_requests() {
     let (revision, _) = one_by_one(&[]);
     let _waiting: Vec<_> = (0..5).map(|_| queued(&revision)).collect();
     let refused = revision.admit(Attempt::First).err().expect("it is full");
@@ -107,7 +107,7 @@ fn beyond_its_queue_a_revision_refuses() {
 }
 
 #[test]
-fn a_revision_that_is_gone_turns_away_who_waits() {
+fn a_deleted_revision_refuses_waiting_requests() {
     let (revision, _) = one_by_one(&[]);
     let waiting = queued(&revision);
     revision.forget();
@@ -127,7 +127,7 @@ fn an_unreachable_pod_leaves_the_rotation_once() {
 }
 
 #[test]
-fn who_got_no_slot_in_time_is_told_why() {
+fn a_request_that_got_no_slot_in_time_is_told_why() {
     let (revision, _) = one_by_one(&[]);
     let why = || revision.not_in_time(Duration::from_secs(3));
     let cause = || match why() {
@@ -166,7 +166,7 @@ fn a_report_is_made_at_once_of_what_the_autoscaler_has_to_answer() {
 }
 
 #[test]
-fn the_last_request_in_a_pod_that_drains_is_news() {
+fn the_end_of_the_last_request_in_a_draining_pod_is_reported_at_once() {
     let a = pod("a");
     let (revision, signal) = one_by_one(&[&a]);
     drop(slot(&revision));

@@ -1,7 +1,7 @@
 //! Clients that do not read, and pods that do not: how many bytes wait between them.
 //!
-//! Client, gateway and pod are tasks of one thread, joined by pipes. What the gateway read of a pod,
-//! and the client did not read, is what the gateway holds.
+//! Client, gateway and pod are tasks of one thread, joined by pipes. The gateway holds the bytes
+//! that it has read of a pod and the client has not read.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -24,13 +24,13 @@ use crate::transport::pod_stream::PodStream;
 use crate::transport::pool;
 
 const KIB: usize = 1024;
-/// The beginning of an answer: more than anybody here holds of it.
+/// The beginning of an answer: more than the gateway buffers.
 const ANSWER: &[u8] = &[b'x'; 4 << 20];
-/// Next to nothing for the client, and for pods as much as anybody may read at a time.
+/// Pipe sizes: hardly anything to the client; from pods, as much as the gateway may read at a time.
 const CLIENT_PIPE: usize = 64;
 const POD_PIPE: usize = 1 << 20;
-/// Frames that a connection is writing, whatever the number of its streams.
-const ONCE: usize = 64 * KIB;
+/// Bytes of frames that a connection is writing, whatever the number of its streams.
+const FRAMES_MAX: usize = 64 * KIB;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Http {
@@ -117,7 +117,7 @@ async fn ask_pod(protocol: Http, stream: Counted) -> Response<Incoming> {
                 builder.handshake(TokioIo::new(stream)).await.expect("a connection");
             spawn_local(connection);
             let answer = sender.send_request(request).await.expect("an answer");
-            // The connection lives while anybody holds its sender.
+            // The connection lives while its sender is held.
             spawn_local(async move {
                 std::future::pending::<()>().await;
                 drop(sender);
@@ -201,7 +201,7 @@ async fn a_client_that_does_not_read_costs_64_kib_a_stream() {
                 for streams in [1, 10, 100] {
                     let bytes = held(Http::Two, pods, streams).await;
                     println!("h2, {streams} streams, pods speak {pods:?}: {} KiB", bytes / KIB);
-                    assert!(bytes <= streams * 64 * KIB + ONCE, "{bytes} of {streams}");
+                    assert!(bytes <= streams * 64 * KIB + FRAMES_MAX, "{bytes} of {streams}");
                 }
                 let bytes = held(Http::One, pods, 1).await;
                 println!("HTTP/1.1, pods speak {pods:?}: {} KiB", bytes / KIB);

@@ -3,7 +3,7 @@
 use super::*;
 use rouse_api::config::observability::DEFAULT_REQUEST_LOG_TEMPLATE;
 
-/// Every field stands for its own name.
+/// Renders each field as its own name.
 fn render(text: &str) -> Result<String, TemplateError> {
     let name = |field: &Field, out: &mut String| out.push_str(&format!("<{field:?}>"));
     Template::parse(text).map(|template| template.render(name))

@@ -1,4 +1,4 @@
-//! Counters and lines of a request. Its spans are looked at in `tests/requests/observe.rs`.
+//! Counters and lines of a request. Its spans are tested in `tests/requests/observe.rs`.
 
 use super::*;
 use crate::observe::go_template::Template;

@@ -98,7 +98,7 @@ fn a_container_that_runs_and_does_not_answer_says_so() {
 }
 
 #[test]
-fn a_revision_says_how_it_wants_its_requests() {
+fn a_revision_is_read_with_its_limits_protocol_and_reason() {
     let object = json!({
         "metadata": { "name": "hello-00001", "annotations": { "rouse.dev/queue-limit": "5" } },
         "spec": {
@@ -139,7 +139,7 @@ fn revision(spec: Value, queue_limit: &str) -> Revision {
 }
 
 #[test]
-fn numbers_that_are_too_large_are_as_large_as_can_be() {
+fn numbers_that_are_too_large_saturate() {
     let most = i64::MAX;
     let spec = json!({ "containerConcurrency": most, "timeoutSeconds": most,
         "idleTimeoutSeconds": most, "responseStartTimeoutSeconds": most });
@@ -151,7 +151,7 @@ fn numbers_that_are_too_large_are_as_large_as_can_be() {
 }
 
 #[test]
-fn numbers_that_mean_nothing_are_the_default() {
+fn invalid_numbers_fall_back_to_the_default() {
     let least = i64::MIN;
     let spec = json!({ "containerConcurrency": least, "timeoutSeconds": 0,
         "idleTimeoutSeconds": least, "responseStartTimeoutSeconds": -1 });

@@ -111,7 +111,7 @@ fn a_port_and_a_final_dot_are_no_part_of_a_name() {
 }
 
 #[test]
-fn a_table_tells_of_every_host_where_it_is_known_and_what_it_came_from() {
+fn a_table_lists_every_host_with_its_side_and_its_source() {
     let mut routes = routes(&[("a", 100)]);
     let route = routes.values_mut().next().expect("one Route");
     Arc::make_mut(route).hosts[0].http = HttpOption::Redirected;

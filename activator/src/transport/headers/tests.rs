@@ -285,7 +285,7 @@ proptest! {
             *request.version_mut() = Version::HTTP_2;
         }
         for (name, value) in sent {
-            // What is no value at all, hyper refuses.
+            // hyper refuses malformed values before this code sees them.
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 request.headers_mut().append(name, value);
             }

@@ -16,10 +16,10 @@ use crate::apply::write::WriteError;
 use crate::decide::drain::{PodView, Stage};
 use crate::decide::spec::ScalingSpec;
 
-/// Tells of every write.
-struct Told(mpsc::Sender<String>);
+/// Sends every write to the test.
+struct RecordedScales(mpsc::Sender<String>);
 
-impl Told {
+impl RecordedScales {
     fn wrote(&self, what: String) -> BoxFuture<'_, Result<(), WriteError>> {
         Box::pin(async move {
             self.0.send(what).await.unwrap();
@@ -28,7 +28,7 @@ impl Told {
     }
 }
 
-impl Scales for Told {
+impl Scales for RecordedScales {
     fn scale<'a>(
         &'a self,
         _: &'a ObjectKey,
@@ -82,7 +82,7 @@ fn harness(replicas: u32) -> Harness {
     let (told, writes) = mpsc::channel(64);
     let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
     let component = Process::new(clock).component("autoscaler", Shutdown::new());
-    let scaler = Multiscaler::new(Arc::new(Told(told)), component);
+    let scaler = Multiscaler::new(Arc::new(RecordedScales(told)), component);
     let key = ObjectKey::new("models", "digits-00001");
     let all = Harness { scaler, writes, key: key.clone(), clock, sequence: 0, seconds: 0.0 };
     all.add(&key, replicas);
@@ -90,7 +90,7 @@ fn harness(replicas: u32) -> Harness {
 }
 
 impl Harness {
-    /// Takes a revision over, as whoever observes it does.
+    /// Adds a revision, as the reconciler does.
     fn add(&self, key: &ObjectKey, replicas: u32) {
         let mut pa = PodAutoscaler::new(&key.name, Default::default());
         pa.metadata.namespace = Some(key.namespace.clone());
@@ -155,7 +155,7 @@ impl Harness {
         self.scaler.get(&self.key).unwrap().update(|revision| revision.set_pod(pod));
     }
 
-    /// What is written before `what`, which must come within minutes.
+    /// The writes before `what`, which must come within minutes.
     async fn until(&mut self, what: &str) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(300);
         let mut before = Vec::new();
@@ -210,7 +210,7 @@ async fn requests_in_a_marked_pod_hold_the_scale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_before_the_revision_was_known_wakes_it() {
+async fn requests_that_waited_before_the_revision_was_known_wake_it() {
     let mut all = harness(0);
     all.key = ObjectKey::new("models", "late-00001");
     all.report(0, 2, &[]);
@@ -252,7 +252,7 @@ async fn a_revision_whose_scaling_panics_starts_over_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn of_two_pods_the_idle_one_is_marked_and_the_busy_one_stays() {
     let mut all = harness(2);
-    // The younger would go if neither or both had a request.
+    // The younger would be marked if neither or both had a request.
     all.pod_since("idle", all.clock.now() - Duration::from_secs(60));
     all.pod_since("busy", all.clock.now());
     let mut marked = None;

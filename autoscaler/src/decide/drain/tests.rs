@@ -91,7 +91,7 @@ fn a_request_that_never_ends_holds_its_pod_only_so_long() {
 }
 
 #[test]
-fn those_that_are_empty_go_before_the_others_are() {
+fn empty_pods_go_before_the_other_marked_pods_are_empty() {
     let pods = [pod("old", 90), marked("a", 20, 3), marked("b", 10, 3)];
     let only_a_is_empty = |pod: &PodView| if pod.name == "a" { Load::Empty } else { Load::Busy };
     let plan = plan(3, 1, &pods, only_a_is_empty, at(0));
@@ -129,7 +129,7 @@ fn pods_that_are_already_few_enough_lose_their_marks() {
 
 #[test]
 fn none_is_put_first_while_the_scale_does_not_fall() {
-    // A third pod is still there of a scale that fell before.
+    // A third pod is left over from an earlier, larger scale.
     let pods = [pod("old", 90), marked("a", 20, 3), marked("b", 10, 3)];
     let only_a_is_empty = |pod: &PodView| if pod.name == "a" { Load::Empty } else { Load::Busy };
     let plan = plan(2, 1, &pods, only_a_is_empty, at(0));

@@ -1,5 +1,5 @@
-//! Upstream's figures (`pkg/autoscaler/scaling/autoscaler_test.go`), as data, and what must hold
-//! for any figures.
+//! Upstream's figures (`pkg/autoscaler/scaling/autoscaler_test.go`), as data, and properties that
+//! hold for any figures.
 
 use super::*;
 

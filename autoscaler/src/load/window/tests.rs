@@ -79,7 +79,7 @@ fn silence_as_long_as_the_window_is_no_data() {
     load(&mut window, 0, 10, 4.0);
     assert!(linear(&window, 69_000, MINUTE).is_some());
     assert_eq!(linear(&window, 70_000, MINUTE), None);
-    // What comes after stands alone.
+    // Later entries are averaged without the earlier ones.
     window.record(at(80_000), SECOND, 2.0, MINUTE);
     near(linear(&window, 80_000, MINUTE), 2.0);
 }

@@ -86,7 +86,7 @@ async fn a_collector_gets_the_request_and_its_phases_in_the_clients_trace() {
     span.child("wake", at(0), at(3));
     span.child("ready", at(3), at(9));
     span.end(at(12));
-    // Exports what waits.
+    // Exports the spans that are still buffered.
     tokio::task::spawn_blocking(move || traces.stop()).await.unwrap();
     let body = tokio::time::timeout(Duration::from_secs(5), bodies.recv()).await.unwrap().unwrap();
     for text in ["GET hello", "wake", "ready", "hello-00001", "service.name"] {
