@@ -3,8 +3,8 @@
 /// Whether a lookup that was just started has its answer already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// What is observed now holds it.
+    /// The next observation holds the answer.
     AtOnce,
-    /// It will wake the reconciler.
+    /// The answer will wake the reconciler.
     Later,
 }

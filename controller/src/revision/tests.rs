@@ -29,7 +29,7 @@ fn nothing_is_made_before_the_image_is_pinned() {
 }
 
 #[test]
-fn images_are_asked_for_once_and_never_again_once_they_are_pinned() {
+fn images_are_looked_up_once_and_never_again_once_they_are_pinned() {
     let fresh = revision("", "{}");
     let lookup = |revision: &Revision, images| desired(revision, &new(images), now()).lookup;
     let asked = lookup(&fresh, Pinned::Unknown);
@@ -50,7 +50,7 @@ fn images_are_asked_for_once_and_never_again_once_they_are_pinned() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_a_missing_container() {
+fn an_image_that_does_not_exist_is_a_missing_container() {
     check(
         &revision("", "{}"),
         &new(Pinned::Failed("Unable to fetch image \"digits:2\": no such image".to_owned())),
@@ -210,7 +210,7 @@ fn serde_yaml(value: &Value) -> String {
 }
 
 #[test]
-fn replicas_begin_at_the_greater_of_initial_and_least_scale() {
+fn replicas_begin_at_the_greater_of_initial_and_minimum_scale() {
     for (annotation, want) in [
         ("x: y", 1),
         ("autoscaling.knative.dev/initial-scale: '4'", 4),
@@ -321,7 +321,7 @@ fn an_edited_annotation_reaches_the_autoscaler() {
 }
 
 #[test]
-fn a_revision_whose_pods_all_fail_is_not_worth_its_minimum_scale() {
+fn a_revision_whose_pods_all_fail_is_not_kept_at_its_minimum_scale() {
     let crashed = "{observedGeneration: 1, conditions: [{type: ContainerHealthy, status: 'False', reason: ExitCode5}]}";
     for (before, replicas, ready, expected) in [
         (crashed, 1, 0, "Unreachable"),
@@ -340,7 +340,7 @@ fn a_revision_whose_pods_all_fail_is_not_worth_its_minimum_scale() {
 }
 
 #[test]
-fn a_strangers_child_is_left_alone() {
+fn a_child_of_another_owner_is_left_alone() {
     let stranger = |kind| {
         let mut seen = seen(1, "{}", SERVING, vec![]);
         let metadata = match kind {

@@ -16,7 +16,7 @@ use crate::objects::gateway::Gateway;
 const UNINITIALIZED: &str = "Uninitialized";
 const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
 
-/// Begins a pass; `change` marks what it found.
+/// Marks conditions for the present generation; `change` sets those that vary.
 pub(super) fn mark(
     status: &mut RouteStatus,
     route: &Route,
