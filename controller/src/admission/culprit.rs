@@ -1,7 +1,7 @@
 //! The field that keeps a document from being decoded.
 //!
-//! serde's errors name no path below a flattened struct, and a Revision's spec flattens the pod's fields. So the field is
-//! searched for: the smallest one without which the error changes or disappears.
+//! serde's errors name no path below a flattened struct, and a Revision's spec flattens the pod's fields.
+//! So the field is searched for: the smallest one without which the error changes or disappears.
 
 use serde_json::Value;
 

@@ -134,7 +134,7 @@ async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
     for line in ["one", "two", "three"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }
-    // A later run that wrote nothing has nothing to tell.
+    // A later run that wrote nothing is passed over.
     logs.writer(&pod(), "user", 1).open();
     let last = of_last_pod(dir.path(), "demo", |pod| pod.starts_with("hello-"), Some(2));
     let want = LastLog {

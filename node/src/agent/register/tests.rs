@@ -14,7 +14,7 @@ fn told(sent: &Sent) -> Vec<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_engine_is_told_of_and_its_strays_end_when_it_answers_again() {
+async fn a_silent_engine_is_reported_and_its_untracked_containers_end_when_it_answers_again() {
     let dir = tempfile::tempdir().unwrap();
     let component = rouse_kit::Component::alone("node");
     let runtime = Arc::new(Faltering::default());
