@@ -1,4 +1,4 @@
-//! The probes of a container that runs: asked again and again, their verdicts told to the pod.
+//! The probe loops of a running container, which report verdicts to the pod.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) async fn scripted(inbox: mpsc::Sender<Event>, at: Index, after: Durat
     }
 }
 
-/// Probes until it is aborted; tells the pod what changed, and every failure that counts.
+/// Probes until it is aborted; reports changes and every failure that counts to the pod.
 pub(super) async fn keep_asking(
     target: Target,
     probe: Probe,

@@ -144,7 +144,7 @@ async fn docker_kills_for_memory_and_the_pod_says_so() {
 }
 
 #[tokio::test]
-async fn docker_tells_exit_codes_and_the_log_is_kept() {
+async fn docker_reports_exit_codes_and_the_log_is_kept() {
     let node = start().await;
     node.api.put_pod("web", spec(json!({"terminationMessagePolicy": "FallbackToLogsOnError"})));
     node.api.until("web", "ready", is_ready).await;
