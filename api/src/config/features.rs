@@ -1,6 +1,6 @@
 //! `config-features`: which optional fields and behaviours are on.
 //!
-//! Upstream: `pkg/apis/config/features.go`. A value that is not known leaves the default.
+//! Upstream: `pkg/apis/config/features.go`. An unknown value means the default.
 
 use std::collections::BTreeMap;
 

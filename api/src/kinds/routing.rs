@@ -14,7 +14,7 @@ pub struct Routing {
     pub hosts: Vec<Host>,
 }
 
-/// One set of host names and where their requests go.
+/// One set of host names, and the Revisions that get their requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Host {
