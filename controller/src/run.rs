@@ -39,8 +39,8 @@ pub type Settings = Live<ApiConfig>;
 /// Settings of the process.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How long a pod keeps serving after its deletion was decided, so that every client has observed
-    /// it. Whole seconds; zero where only activators send requests.
+    /// How long a pod keeps serving after its deletion was decided, so that every client has
+    /// observed it. Whole seconds; zero where only activators send requests.
     pub drain: Duration,
     /// Kept up to date by the controller.
     pub settings: Settings,
@@ -231,7 +231,8 @@ where
     (writer.as_reader(), writer)
 }
 
-/// Completes when every local copy is complete. Decisions on partial copies would create children twice.
+/// Completes when every local copy is complete. Decisions on partial ones would create children
+/// twice.
 async fn synced(stores: Stores, settings_read: oneshot::Receiver<()>) {
     // An error means that the writer's task ended, which it does at shutdown only.
     let _ = settings_read.await;

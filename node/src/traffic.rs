@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 
 /// The sender of requests to pods.
 pub trait Traffic: Send + Sync + 'static {
-    /// Stops sending requests to `pod`, and completes once none is in flight. Called once per pod, when
-    /// its deletion is observed; dropped at the end of its grace period.
+    /// Stops sending requests to `pod`, and completes once none is in flight. Called once per pod,
+    /// when its deletion is observed; dropped at the end of its grace period.
     fn drained(&self, pod: &Pod) -> BoxFuture<'static, ()>;
 }
 

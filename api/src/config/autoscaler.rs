@@ -203,7 +203,7 @@ impl AutoscalerConfig {
             let problem = format!("{key} = {percentage}, must be in [{least}, {most}] interval");
             return refuse(key, problem);
         }
-        // Knative accepts any number; at zero or less every revision would be in panic mode for ever.
+        // Knative accepts any; at zero or less every revision would be in panic mode for ever.
         if self.panic_threshold_percentage <= 0.0 {
             let key = "panic-threshold-percentage";
             let problem = format!("{key} = {}, must be positive", self.panic_threshold_percentage);

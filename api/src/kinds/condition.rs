@@ -1,7 +1,7 @@
 //! Conditions: the type, and the algebra by which dependents make up Ready.
 //!
-//! A kind says once which conditions decide its Ready ([`ConditionSet`]); code that
-//! computes a status marks conditions through [`Conditions`], and Ready follows. `now` is passed in, and a
+//! A kind says once which conditions decide its Ready ([`ConditionSet`]); code that computes a
+//! status marks conditions through [`Conditions`], and Ready follows. `now` is passed in, and a
 //! `lastTransitionTime` moves only when its condition really changed.
 //!
 //! ```text
@@ -124,8 +124,8 @@ impl ConditionSet {
         Conditions { set: *self, list, now }
     }
 
-    /// Begins a reconcile: all dependents exist, and Ready is Unknown if the object changed since the
-    /// last one.
+    /// Begins a reconcile: all dependents exist, and Ready is Unknown if the object changed since
+    /// the last one.
     pub fn begin<'a>(
         &self,
         list: &'a mut Vec<Condition>,

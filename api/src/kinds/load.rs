@@ -38,8 +38,8 @@ pub struct RevisionLoad {
     pub in_flight: u32,
     /// Requests now waiting for one.
     pub queued: u32,
-    /// Requests in flight in each pod that gets new requests and has some. A pod that is neither here
-    /// nor in `draining` has none. Absent if there are too many pods.
+    /// Requests in flight in each pod that gets new requests and has some. A pod that is neither
+    /// here nor in `draining` has none. Absent if there are too many pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<BTreeMap<String, u32>>,
     /// For each pod marked as draining: requests still in it.

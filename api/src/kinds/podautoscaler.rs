@@ -7,7 +7,7 @@ use super::condition::{Condition, ConditionSet};
 
 pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
-/// The conditions that decide a PodAutoscaler's Ready. There is no ServerlessService here, so no `SKSReady`.
+/// The conditions that decide a PodAutoscaler's Ready. Without ServerlessService, no `SKSReady`.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

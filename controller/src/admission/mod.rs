@@ -2,12 +2,12 @@
 //!
 //! | hook | phase | does |
 //! |---|---|---|
-//! | `webhook.serving.knative.dev` | mutating | sets defaults, and the annotations for creator and last modifier |
+//! | `webhook.serving.knative.dev` | mutating | sets defaults, creator and last modifier |
 //! | `validation.webhook.serving.knative.dev` | validating | Knative's rules, with its messages |
-//! | `config.webhook.serving.knative.dev` | validating | checks the ConfigMaps of the system namespace |
+//! | `config.webhook.serving.knative.dev` | validating | the ConfigMaps of the system namespace |
 //!
-//! The embedded cluster calls the functions directly; the HTTPS webhook of a real cluster wraps them.
-//! A denial is the text after `denied the request: `.
+//! The embedded cluster calls the functions directly; the HTTPS webhook of a real cluster wraps
+//! them. A denial is the text after `denied the request: `.
 //!
 //! Upstream: `vendor/knative.dev/pkg/webhook/{resourcesemantics,configmaps}`.
 

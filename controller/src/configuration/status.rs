@@ -16,8 +16,8 @@ use crate::objects::revisions::generation;
 
 const REVISION_FAILED: &str = "RevisionFailed";
 
-/// The Revision of this generation is being created. The status is written only afterwards: a client
-/// that reads the observed generation can rely on the name.
+/// The Revision of this generation is being created. The status is written only afterwards: a
+/// client that reads the observed generation can rely on the name.
 pub(super) fn creating(
     configuration: &Configuration,
     wanted: &str,
@@ -32,7 +32,8 @@ pub(super) fn creating(
     status
 }
 
-/// A Revision of another owner, or an older one with another spec, has the name that the user chose.
+/// A Revision of another owner, or an older one with another spec, has the name that the user
+/// chose.
 pub(super) fn name_taken(
     configuration: &Configuration,
     wanted: &str,

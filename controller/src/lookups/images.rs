@@ -1,7 +1,7 @@
 //! From image names to digests: one lookup per Revision, repeated until it succeeds.
 //!
-//! A local image is resolved at once; a registry is asked in the background, for a few Revisions at a
-//! time. The answer is kept until the Revision is gone, and wakes its reconciler.
+//! A local image is resolved at once; a registry is asked in the background, for a few Revisions at
+//! a time. The answer is kept until the Revision is gone, and wakes its reconciler.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -33,8 +33,8 @@ pub struct NotServed(pub String);
 
 /// Asks the activators which routing version they serve.
 pub trait Activators: Send + Sync + 'static {
-    /// Completes when every Ready activator serves that version of the object's `status.routing`, or a
-    /// later one.
+    /// Completes when every Ready activator serves that version of the object's `status.routing`,
+    /// or a later one.
     fn served(
         &self,
         kind: Routed,

@@ -33,8 +33,8 @@ pub(crate) fn with_route(mut routes: Vec<String>, route: &str) -> String {
     routes.join(",")
 }
 
-/// The Routes that an object lists but that do not exist. The Route of the object's Service is never
-/// among them: it is listed before it is created, and recreated if it is deleted.
+/// The Routes that an object lists but that do not exist. The Route of the object's Service is
+/// never among them: it is listed before it is created, and recreated if it is deleted.
 pub(crate) fn gone_routes<K: Resource>(object: &K, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let own = object.labels().get(keys::SERVICE);
     routes_of(object).into_iter().filter(|route| Some(route) != own && !exists(route)).collect()

@@ -154,7 +154,7 @@ async fn pass<R: Reconciler>(object: &R::Kind, context: &Context<R>) -> Result<A
     Ok(wake.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// The plan for the present observation. If its lookup is answered at once, the plan includes the answer.
+/// The plan for the present observation, with the answer of its lookup if that comes at once.
 pub(crate) fn decide<R: Reconciler>(
     reconciler: &R,
     object: &R::Kind,

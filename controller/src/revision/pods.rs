@@ -19,8 +19,8 @@ const PERSISTENT: [&str; 6] = [
     "RunContainerError",
 ];
 
-/// The reason of a pod's Ready condition by which Rouse's node agent reports a program that does not
-/// listen on `PORT`.
+/// The reason of a pod's Ready condition by which Rouse's node agent reports a program that does
+/// not listen on `PORT`.
 const PORT_IGNORED: &str = "PortIgnored";
 
 /// The reason of a termination that the kubelet did not observe.

@@ -1,10 +1,11 @@
 //! Labels Revisions and Configurations with the Routes that they are in, and Revisions as `active` or
 //! in `reserve`.
 //!
-//! Labels are added at once, so that a Revision is reachable and safe from garbage collection before
-//! it gets requests; they are removed only when activators serve the state without it. The labels of
-//! a deleted Route are removed by the Revision's and the Configuration's reconcilers: that works as
-//! well if no controller observed the deletion, and no Route has to wait for a finalizer.
+//! Labels are added at once, so that a Revision is reachable and safe from garbage collection
+//! before it gets requests; they are removed only when activators serve the state without it. The
+//! labels of a deleted Route are removed by the Revision's and the Configuration's reconcilers:
+//! that works as well if no controller observed the deletion, and no Route has to wait for a
+//! finalizer.
 //!
 //! Upstream: pkg/reconciler/labeler; it uses a finalizer.
 

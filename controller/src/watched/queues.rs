@@ -43,7 +43,7 @@ impl Wakes for Configuration {
         let namespace = namespace(configuration);
         queues.configurations.wake(namespace, name(configuration)).await;
         queues.collections.wake(namespace, name(configuration)).await;
-        // The Service of that name, even if it does not own the Configuration: it reports the conflict.
+        // The Service of that name reports a conflict if it does not own the Configuration.
         queues.services.wake(namespace, name(configuration)).await;
         let listed = routes_of(configuration);
         wake_routes_to(stores, queues, namespace, |route| {
@@ -64,7 +64,7 @@ impl Wakes for Revision {
             queues.collections.wake(namespace, configuration).await;
         }
         wake_naming(stores, queues, revision).await;
-        // Also Routes that the Revision lists but that do not name it: they remove themselves from it.
+        // Also Routes that the Revision lists but that do not name it: they remove the label.
         let listed = routes_of(revision);
         wake_routes_to(stores, queues, namespace, |route| {
             let status = route.status.iter().flat_map(|status| &status.traffic);

@@ -15,8 +15,8 @@ pub struct LastLog {
     pub text: String,
 }
 
-/// The newest log among the pods of a namespace whose name `is_ours`, deleted or not; to find out why
-/// a service is at zero. `logs` is the data directory's `logs`.
+/// The newest log among the pods of a namespace whose name `is_ours`, deleted or not; to find out
+/// why a service is at zero. `logs` is the data directory's `logs`.
 #[must_use]
 pub fn of_last_pod(
     logs: &Path,

@@ -157,8 +157,8 @@ impl LogWriter {
         }
     }
 
-    /// Copies a container's output until it closes its streams. One task reads them all, in the order
-    /// in which they became readable: two tasks would overtake one another.
+    /// Copies a container's output until it closes its streams. One task reads them all, in the
+    /// order in which they became readable: two tasks would overtake one another.
     pub async fn pump(self, all: impl Iterator<Item = (LogStream, impl AsyncRead + Unpin)>) {
         let mut reading: FuturesUnordered<_> =
             all.map(|(s, from)| Source::new(s, from).read()).collect();

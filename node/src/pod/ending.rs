@@ -79,7 +79,8 @@ impl Ending {
         self.drained = true;
     }
 
-    /// When SIGTERM is sent: once the pod has slept and is drained, at the latest when the grace is over.
+    /// When SIGTERM is sent: once the pod has slept and is drained, at the latest when the grace is
+    /// over.
     pub(super) fn term_at(&self) -> Timestamp {
         if self.drained { self.slept_at.min(self.grace_over) } else { self.grace_over }
     }

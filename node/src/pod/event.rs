@@ -79,7 +79,7 @@ pub(crate) struct Launched {
     pub(crate) scripted: bool,
 }
 
-/// An action of the worker. Status writes are not among them: a status is written whenever it differs.
+/// An action of the worker. A status write is none: statuses are written whenever they differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Resolve image and environment and start it.

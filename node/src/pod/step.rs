@@ -148,7 +148,7 @@ impl PodState {
         }
         if ending.stage == Stage::PreStop && ending.term_at() <= now {
             ending.terminate(now);
-            // Readiness probes go on, as upstream; a failed liveness probe changes nothing any more.
+            // Readiness probes go on, as upstream; failed liveness probes change nothing any more.
             out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Term)));
         }
         if ending.stage == Stage::Terminating && ending.kill_at <= now {

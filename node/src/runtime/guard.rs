@@ -1,5 +1,5 @@
-//! The platform's handle on its guard: a small process that outlives the platform by a moment, to end
-//! the processes and containers of its pods.
+//! The platform's handle on its guard: a small process that outlives the platform by a moment, to
+//! end the processes and containers of its pods.
 //!
 //! The parent-death signal reaches a pod's first process and no other, and containers are no
 //! children at all. The guard's standard input is a socket or pipe whose other end only the platform

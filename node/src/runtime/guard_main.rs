@@ -35,9 +35,9 @@ pub fn run(args: &[OsString]) {
     }
 }
 
-/// Keeps the signals that end the platform from ending the guard first: a service manager sends them
-/// to all processes at once, and requests in flight are to finish. Handlers that do nothing, unlike
-/// ignored signals, are not inherited by the programs that are started.
+/// Keeps the signals that end the platform from ending the guard first: a service manager sends
+/// them to all processes at once, and requests in flight are to finish. Handlers that do nothing,
+/// unlike ignored signals, are not inherited by the programs that are started.
 fn handle_signals() -> Option<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let entered = runtime.enter();

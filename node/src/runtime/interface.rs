@@ -157,7 +157,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         true
     }
 
-    /// Ends and removes containers of an earlier run with the same data directory. Returns how many.
+    /// Ends and removes containers of an earlier run of the same data directory. Returns how many.
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>>;
 
     /// Prepares an image for its containers; called at pull time, never on a cold start.
@@ -189,8 +189,8 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Ends and removes all containers of a pod, also those that are just being started.
     fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Ends and removes untracked containers of this run, which an engine created although its response
-    /// was lost. Called when an engine answers again. Returns how many.
+    /// Ends and removes untracked containers of this run, which an engine created although its
+    /// response was lost. Called when an engine answers again. Returns how many.
     fn end_strays(&self) -> BoxFuture<'_, Result<usize, Error>> {
         Box::pin(async { Ok(0) })
     }

@@ -1,4 +1,5 @@
-//! Reads `/proc`: sessions and markers of processes, their memory, and the ports on which they listen.
+//! Reads `/proc`: sessions and markers of processes, their memory, and the ports on which they
+//! listen.
 
 use std::collections::HashSet;
 use std::fs;
@@ -63,8 +64,8 @@ impl Table {
         self.0.iter().filter(|stat| !stat.zombie)
     }
 
-    /// The processes of a session. Sessions from outside the platform's pid namespace all read as 0,
-    /// which names none.
+    /// The processes of a session. Sessions from outside the platform's pid namespace all read as
+    /// 0, which names none.
     pub(super) fn session(&self, session: u32) -> impl Iterator<Item = &Stat> {
         self.alive()
             .filter(move |stat| session > 1 && (stat.session == session || stat.pid == session))

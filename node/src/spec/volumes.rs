@@ -1,6 +1,7 @@
 //! Volumes as directories of the host: emptyDir, ConfigMap, Secret, and projections of those.
 //!
-//! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for missing objects.
+//! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for missing
+//! objects.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

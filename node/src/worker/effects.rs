@@ -1,7 +1,7 @@
 //! Performs the effects that a pod asks for.
 //!
-//! Results of launches, pulls and containers come back by `next`; a task that panicked comes back as
-//! a failure. Probes and other followers send to the inbox.
+//! Results of launches, pulls and containers come back by `next`; a task that panicked comes back
+//! as a failure. Probes and other followers send to the inbox.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -48,7 +48,8 @@ pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
     warnings
 }
 
-/// The rollout duration of a Route. Traffic moves at once for now, so any duration but 0 is refused.
+/// The rollout duration of a Route. Traffic moves at once for now, so any duration but 0 is
+/// refused.
 pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
     let mut errors = seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration");
     if let (true, Some((key, raw))) = (errors.is_empty(), keyed::ROLLOUT_DURATION.get(annotations))

@@ -12,7 +12,8 @@ use crate::config::domain::CLUSTER_DOMAIN;
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, go_list};
 use crate::terms::keys;
 
-/// Checks a Service, Configuration or Route: its name, and no annotation that belongs on the template.
+/// Checks a Service, Configuration or Route: its name, and no annotation that belongs on the
+/// template.
 pub(super) fn parent(object: &Value) -> FieldErrors {
     let mut errors = name(object);
     let details =

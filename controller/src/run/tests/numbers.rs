@@ -95,8 +95,8 @@ fn walk(schema: &Value, path: &mut Vec<Step>, found: &mut Vec<Field>) {
     }
 }
 
-/// JSON values for a field: the ends of every range, and only the outermost for a kind whose fields are
-/// copied to a kind that is tested itself.
+/// JSON values for a field: the ends of every range, and only the outermost for a kind whose fields
+/// are copied to a kind that is tested itself.
 pub(super) fn values(kind: &str) -> Vec<Value> {
     let outermost = [
         json!(i64::MIN),

@@ -13,8 +13,8 @@ use crate::pod::event::{Effect, Launched};
 use crate::pod::probe::ProbeKind;
 use crate::runtime::Signal;
 
-/// The pause before a container with a wrong configuration is tried again. A watch of every ConfigMap
-/// would be sooner; the kubelet takes up to a minute.
+/// The pause before a container with a wrong configuration is tried again. A watch of every
+/// ConfigMap would be sooner; the kubelet takes up to a minute.
 const CONFIG_RETRY: Duration = Duration::from_secs(2);
 /// How long a failed pull is called ErrImagePull before it is called a back-off.
 const FAILURE_SHOWN: Duration = Duration::from_secs(2);
@@ -79,8 +79,8 @@ impl Container {
         self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), later(now.steady, FAILURE_SHOWN));
     }
 
-    /// Takes the steps that are due. The kubelet says ErrImagePull at the failure and ImagePullBackOff
-    /// while it waits.
+    /// Takes the steps that are due. The kubelet says ErrImagePull at the failure and
+    /// ImagePullBackOff while it waits.
     pub(in crate::pod) fn advance(
         &mut self,
         Context { at, now, .. }: Context<'_>,

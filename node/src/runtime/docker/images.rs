@@ -61,8 +61,8 @@ pub async fn forget_images(tags: &[String]) -> usize {
     count
 }
 
-/// Whether an image was removed. One that is in use is tried again until `until`: the last containers
-/// of a platform that has just ended may still be ending.
+/// Whether an image was removed. One that is in use is tried again until `until`: the last
+/// containers of a platform that has just ended may still be ending.
 async fn forget(docker: &Docker, tag: &str, until: Instant) -> bool {
     loop {
         let options = RemoveImageOptionsBuilder::default().build();

@@ -50,8 +50,8 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
-    /// Containers that were created and not removed yet, with the first process of those that run, by
-    /// its pid on the engine's host.
+    /// Containers that were created and not removed yet, with the first process of those that run,
+    /// by its pid on the engine's host.
     followed: Mutex<HashMap<String, Option<u32>>>,
     /// Held while a container is created, until its id is in `followed`.
     making: RwLock<()>,

@@ -39,8 +39,8 @@ pub(super) async fn wait(
     Exit { code, oom_killed, message: message.or(state.error.filter(|error| !error.is_empty())) }
 }
 
-/// The exit code, asked for until the engine gives it. An engine that breaks off the wait, restarts or
-/// is silent for a while says nothing about the container, which may run on.
+/// The exit code, asked for until the engine gives it. An engine that breaks off the wait, restarts
+/// or is silent for a while says nothing about the container, which may run on.
 async fn exit_code(docker: &Docker, id: &str) -> i32 {
     let known = |code: i64| code.try_into().unwrap_or(Exit::UNKNOWN_CODE);
     let mut broken = false;

@@ -27,8 +27,8 @@ pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
         .map_err(|error| Error::Start(error.to_string()))
 }
 
-/// The error of a failed start, with the user's own words: the command line may begin with a loader,
-/// and a missing working directory looks like a missing program.
+/// The error of a failed start, with the user's own words: the command line may begin with a
+/// loader, and a missing working directory looks like a missing program.
 pub(super) fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Error) -> Error {
     let argv = spec.image.image.argv(&spec.command, &spec.args);
     let program = argv.first().map_or("", String::as_str);

@@ -1,9 +1,9 @@
 //! The connection to the starter: one task sends requests and hands out replies.
 //!
-//! Requests, with the pipes for the program's output, go out over a socket in the order of the calls;
-//! starts and ends come back. If the starter ends by itself, its programs die with it. The next one
-//! begins only when the last is gone, because a guard at its end ends all processes of this run.
-//! Requests without a reply are then sent once more.
+//! Requests, with the pipes for the program's output, go out over a socket in the order of the
+//! calls; starts and ends come back. If the starter ends by itself, its programs die with it. The
+//! next one begins only when the last is gone, because a guard at its end ends all processes of
+//! this run. Requests without a reply are then sent once more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;

@@ -1,5 +1,5 @@
-//! The memory limits of containers without cgroups: resident memory is watched, and a container with
-//! too much is killed.
+//! The memory limits of containers without cgroups: resident memory is watched, and a container
+//! with too much is killed.
 //!
 //! One task watches all of them, and finds their processes by one reading of `/proc`.
 

@@ -281,7 +281,7 @@ impl ContainerRuntime for ProcessRuntime {
     }
 
     fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {
-        // The serving port reaches the program as `PORT`. Others are the host's ports of that number.
+        // The serving port is the program's `PORT`. Others are the host's ports of that number.
         let serving = ports.first().map(|port| (*port, self.ports.reserve(pod, container)));
         let others = ports.iter().skip(1).map(|port| (*port, *port));
         serving
