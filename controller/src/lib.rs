@@ -5,7 +5,7 @@
 //!
 //! Layers, each using those below it:
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | `run` | starts everything |
 //! | `service`, `configuration`, `gc`, `revision`, `route`, `domainmapping` | one reconciler each: observe, decide (pure), status |

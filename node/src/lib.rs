@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! agent     the node: registration, takeover, a worker per pod, the kubelet's API
-//! worker    does what one pod asks for: launches, probes, signals, status writes
+//! worker    performs one pod's effects: launches, probes, signals, status writes
 //! pod       the decisions: one pod as a state machine. Pure
 //! runtime   the container runtimes: docker, process, fake
 //! logs      the logs of containers
 //! images    images that are here, or to be pulled
 //! traffic   the sender of requests, asked to drain a pod before it ends
-//! spec      what a pod's spec asks for: variables, volumes, ports, security. Pure
+//! spec      readers of a pod's spec: variables, volumes, ports, security. Pure
 //! ```
 //!
 //! Invariant: this crate does not depend on the embedded cluster.

@@ -1,4 +1,4 @@
-//! The ConfigMaps: what they mean, and what is refused in them.
+//! The ConfigMaps: reading them, and refusing bad values.
 
 use super::domain::CLUSTER_LOCAL_DOMAIN;
 use super::features::{

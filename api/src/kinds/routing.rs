@@ -1,4 +1,4 @@
-//! `status.routing`: a Route or DomainMapping compiled to what an activator needs.
+//! `status.routing`: a Route or DomainMapping compiled for activators.
 //!
 //! Activators evaluate no template and read no traffic block; they route by this alone. Settings of
 //! a revision (concurrency, timeouts, port, probe) they read from the Revision.

@@ -1,6 +1,6 @@
 //! Configuration -> Revision: one immutable Revision per generation of the template.
 //!
-//! Invariant: Revisions are only ever created here. `gc` deletes them, nobody edits their spec.
+//! Invariant: Revisions are only created here. `gc` deletes them, and their spec never changes.
 //! Upstream: pkg/reconciler/configuration/configuration.go.
 
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ use crate::objects::routing_state;
 
 /// All inputs of the decision.
 pub(crate) struct Observed {
-    /// The Revision with the next name, whoever owns it.
+    /// The Revision with the next name, of any owner.
     pub(super) named: Option<Arc<Revision>>,
     /// The Configuration's Revisions, newest generation first.
     pub(super) owned: Vec<Arc<Revision>>,

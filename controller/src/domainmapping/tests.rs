@@ -1,4 +1,4 @@
-//! Owners of domains, and where their requests go.
+//! Claims on domains, and the routing of their requests.
 
 use std::sync::Arc;
 

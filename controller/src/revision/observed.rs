@@ -13,7 +13,7 @@ use crate::lookups::images::Pinned;
 /// All inputs of the decision.
 pub(crate) struct Observed {
     pub(super) images: Pinned,
-    /// The objects with its children's names, whoever owns them.
+    /// The objects with its children's names, of any owner.
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
     pub(super) pods: Vec<Arc<Pod>>,

@@ -285,7 +285,7 @@ fn containers_that_somebody_changed_are_put_back_and_nothing_else() {
     let built = body(&revision, "Deployment");
     let planned = |change: &dyn Fn(&mut Value)| {
         let mut found = built.clone();
-        // What the API adds.
+        // Defaults of the API server, and the autoscaler's replicas.
         found["spec"]["replicas"] = json!(7);
         found["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
         let container = &mut found["spec"]["template"]["spec"]["containers"][0];
@@ -327,7 +327,7 @@ fn a_revision_whose_pods_all_fail_is_not_kept_at_its_minimum_scale() {
         (crashed, 1, 0, "Unreachable"),
         (crashed, 2, 0, "Unreachable"),
         (crashed, 2, 1, "Reachable"),
-        // No pod fails where there is none.
+        // Without pods, none fails.
         (crashed, 0, 0, "Reachable"),
         (WAS_READY, 1, 0, "Reachable"),
     ] {

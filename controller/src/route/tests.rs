@@ -1,4 +1,4 @@
-//! Where a Route sends requests, and what it says.
+//! The routing of a Route, and its status.
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ enum Outcome {
 struct Report {
     outcomes: BTreeMap<Outcome, usize>,
     problems: Vec<String>,
-    /// What was scaled already: most values change nothing for the autoscaler.
+    /// PodAutoscalers that were scaled already: most values change nothing for the autoscaler.
     scaled: BTreeSet<String>,
 }
 

@@ -24,10 +24,10 @@ use crate::objects::routing_state::{routes_of, with_route};
 
 /// All inputs of the decision.
 pub(crate) struct Observed {
-    /// The objects with its children's names, whoever owns them.
+    /// The objects with its children's names, of any owner.
     pub(super) configuration: Option<Arc<Configuration>>,
     pub(super) route: Option<Arc<Route>>,
-    /// The Revision with the name that the user chose, whoever owns it.
+    /// The Revision with the name that the user chose, of any owner.
     pub(super) named: Option<Arc<Revision>>,
 }
 

@@ -39,7 +39,7 @@ spec:
 
 const OWNED: &str = r#"ownerReferences: [{apiVersion: serving.knative.dev/v1, kind: Service, name: hello, uid: svc-1, controller: true, blockOwnerDeletion: true}]"#;
 
-/// What the first pass made, as the server would give it back, with a status.
+/// The objects of the first pass, as the server would return them, with a status.
 fn made(service: &Service, configuration: &str, route: &str) -> Observed {
     let plan = desired(service, &Observed { configuration: None, route: None, named: None }, now());
     let mut seen = Observed { configuration: None, route: None, named: None };

@@ -63,7 +63,7 @@ async fn write(platform: &Platform, value: usize, random: &mut Random) {
             env[0]["value"] = json!(value.to_string());
             platform.replace::<Service>(&whole).await;
         }
-        // the same by a client that leaves out what it does not know
+        // the same by a client that drops fields it does not know
         2 => {
             let mut whole = platform.get::<Service>("hello").await;
             let spec = &mut whole["spec"]["template"]["spec"];

@@ -164,7 +164,7 @@ impl Platform {
         self.controller = Some(component);
     }
 
-    /// What the controller's metrics say now.
+    /// The controller's metrics in text form.
     pub(crate) fn metrics(&self) -> String {
         self.controller.as_ref().unwrap().metrics.encode()
     }
@@ -318,7 +318,7 @@ impl Platform {
         gone.await.unwrap_or_else(|_| panic!("{name} is still there"));
     }
 
-    /// The object once nothing changes it any more: a later write of ours comes through unchanged.
+    /// The object once nothing changes it any more: a later write of the test is then not changed.
     pub(crate) async fn settled<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
         let settled = tokio::time::timeout(WAIT_MAX, async {
             loop {

@@ -33,22 +33,22 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 /// Registers the node and keeps it alive until `shutdown`; `part` says whether pods can run here.
 pub(super) async fn keep(shared: Arc<Shared>, part: Part, shutdown: Shutdown) {
     // The problem in the Node's condition as last written; None before the first write.
-    let mut said = None;
-    let mut could = true;
+    let mut written = None;
+    let mut was_up = true;
     loop {
         let beat = async {
             let problem = check(&shared).await;
-            if could != problem.is_none() {
-                could = report_change(&shared, problem.as_deref()).await;
+            if was_up != problem.is_none() {
+                was_up = report_change(&shared, problem.as_deref()).await;
             }
-            match beat(&shared, &mut said, &problem).await {
+            match beat(&shared, &mut written, &problem).await {
                 Ok(()) => {
                     part.set(problem);
                     tokio::time::sleep(RENEW_EVERY).await;
                 }
                 Err(error) => {
                     // A client may have deleted the Node: it is written again.
-                    said = None;
+                    written = None;
                     part.not_ready(format!("the node cannot be registered: {error}"));
                     tokio::time::sleep(REGISTER_AGAIN).await;
                 }
@@ -102,12 +102,12 @@ async fn report_change(shared: &Shared, problem: Option<&str>) -> bool {
 
 async fn beat(
     shared: &Shared,
-    said: &mut Option<Option<String>>,
+    written: &mut Option<Option<String>>,
     problem: &Option<String>,
 ) -> Result<(), kube::Error> {
-    if said.as_ref() != Some(problem) {
+    if written.as_ref() != Some(problem) {
         register(shared, problem.as_deref()).await?;
-        *said = Some(problem.clone());
+        *written = Some(problem.clone());
     }
     renew(shared).await
 }

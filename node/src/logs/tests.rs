@@ -1,4 +1,4 @@
-//! Log files: what is written, what is read back, and following.
+//! Log files: writing, reading back, and following.
 
 use std::fs;
 

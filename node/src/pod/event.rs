@@ -18,7 +18,7 @@ pub(crate) type Index = usize;
 pub(crate) enum Event {
     /// The object is new or has changed.
     Observed(Arc<Pod>),
-    /// The object is no more: someone deleted it without grace.
+    /// The object is gone: it was deleted without grace.
     Gone,
     /// The platform ends: stop the containers, and leave the object for the next start.
     Halt,

@@ -125,7 +125,7 @@ impl Tracker {
         }
     }
 
-    /// How long to wait, and what the next check is for. The first is at once (after the delay).
+    /// The wait until the next check, and its kind. The first is at once (after the delay).
     pub(crate) fn next(&mut self, first: bool) -> (Duration, Check) {
         if first {
             self.left = self.timing.period;

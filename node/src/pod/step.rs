@@ -109,7 +109,8 @@ impl PodState {
             let name = &self.containers[at].name;
             out.push(Effect::note("Killing", format!("Stopping container {name}"), at));
             if why == Why::Deleted && spec_of(&self.pod, at).is_some_and(has_other_hook) {
-                let message = "the preStop hook is not run: this node agent only sleeps".to_owned();
+                let message =
+                    "the preStop hook is not run: this node agent supports only sleep".to_owned();
                 out.push(Effect::warning("FailedPreStopHook", message, at));
             }
         }

@@ -454,7 +454,7 @@ fn a_deleted_pod_keeps_its_requests_until_the_grace_is_over() {
     assert_eq!(pod.wait(), (2, "Signal(0, Kill)".to_owned()));
 }
 
-/// The wall time is set by hand, or goes on while the machine sleeps.
+/// The wall time may be set, and goes on while the machine sleeps.
 #[test]
 fn a_jump_of_the_wall_time_neither_shortens_a_grace_nor_lengthens_it() {
     for hours in [-24, 24] {

@@ -35,7 +35,7 @@ pub struct Script {
     pub stop: Duration,
 }
 
-/// Variables by which a container says what it does; times in milliseconds.
+/// Variables that script a container's behaviour; times in milliseconds.
 const START_MS: &str = "FAKE_START_MS";
 const READY_MS: &str = "FAKE_READY_MS";
 const STOP_MS: &str = "FAKE_STOP_MS";

@@ -38,8 +38,8 @@ pub(super) const CONTAINERS: &str = "containers";
 
 impl Guard {
     /// The guard of the containers of the engine at `host`. `command` is a command line that calls
-    /// `run_guard` with the arguments that follow it. A platform without a guard runs as well; what it
-    /// leaves is ended by its next start.
+    /// `run_guard` with the arguments that follow it. A platform without a guard runs as well; the
+    /// containers that it leaves are ended by its next start.
     pub(super) fn of_containers(
         command: Option<&[OsString]>,
         host: &str,

@@ -184,11 +184,11 @@ impl Launch {
     }
 
     async fn refresh(&self) -> Result<(), String> {
-        let said = |failure| match failure {
+        let message_of = |failure| match failure {
             Failure::Refused(_, message) | Failure::NotStarted(message) => message,
         };
-        let sources = self.sources().await.map_err(said)?;
-        self.mounts(&sources).await.map_err(said).map(drop)
+        let sources = self.sources().await.map_err(message_of)?;
+        self.mounts(&sources).await.map_err(message_of).map(drop)
     }
 
     fn container_spec(

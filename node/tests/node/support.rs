@@ -125,7 +125,7 @@ impl Api {
         let mut changes = self.changes.subscribe();
         let waited = tokio::time::timeout(LONG, async {
             while !good(self.pod(name).as_ref()) {
-                // Missed ones do not matter: the object itself is looked at.
+                // Missed changes do not matter: the object itself is read.
                 let _ = changes.recv().await;
             }
         });

@@ -28,7 +28,7 @@ pub(super) fn is_set(value: &Value) -> bool {
     }
 }
 
-/// Refuses what is set and not among `allowed`.
+/// Refuses fields that are set and not in `allowed`.
 pub(super) fn mask(value: &Value, allowed: &[&str]) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (name, value) in value.as_object().into_iter().flatten() {

@@ -154,7 +154,7 @@ fn a_failure_stays_until_a_pod_runs_without_trouble() {
         let what = format!("{pods:?}");
         assert_eq!(conditions(CRASHED, &starting(pods)), expected, "{what}");
     }
-    // What was wrong before there were pods is over once there are children.
+    // A failure from before the children existed is cleared once they exist.
     assert_eq!(conditions(MISSING, &starting(vec![])), [DEPLOYING; 2]);
 }
 

@@ -233,7 +233,7 @@ impl World {
         })
     }
 
-    /// What a condition of the only object of a Knative kind says.
+    /// A condition of the only object of a Knative kind, as text.
     pub(super) fn told(&self, kind: &str, type_: &str) -> String {
         let of = |api: &str| api.starts_with(keys::SERVING_GROUP) && api.ends_with(kind);
         let object = self.objects.iter().find(|((api, _), _)| of(api)).unwrap().1;

@@ -148,7 +148,8 @@ impl Container {
         let post_start =
             context.spec().and_then(|spec| spec.lifecycle.as_ref()?.post_start.as_ref());
         if post_start.is_some() {
-            let message = "the postStart hook is not run: this node agent has none".to_owned();
+            let message =
+                "the postStart hook is not run: this node agent does not support it".to_owned();
             out.push(Effect::warning("FailedPostStartHook", message, at));
         }
         for message in run.not_enforced.into_iter().filter(|_| self.restarts == 0) {

@@ -156,15 +156,15 @@ fn without_layers(as_root: bool, why: &dyn Display) -> Way {
     if as_root {
         tracing::warn!(
             %why,
-            "this host lets the platform mount no overlay, and it runs as root: what a pod writes \
-             into its image, later pods find there; run the platform as another user, give it \
+            "this host does not let the platform mount overlays, and it runs as root: what a pod \
+             writes into its image, later pods see; run the platform as another user, give it \
              CAP_SYS_ADMIN, or use --runtime docker"
         );
         Way::Shared
     } else {
         tracing::warn!(
             %why,
-            "this host lets the platform mount no overlay: pods find their images read-only; a \
+            "this host does not let the platform mount overlays: images are read-only for pods; a \
              program can write to $HOME and /tmp, or run with --runtime docker"
         );
         Way::ReadOnly

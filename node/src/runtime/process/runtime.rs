@@ -178,7 +178,7 @@ impl ProcessRuntime {
     /// Protects an image from its containers' writes; returns how.
     async fn protect_image(&self, image: &LocalImage) -> Result<Way, Error> {
         let failed = |why: &dyn Display| {
-            Error::Start(format!("its image cannot be kept from being changed: {why}"))
+            Error::Start(format!("its image cannot be protected from changes: {why}"))
         };
         let way = self.layers.way(&self.spawner).await.map_err(|error| failed(&error))?;
         let read_only = way == Way::ReadOnly;
@@ -217,7 +217,7 @@ impl ProcessRuntime {
         let mut output = Vec::new();
         let asked = tokio::time::timeout(limit, async {
             if let Some(stdout) = child.stdout.take() {
-                // What cannot be read is only missing from the message.
+                // Output that cannot be read is only missing from the message.
                 let _ = stdout.take(EXEC_OUTPUT_MAX).read_to_end(&mut output).await;
             }
             child.wait().await

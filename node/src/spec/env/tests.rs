@@ -1,4 +1,4 @@
-//! Variables: where they come from, what is missing, and how they expand.
+//! Variables: their sources, missing sources, and expansion.
 
 use super::*;
 use serde_json::{Value, json};

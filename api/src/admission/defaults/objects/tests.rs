@@ -1,4 +1,4 @@
-//! Defaults of documents that say nothing.
+//! Defaults of documents with required fields only.
 
 use super::*;
 use crate::config::{ApiConfig, Data};
