@@ -174,7 +174,7 @@ fn every_kind_is_defaulted_and_validated() {
 }
 
 #[test]
-fn an_update_is_compared_with_what_was_there() {
+fn an_update_is_compared_with_the_stored_object() {
     let config = ApiConfig::default();
     let revision = |image: &str| {
         let metadata = json!({ "name": "hello-00001", "namespace": "prod" });

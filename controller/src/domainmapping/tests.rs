@@ -127,7 +127,7 @@ fn a_domain_is_routed_only_where_its_claim_is_held_or_may_be_taken_over() {
 }
 
 #[test]
-fn a_claim_that_was_made_here_goes_with_its_mapping() {
+fn a_claim_created_here_may_be_taken_over_once_its_mapping_is_gone() {
     let first = plan(&Observed { claim: None, config: with_claims_made(true), ..seen() });
     let Action::Create(body) = first.writes[0].action.clone() else { panic!("{first}") };
     let mut made: ClusterDomainClaim = serde_json::from_value(body).unwrap();

@@ -91,7 +91,7 @@ fn created(revision: &Revision, seen: &Observed, kind: &str) -> Value {
 }
 
 #[test]
-fn the_pod_is_the_users_and_what_the_runtime_contract_adds() {
+fn the_pod_is_the_users_with_the_additions_of_the_runtime_contract() {
     let deployment = body(&revision("autoscaling.knative.dev/min-scale: '2'", "{}"), "Deployment");
     expect![[r#"
         apiVersion: apps/v1
@@ -280,7 +280,7 @@ fn an_existing_deployment_is_never_written() {
 }
 
 #[test]
-fn containers_that_somebody_changed_are_put_back_and_nothing_else() {
+fn containers_that_another_client_changed_are_restored_and_nothing_else() {
     let revision = revision("", WAS_READY);
     let built = body(&revision, "Deployment");
     let planned = |change: &dyn Fn(&mut Value)| {

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_an_earlier_run_goes_and_the_pod_is_not_ready() {
+    fn an_address_of_an_earlier_run_is_removed_and_the_pod_is_not_ready() {
         let conditions = json!([
             {"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}
         ]);

@@ -147,7 +147,7 @@ async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
 }
 
 #[tokio::test]
-async fn logs_of_pods_that_are_gone_are_kept_up_to_a_number() {
+async fn logs_of_deleted_pods_are_kept_up_to_a_number() {
     let (dir, logs) = logs();
     for n in 0..GONE_KEPT_MAX + 3 {
         let pod = PodRef { uid: format!("u-{n}"), ..pod() };

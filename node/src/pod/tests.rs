@@ -356,7 +356,7 @@ fn a_pull_policy_of_never_is_named_in_the_reason() {
 }
 
 #[test]
-fn a_missing_config_map_is_a_config_error_that_is_looked_at_again() {
+fn a_missing_config_map_is_a_config_error_that_is_retried() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     let refused = Event::Refused {
         container: 0,

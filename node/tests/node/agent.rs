@@ -96,7 +96,7 @@ fn server(script: &str) -> Value {
 const SERVE: &str = "exec python3 -m http.server --bind 127.0.0.1 $PORT";
 
 #[tokio::test]
-async fn a_pod_becomes_ready_says_where_it_is_and_goes_when_deleted() {
+async fn a_pod_becomes_ready_publishes_its_address_and_goes_when_deleted() {
     let node = processes();
     node.api.put_pod("web", server(SERVE));
     node.api.until("web", "ready", is_ready).await;

@@ -124,7 +124,7 @@ fn a_reason_that_keeps_its_pods_from_running_is_reported_at_once() {
 }
 
 #[test]
-fn an_init_container_that_is_not_done_is_looked_at() {
+fn an_init_container_that_is_not_done_is_considered() {
     let with_init = |ready: bool, code: i32| {
         let mut pods = running();
         let init = object(&format!(

@@ -48,7 +48,7 @@ async fn a_core_service_of_another_owner_keeps_the_name_that_a_route_needs() {
 }
 
 #[tokio::test]
-async fn objects_of_another_namespace_are_not_looked_at() {
+async fn objects_of_another_namespace_are_not_observed() {
     let mut world = World::new(ApiConfig::default());
     let mut route = base("Route");
     route["metadata"]["namespace"] = json!("bank");

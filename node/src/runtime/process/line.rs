@@ -83,7 +83,7 @@ pub(super) async fn keep(
             asking = send(to, &mut waiting, &mut jobs, &open) => asking,
         };
         if asking {
-            tracing::warn!("the process that starts pods has ended; it is restarted for the next pod");
+            tracing::warn!("the process that starts pods has ended; the next pod restarts it");
         }
         // Waits for the guard.
         let _ended = tasks.blocking("guard's end", move || drop(line)).await;

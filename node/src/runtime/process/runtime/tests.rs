@@ -143,7 +143,7 @@ async fn more_memory_than_the_limit_is_an_oom_kill() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_why() {
+async fn a_failed_start_says_why() {
     let host = Host::new();
     let mut spec = host.spec("");
     spec.command = vec!["/no/such/program".to_owned()];

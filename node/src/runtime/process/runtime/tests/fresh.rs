@@ -84,7 +84,7 @@ async fn what_a_container_writes_into_its_image_no_other_finds() {
 }
 
 #[tokio::test]
-async fn an_image_is_writable_again_where_layers_can_be_had_again() {
+async fn an_image_is_writable_again_where_layers_work_again() {
     let host = Host::with_files(Some(Way::ReadOnly));
     host.runtime.prepare(&host.spec("").image).await.unwrap();
     assert!(fs::metadata(host.image().join("app")).unwrap().permissions().readonly());
