@@ -1,4 +1,4 @@
-//! How soon a lookup is answered.
+//! The time at which a lookup is answered: at once or later.
 
 /// Whether a lookup that was just started has its answer already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

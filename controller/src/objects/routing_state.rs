@@ -1,4 +1,4 @@
-//! Which Routes a Revision or Configuration is in, and a Revision's routing state: the label
+//! The Routes of a Revision or Configuration, and a Revision's routing state: the label
 //! `serving.knative.dev/routingState` and the annotations beside it.
 
 use jiff::Timestamp;

@@ -45,7 +45,7 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
     }
 }
 
-/// Ready means that the very next request succeeds: activators must serve what is written.
+/// Ready means that the very next request succeeds: activators must serve the written routing.
 pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &Serving) {
     if served {
         conditions.mark_true(INGRESS_READY);

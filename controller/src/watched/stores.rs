@@ -73,7 +73,7 @@ impl Stores {
         services
     }
 
-    /// Where the public listener is reached, as its core Service says.
+    /// The public listener's port, from its core Service.
     pub(crate) fn gateway(&self) -> Gateway {
         get(&self.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
             .map_or_else(Gateway::default, |service| Gateway::from_service(&service))

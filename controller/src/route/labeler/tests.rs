@@ -1,4 +1,4 @@
-//! Which Revisions and Configurations list a Route.
+//! Revisions and Configurations that list a Route.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How long a container that ended waits for its next start.
+//! The wait of an ended container before its next start.
 //!
 //! Upstream: pkg/kubelet (`MaxContainerBackOff`, `backOffPeriod`), client-go `flowcontrol.Backoff`.
 

@@ -62,7 +62,7 @@ impl Waiting {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             };
-            // Whether they ended or not, what is left is ended now.
+            // Whether they ended or not, remaining processes are ended now.
             let _ended = tokio::time::timeout(self.grace, others).await;
         }
         self.child.end(&self.running.marker);

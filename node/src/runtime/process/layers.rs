@@ -171,7 +171,7 @@ fn without_layers(as_root: bool, why: &dyn Display) -> Way {
     }
 }
 
-/// The files of one start of a container: its home, and what it writes over its image. Removed when
+/// The files of one start of a container: its home, and its writes to its image. Removed when
 /// dropped.
 pub(super) struct Folder {
     path: PathBuf,

@@ -48,7 +48,7 @@ pub struct ProcessRuntime {
 
 impl ProcessRuntime {
     /// `data_dir` tells platforms on one host apart. `component` ends after the pods. `guard` is a command that runs
-    /// `run_guard`; without one, what a program starts in turn outlives a `kill -9` of the
+    /// `run_guard`; without one, a program's children outlive a `kill -9` of the
     /// platform until the next start.
     ///
     /// # Errors

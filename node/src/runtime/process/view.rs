@@ -1,7 +1,7 @@
 //! A program's view of the host's files, made in the child between fork and exec.
 //!
 //! In a mount namespace of the program's own an overlay lies over the folder that its image is unpacked
-//! in: paths stay as they are, and what is written goes to the container's folder. Nothing else
+//! in: paths stay as they are, and writes go to the container's folder. Nothing else
 //! of the platform's data directory (keys, state, other pods' files) is visible. All that allocates
 //! memory is prepared before the fork.
 
