@@ -1,12 +1,12 @@
 //! Knative's kinds, their defaults and validation, settings, routing and load reports.
 //!
 //! Pure data and functions: no IO, no clock, no async. Kinds and their JSON are Knative Serving's,
-//! so that existing manifests work unchanged; what is ours alone stands under `rouse.dev/`.
+//! so that existing manifests work unchanged; Rouse's own keys are under `rouse.dev/`.
 //!
 //! Layers, top to bottom:
 //!
-//! - `admission`: what a document means where it says nothing, and whether it may be stored
-//! - `config`: the settings that an operator makes, and the annotations that override them
+//! - `admission`: defaulting and validation of documents
+//! - `config`: the operator's settings, and the annotations that override them
 //! - `kinds`: the kinds, their conditions, `status.routing`, load reports
 //! - `terms`: keys, names, templates, problems of fields
 

@@ -1,18 +1,18 @@
 //! Objects -> objects: the reconcilers of Knative Serving, and its admission.
 //!
-//! They meet activators and autoscalers only through objects, and ask activators one question: how
-//! far they are ([`Activators`]).
+//! They share only objects with activators and autoscalers, and ask activators one question: which
+//! version of the routing they serve ([`Activators`]).
 //!
 //! Layers, each using those below it:
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | `run` | starts everything |
 //! | `service`, `configuration`, `gc`, `revision`, `route`, `domainmapping` | one reconciler each: observe, decide (pure), status |
 //! | `reconciler` | the loop around every reconciler |
-//! | `lookups` | questions whose answers are waited for: image digests, how far activators are |
-//! | `watched` | local copies, and whom their changes wake |
-//! | `objects` | vocabulary of all kinds, pure |
+//! | `lookups` | lookups that take time: image digests, the routing version that activators serve |
+//! | `watched` | local copies of objects, and the reconcilers that their changes wake |
+//! | `objects` | helpers that all kinds share, pure |
 //!
 //! [`admission`] stands beside them.
 

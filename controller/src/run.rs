@@ -1,4 +1,4 @@
-//! Starts everything: settings, watches, reconcilers. The visible list of all of them.
+//! Starts settings, watches and reconcilers, and lists all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,17 +30,17 @@ use crate::watched::queues::Queues;
 use crate::watched::stores::Stores;
 use crate::watched::watch;
 
-/// The name under which the controller tells users things.
+/// The reporting component in the controller's Events.
 const COMPONENT: &str = "rouse-controller";
 
-/// The ConfigMaps in force. Shared with admission, which judges by the same values.
+/// The ConfigMaps in force. Shared with admission, which applies the same values.
 pub type Settings = Live<ApiConfig>;
 
-/// What the process chooses.
+/// Settings of the process.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How long a pod keeps serving after its deletion was decided, so that every sender has observed
-    /// it. Whole seconds; zero where only the activator sends.
+    /// How long a pod keeps serving after its deletion was decided, so that every client has
+    /// observed it. Whole seconds; zero where only activators send requests.
     pub drain: Duration,
     /// Kept up to date by the controller.
     pub settings: Settings,
@@ -110,7 +110,7 @@ pub fn start(
 
 type Synced = Shared<futures::future::BoxFuture<'static, ()>>;
 
-/// What every reconciler is made of.
+/// The parts that all reconcilers share.
 struct Reconcilers {
     applier: Applier,
     stores: Stores,
@@ -120,7 +120,7 @@ struct Reconcilers {
 }
 
 impl Reconcilers {
-    /// The visible list of all reconcilers.
+    /// Starts every reconciler.
     fn start(
         self,
         drain: Duration,
@@ -231,7 +231,8 @@ where
     (writer.as_reader(), writer)
 }
 
-/// Done when every local copy is complete. Deciding on half of them would make children twice.
+/// Completes when every local copy is complete. Decisions on partial ones would create children
+/// twice.
 async fn synced(stores: Stores, settings_read: oneshot::Receiver<()>) {
     // An error means that the writer's task ended, which it does at shutdown only.
     let _ = settings_read.await;
@@ -304,7 +305,7 @@ async fn resync(settings: Settings, stores: Stores, queues: Queues, shutdown: Sh
     let mut changes = settings.subscribe();
     loop {
         tokio::select! {
-            biased; // the end comes first
+            biased; // shutdown is checked first
             () = shutdown.cancelled() => return,
             changed = changes.changed() => if changed.is_err() { return },
         }

@@ -27,7 +27,7 @@ pub(crate) fn text<S>(plan: &Plan<S>, conditions: impl Fn(&S) -> &[Condition]) -
     text
 }
 
-/// What one condition says: `False RevisionMissing none`. Empty if it is not there.
+/// One condition as text: `False RevisionMissing none`. Empty if it is absent.
 pub(crate) fn told(conditions: &[Condition], type_: &str) -> String {
     condition::find(conditions, type_)
         .map(|Condition { status, reason, message, .. }| {

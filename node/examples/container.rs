@@ -1,6 +1,6 @@
 //! The program in the containers of the tests: answers HTTP on `PORT`, or does what it is told.
 //!
-//! `GET /env?NAME` tells a variable, `/args` the arguments, `/file?PATH` a file, `/cwd` the working
+//! `GET /env?NAME` gives a variable, `/args` the arguments, `/file?PATH` a file, `/cwd` the working
 //! directory, `/eat` takes memory until it is stopped, `/exit` ends the program with code 7.
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -41,7 +41,7 @@ async fn main() {
     let options = LogOptions { follow: true, ..LogOptions::default() };
     let mut log = logs.read("demo", "p", "user", options).unwrap();
     while let Some(chunk) = log.recv().await {
-        // The test has read enough, perhaps.
+        // The test may have closed the pipe.
         let _ = std::io::stdout().write_all(&chunk);
     }
     run.exit.await;

@@ -1,6 +1,6 @@
-//! Images as the agent needs them: is it here, and bring it here.
+//! Images for the agent: found on this machine, or pulled.
 //!
-//! A trait, so that the agent and its tests know nothing of stores and registries.
+//! A trait, so that the agent and its tests do not depend on stores and registries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct LocalImage {
 }
 
 impl LocalImage {
-    /// An image of this machine's kind without content: only commands of the host can be run in it.
+    /// An empty image of this machine's architecture: only commands of the host can be run in it.
     /// For runtimes that run nothing, and for tests.
     #[must_use]
     pub fn empty(reference: &str, rootfs: &Path) -> Self {
@@ -57,8 +57,8 @@ impl LocalImage {
     }
 }
 
-/// A reference without tag and digest. By hand: this is on the way of a wake, and the first use of
-/// the full grammar compiles it, which takes longer than a program takes to start.
+/// A reference without tag and digest. Parsed by hand: this is on the path of a cold start, and the
+/// first use of the full grammar compiles it, which takes longer than a program takes to start.
 fn name_of(reference: &str) -> &str {
     let name = reference.split('@').next().unwrap_or_default();
     match name.rsplit_once(':') {
@@ -87,18 +87,18 @@ pub trait Images: Send + Sync + 'static {
     /// Local only: never the network, never unpacking.
     fn find(&self, reference: &str) -> Result<Option<Arc<LocalImage>>, ImageError>;
 
-    /// From its registry, unpacked. An image that was built here is as good as pulled.
+    /// From its registry, unpacked. An image that was built here is not pulled.
     fn pull<'a>(&'a self, reference: &'a str)
     -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>>;
 }
 
-/// The image store, with what was read about images by digest kept: a wake reads no JSON.
+/// The image store, with a cache of images by digest: a cold start reads no JSON.
 pub struct StoreImages {
     store: Store,
     known: Mutex<HashMap<String, Arc<LocalImage>>>,
 }
 
-/// Images remembered; more than that many revisions are hardly awake at once.
+/// Cached images; hardly more Revisions than this run at once.
 const KNOWN_MAX: usize = 1024;
 
 impl StoreImages {
@@ -149,7 +149,7 @@ impl Images for StoreImages {
             }
         };
         let Some(image) = image else { return Ok(None) };
-        // In the store but not unpacked is "not here": pulling unpacks.
+        // An image in the store that is not unpacked counts as missing: the pull unpacks it.
         let Ok(rootfs) = self.store.rootfs(&image.digest) else { return Ok(None) };
         let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
         self.remember(&local);

@@ -1,20 +1,19 @@
 //! The node agent: runs the pods that are bound to this machine.
 //!
-//! It meets the cluster through the API like any kubelet and answers the kubelet's paths
-//! ([`Node::kubelet`]).
+//! It uses the cluster's API like any kubelet, and serves the kubelet's API ([`Node::kubelet`]).
 //!
 //! ```text
-//! agent     the node: registration, takeover, a worker per pod, the kubelet's paths
-//! worker    does what one pod asks for: launches, probes, signals, status writes
-//! pod       decides it: one pod as a state machine. Pure
+//! agent     the node: registration, takeover, a worker per pod, the kubelet's API
+//! worker    performs one pod's effects: launches, probes, signals, status writes
+//! pod       the decisions: one pod as a state machine. Pure
 //! runtime   the container runtimes: docker, process, fake
 //! logs      the logs of containers
 //! images    images that are here, or to be pulled
-//! traffic   whoever sends requests to pods, asked before one ends
-//! spec      what a pod's spec asks for: variables, volumes, ports, security. Pure
+//! traffic   the sender of requests, asked to drain a pod before it ends
+//! spec      readers of a pod's spec: variables, volumes, ports, security. Pure
 //! ```
 //!
-//! Invariant: nothing of the embedded cluster's insides is known here.
+//! Invariant: this crate does not depend on the embedded cluster.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 

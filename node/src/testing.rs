@@ -28,7 +28,7 @@ use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
 /// Requests that an API was sent: method, path, body.
 pub(crate) type Sent = Arc<Mutex<Vec<(String, String, Value)>>>;
 
-/// An API that takes everything that it is sent, and has nothing.
+/// An API that accepts every write, and has no objects.
 pub(crate) fn client() -> (Client, Sent) {
     let sent = Sent::default();
     let log = Arc::clone(&sent);
@@ -76,7 +76,7 @@ pub(crate) fn shared(
     (Arc::new(shared), sent)
 }
 
-/// A runtime that runs nothing, and whose engine fails so often as it was told before it answers.
+/// A runtime that runs nothing, and whose engine fails a given number of times before it answers.
 #[derive(Default)]
 pub(crate) struct Faltering {
     fake: FakeRuntime,
@@ -95,7 +95,7 @@ impl Faltering {
         self.signals.load(Ordering::Relaxed)
     }
 
-    /// How often strays were to be ended.
+    /// How often untracked containers were to be ended.
     pub(crate) fn sweeps(&self) -> usize {
         self.sweeps.load(Ordering::Relaxed)
     }

@@ -1,17 +1,17 @@
-//! Whoever sends requests to the pods of this node, asked before a pod is told to end.
+//! The sender of requests to this node's pods, asked to drain a pod before it is ended.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 
-/// Whoever sends requests to pods.
+/// The sender of requests to pods.
 pub trait Traffic: Send + Sync + 'static {
-    /// Sends nothing more to `pod`, and is done once no request is in it. Asked once a pod, when its
-    /// deletion is seen; given up at the end of its grace period.
+    /// Stops sending requests to `pod`, and completes once none is in flight. Called once per pod,
+    /// when its deletion is observed; dropped at the end of its grace period.
     fn drained(&self, pod: &Pod) -> BoxFuture<'static, ()>;
 }
 
-/// Nobody sends requests to pods, or nobody who can be asked.
+/// No sender of requests, or none that can be asked.
 #[derive(Clone, Copy, Debug)]
 pub struct NoTraffic;
 

@@ -1,4 +1,4 @@
-//! Reading documents whose shape is not certain: what is absent or of another type is not there.
+//! Readers for documents of unknown shape: a field of another type counts as absent.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 pub(crate) trait Look {
     fn field(&self, name: &str) -> Option<&Value>;
     fn text(&self, name: &str) -> &str;
-    /// A whole number; one that is too large is the largest.
+    /// A whole number; one that is too large becomes the maximum.
     fn int(&self, name: &str) -> Option<i64>;
     fn list(&self, name: &str) -> &[Value];
     fn pairs(&self, name: &str) -> impl Iterator<Item = (&String, &Value)>;
@@ -51,7 +51,7 @@ pub(crate) fn strings(parent: &Value, name: &str) -> std::collections::BTreeMap<
         .collect()
 }
 
-/// The object under `name`, made where there is none.
+/// The object under `name`, created if there is none.
 pub(crate) fn object_mut<'a>(parent: &'a mut Value, name: &str) -> &'a mut Value {
     if !parent.is_object() {
         *parent = Value::Object(Map::new());
@@ -68,18 +68,18 @@ pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     a.map(canonical).unwrap_or_default() == b.map(canonical).unwrap_or_default()
 }
 
-/// A document without what says nothing: null, an empty list or text, an empty map of strings, false or zero where
-/// that means unset, since a client that reads and writes typed objects leaves them out.
+/// A document without values that mean unset: null, an empty list or text, an empty map of strings, false or zero in
+/// some fields, since a client that reads and writes typed objects leaves them out.
 pub(crate) fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| match MAPS.contains(&name.as_str()) {
-                // Its names are the user's, and an empty text is a value.
+                // Its keys are the user's, and an empty text is a value.
                 true => (name, value.clone()),
                 false => (name, canonical(value)),
             })
-            .filter(|(name, value)| !is_void(name, value))
+            .filter(|(name, value)| !is_unset(name, value))
             .map(|(name, value)| (name.clone(), value))
             .collect(),
         Value::Array(items) => items.iter().map(canonical).collect(),
@@ -102,7 +102,7 @@ const COUNTS: [&str; 5] = [
     "failureThreshold",
 ];
 
-fn is_void(name: &str, value: &Value) -> bool {
+fn is_unset(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty() && !OPTIONAL_TEXTS.contains(&name),
@@ -114,7 +114,7 @@ fn is_void(name: &str, value: &Value) -> bool {
     }
 }
 
-/// What differs, a path, the old and the new value each: empty if nothing does.
+/// The differences, each with path, old and new value; empty if there are none.
 pub(crate) fn difference(old: &Value, new: &Value) -> String {
     let mut out = String::new();
     differ("", &canonical(old), &canonical(new), &mut out);

@@ -36,7 +36,7 @@ impl ApiConfig {
         ObservabilityConfig::NAME,
     ];
 
-    /// Takes the ConfigMap called `name`. On an error, and for a name that is none of
+    /// Applies the ConfigMap called `name`. On an error, and for a name that is none of
     /// [`Self::NAMES`], everything stays as it is.
     pub fn apply(&mut self, name: &str, data: &Data) -> Result<(), ConfigError> {
         match name {

@@ -1,6 +1,6 @@
-//! Autoscaling annotations, read: what a Revision or PodAutoscaler says of its own scaling.
+//! Readers of the autoscaling annotations of a Revision or PodAutoscaler.
 //!
-//! Validation refuses what cannot be read, so a value that slipped past it counts as absent and the
+//! Validation refuses invalid values, so one that was not validated counts as absent and the
 //! cluster's setting holds, as in Knative. The old camelCase keys are read where the new are absent.
 //!
 //! Upstream: `pkg/apis/autoscaling/register.go`.
@@ -54,7 +54,7 @@ pub const ROLLOUT_DURATION: Key =
     key(keys::ROLLOUT_DURATION, "serving.knative.dev/rolloutDuration");
 pub const PROGRESS_DEADLINE: Key = only(keys::PROGRESS_DEADLINE);
 
-/// All that say how to scale.
+/// All keys that concern scaling.
 pub const AUTOSCALING: [Key; 15] = [
     CLASS,
     METRIC,
@@ -88,7 +88,7 @@ impl Key {
     }
 }
 
-/// What the load is counted in.
+/// The unit of load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metric {
     #[default]
@@ -141,13 +141,13 @@ impl<'a> Autoscaling<'a> {
         }
     }
 
-    /// What one pod is to carry when it is full, before utilization.
+    /// The target load of one pod, before utilization.
     #[must_use]
     pub fn target(self) -> Option<f64> {
         self.float(TARGET).filter(|t| *t > 0.0)
     }
 
-    /// How full a pod is meant to be, 0 to 1.
+    /// The target utilization of a pod, 0 to 1.
     #[must_use]
     pub fn utilization(self) -> f64 {
         let written = self.float(TARGET_UTILIZATION).filter(|p| (1.0..=100.0).contains(p));
@@ -188,7 +188,7 @@ impl<'a> Autoscaling<'a> {
             .unwrap_or(self.config.initial_scale)
     }
 
-    /// The fewest pods that a wake from zero starts.
+    /// The minimum number of pods when scaling from zero.
     #[must_use]
     pub fn activation_scale(self) -> Option<u32> {
         self.scale(ACTIVATION_SCALE)
@@ -200,7 +200,7 @@ impl<'a> Autoscaling<'a> {
         self.duration(WINDOW, least).unwrap_or(self.config.stable_window)
     }
 
-    /// Of the stable window, 1 to 100.
+    /// Percentage of the stable window, 1 to 100.
     #[must_use]
     pub fn panic_window_percentage(self) -> f64 {
         self.float(PANIC_WINDOW_PERCENTAGE)
@@ -240,13 +240,13 @@ impl<'a> Autoscaling<'a> {
     }
 }
 
-/// How long a Revision may take until it is ready, if it says so.
+/// How long a Revision may take until it is ready, if its annotation says so.
 #[must_use]
 pub fn progress_deadline(annotations: &BTreeMap<String, String>) -> Option<Duration> {
     duration(PROGRESS_DEADLINE, annotations, GoDuration::default(), PROGRESS_DEADLINE_MAX)
 }
 
-/// Over how long a Route moves traffic to a new Revision, if it says so.
+/// How long a Route takes to move traffic to a new Revision, if its annotation says so.
 #[must_use]
 pub fn rollout_duration(annotations: &BTreeMap<String, String>) -> Option<Duration> {
     duration(ROLLOUT_DURATION, annotations, GoDuration::default(), GoDuration::MAX)
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_the_clusters_setting() {
+    fn absent_annotations_mean_the_clusters_settings() {
         let config = AutoscalerConfig { min_scale: 2, ..Default::default() };
         let none = BTreeMap::new();
         let read = Autoscaling::new(&none, &config);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_counts_as_absent() {
+    fn invalid_annotations_count_as_absent() {
         let config = AutoscalerConfig::default();
         let said = annotations(&[("min-scale", "-1"), ("window", "x"), ("initial-scale", "0")]);
         let read = Autoscaling::new(&said, &config);

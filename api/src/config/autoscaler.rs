@@ -10,15 +10,15 @@ use super::settings::{ConfigError, Data, Settings};
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
 
-/// The least load that can be the target of a pod.
+/// The minimum target load of a pod.
 pub const TARGET_MIN: f64 = 0.01;
-/// How full a pod is meant to be, for requests per second and by default for concurrency.
+/// Target utilization, for requests per second and by default for concurrency.
 pub const TARGET_UTILIZATION: f64 = 0.7;
 pub const WINDOW_MIN: GoDuration = GoDuration::from_secs(6);
 pub const WINDOW_MAX: GoDuration = GoDuration::from_secs(3600);
 pub const PANIC_WINDOW_PERCENTAGE_MIN: f64 = 1.0;
 pub const PANIC_WINDOW_PERCENTAGE_MAX: f64 = 100.0;
-/// Of a revision's own threshold; the cluster's may be any that is positive.
+/// Of a revision's annotation; the cluster's setting may be any positive number.
 pub const PANIC_THRESHOLD_PERCENTAGE_MIN: f64 = 110.0;
 pub const PANIC_THRESHOLD_PERCENTAGE_MAX: f64 = 1000.0;
 pub(crate) const PANIC_WINDOW_PERCENTAGE: RangeInclusive<f64> =
@@ -26,10 +26,10 @@ pub(crate) const PANIC_WINDOW_PERCENTAGE: RangeInclusive<f64> =
 pub(crate) const PANIC_THRESHOLD_PERCENTAGE: RangeInclusive<f64> =
     PANIC_THRESHOLD_PERCENTAGE_MIN..=PANIC_THRESHOLD_PERCENTAGE_MAX;
 
-/// What a revision has where its annotations say nothing.
+/// Settings of revisions without annotations of their own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutoscalerConfig {
-    /// How full a pod is meant to be by concurrency, 0 to 1.
+    /// Target utilization by concurrency, 0 to 1.
     pub container_concurrency_target_fraction: f64,
     /// Target of a pod without a limit of its own, in requests in flight.
     pub container_concurrency_target_default: f64,
@@ -52,7 +52,7 @@ pub struct AutoscalerConfig {
     pub min_scale: u32,
     /// None is no limit.
     pub max_scale: Option<u32>,
-    /// What users may raise `max-scale` to; None is no limit.
+    /// The highest `max-scale` that users may set; None is no limit.
     pub max_scale_limit: Option<u32>,
 }
 
@@ -143,7 +143,7 @@ impl AutoscalerConfig {
         read.float("panic-window-percentage", &mut self.panic_window_percentage)?;
         read.float("activator-capacity", &mut self.activator_capacity)?;
         read.float("panic-threshold-percentage", &mut self.panic_threshold_percentage)?;
-        // Up to 1 it is a fraction already, as it was once written.
+        // A value up to 1 is a fraction already, the older notation.
         if self.container_concurrency_target_fraction > 1.0 {
             self.container_concurrency_target_fraction /= 100.0;
         }
@@ -203,7 +203,7 @@ impl AutoscalerConfig {
             let problem = format!("{key} = {percentage}, must be in [{least}, {most}] interval");
             return refuse(key, problem);
         }
-        // Knative takes any number; at none or less every revision would panic for ever.
+        // Knative accepts any; at zero or less every revision would be in panic mode for ever.
         if self.panic_threshold_percentage <= 0.0 {
             let key = "panic-threshold-percentage";
             let problem = format!("{key} = {}, must be positive", self.panic_threshold_percentage);

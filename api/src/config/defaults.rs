@@ -1,4 +1,4 @@
-//! `config-defaults`: what a revision has where it says nothing, and the limits of what it may say.
+//! `config-defaults`: the defaults of a revision's fields, and their limits.
 //!
 //! Upstream: `pkg/apis/config/defaults.go`.
 
@@ -9,8 +9,7 @@ use super::settings::{ConfigError, Data, Settings};
 use crate::terms::keys;
 use crate::terms::template::{Template, Values};
 
-/// The largest number of seconds or requests that a setting may name: what any part of Kubernetes can
-/// hold.
+/// The largest number of seconds or requests in a setting, which any part of Kubernetes can hold.
 const NUMBER_MAX: i64 = i32::MAX as i64;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +118,7 @@ impl DefaultsConfig {
         let max = self.max_revision_timeout_seconds;
         let start = self.revision_response_start_timeout_seconds;
         let idle = self.revision_idle_timeout_seconds;
-        // Knative takes any; with a negative one it then refuses every revision.
+        // Knative accepts any; with a negative one it then refuses every revision.
         for (key, seconds) in [
             ("revision-timeout-seconds", timeout),
             ("max-revision-timeout-seconds", max),
@@ -170,7 +169,7 @@ impl DefaultsConfig {
     }
 }
 
-/// What a name template may speak of: the object that the container belongs to.
+/// The values that a name template may use: those of the object that the container belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct NameValues<'a> {
     pub name: &'a str,

@@ -1,7 +1,7 @@
-//! `config-deployment`: how a revision becomes a Deployment.
+//! `config-deployment`: settings of revisions' Deployments.
 //!
 //! There is no queue-proxy here, so its keys are checked and otherwise without effect. Knative
-//! insists on `queue-sidecar-image`; where nothing needs that image, it may be absent.
+//! requires `queue-sidecar-image`; here it may be absent.
 //!
 //! Upstream: `pkg/deployment/config.go`.
 

@@ -1,4 +1,4 @@
-//! `config-domain`: which domain a Route's hosts end in, by its labels.
+//! `config-domain`: the domain of a Route's hosts, chosen by its labels.
 //!
 //! Upstream: `pkg/reconciler/route/config/domain.go`.
 
@@ -10,7 +10,7 @@ use super::selector::{Selector, most_specific};
 use super::settings::{ConfigError, Data, EXAMPLE_KEY, Settings};
 use crate::terms::keys;
 
-/// What a Route's hosts end in where no key matches, and for whoever is reached locally only.
+/// The domain of Routes that match no key, and of cluster-local Routes.
 pub const CLUSTER_LOCAL_DOMAIN: &str = "svc.cluster.local";
 /// The domain of the cluster's own names.
 pub const CLUSTER_DOMAIN: &str = "cluster.local";

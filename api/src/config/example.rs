@@ -1,6 +1,6 @@
 //! The checksum by which an edit of `_example`, instead of the data, is noticed.
 
-/// The CRC-32 of `_example`, by which an edit of the example instead of the data is noticed.
+/// The annotation with the checksum of `_example`.
 pub const EXAMPLE_CHECKSUM: &str = "knative.dev/example-checksum";
 
 /// The checksum that Knative writes beside `_example`: CRC-32 (IEEE), in hex, of its trimmed text

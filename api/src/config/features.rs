@@ -1,6 +1,6 @@
 //! `config-features`: which optional fields and behaviours are on.
 //!
-//! Upstream: `pkg/apis/config/features.go`. A value that is not known leaves the default.
+//! Upstream: `pkg/apis/config/features.go`. An unknown value means the default.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub const PERSISTENT_VOLUME_CLAIM: &str = "kubernetes.podspec-persistent-volume-
 pub const PERSISTENT_VOLUME_WRITE: &str = "kubernetes.podspec-persistent-volume-write";
 pub const ADD_CAPABILITIES: &str = "kubernetes.containerspec-addcapabilities";
 
-/// Every feature and what it is by default.
+/// Every feature and its default.
 pub const DEFAULTS: [(&str, Flag); 33] = [
     (MULTI_CONTAINER, Flag::Enabled),
     (MULTI_CONTAINER_PROBING, Flag::Disabled),

@@ -1,4 +1,4 @@
-//! `config-gc`: how many Revisions that serve nothing are kept, and how long.
+//! `config-gc`: how many Revisions without traffic are kept, and for how long.
 //!
 //! Upstream: `pkg/gc/config.go`.
 

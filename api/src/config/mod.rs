@@ -1,7 +1,7 @@
 //! Settings: Knative's ConfigMaps in `knative-serving`, and the annotations that override them.
 //!
-//! A ConfigMap that breaks a rule is refused whole, by the name of the key; who reads settings
-//! keeps the last good ones. Keys that are not known, and `_example`, are ignored, as Knative does.
+//! A ConfigMap that breaks a rule is refused whole, by the name of the key; readers of
+//! settings keep the last good ones. Unknown keys and `_example` are ignored, as by Knative.
 
 mod all;
 pub mod annotations;

@@ -188,13 +188,13 @@ impl NetworkConfig {
         })
     }
 
-    /// The name that stands for a tag of a Route, in hosts and of its core Service.
+    /// The name of a Route's tag: in hosts, and of its core Service.
     pub fn tag_name(&self, tag: &str, route: &str) -> Result<String, TemplateError> {
         self.tag_template.execute(Values { fields: &[("Tag", tag), ("Name", route)], maps: &[] })
     }
 }
 
-/// What `domain-template` may speak of.
+/// The values that `domain-template` may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DomainValues<'a> {
     pub name: &'a str,

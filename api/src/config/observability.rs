@@ -1,7 +1,7 @@
 //! `config-observability`: request logs, metrics and traces.
 //!
-//! Upstream: `pkg/observability`. What has no effect here is checked all the same, so that a
-//! mistake is not found only on the cluster where it has.
+//! Upstream: `pkg/observability`. Keys without effect here are checked all the same, so that a
+//! mistake is not found only on a cluster where they have one.
 
 use super::read::Reader;
 use super::settings::{ConfigError, Data, Settings};
@@ -52,7 +52,7 @@ impl Default for ObservabilityConfig {
 }
 
 impl ObservabilityConfig {
-    /// Where the logs of a Revision are found, if the operator says.
+    /// The URL of a Revision's logs, if the operator has set one.
     #[must_use]
     pub fn log_url(&self, revision_uid: &str) -> Option<String> {
         let template = &self.revision_url_template;

@@ -1,4 +1,4 @@
-//! Reading single keys, in the syntax and the words of Go's `strconv`.
+//! Reading single keys, with the syntax and the messages of Go's `strconv`.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use super::settings::{ConfigError, Data};
 use rouse_k8s::GoDuration;
 use rouse_k8s::Quantity;
 
-/// Reads keys of one ConfigMap into what already holds their defaults.
+/// Reads keys of one ConfigMap into variables that hold their defaults.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a Data);
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rouse_k8s::labels;
 
-/// The labels that choose an entry; none choose it for everybody.
+/// The labels that choose an entry; an empty selector matches everything.
 pub(super) type Selector = BTreeMap<String, String>;
 
-/// The entry with the most labels of those that `labels` satisfy; of equal ones the first by name.
+/// The entry with the most labels among those that `labels` match; of equal ones the first by name.
 pub(super) fn most_specific<'a>(
     entries: &'a BTreeMap<String, Selector>,
     labels: &BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// The key under which Knative's ConfigMaps explain themselves.
+/// The key under which Knative's ConfigMaps document their settings.
 pub const EXAMPLE_KEY: &str = "_example";
 
 /// The `data` of a ConfigMap.

@@ -1,4 +1,4 @@
-//! The ConfigMaps: what they mean, and what is refused in them.
+//! The ConfigMaps: reading them, and refusing bad values.
 
 use super::domain::CLUSTER_LOCAL_DOMAIN;
 use super::features::{
@@ -102,7 +102,7 @@ fn defaults_are_read_and_refused() {
         ("enable-service-links", "default"),
     ]))
     .unwrap();
-    // Without a value of its own it follows the timeout.
+    // Without a value of its own it equals the timeout.
     assert_eq!(config.revision_response_start_timeout_seconds, 123);
     assert_eq!(config.requests.iter().collect::<Vec<_>>(), [("cpu", "400m")]);
     assert_eq!(config.enable_service_links, None);
@@ -155,7 +155,7 @@ fn the_most_specific_domain_wins() {
 }
 
 #[test]
-fn features_ignore_what_they_do_not_know() {
+fn unknown_features_and_values_are_ignored() {
     let features = Features::from_data(&data(&[
         (POD_SPEC_FIELD_REF, "allowed"),
         (MULTI_CONTAINER, "perhaps"),
@@ -301,7 +301,7 @@ fn example(map: &ConfigMap) -> Data {
 }
 
 #[test]
-fn there_is_one_for_each_that_is_read() {
+fn every_config_map_that_is_read_has_a_manifest() {
     let names: Vec<String> = config_maps().into_keys().collect();
     assert_eq!(names, ApiConfig::NAMES);
 }

@@ -1,4 +1,4 @@
-//! ClusterDomainClaim: which namespace may use a domain name.
+//! ClusterDomainClaim: reserves a domain name for a namespace.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq"
 )]
 pub struct ClusterDomainClaimSpec {
-    /// The namespace that may make a DomainMapping of this name.
+    /// The namespace that may have a DomainMapping of this name.
     #[serde(default)]
     pub namespace: String,
 }

@@ -6,7 +6,7 @@ use crate::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service,
 };
 
-/// Knative's kinds. Nobody calls it: that one could is enough.
+/// Knative's kinds. Never called: its existence makes the compiler generate the code.
 pub fn kinds() {
     read_and_written::<ClusterDomainClaim>();
     read_and_written::<Configuration>();

@@ -1,7 +1,7 @@
 //! Conditions: the type, and the algebra by which dependents make up Ready.
 //!
-//! A kind says once which conditions decide its Ready ([`ConditionSet`]); whoever computes a status
-//! marks conditions through [`Conditions`], and Ready follows. `now` is passed in, and a
+//! A kind says once which conditions decide its Ready ([`ConditionSet`]); code that computes a
+//! status marks conditions through [`Conditions`], and Ready follows. `now` is passed in, and a
 //! `lastTransitionTime` moves only when its condition really changed.
 //!
 //! ```text
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// The condition that sums up an object.
 pub const READY: &str = "Ready";
-/// Why Ready was reset when an object's spec changed.
+/// The reason of a Ready that was reset because the object's spec changed.
 pub const NEW_GENERATION: &str = "NewObservedGenFailure";
 const NEW_GENERATION_MESSAGE: &str = "unsuccessfully observed a new generation";
 /// Severity of a condition that does not decide Ready.
@@ -67,8 +67,8 @@ impl Condition {
         self.status == ConditionStatus::Unknown
     }
 
-    /// The same but for the time.
-    fn says_the_same(&self, other: &Self) -> bool {
+    /// Equal except for the time.
+    fn equals_except_time(&self, other: &Self) -> bool {
         self.status == other.status
             && self.reason == other.reason
             && self.message == other.message
@@ -124,8 +124,8 @@ impl ConditionSet {
         Conditions { set: *self, list, now }
     }
 
-    /// What every reconcile begins with: all dependents are there, and Ready is Unknown if the
-    /// object changed since it was last looked at.
+    /// Begins a reconcile: all dependents exist, and Ready is Unknown if the object changed since
+    /// the last one.
     pub fn begin<'a>(
         &self,
         list: &'a mut Vec<Condition>,
@@ -182,7 +182,7 @@ impl Conditions<'_> {
         self.mark_true_with_reason(type_, "", "");
     }
 
-    /// True, with a remark.
+    /// True, with a reason and a message.
     pub fn mark_true_with_reason(&mut self, type_: &str, reason: &str, message: &str) {
         self.set_condition(type_, ConditionStatus::True, reason, message);
         self.recompute(type_);
@@ -200,7 +200,7 @@ impl Conditions<'_> {
         let failed =
             self.set.dependents.iter().any(|d| self.get(d).is_some_and(Condition::is_false));
         if failed {
-            // A failure outweighs what is not known.
+            // A failure outweighs an Unknown.
             if !self.get(READY).is_some_and(Condition::is_false) {
                 self.set_condition(READY, ConditionStatus::False, reason, message);
             }
@@ -273,7 +273,7 @@ impl Conditions<'_> {
             message: message.to_owned(),
         };
         match self.list.iter_mut().find(|c| c.type_ == type_) {
-            Some(present) if present.says_the_same(&condition) => {}
+            Some(present) if present.equals_except_time(&condition) => {}
             Some(present) => *present = condition,
             None => self.list.push(condition),
         }

@@ -10,7 +10,7 @@ pub const DOMAIN_CLAIMED: &str = "DomainClaimed";
 pub const REFERENCE_RESOLVED: &str = "ReferenceResolved";
 pub const INGRESS_READY: &str = "IngressReady";
 pub const CERTIFICATE_PROVISIONED: &str = "CertificateProvisioned";
-/// What decides a DomainMapping's Ready.
+/// The conditions that decide a DomainMapping's Ready.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[
     DOMAIN_CLAIMED,
     REFERENCE_RESOLVED,

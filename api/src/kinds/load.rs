@@ -1,4 +1,4 @@
-//! Load reports: what activators tell autoscalers.
+//! Load reports from activators to autoscalers.
 //!
 //! Numbers are cumulative since the activator's epoch, so that a lost report, a reconnection or a
 //! second reader cannot distort what is computed from any two of them.
@@ -29,17 +29,17 @@ pub struct LoadReport {
 pub struct RevisionLoad {
     pub namespace: String,
     pub revision: String,
-    /// Sum over all requests of the seconds they were here, waiting included: an integral of
+    /// Sum over all requests of their seconds at the activator, waiting included: an integral of
     /// `in_flight + queued` over time.
     pub in_flight_seconds: f64,
-    /// Requests that came.
+    /// Requests received.
     pub arrivals: u64,
     /// Requests now in a pod.
     pub in_flight: u32,
     /// Requests now waiting for one.
     pub queued: u32,
-    /// For each pod that gets new requests and has some: how many. A pod that neither this nor
-    /// `draining` names has none. Absent where there are too many to name.
+    /// Requests in flight in each pod that gets new requests and has some. A pod that is neither
+    /// here nor in `draining` has none. Absent if there are too many pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<BTreeMap<String, u32>>,
     /// For each pod marked as draining: requests still in it.

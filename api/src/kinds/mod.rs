@@ -1,4 +1,4 @@
-//! Knative's kinds as users and clients see them, and what components tell one another of load.
+//! Knative's kinds as users and clients see them, and the load reports between components.
 
 pub mod clusterdomainclaim;
 pub mod compiled;

@@ -1,4 +1,4 @@
-//! PodAutoscaler: what scales one Revision. Its autoscaling annotations are the revision's.
+//! PodAutoscaler: the scaling of one Revision. Its autoscaling annotations are the revision's.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::condition::{Condition, ConditionSet};
 
 pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
-/// What decides a PodAutoscaler's Ready. There is no ServerlessService here, so no `SKSReady`.
+/// The conditions that decide a PodAutoscaler's Ready. Without ServerlessService, no `SKSReady`.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct PodAutoscalerSpec {
     pub container_concurrency: i64,
     /// The Deployment whose scale is set.
     pub scale_target_ref: ScaleTarget,
-    /// What is known of whether any Route sends traffic here.
+    /// Whether any Route sends traffic to the Revision, if that is known.
     #[serde(default)]
     pub reachability: Reachability,
     #[serde(default)]
@@ -67,12 +67,12 @@ pub struct PodAutoscalerStatus {
     /// Ready pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual_scale: Option<i32>,
-    /// Ours: the last 20 changes of scale, newest first.
+    /// Rouse's own: the last 20 changes of scale, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<ScaleChange>,
 }
 
-/// Why the scale became what it is.
+/// One change of scale, with its reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleChange {
@@ -87,7 +87,7 @@ pub struct ScaleChange {
     pub stable: f64,
     /// Average over the panic window.
     pub panic: f64,
-    /// What one pod should carry, after utilization.
+    /// The target load of one pod, after utilization.
     pub target: f64,
     pub ready: i32,
     pub queued: i32,

@@ -9,12 +9,12 @@ use super::condition::{Condition, ConditionSet};
 
 pub const RESOURCES_AVAILABLE: &str = "ResourcesAvailable";
 pub const CONTAINER_HEALTHY: &str = "ContainerHealthy";
-/// Informational: a Revision that sleeps is still Ready.
+/// Informational: a Revision that is scaled to zero is still Ready.
 pub const ACTIVE: &str = "Active";
-/// What decides a Revision's Ready.
+/// The conditions that decide a Revision's Ready.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[RESOURCES_AVAILABLE, CONTAINER_HEALTHY]);
 
-/// What a Revision runs: a pod, and how requests reach it.
+/// A Revision's pod, and the limits of its requests.
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "serving.knative.dev",

@@ -8,7 +8,7 @@ use super::routing::Routing;
 pub const ALL_TRAFFIC_ASSIGNED: &str = "AllTrafficAssigned";
 pub const INGRESS_READY: &str = "IngressReady";
 pub const CERTIFICATE_PROVISIONED: &str = "CertificateProvisioned";
-/// What decides a Route's Ready.
+/// The conditions that decide a Route's Ready.
 pub const CONDITIONS: ConditionSet =
     ConditionSet::new(&[ALL_TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED]);
 
@@ -59,7 +59,7 @@ pub struct RouteStatus {
     pub address: Option<Addressable>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traffic: Vec<TrafficTarget>,
-    /// Ours: what activators route by.
+    /// Rouse's own: the routing that activators serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
 }

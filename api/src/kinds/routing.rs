@@ -1,4 +1,4 @@
-//! `status.routing`: a Route or DomainMapping compiled to what an activator needs.
+//! `status.routing`: a Route or DomainMapping compiled for activators.
 //!
 //! Activators evaluate no template and read no traffic block; they route by this alone. Settings of
 //! a revision (concurrency, timeouts, port, probe) they read from the Revision.
@@ -14,7 +14,7 @@ pub struct Routing {
     pub hosts: Vec<Host>,
 }
 
-/// One set of host names and where their requests go.
+/// One set of host names, and the Revisions that get their requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Host {

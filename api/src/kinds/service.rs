@@ -8,7 +8,7 @@ use super::route::{Addressable, TrafficTarget};
 
 pub const CONFIGURATIONS_READY: &str = "ConfigurationsReady";
 pub const ROUTES_READY: &str = "RoutesReady";
-/// What decides a Service's Ready.
+/// The conditions that decide a Service's Ready.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[CONFIGURATIONS_READY, ROUTES_READY]);
 
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use std::fmt;
 
 /// The path of the value itself.
 pub const CURRENT_FIELD: &str = "";
-/// Why a field of Knative's is refused that Rouse does not act on.
+/// The details of a refused field that Knative has and Rouse does not act on.
 pub const NOT_HANDLED: &str = "not handled by Rouse yet";
 
-/// Whether a problem refuses the document or is only told.
+/// Whether a problem refuses the document or is only a warning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     #[default]
@@ -127,12 +127,12 @@ impl FieldErrors {
         self.0.push(error);
     }
 
-    /// Adds what was found further in, under `field`.
+    /// Adds problems found inside `field`.
     pub fn within(&mut self, field: &str, found: impl Into<Self>) {
         self.0.extend(found.into().via_field(field).0);
     }
 
-    /// Adds what was found in an element of the list `field`.
+    /// Adds problems found in an element of the list `field`.
     pub fn within_index(&mut self, field: &str, index: usize, found: impl Into<Self>) {
         self.0.extend(found.into().via_field(&format!("[{index}]")).via_field(field).0);
     }
@@ -151,7 +151,7 @@ impl FieldErrors {
         self
     }
 
-    /// Those that refuse the document, and those that are only told.
+    /// The errors, which refuse the document, and the warnings.
     #[must_use]
     pub fn split(self) -> (Self, Self) {
         let (errors, warnings) = self.0.into_iter().partition(|e| e.level == Level::Error);

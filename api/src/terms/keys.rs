@@ -59,9 +59,9 @@ pub const CLASS_KPA: &str = "kpa.autoscaling.knative.dev";
 /// Cloud Run's own settings, which its exported manifests carry.
 pub const CLOUD_RUN_PREFIX: &str = "run.googleapis.com/";
 pub const OWN_PREFIX: &str = "rouse.dev/";
-/// Ours: a pod that the autoscaler has chosen to go. Activators send it nothing new.
+/// Rouse's own: marks a pod that the autoscaler is to remove. Activators send it no new requests.
 pub const DRAINING: &str = "rouse.dev/draining";
-/// Ours: how many requests may wait for one revision, on the revision's template.
+/// Rouse's own: how many requests may wait for one revision, on the revision's template.
 pub const QUEUE_LIMIT: &str = "rouse.dev/queue-limit";
 
 /// Environment variables of the Knative runtime contract.

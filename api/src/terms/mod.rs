@@ -1,4 +1,4 @@
-//! Words that all the rest is written in: keys, names, templates, problems of fields.
+//! Terms that the other layers share: keys, names, templates, problems of fields.
 
 pub mod field_error;
 pub mod keys;

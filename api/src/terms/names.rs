@@ -4,13 +4,13 @@
 
 use rouse_k8s::names::child_name;
 
-/// The Revision of a Configuration's generation, unless the template brings a name of its own.
+/// The name of a generation's Revision, unless the template names it.
 #[must_use]
 pub fn revision_name(configuration: &str, generation: i64) -> String {
     child_name(configuration, &format!("-{generation:05}"))
 }
 
-/// The Deployment that runs a Revision.
+/// The name of the Deployment that runs a Revision.
 #[must_use]
 pub fn deployment_name(revision: &str) -> String {
     child_name(revision, "-deployment")

@@ -1,11 +1,11 @@
 //! The part of Go's templates that Knative's settings are written in.
 //!
 //! Text, `{{.Field}}`, `{{.Map.key}}` and `{{index .Map "key"}}`; a key that is absent is the empty
-//! string. Everything else is refused by name, never half understood.
+//! string. Everything else is refused by name.
 
 use std::collections::BTreeMap;
 
-/// A template, taken apart.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     source: String,
@@ -19,7 +19,7 @@ enum Part {
     Entry { map: String, key: String },
 }
 
-/// What a template may speak of.
+/// The values that a template may use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Values<'a> {
     pub fields: &'a [(&'a str, &'a str)],
@@ -63,7 +63,7 @@ impl Template {
         Ok(Self { source: source.to_owned(), parts })
     }
 
-    /// The text that it stands for.
+    /// Renders the template.
     pub fn execute(&self, values: Values<'_>) -> Result<String, TemplateError> {
         let mut out = String::new();
         for part in &self.parts {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_stand_for_their_text() {
+    fn templates_are_rendered() {
         for (source, want) in [
             ("{{.Name}}.{{.Namespace}}.{{.Domain}}", "hello.prod.example.com"),
             ("{{ .Name }}-x", "hello-x"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_handled_is_refused_by_name() {
+    fn unsupported_actions_are_refused_by_name() {
         for source in ["{{if .Name}}x{{end}}", "{{.Name | lower}}", "{{- .Name}}", "{{}}"] {
             let error = run(source).unwrap_err();
             assert!(matches!(error, TemplateError::Unsupported { .. }), "{source}: {error}");

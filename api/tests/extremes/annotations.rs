@@ -44,7 +44,7 @@ fn spellings(key: Key) -> Vec<String> {
     std::iter::once(key.name).chain(key.old).map(str::to_owned).collect()
 }
 
-/// Where annotations that were admitted leave the range that the platform computes with.
+/// The values of admitted annotations that are out of the range that the platform computes with.
 fn out_of_range(said: &BTreeMap<String, String>, config: &ApiConfig) -> Vec<&'static str> {
     let read = Autoscaling::new(said, &config.autoscaler);
     let deadline = keyed::progress_deadline(said).unwrap_or(Duration::from_secs(1));
@@ -91,7 +91,7 @@ fn every_extreme_of_every_annotation_is_refused_by_name_or_in_range() {
             let held = validation::Request { config: &config, old: None };
             let errors = validation::service(&object, held).split().0.to_string();
             let said = BTreeMap::from([(name.clone(), text.to_owned())]);
-            // What slips past validation, on a cluster without it, is read as absent.
+            // A value that was not validated, on a cluster without webhooks, is read as absent.
             let found = out_of_range(&said, &config);
             if !found.is_empty() {
                 problems.push(format!("{name}: {text:?} is read out of range: {found:?}"));

@@ -12,7 +12,7 @@ use rouse_k8s::{GoDuration, Quantity};
 use crate::numbers::TEXTS;
 use crate::{manifests, minimal};
 
-/// Numeric keys that the examples do not show, since their default is to say nothing, and old spellings.
+/// Numeric keys that the examples do not show, since they are unset by default, and old spellings.
 const NOT_SHOWN: [(&str, &str); 37] = [
     ("config-autoscaler", "activator-capacity"),
     ("config-autoscaler", "scale-to-zero-grace-period"),
@@ -73,7 +73,7 @@ fn numeric_keys() -> Vec<(String, String)> {
     keys
 }
 
-/// Where settings in force leave the range that the platform computes with.
+/// The settings that are out of the range that the platform computes with.
 fn out_of_range(config: &ApiConfig) -> Vec<String> {
     let mut found = Vec::new();
     let mut check = |what: &str, holds: bool| {
@@ -127,7 +127,7 @@ fn out_of_range(config: &ApiConfig) -> Vec<String> {
     found
 }
 
-/// Settings in force admit a Service that says nothing about itself.
+/// The problems of a minimal Service under these settings.
 fn refused(config: &ApiConfig) -> String {
     let mut object = minimal();
     defaults::service(&mut object, defaults::Request { config, user: "alice", old: None });
@@ -190,7 +190,7 @@ fn some_settings() -> impl Strategy<Value = Vec<(String, String, String)>> {
 
 proptest! {
     #[test]
-    fn extremes_together_are_no_worse(data in some_settings()) {
+    fn extremes_together_are_refused_by_name_or_in_range(data in some_settings()) {
         prop_assert_eq!(check(&data).err(), None);
     }
 }

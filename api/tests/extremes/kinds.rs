@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::manifests;
 use crate::numbers::{json_floats, json_numbers};
 
-/// What a schema says of a number.
+/// The type of a number in a schema.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Number {
     Int32,
@@ -46,7 +46,7 @@ fn numeric(schema: &Value, path: &[String], found: &mut Vec<Field>) {
     }
 }
 
-/// A pod with as many of the fields as may stand beside one another.
+/// A pod with as many of the fields as can be set together.
 fn pod() -> Value {
     json!({
         "containerConcurrency": 1, "timeoutSeconds": 10, "responseStartTimeoutSeconds": 5,
@@ -84,7 +84,7 @@ fn pod() -> Value {
 /// Handlers of a probe; one excludes the others.
 const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
 
-/// Puts `value` at `path`, making what is not there.
+/// Puts `value` at `path`, creating missing parents.
 fn set(document: &mut Value, path: &[String], value: Value) {
     let Some((name, rest)) = path.split_first() else {
         *document = value;
@@ -129,7 +129,7 @@ fn at<'a>(document: &'a Value, path: &[String]) -> &'a Value {
     inside
 }
 
-/// One kind: its documents, and what admission does with them.
+/// One kind: its document, and its admission.
 struct Kind {
     name: &'static str,
     document: Value,
@@ -206,7 +206,7 @@ impl Kind {
     }
 }
 
-/// Whether a problem concerns the field: its last name, or one on the way to it, is told.
+/// Whether a problem names the field or one of its parents.
 fn names(errors: &FieldErrors, path: &[String]) -> bool {
     let told = errors.to_string();
     let own = path.iter().filter(|name| !["spec", "template", "[]", "*"].contains(&name.as_str()));
@@ -261,7 +261,7 @@ fn every_extreme_of_every_field_is_refused_by_name_or_in_range() {
             }
             for value in json_floats() {
                 cases += 1;
-                // Integers are the schema's to enforce; here it must only not panic.
+                // The schema enforces integers; here nothing may panic.
                 let _ = kind.judge(&field.path, value, &config);
             }
         }

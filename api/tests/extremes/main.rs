@@ -1,4 +1,4 @@
-//! Extremes: numbers that nobody means, in every place where users write one.
+//! Extreme numbers, in every place where users write one.
 //!
 //! Whatever the number, nothing panics; it is refused by the name of its field, or what is read of it is
 //! in the range that the rest of the platform computes with.
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// A Service that says nothing about itself.
+/// A Service with required fields only.
 fn minimal() -> Value {
     json!({
         "metadata": { "name": "hello", "namespace": "prod" },

@@ -1,4 +1,4 @@
-//! The extremes themselves.
+//! The extreme numbers.
 
 use serde_json::{Value, json};
 

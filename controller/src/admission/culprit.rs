@@ -1,13 +1,13 @@
-//! The field because of which a document cannot be decoded.
+//! The field that keeps a document from being decoded.
 //!
-//! serde's own errors name no path below a flattened struct, and the pod's fields stand flattened in a Revision's spec. So
-//! the field is looked for: it is the smallest one without which the error is another or none.
+//! serde's errors name no path below a flattened struct, and a Revision's spec flattens the pod's fields.
+//! So the field is searched for: the smallest one without which the error changes or disappears.
 
 use serde_json::Value;
 
-/// Documents are a few levels deep; what nests deeper is not looked into.
+/// Documents are a few levels deep; fields nested deeper are not searched.
 const DEPTH_MAX: usize = 16;
-/// Decodings for one error. A document with more fields than that on the way is named less exactly.
+/// Decode attempts per error. Once they are used up, the path ends at a parent of the field.
 const TRIES_MAX: usize = 1_000;
 
 /// The path of the field at fault, as `spec.containers[0].name`; empty if it is the whole document.

@@ -1,13 +1,13 @@
 //! Admission: Knative's three webhooks as functions from request to response.
 //!
-//! | hook | phase | what |
+//! | hook | phase | does |
 //! |---|---|---|
-//! | `webhook.serving.knative.dev` | mutating | defaults, and who made and changed an object |
-//! | `validation.webhook.serving.knative.dev` | validating | Knative's rules, in its words |
+//! | `webhook.serving.knative.dev` | mutating | sets defaults, creator and last modifier |
+//! | `validation.webhook.serving.knative.dev` | validating | Knative's rules, with its messages |
 //! | `config.webhook.serving.knative.dev` | validating | the ConfigMaps of the system namespace |
 //!
-//! The embedded cluster calls them as they are; the HTTPS webhook of a real cluster wraps the same
-//! functions. A denial is the text that stands behind `denied the request: `.
+//! The embedded cluster calls the functions directly; the HTTPS webhook of a real cluster wraps
+//! them. A denial is the text after `denied the request: `.
 //!
 //! Upstream: `vendor/knative.dev/pkg/webhook/{resourcesemantics,configmaps}`.
 
@@ -22,10 +22,10 @@ use rouse_api::config::{ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_
 use rouse_api::{defaults, keys, validation};
 use serde_json::Value;
 
-/// The settings in force, whenever they are asked for.
+/// Returns the settings in force at the time of the call.
 pub type LiveConfig = Arc<dyn Fn() -> Arc<ApiConfig> + Send + Sync>;
 
-/// What a hook does with one request.
+/// A hook's function, from request to response.
 pub type Review = Arc<dyn Fn(&AdmissionRequest<DynamicObject>) -> AdmissionResponse + Send + Sync>;
 
 /// One webhook.
@@ -33,7 +33,7 @@ pub type Review = Arc<dyn Fn(&AdmissionRequest<DynamicObject>) -> AdmissionRespo
 pub struct Hook {
     pub name: &'static str,
     pub phase: Phase,
-    /// It is asked about whatever one of these matches.
+    /// The hook is called for requests that match one of these.
     pub rules: Vec<Rule>,
     pub review: Review,
 }
@@ -45,7 +45,7 @@ pub enum Phase {
     Validating,
 }
 
-/// Which requests concern a hook: creations and updates of these resources, not of their
+/// Requests that a hook is called for: creations and updates of these resources, not of their
 /// subresources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -58,7 +58,7 @@ pub struct Rule {
 
 const WRITES: &[&str] = &["CREATE", "UPDATE"];
 
-/// The three hooks, in the order in which they are asked.
+/// The three hooks, in the order in which they are called.
 #[must_use]
 pub fn hooks(config: &LiveConfig) -> Vec<Hook> {
     let (mutating, validating) = (Arc::clone(config), Arc::clone(config));
@@ -108,7 +108,7 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// The kinds that are looked at.
+/// The kinds that are defaulted and validated.
 #[derive(Clone, Copy)]
 enum Kind {
     Service,
@@ -133,7 +133,7 @@ impl Kind {
         }
     }
 
-    /// Whether the object has the kind's shape at all.
+    /// Checks that the object decodes as this kind.
     fn decode(self, object: &Value) -> Result<(), serde_json::Error> {
         use serde::Deserialize;
         match self {
@@ -146,8 +146,8 @@ impl Kind {
     }
 }
 
-/// Why a document cannot be decoded, with the field at fault.
-fn told(kind: Kind, value: &Value, error: &str) -> String {
+/// The message for a document that cannot be decoded, with the field at fault.
+fn decode_error(kind: Kind, value: &Value, error: &str) -> String {
     let path = culprit::path(value, error, |value| kind.decode(value));
     let hint = if error.contains("expected a string") { "; write it in quotes" } else { "" };
     match path.as_str() {
@@ -156,14 +156,14 @@ fn told(kind: Kind, value: &Value, error: &str) -> String {
     }
 }
 
-/// A request that there is something to do about.
+/// The objects of a request that is defaulted or validated.
 struct Subject {
     kind: Kind,
     object: Value,
     old: Option<Value>,
 }
 
-/// The object of a creation or update, or why it cannot be read. None lets the request through.
+/// The objects of a creation or update, or why they cannot be decoded. None admits the request.
 fn subject(request: &AdmissionRequest<DynamicObject>) -> Option<Result<Subject, String>> {
     let kind = Kind::of(request)?;
     match request.operation {
@@ -172,7 +172,7 @@ fn subject(request: &AdmissionRequest<DynamicObject>) -> Option<Result<Subject, 
     }
     let object = request.object.as_ref()?;
     if object.metadata.deletion_timestamp.is_some() {
-        // It is being deleted; a rule that came later must not keep its finalizers on.
+        // It is being deleted: a newer validation rule must not block the removal of finalizers.
         return None;
     }
     let json = |object: &DynamicObject, which: &str| {
@@ -180,7 +180,7 @@ fn subject(request: &AdmissionRequest<DynamicObject>) -> Option<Result<Subject, 
             .map_err(|e| e.to_string())
             .and_then(|value| match kind.decode(&value) {
                 Ok(()) => Ok(value),
-                Err(error) => Err(told(kind, &value, &error.to_string())),
+                Err(error) => Err(decode_error(kind, &value, &error.to_string())),
             })
             .map_err(|why| format!("cannot decode incoming {which} object: {why}"))
     };
@@ -219,7 +219,7 @@ pub fn mutate(request: &AdmissionRequest<DynamicObject>, config: &ApiConfig) -> 
     }
 }
 
-/// Knative's rules.
+/// Validation by Knative's rules.
 #[must_use]
 pub fn validate(
     request: &AdmissionRequest<DynamicObject>,
@@ -250,7 +250,7 @@ pub fn validate(
     }
 }
 
-/// The ConfigMaps that are settings: a value that cannot be used never gets stored.
+/// Validates the settings ConfigMaps: a value that cannot be used is never stored.
 #[must_use]
 pub fn validate_config(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
     let response = AdmissionResponse::from(request);
@@ -288,7 +288,7 @@ pub fn validate_config(request: &AdmissionRequest<DynamicObject>) -> AdmissionRe
     }
 }
 
-/// What Kubernetes answers with 400.
+/// A denial that Kubernetes answers with 400.
 fn refuse(response: AdmissionResponse, why: &str) -> AdmissionResponse {
     let mut response = response.deny(why);
     response.result.code = 400;

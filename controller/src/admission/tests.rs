@@ -91,7 +91,7 @@ fn a_denial_is_knatives_text_with_400() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_by_both() {
+fn an_object_that_cannot_be_decoded_is_refused_by_both_hooks() {
     let config = ApiConfig::default();
     let mut object = service();
     object["spec"]["traffic"] = json!("all of it");
@@ -111,7 +111,7 @@ fn what_cannot_be_read_is_refused_by_both() {
 }
 
 #[test]
-fn the_field_that_cannot_be_read_is_named() {
+fn the_field_that_cannot_be_decoded_is_named() {
     let mut object = service();
     object["spec"]["template"]["spec"]["containers"][0]["env"] =
         json!([{ "name": "A", "value": 465 }]);
@@ -174,7 +174,7 @@ fn every_kind_is_defaulted_and_validated() {
 }
 
 #[test]
-fn an_update_is_compared_with_what_was_there() {
+fn an_update_is_compared_with_the_stored_object() {
     let config = ApiConfig::default();
     let revision = |image: &str| {
         let metadata = json!({ "name": "hello-00001", "namespace": "prod" });
@@ -232,7 +232,7 @@ fn settings_that_cannot_be_used_are_refused() {
 }
 
 #[test]
-fn only_settings_are_looked_at_and_not_once_they_are_deleted() {
+fn only_settings_configmaps_that_are_not_being_deleted_are_validated() {
     let broken = || setting("config-autoscaler", json!({}), json!({ "stable-window": "1s" }));
     assert!(!validate_config(&broken()).allowed);
     let mut elsewhere = broken();
@@ -251,7 +251,7 @@ fn only_settings_are_looked_at_and_not_once_they_are_deleted() {
 }
 
 #[test]
-fn the_hooks_are_asked_about_creations_and_updates_of_what_they_look_at() {
+fn the_hooks_are_called_for_creations_and_updates_of_their_kinds() {
     let config: LiveConfig = Arc::new(|| Arc::new(ApiConfig::default()));
     let asked_about = |hook: &Hook| {
         let mut asked = Vec::new();

@@ -1,6 +1,6 @@
 //! Configuration -> Revision: one immutable Revision per generation of the template.
 //!
-//! Invariant: Revisions are only ever created here. `gc` deletes them, nobody edits their spec.
+//! Invariant: Revisions are only created here. `gc` deletes them, and their spec never changes.
 //! Upstream: pkg/reconciler/configuration/configuration.go.
 
 use std::cmp::Reverse;
@@ -15,13 +15,13 @@ use crate::objects::meta::name;
 use crate::objects::revisions::{generation, is_stamp};
 use crate::objects::routing_state;
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
-    /// The Revision with the next name, whoever owns it.
+    /// The Revision with the next name, of any owner.
     pub(super) named: Option<Arc<Revision>>,
-    /// Ours, newest generation first.
+    /// The Configuration's Revisions, newest generation first.
     pub(super) owned: Vec<Arc<Revision>>,
-    /// Routes that it lists and that were deleted.
+    /// Deleted Routes that the Configuration still lists.
     pub(super) gone_routes: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn desired(
     let wanted = revision::name_for(configuration);
     let mut plan = Plan::default();
     if !gone_routes.is_empty() {
-        // The changed Configuration brings the next pass.
+        // The patched Configuration triggers the next pass.
         routing_state::release_configuration(configuration, gone_routes, &mut plan);
         return plan;
     }
@@ -64,7 +64,7 @@ pub(super) fn desired(
     plan
 }
 
-/// By the generation that a Revision was stamped for; names break ties.
+/// Sorts by the generation that a Revision was stamped for; names break ties.
 pub(super) fn newest_first(revisions: &mut [Arc<Revision>]) {
     revisions.sort_by_key(|revision| (Reverse(generation(revision)), name(&**revision).to_owned()));
 }

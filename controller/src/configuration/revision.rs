@@ -14,7 +14,7 @@ use crate::objects::children::meta;
 use crate::objects::meta::name;
 use crate::objects::routing_state::{ACTIVE, PENDING};
 
-/// The user's name for it, or one made of the generation.
+/// The Revision's name: the user's, or one made of the generation.
 pub(super) fn name_for(configuration: &Configuration) -> String {
     configuration.spec.template.metadata.name.clone().unwrap_or_else(|| {
         revision_name(name(configuration), configuration.metadata.generation.unwrap_or_default())

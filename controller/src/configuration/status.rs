@@ -16,8 +16,8 @@ use crate::objects::revisions::generation;
 
 const REVISION_FAILED: &str = "RevisionFailed";
 
-/// The Revision for this generation is being created: this is written only once it is. Who sees the
-/// generation observed can rely on the name.
+/// The Revision of this generation is being created. The status is written only afterwards: a
+/// client that reads the observed generation can rely on the name.
 pub(super) fn creating(
     configuration: &Configuration,
     wanted: &str,
@@ -32,7 +32,8 @@ pub(super) fn creating(
     status
 }
 
-/// Another object, or an older Revision that looks different, has the name that the user chose.
+/// A Revision of another owner, or an older one with another spec, has the name that the user
+/// chose.
 pub(super) fn name_taken(
     configuration: &Configuration,
     wanted: &str,
@@ -59,7 +60,7 @@ pub(super) fn creation_failed(
     })
 }
 
-/// Ready exactly when the newest Revision is, and requests may go to it.
+/// Ready exactly when the newest Revision is Ready and is the latest ready one.
 pub(super) fn from_revisions(
     configuration: &Configuration,
     created: &Revision,
@@ -85,8 +86,8 @@ pub(super) fn from_revisions(
     status
 }
 
-/// The newest Ready Revision, not older than the one that was it before; a Revision that the user
-/// names in the template comes first, however old.
+/// The newest Ready Revision, not older than the previous latest ready one; a Ready Revision that
+/// the user names in the template comes first, however old.
 fn latest_ready(configuration: &Configuration, owned: &[Arc<Revision>]) -> Option<String> {
     let before = configuration.status.as_ref().and_then(|s| s.latest_ready_revision_name.clone());
     let chosen = configuration.spec.template.metadata.name.as_deref();

@@ -39,7 +39,7 @@ status: {status}
     ))
 }
 
-/// The Revision that was stamped for an earlier state of the Configuration.
+/// The Revision that is stamped for this state of the Configuration.
 fn revision(of: &Configuration, status: &str) -> Arc<Revision> {
     let mut revision = stamp(of, &name_for(of), now());
     revision.metadata.generation = Some(1);
@@ -78,7 +78,7 @@ fn a_generation_stamps_a_revision() {
 }
 
 #[test]
-fn a_revision_carries_the_templates_labels_and_who_it_belongs_to() {
+fn a_revision_carries_the_templates_labels_and_its_owner() {
     let of = configuration(7, "", "{}");
     let plan = desired(&of, &Observed { named: None, owned: vec![], gone_routes: vec![] }, now());
     let Action::Create(body) = &plan.writes[0].action else { panic!("{plan}") };
@@ -172,7 +172,7 @@ fn a_revision_that_is_not_ready_any_more_stays_the_latest_ready() {
 }
 
 #[test]
-fn a_refused_revision_is_told() {
+fn a_refused_revision_is_reported() {
     let error = refusal("Revision");
     let status = Configurations::refused(&configuration(2, "", "{}"), &error, now()).unwrap();
     let message = format!("Revision creation failed with message: {error}.");
@@ -227,7 +227,7 @@ fn the_user_rolls_back_by_naming_an_older_revision() {
 }
 
 #[test]
-fn a_name_that_means_another_template_is_taken() {
+fn a_name_of_a_revision_with_another_template_is_taken() {
     let mut first = configuration(1, ", name: hello-first", "{}");
     first.spec.template.spec.timeout_seconds = Some(9);
     check(
@@ -241,7 +241,7 @@ fn a_name_that_means_another_template_is_taken() {
 }
 
 #[test]
-fn a_route_that_was_deleted_is_taken_off() {
+fn a_deleted_route_is_removed_from_the_annotation() {
     let mut of = configuration(1, "", "{}");
     let routes = of.metadata.annotations.as_mut().unwrap();
     routes.insert("serving.knative.dev/routes".to_owned(), "blue,green,hello".to_owned());

@@ -1,7 +1,7 @@
 //! DomainMapping -> ClusterDomainClaim, `status.routing`.
 //!
-//! A claim says which namespace has a domain. One that was made here for a mapping that is gone may
-//! be taken over; one of another owner never is.
+//! A claim reserves a domain for one namespace. A claim that this controller created may be taken
+//! over once its mapping is gone; any other claim never is.
 //!
 //! Upstream: pkg/reconciler/domainmapping/reconciler.go.
 
@@ -26,10 +26,10 @@ use crate::objects::gateway::Gateway;
 use crate::objects::meta::{name, namespace};
 use crate::objects::routing::versioned;
 
-/// Marks claims that were made here.
+/// Marks claims that this controller created.
 const AUTOCREATED: &str = "rouse.dev/autocreated";
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
     pub(super) claim: Option<Arc<ClusterDomainClaim>>,
     /// Whether the namespace that has the claim also has a mapping of this name.
@@ -40,7 +40,7 @@ pub(crate) struct Observed {
     pub(super) config: Arc<ApiConfig>,
 }
 
-/// What the mapping points to.
+/// The target of a mapping's reference.
 pub(crate) enum Target {
     Route(Arc<Route>),
     /// A Service that has no Route yet.
@@ -64,7 +64,7 @@ pub(super) fn desired(
             compile(mapping, route).map(|host| versioned(next.routing.as_ref(), vec![host], now))
         }
         (Ok(()), Target::NotYet | Target::Missing | Target::Unsupported) => next.routing.clone(),
-        // A domain that belongs to others must not be answered.
+        // A domain that the namespace has not claimed must not be routed.
         (Err(_), _) => None,
     };
     let ready = is_served(&next, routing.as_ref(), &seen.serving);
@@ -121,7 +121,7 @@ fn new_claim(mapping: &DomainMapping) -> ClusterDomainClaim {
     }
 }
 
-/// The Route's main host under another name.
+/// The Route's main host under the mapping's domain.
 fn compile(mapping: &DomainMapping, route: &Route) -> Option<Host> {
     let routing = route.status.as_ref()?.routing.as_ref()?;
     let main = routing.hosts.iter().find(|host| host.tag.is_none())?;

@@ -76,7 +76,7 @@ impl Reconciler for DomainMappings {
 }
 
 impl DomainMappings {
-    /// What the mapping points to: a Route, or the Route of a Service.
+    /// The Route that the mapping refers to, directly or through its Service.
     fn target(&self, mapping: &DomainMapping) -> Target {
         let reference = &mapping.spec.reference;
         let namespace = namespace(mapping);

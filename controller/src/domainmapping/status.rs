@@ -13,7 +13,7 @@ use crate::lookups::served::Serving;
 use crate::objects::gateway::{Gateway, url};
 use crate::objects::meta::name;
 
-/// Why the domain is not ours to answer for.
+/// Why the mapping's namespace has no claim on the domain.
 pub(super) struct NotClaimed {
     pub(super) reason: &'static str,
     pub(super) message: String,

@@ -1,4 +1,4 @@
-//! Owners of domains, and where their requests go.
+//! Claims on domains, and the routing of their requests.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn claim(namespace: &str, annotations: &str) -> Option<Arc<ClusterDomainClaim>> 
 
 const MADE_HERE: &str = "rouse.dev/autocreated: 'true'";
 
-/// The namespace has the domain, and the Route is there.
+/// The namespace has claimed the domain, and the Route exists.
 fn seen() -> Observed {
     Observed {
         claim: claim("shop", ""),
@@ -70,7 +70,7 @@ fn plan(seen: &Observed) -> Plan<DomainMappingStatus> {
     desired(&mapping(), seen, now())
 }
 
-/// The hosts that activators are to answer for.
+/// The hosts that activators are to serve.
 fn hosts(status: &DomainMappingStatus) -> &[Host] {
     status.routing.as_ref().map_or(&[], |routing| &routing.hosts)
 }
@@ -101,7 +101,7 @@ const IN_USE: &str =
     "False DomainAlreadyClaimed The domain name \"digits.example.org\" is already in use";
 
 #[test]
-fn a_domain_is_answered_only_where_its_claim_is_had_or_may_be_taken() {
+fn a_domain_is_routed_only_where_its_claim_is_held_or_may_be_taken_over() {
     let (made, taken) = (
         "create ClusterDomainClaim digits.example.org\n",
         "update ClusterDomainClaim digits.example.org\n",
@@ -127,7 +127,7 @@ fn a_domain_is_answered_only_where_its_claim_is_had_or_may_be_taken() {
 }
 
 #[test]
-fn a_claim_that_was_made_here_goes_with_its_mapping() {
+fn a_claim_created_here_may_be_taken_over_once_its_mapping_is_gone() {
     let first = plan(&Observed { claim: None, config: with_claims_made(true), ..seen() });
     let Action::Create(body) = first.writes[0].action.clone() else { panic!("{first}") };
     let mut made: ClusterDomainClaim = serde_json::from_value(body).unwrap();
@@ -138,7 +138,7 @@ fn a_claim_that_was_made_here_goes_with_its_mapping() {
 }
 
 #[test]
-fn a_reference_to_nothing_or_to_something_else_is_told() {
+fn a_reference_to_a_missing_or_unsupported_object_is_reported() {
     for (target, expected) in [
         (Target::NotYet, "True"),
         (Target::Missing, "False ResolveFailed Route \"hello\" not found"),
@@ -175,7 +175,7 @@ fn a_domain_is_ready_when_what_is_written_is_served_and_stays_so_after_a_restart
         mapping.status = desired(&mapping, &Observed { serving, ..seen() }, now()).status;
         assert_eq!(ready(&mapping), expected);
     }
-    // Other traffic is another version, which nobody was asked about.
+    // Changed traffic is a new version, which no activator was asked about yet.
     let Target::Route(route) = route() else { unreachable!() };
     let mut moved = Arc::unwrap_or_clone(route);
     let routing = moved.status.as_mut().unwrap().routing.as_mut().unwrap();
@@ -186,7 +186,7 @@ fn a_domain_is_ready_when_what_is_written_is_served_and_stays_so_after_a_restart
 }
 
 #[test]
-fn a_refused_claim_is_told() {
+fn a_refused_claim_is_reported() {
     let error = refusal("ClusterDomainClaim");
     let status = DomainMappings::refused(&mapping(), &error, now()).unwrap();
     assert_eq!(

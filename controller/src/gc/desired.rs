@@ -1,4 +1,4 @@
-//! Which Revisions of a Configuration may go, and when to look again.
+//! Revisions of a Configuration to delete, and the time of the next pass.
 //!
 //! Upstream: pkg/reconciler/gc/gc.go.
 
@@ -46,7 +46,7 @@ pub(super) fn desired(
         plan.delete(revision);
     }
     remaining -= too_many;
-    // The next one to turn stale, as long as one may go at all.
+    // Wake when the next one turns stale, unless the minimum is reached.
     let next = kept.iter().filter_map(|(_, stale)| *stale).min();
     if let Some(at) = next.filter(|_| remaining > min) {
         plan.wake_after(since(now, at));
@@ -61,7 +61,7 @@ fn may_go(revision: &Revision, latest: Option<&str>) -> bool {
         && revision.metadata.deletion_timestamp.is_none()
 }
 
-/// When it was last taken out of a Route, or else made.
+/// When it last left a Route, or else its creation.
 fn last_active(revision: &Revision) -> Timestamp {
     revision
         .annotations()
@@ -74,7 +74,7 @@ fn created(revision: &Revision) -> Timestamp {
     revision.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
-/// When it is old enough by every check that is not disabled.
+/// When it turns stale by every check that is enabled.
 fn stale_since(revision: &Revision, config: &GcConfig) -> Option<Timestamp> {
     let by_creation =
         config.retain_since_create_time.map(|retain| later(created(revision), retain));

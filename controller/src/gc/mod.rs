@@ -21,7 +21,7 @@ pub(crate) struct Collections {
     pub(crate) config: Live<ApiConfig>,
 }
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
     revisions: Vec<Arc<Revision>>,
     config: Arc<ApiConfig>,

@@ -1,4 +1,4 @@
-//! Which Revisions go.
+//! Revisions that are deleted, and those that stay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn plan(revisions: &[Arc<Revision>], config: &GcConfig) -> String {
 }
 
 #[test]
-fn stale_revisions_go_oldest_first_down_to_the_least_number() {
+fn stale_revisions_go_oldest_first_down_to_the_minimum() {
     let revisions = [reserve(3, 5), reserve(1, 9), reserve(2, 7), reserve(4, 1)];
     assert_eq!(
         plan(&revisions, &config(Some(HOUR * 4), 2, None)),
@@ -63,7 +63,7 @@ fn it_looks_again_when_the_next_one_turns_stale() {
 }
 
 #[test]
-fn too_many_go_whatever_their_age() {
+fn revisions_over_the_maximum_go_whatever_their_age() {
     let revisions = [reserve(1, 3), reserve(2, 2), reserve(3, 1)];
     assert_eq!(
         plan(&revisions, &config(None, 0, Some(1))),
@@ -72,7 +72,7 @@ fn too_many_go_whatever_their_age() {
 }
 
 #[test]
-fn what_is_used_kept_or_latest_stays() {
+fn active_pending_kept_and_latest_revisions_stay() {
     let revisions = [
         revision(1, "active", 9, ""),
         revision(2, "pending", 9, ""),
@@ -89,7 +89,7 @@ fn nothing_goes_while_collection_is_off() {
 }
 
 #[test]
-fn each_age_counts_alone_and_of_two_the_later_one() {
+fn each_age_limit_counts_alone_and_of_two_the_later() {
     let (made, used) = (ago(9), ago(3));
     let revisions: [Arc<Revision>; 1] = [Arc::new(object(&format!(
         "{{metadata: {{name: hello-1, namespace: shop, creationTimestamp: '{made}', labels: {{serving.knative.dev/routingState: reserve}}, annotations: {{serving.knative.dev/routingStateModified: '{used}'}}}}, spec: {{}}}}"
@@ -113,7 +113,7 @@ fn each_age_counts_alone_and_of_two_the_later_one() {
 }
 
 #[test]
-fn without_a_time_of_use_the_age_is_that_of_the_object() {
+fn without_a_time_of_last_use_the_age_counts_from_creation() {
     let made = ago(5);
     for routing in ["", ", annotations: {serving.knative.dev/routingStateModified: soon}"] {
         let revision: Arc<Revision> = Arc::new(object(&format!(
@@ -125,12 +125,12 @@ fn without_a_time_of_use_the_age_is_that_of_the_object() {
 }
 
 #[test]
-fn as_many_as_may_stay_do_and_nothing_wakes_for_them() {
+fn revisions_within_the_limits_stay_and_nothing_wakes_for_them() {
     let three = [reserve(1, 9), reserve(2, 8), reserve(3, 7)];
     assert_eq!(plan(&three, &config(Some(HOUR), 3, None)), "");
     assert_eq!(plan(&three, &config(None, 0, Some(3))), "");
     assert_eq!(plan(&three, &config(None, 0, Some(2))), "delete Revision shop/hello-1\n");
-    // Two are too young, and one of them is to stay whatever its age.
+    // Two are too young. With a minimum of two there is nothing to wake for.
     let young = [reserve(1, 9), reserve(2, 1), reserve(3, 1)];
     assert_eq!(plan(&young, &config(Some(HOUR * 4), 2, None)), "delete Revision shop/hello-1\n");
     let both = config(Some(HOUR * 4), 0, Some(1));
@@ -141,7 +141,7 @@ fn as_many_as_may_stay_do_and_nothing_wakes_for_them() {
 }
 
 #[test]
-fn nothing_wakes_for_the_least_number_after_too_many_went() {
+fn nothing_wakes_for_the_minimum_after_the_maximum_was_enforced() {
     let young = [reserve(1, 3), reserve(2, 2), reserve(3, 1)];
     assert_eq!(
         plan(&young, &config(Some(HOUR * 4), 1, Some(1))),

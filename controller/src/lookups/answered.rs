@@ -1,10 +1,10 @@
-//! How soon a lookup is answered.
+//! The time at which a lookup is answered: at once or later.
 
 /// Whether a lookup that was just started has its answer already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// What is observed now holds it.
+    /// The next observation holds the answer.
     AtOnce,
-    /// It will wake the reconciler.
+    /// The answer will wake the reconciler.
     Later,
 }

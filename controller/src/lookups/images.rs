@@ -1,7 +1,7 @@
 //! From image names to digests: one lookup per Revision, repeated until it succeeds.
 //!
-//! An image that is at hand is resolved on the spot; a registry is asked in the background, a few
-//! at a time. The answer is kept until the Revision is gone, and wakes its reconciler.
+//! A local image is resolved at once; a registry is asked in the background, for a few Revisions at
+//! a time. The answer is kept until the Revision is gone, and wakes its reconciler.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Images for rouse_image::Store {
     }
 }
 
-/// What is known of a Revision's images.
+/// The state of the lookup of a Revision's images.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Pinned {
     /// Not asked for yet.
@@ -82,7 +82,7 @@ pub(crate) struct Digests {
 pub(crate) struct ImageLookup {
     containers: Vec<Named>,
     init: Vec<Named>,
-    /// Registries whose tags stay as they are.
+    /// Registries whose tags are not resolved.
     skipped: Arc<BTreeSet<String>>,
 }
 
@@ -135,7 +135,7 @@ struct Entry {
     state: Pinned,
 }
 
-/// Looks images up, and remembers.
+/// Looks up images and caches their digests.
 #[derive(Clone)]
 pub(crate) struct Pins {
     images: Arc<dyn Images>,
@@ -158,7 +158,7 @@ impl Pins {
         Self { images, entries: Arc::default(), permits, queue, component: component.clone() }
     }
 
-    /// What is known now.
+    /// The present state of the Revision's lookup.
     pub(crate) fn known(&self, revision: &Revision) -> Pinned {
         let entries = self.entries.lock();
         match entries.get(&key(revision)) {
@@ -223,7 +223,7 @@ impl Pins {
                 Some(entry) if entry.uid == uid => {
                     entry.state = result.map_or_else(Pinned::Failed, Pinned::Known);
                 }
-                // The Revision is gone, and its lookup with it.
+                // The Revision was deleted: its result is dropped.
                 Some(_) | None => return,
             }
             self.queue.wake(&key.namespace, &key.name).await;

@@ -1,5 +1,5 @@
-//! Questions to others. Their state is part of what reconcilers observe; a plan asks for one to be
-//! started, and its answer wakes the reconciler.
+//! Lookups in registries and activators. Reconcilers observe their state; a plan requests a lookup,
+//! and its answer wakes the reconciler.
 
 mod answered;
 pub(crate) mod images;

@@ -1,4 +1,4 @@
-//! Which routing version activators serve: asked once per version, kept, and given to the reconciler.
+//! The routing version that activators serve: asked once per version, cached, read by reconcilers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::watched::queue::Queue;
 /// Pauses before activators are asked again.
 const RETRY: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5));
 
-/// The kind whose `status.routing` is meant.
+/// The kinds that have `status.routing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routed {
     Route,
@@ -31,10 +31,10 @@ pub enum Routed {
 #[error("{0}")]
 pub struct NotServed(pub String);
 
-/// The activators, asked how far they are.
+/// Asks the activators which routing version they serve.
 pub trait Activators: Send + Sync + 'static {
-    /// Done when every Ready activator serves that version of the object's `status.routing`, or a
-    /// later one.
+    /// Completes when every Ready activator serves that version of the object's `status.routing`,
+    /// or a later one.
     fn served(
         &self,
         kind: Routed,
@@ -59,7 +59,7 @@ impl HasRouting for rouse_api::DomainMapping {
     const ROUTED: Routed = Routed::DomainMapping;
 }
 
-/// What is known of the newest version that was asked for.
+/// The answer about the newest version that was asked about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Serving {
     /// Not asked for yet.
@@ -67,7 +67,7 @@ pub(crate) enum Serving {
     Unknown,
     /// Asked for.
     Asked { version: i64 },
-    /// All serve it.
+    /// All activators serve it.
     Known { version: i64 },
     /// Not served; asked again in the background.
     Failed { version: i64, problem: String },
@@ -114,7 +114,7 @@ struct Entry {
     state: Serving,
 }
 
-/// Asks, and remembers.
+/// Asks activators and caches their answers.
 pub(crate) struct Served<K: HasRouting> {
     activators: Arc<dyn Activators>,
     entries: Arc<Mutex<HashMap<ObjectKey, Entry>>>,
@@ -134,7 +134,7 @@ impl<K: HasRouting> Served<K> {
         Self { activators, entries: Arc::default(), queue, component: component.clone() }
     }
 
-    /// What is known now.
+    /// The present answer about the object.
     pub(crate) fn known(&self, object: &K) -> Serving {
         let entries = self.entries.lock();
         match entries.get(&key(object)) {
@@ -167,7 +167,7 @@ impl<K: HasRouting> Served<K> {
         self.entries.lock().remove(key);
     }
 
-    /// Asks in the background until it is served, or another version is asked for.
+    /// Asks in the background until the version is served, or another is asked about.
     fn ask(&self, key: ObjectKey, version: i64, mut first: Option<Question>) {
         let (activators, entries) = (Arc::clone(&self.activators), Arc::clone(&self.entries));
         let queue = self.queue.clone();
@@ -192,7 +192,7 @@ impl<K: HasRouting> Served<K> {
                             Err(NotServed(problem)) => Serving::Failed { version, problem },
                         };
                     }
-                    // Gone, or another version was asked for since.
+                    // The object is gone, or another version was asked about since.
                     Some(_) | None => return,
                 }
                 queue.wake(&key.namespace, &key.name).await;

@@ -9,7 +9,7 @@ use rouse_api::keys;
 
 pub(crate) type Map = BTreeMap<String, String>;
 
-/// Both spellings of the annotation.
+/// Both spellings of the rollout duration's annotation.
 pub(crate) const ROLLOUT_DURATIONS: [&str; 2] =
     [keys::ROLLOUT_DURATION, "serving.knative.dev/rolloutDuration"];
 

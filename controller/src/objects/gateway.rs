@@ -1,11 +1,11 @@
-//! Where the public listener is reached, and the URLs that follow from it.
+//! The port of the public listener, and the URLs made with it.
 
 use k8s_openapi::api::core::v1::Service as CoreService;
 
-/// Ports that a URL of that scheme need not name.
+/// Default ports, which a URL need not name.
 const USUAL_PORTS: [i32; 2] = [80, 443];
 
-/// Where the public listener is reached.
+/// The public listener, as clients reach it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gateway {
     /// Set if URLs have to name it.
@@ -13,7 +13,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// As the public gateway's core Service says.
+    /// Reads the port of the public gateway's core Service.
     pub(crate) fn from_service(service: &CoreService) -> Self {
         let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref());
         let port = ports.and_then(|ports| ports.first()).map(|port| port.port);

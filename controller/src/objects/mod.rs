@@ -1,4 +1,4 @@
-//! Vocabulary of all kinds: how objects are read, and what is written to several of them. Pure.
+//! Helpers that all kinds share: readers of objects, and fields written to several kinds. Pure.
 
 pub(crate) mod children;
 pub(crate) mod gateway;

@@ -15,19 +15,19 @@ pub(crate) fn generation(revision: &Revision) -> i64 {
         .unwrap_or_default()
 }
 
-/// Whether a Revision is what `configuration` stamps from its present template. One that is not and
-/// has the name for it takes that name away.
+/// Whether a Revision is what `configuration` stamps from its present template. Another Revision with
+/// that name makes the name taken.
 ///
-/// A Revision that was stamped from this generation is it, whatever admission wrote into either of them since. One of
-/// an earlier generation is if it says the same, as after a rollback by name.
+/// A Revision of the present generation always is, whatever admission has since changed in either object. One of
+/// an earlier generation is if its spec is the same, as after a rollback by name.
 pub(crate) fn is_stamp(configuration: &Configuration, revision: &Revision) -> bool {
     controls(configuration, revision)
         && (configuration.metadata.generation == Some(generation(revision))
-            || says(&revision.spec, &configuration.spec.template.spec))
+            || equals_template(&revision.spec, &configuration.spec.template.spec))
 }
 
-/// Whether `revision` is the stamp of `template`: a field that is defaulted at creation alone may be missing there.
-fn says(revision: &RevisionSpec, template: &RevisionSpec) -> bool {
+/// Whether `revision` equals `template`, which may lack a field that is defaulted only at creation.
+fn equals_template(revision: &RevisionSpec, template: &RevisionSpec) -> bool {
     let mut revision = revision.clone();
     if template.pod.enable_service_links.is_none() {
         revision.pod.enable_service_links = None;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_told_by_its_generation_or_by_what_it_says() {
+    fn a_stamp_is_recognized_by_its_generation_or_its_spec() {
         let plain = || json!({ "containers": [{ "image": "a" }] });
         let linked =
             |links: bool| json!({ "containers": [{ "image": "a" }], "enableServiceLinks": links });

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rouse_api::routing::{Host, Routing};
 
 /// The routing of `hosts` after `before`: the version grows if and only if something changed. It
-/// begins at the time in milliseconds, so that a Route that is made again under an old name is
-/// never taken for the one before it.
+/// begins at the time in milliseconds, so that a recreated Route is never taken for the deleted one
+/// of the same name.
 pub(crate) fn versioned(before: Option<&Routing>, hosts: Vec<Host>, now: Timestamp) -> Routing {
     match before {
         Some(before) if before.hosts == hosts => before.clone(),

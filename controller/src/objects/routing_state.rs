@@ -1,4 +1,4 @@
-//! Which Routes a Revision or Configuration is in, and a Revision's routing state: the label
+//! The Routes of a Revision or Configuration, and a Revision's routing state: the label
 //! `serving.knative.dev/routingState` and the annotations beside it.
 
 use jiff::Timestamp;
@@ -33,14 +33,14 @@ pub(crate) fn with_route(mut routes: Vec<String>, route: &str) -> String {
     routes.join(",")
 }
 
-/// The Routes that an object lists and that do not exist. A Service's own is not among them: it is
-/// listed before it is made, and made again if it is deleted.
+/// The Routes that an object lists but that do not exist. The Route of the object's Service is
+/// never among them: it is listed before it is created, and recreated if it is deleted.
 pub(crate) fn gone_routes<K: Resource>(object: &K, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let own = object.labels().get(keys::SERVICE);
     routes_of(object).into_iter().filter(|route| Some(route) != own && !exists(route)).collect()
 }
 
-/// Takes Routes that are gone off a Revision.
+/// Removes deleted Routes from a Revision's list.
 pub(crate) fn release_revision<S>(
     revision: &Revision,
     gone: &[String],
@@ -53,7 +53,7 @@ pub(crate) fn release_revision<S>(
     plan.patch(revision, routing_state(&others, next, state, now));
 }
 
-/// Takes Routes that are gone off a Configuration.
+/// Removes deleted Routes from a Configuration's list.
 pub(crate) fn release_configuration<S>(
     configuration: &Configuration,
     gone: &[String],

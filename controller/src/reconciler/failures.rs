@@ -8,7 +8,7 @@ use rouse_k8s::{Backoff, ObjectKey};
 use rouse_kit::ApplyError;
 use rouse_kit::panics::Panicked;
 
-/// An object whose pass panicked is set aside for so long, doubling to the longest.
+/// Pauses before an object whose pass panicked is tried again.
 const PANICKED: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(300));
 
 /// Why a pass did not reach its end.
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Whether the local copy was only older than the object.
+    /// Whether the write failed only because the local copy was outdated.
     fn is_stale(&self) -> bool {
         matches!(self, Self::Apply(ApplyError::Stale { .. }))
     }
@@ -55,11 +55,11 @@ struct Failing {
     reported: Option<String>,
 }
 
-/// What follows from a failure.
+/// The pause and the report that follow from a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) after: Duration,
-    /// It began to fail, or fails with another message than before: operators are to see it.
+    /// The object began to fail, or fails with another message: operators are to see it.
     pub(super) is_news: bool,
 }
 
@@ -78,7 +78,7 @@ impl Failures {
         Verdict { after, is_news }
     }
 
-    /// The last pass succeeded, or the object is gone. Gives the message that was reported of its failure.
+    /// The last pass succeeded, or the object is gone. Returns the message last reported.
     pub(super) fn ended(&self, key: &ObjectKey) -> Option<String> {
         self.objects.lock().remove(key)?.reported
     }

@@ -16,7 +16,7 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
     type Status: Serialize + Send + Sync + 'static;
     /// Everything that the plan is made from, besides the object and the time.
     type Observed: Send + Sync;
-    /// A question that a plan may have to others.
+    /// A lookup that a plan may request.
     type Lookup: Send;
     const NAME: &'static str;
 
@@ -33,19 +33,19 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
     /// Starts a lookup that a plan asked for.
     fn look_up(&self, object: &Self::Kind, lookup: Self::Lookup) -> Answered;
 
-    /// What the user should read after the server refused a write of the plan for good; None
-    /// where the kind says nothing of it. Pure.
+    /// The status after the API server refused a write of the plan for good; None where the kind
+    /// does not report it. Pure.
     fn refused(_object: &Self::Kind, _error: &ApplyError, _now: Timestamp) -> Option<Self::Status> {
         None
     }
 
-    /// The object is gone: whatever is remembered of it can go.
+    /// The object was deleted: drops what is cached for it.
     fn forget(&self, key: &ObjectKey) {
         let _ = key;
     }
 }
 
-/// A plan, and what has to be asked before a better one can be made.
+/// A plan, and the lookup whose answer would change it.
 pub(crate) struct Planned<S, L> {
     pub(crate) plan: Plan<S>,
     pub(crate) lookup: Option<L>,
@@ -55,7 +55,7 @@ pub(crate) struct Planned<S, L> {
 pub(crate) enum NoLookup {}
 
 impl NoLookup {
-    /// There is no such lookup to start.
+    /// Never called, since the type has no values.
     pub(crate) fn start(self) -> Answered {
         match self {}
     }

@@ -1,4 +1,4 @@
-//! The loop around every reconciler: observe, decide, apply, and what follows from failure.
+//! The loop around every reconciler: observe, decide, apply, retry after failures.
 
 mod failures;
 mod kind;

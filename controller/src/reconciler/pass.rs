@@ -1,7 +1,7 @@
 //! Runs one reconciler: a pass over each object that it is woken for.
 //!
-//! A pass that panics is a failure of its object: it is set aside with an Event and tried again
-//! after a pause, and all others go on.
+//! A pass that panics is a failure of its object: the object gets an Event and is tried again after
+//! a pause, and all others go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(crate) async fn run<R: Reconciler>(
     (clock, shutdown): (Clock, Shutdown),
 ) {
     tokio::select! {
-        biased; // the end comes before the beginning
+        biased; // shutdown is checked first
         () = shutdown.cancelled() => return,
         () = synced => {}
     }
@@ -112,7 +112,7 @@ pub(crate) async fn run<R: Reconciler>(
     }
 }
 
-/// A pass, counted; its panic is a failure.
+/// Runs and counts a pass; a panic is a failure.
 async fn watched_pass<R: Reconciler>(
     object: Arc<R::Kind>,
     context: Arc<Context<R>>,
@@ -138,7 +138,7 @@ async fn watched_pass<R: Reconciler>(
 
 async fn pass<R: Reconciler>(object: &R::Kind, context: &Context<R>) -> Result<Action, ApplyError> {
     if object.meta().deletion_timestamp.is_some() {
-        // We hold no finalizers: what is going, goes.
+        // The controller holds no finalizers, so there is nothing to clean up.
         return Ok(Action::await_change());
     }
     let plan = decide(&context.reconciler, object, context.clock);
@@ -154,7 +154,7 @@ async fn pass<R: Reconciler>(object: &R::Kind, context: &Context<R>) -> Result<A
     Ok(wake.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// The plan for what is observed now. A lookup that is answered at once is decided on at once.
+/// The plan for the present observation, with the answer of its lookup if that comes at once.
 pub(crate) fn decide<R: Reconciler>(
     reconciler: &R,
     object: &R::Kind,

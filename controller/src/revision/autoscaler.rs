@@ -53,7 +53,7 @@ pub(super) fn updated(found: &PodAutoscaler, wanted: PodAutoscaler) -> PodAutosc
     }
 }
 
-/// Whether requests may come. A Revision whose pods all fail is not worth its minimum scale.
+/// Whether requests may come. A Revision whose pods all fail is not kept at its minimum scale.
 fn reachability(revision: &Revision, deployment: Option<&Deployment>) -> Reachability {
     let conditions = revision.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let failed = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY]

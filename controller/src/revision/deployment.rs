@@ -80,7 +80,7 @@ pub(super) fn build(
     }
 }
 
-/// Of the Revision's labels, those for its children, and what names the Revision.
+/// The Revision's labels for its children, and those that name the Revision.
 pub(super) fn labels(revision: &Revision) -> Map {
     let mut labels = labels_without(revision, &[keys::ROUTE, keys::ROUTING_STATE]);
     labels.insert(keys::REVISION.to_owned(), name(revision).to_owned());
@@ -90,7 +90,7 @@ pub(super) fn labels(revision: &Revision) -> Map {
     labels
 }
 
-/// Pods to begin with; from then on the autoscaler decides.
+/// Replicas at creation; afterwards the autoscaler sets them.
 fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
     let scale = Autoscaling::new(revision.annotations(), &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
@@ -127,7 +127,7 @@ fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -
     pod
 }
 
-/// What every container of a Revision gets.
+/// Sets the fields that every container of a Revision gets.
 fn complete(
     container: &mut Container,
     revision: &Revision,
@@ -150,7 +150,7 @@ fn complete(
     }
 }
 
-/// What the serving container gets besides.
+/// Sets the further fields of the serving container.
 fn serve(container: &mut Container) {
     let port = i32::from(template::serving_port(container));
     let declared = container.ports.take().and_then(|ports| ports.into_iter().next());

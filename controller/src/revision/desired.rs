@@ -1,7 +1,7 @@
 //! Revision -> Deployment and PodAutoscaler.
 //!
-//! Invariant: of an existing Deployment only the containers are ever written, where somebody changed them. Its replicas
-//! are the autoscaler's, its template is as immutable as the Revision.
+//! Invariant: of an existing Deployment only the containers are ever written, to undo other writers' changes. The
+//! autoscaler owns its replicas, and its template is as immutable as the Revision.
 //! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
 
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ pub(super) fn desired(
 ) -> Planned<RevisionStatus, ImageLookup> {
     let mut plan = Plan::default();
     if !seen.gone_routes.is_empty() {
-        // The changed Revision brings the next pass.
+        // The patched Revision triggers the next pass.
         routing_state::release_revision(revision, &seen.gone_routes, now, &mut plan);
         return plan.into();
     }
@@ -48,7 +48,7 @@ pub(super) fn desired(
     }
 }
 
-/// A Revision that was pinned once stays so.
+/// The digests in the status, once every container has one. They never change.
 fn pinned(revision: &Revision) -> Option<Digests> {
     let status = revision.status.as_ref()?;
     let complete = status.container_statuses.len() == revision.spec.pod.containers.len();
@@ -58,7 +58,7 @@ fn pinned(revision: &Revision) -> Option<Digests> {
     })
 }
 
-/// Deployment and PodAutoscaler, and the status that follows from them.
+/// Plans Deployment and PodAutoscaler, and the status that follows from them.
 fn children(
     revision: &Revision,
     digests: Digests,

@@ -1,4 +1,4 @@
-//! Everything that the decision on a Revision looks at.
+//! The inputs of the decision on a Revision.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use rouse_api::config::ApiConfig;
 
 use crate::lookups::images::Pinned;
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
     pub(super) images: Pinned,
-    /// The objects with its children's names, whoever owns them.
+    /// The objects with its children's names, of any owner.
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) autoscaler: Option<Arc<PodAutoscaler>>,
     pub(super) pods: Vec<Arc<Pod>>,
-    /// Routes that it lists and that were deleted.
+    /// Deleted Routes that the Revision still lists.
     pub(super) gone_routes: Vec<String>,
     pub(super) settings: Settings,
 }
 
-/// What the platform's operator chose.
+/// Settings of the platform's operator.
 pub(crate) struct Settings {
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.

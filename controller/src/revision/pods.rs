@@ -1,4 +1,4 @@
-//! Reasons in the pods of a Revision why it does not serve.
+//! Reasons why a Revision does not serve, from its pods' statuses.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
 use rouse_k8s::condition::{FALSE, READY};
 use rouse_k8s::{object, pod};
 
-/// Waiting reasons that do not go away by waiting: the user has to do something. `ErrImagePull`
+/// Waiting reasons that persist until the user acts. `ErrImagePull`
 /// is not among them, since it comes before the first retry.
-const HOPELESS: [&str; 6] = [
+const PERSISTENT: [&str; 6] = [
     "ImagePullBackOff",
     "InvalidImageName",
     "ErrImageNeverPull",
@@ -19,10 +19,11 @@ const HOPELESS: [&str; 6] = [
     "RunContainerError",
 ];
 
-/// By which reason of a pod's Ready our node agent says that a program does not listen on `PORT`.
+/// The reason of a pod's Ready condition by which Rouse's node agent reports a program that does
+/// not listen on `PORT`.
 const PORT_IGNORED: &str = "PortIgnored";
 
-/// By which reason node agents say that the end of a container was not observed.
+/// The reason of a termination that the kubelet did not observe.
 const END_UNSEEN: &str = "ContainerStatusUnknown";
 
 /// One reason why a Revision has no ready pod.
@@ -74,7 +75,7 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
 }
 
 fn exited(status: &ContainerStatus) -> Option<Trouble> {
-    // What ended with its node agent, or out of its sight, is no fault of the program.
+    // A container that ended with its node agent, or unobserved by it, did not fail by itself.
     let end = pod::last_end(status).filter(|end| end.reason.as_deref() != Some(END_UNSEEN))?;
     let message = match end.message.as_deref().map(str::trim) {
         Some(message) if !message.is_empty() => format!("Container failed with: {message}"),
@@ -93,7 +94,7 @@ fn exited(status: &ContainerStatus) -> Option<Trouble> {
 
 fn waiting(status: &ContainerStatus) -> Option<Trouble> {
     let waiting = pod::waiting(status)?;
-    let reason = waiting.reason.as_deref().filter(|reason| HOPELESS.contains(reason))?;
+    let reason = waiting.reason.as_deref().filter(|reason| PERSISTENT.contains(reason))?;
     Some(Trouble {
         condition: RESOURCES_AVAILABLE,
         reason: reason.to_owned(),
@@ -101,7 +102,7 @@ fn waiting(status: &ContainerStatus) -> Option<Trouble> {
     })
 }
 
-/// A program that runs but listens elsewhere.
+/// A program that runs but does not listen on its port.
 fn ignores_port(pod: &Pod) -> Option<Trouble> {
     let ready = pod::condition(pod, READY);
     let condition = ready.filter(|ready| ready.reason.as_deref() == Some(PORT_IGNORED))?;

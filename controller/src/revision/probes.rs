@@ -1,5 +1,5 @@
-//! The user's probes, made complete: on the serving port where they name none, of the pod itself, and with a period
-//! that Kubernetes accepts where Knative's "as often as possible" was asked for.
+//! Completes the user's probes: the serving port where they name none, no host, and a period that Kubernetes accepts
+//! in place of Knative's 0, "as often as possible".
 
 use k8s_openapi::api::core::v1::{Container, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -27,8 +27,8 @@ pub(super) fn complete(container: &mut Container, port: i32) {
     }
 }
 
-/// A missing port, and the name that the user gave the serving port, mean the serving port. A host is where the user's
-/// container is for a sidecar, which is not where a node is: the probe is the pod's.
+/// A missing port, and the name that the user gave the serving port, mean the serving port. The host is removed: in
+/// Knative a sidecar resolves it inside the pod, but a kubelet would resolve it on the node.
 fn on_port(probe: &mut Probe, port: i32) {
     if let Some(action) = &mut probe.http_get {
         numbered(&mut action.port, port);

@@ -1,18 +1,18 @@
-//! A Deployment whose containers somebody changed (`kubectl set image`, `set env`) is put back: its pods are those of the
-//! Revision, which never changes.
+//! Restores the containers of a Deployment that another client changed (`kubectl set image`, `set env`): its pods are
+//! those of the Revision, which never changes.
 //!
-//! The API adds what it defaults, so the containers are as they should be if they say all that was written, and have no
-//! list that was not. Upstream: `checkAndUpdateDeployment`.
+//! The API server adds defaults, so containers are unchanged if they have every field that was written, and no list or
+//! map that was not. Upstream: `checkAndUpdateDeployment`.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::{Value, json};
 
-/// Lists and maps of a container that the API never fills by itself.
-const USERS: [&str; 7] =
+/// Lists and maps of a container that the API server never defaults.
+const NEVER_DEFAULTED: [&str; 7] =
     ["args", "command", "env", "envFrom", "lifecycle", "livenessProbe", "volumeMounts"];
 
-/// `found` with the containers of `wanted`; none if it has them.
+/// `found` with the containers of `wanted`; None if they are unchanged.
 pub(super) fn restored(found: &Deployment, wanted: Deployment) -> Option<Deployment> {
     let found_pod = found.spec.as_ref()?.template.spec.as_ref()?;
     let wanted_pod = wanted.spec?.template.spec?;
@@ -32,25 +32,25 @@ fn containers(pod: &PodSpec) -> impl Iterator<Item = Value> {
 }
 
 fn lists(wanted: &Value, found: &Value) -> bool {
-    let same_users = |wanted: &Value, found: &Value| {
-        USERS.iter().all(|name| wanted.get(name).is_some() || found.get(name).is_none())
+    let none_added = |wanted: &Value, found: &Value| {
+        NEVER_DEFAULTED.iter().all(|name| wanted.get(name).is_some() || found.get(name).is_none())
     };
     match (wanted.as_array(), found.as_array()) {
         (Some(a), Some(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| says(a, b) && same_users(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| includes(a, b) && none_added(a, b))
         }
         _ => false,
     }
 }
 
-/// Whether `found` says all that `wanted` does.
-fn says(wanted: &Value, found: &Value) -> bool {
+/// Whether `found` has every field of `wanted`.
+fn includes(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(name, value)| says(value, b.get(name).unwrap_or(&Value::Null)))
+            a.iter().all(|(name, value)| includes(value, b.get(name).unwrap_or(&Value::Null)))
         }
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| says(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| includes(a, b))
         }
         (Value::Object(a), Value::Null) => a.is_empty(),
         (Value::Array(a), Value::Null) => a.is_empty(),

@@ -36,7 +36,7 @@ const NOT_OWNED: &str = "NotOwned";
 const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 const BOTH: [&str; 2] = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY];
 
-/// What the status is made from.
+/// The status before this pass.
 pub(super) fn begin(revision: &Revision) -> RevisionStatus {
     revision.status.clone().unwrap_or_default()
 }
@@ -124,7 +124,7 @@ enum Verdict {
         reason: String,
         message: String,
     },
-    /// It served once and needs no pod now, or waits for one.
+    /// It reached its initial scale before, and needs no pod now or waits for one.
     Asleep,
     Deploying {
         untroubled: bool,
@@ -161,7 +161,7 @@ fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
     Verdict::Deploying { untroubled: pods::alive(&seen.pods).any(pods::runs_untroubled) }
 }
 
-/// What is wrong now takes the place of what was wrong before.
+/// Marks the present failure, which replaces an earlier one in the other condition.
 fn failed(conditions: &mut Conditions<'_>, condition: &str, reason: &str, message: &str) {
     conditions.mark_false(condition, reason, message);
     for other in BOTH.into_iter().filter(|other| *other != condition) {

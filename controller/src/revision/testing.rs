@@ -1,4 +1,4 @@
-//! Revisions for tests, and what is observed of them.
+//! Revisions for tests, with their observed children.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -29,7 +29,7 @@ fn nothing_is_made_before_the_image_is_pinned() {
 }
 
 #[test]
-fn images_are_asked_for_once_and_never_again_once_they_are_pinned() {
+fn images_are_looked_up_once_and_never_again_once_they_are_pinned() {
     let fresh = revision("", "{}");
     let lookup = |revision: &Revision, images| desired(revision, &new(images), now()).lookup;
     let asked = lookup(&fresh, Pinned::Unknown);
@@ -50,7 +50,7 @@ fn images_are_asked_for_once_and_never_again_once_they_are_pinned() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_a_missing_container() {
+fn an_image_that_does_not_exist_is_a_missing_container() {
     check(
         &revision("", "{}"),
         &new(Pinned::Failed("Unable to fetch image \"digits:2\": no such image".to_owned())),
@@ -91,7 +91,7 @@ fn created(revision: &Revision, seen: &Observed, kind: &str) -> Value {
 }
 
 #[test]
-fn the_pod_is_the_users_and_what_the_runtime_contract_adds() {
+fn the_pod_is_the_users_with_the_additions_of_the_runtime_contract() {
     let deployment = body(&revision("autoscaling.knative.dev/min-scale: '2'", "{}"), "Deployment");
     expect![[r#"
         apiVersion: apps/v1
@@ -210,7 +210,7 @@ fn serde_yaml(value: &Value) -> String {
 }
 
 #[test]
-fn replicas_begin_at_the_greater_of_initial_and_least_scale() {
+fn replicas_begin_at_the_greater_of_initial_and_minimum_scale() {
     for (annotation, want) in [
         ("x: y", 1),
         ("autoscaling.knative.dev/initial-scale: '4'", 4),
@@ -280,12 +280,12 @@ fn an_existing_deployment_is_never_written() {
 }
 
 #[test]
-fn containers_that_somebody_changed_are_put_back_and_nothing_else() {
+fn containers_that_another_client_changed_are_restored_and_nothing_else() {
     let revision = revision("", WAS_READY);
     let built = body(&revision, "Deployment");
     let planned = |change: &dyn Fn(&mut Value)| {
         let mut found = built.clone();
-        // What the API adds.
+        // Defaults of the API server, and the autoscaler's replicas.
         found["spec"]["replicas"] = json!(7);
         found["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
         let container = &mut found["spec"]["template"]["spec"]["containers"][0];
@@ -321,13 +321,13 @@ fn an_edited_annotation_reaches_the_autoscaler() {
 }
 
 #[test]
-fn a_revision_whose_pods_all_fail_is_not_worth_its_minimum_scale() {
+fn a_revision_whose_pods_all_fail_is_not_kept_at_its_minimum_scale() {
     let crashed = "{observedGeneration: 1, conditions: [{type: ContainerHealthy, status: 'False', reason: ExitCode5}]}";
     for (before, replicas, ready, expected) in [
         (crashed, 1, 0, "Unreachable"),
         (crashed, 2, 0, "Unreachable"),
         (crashed, 2, 1, "Reachable"),
-        // No pod fails where there is none.
+        // Without pods, none fails.
         (crashed, 0, 0, "Reachable"),
         (WAS_READY, 1, 0, "Reachable"),
     ] {
@@ -340,7 +340,7 @@ fn a_revision_whose_pods_all_fail_is_not_worth_its_minimum_scale() {
 }
 
 #[test]
-fn a_strangers_child_is_left_alone() {
+fn a_child_of_another_owner_is_left_alone() {
     let stranger = |kind| {
         let mut seen = seen(1, "{}", SERVING, vec![]);
         let metadata = match kind {

@@ -45,7 +45,7 @@ pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<Ro
     status::addresses(&mut next, &names[0], scheme, seen.gateway);
     assign(route, seen, &names, scheme, &mut next, now);
 
-    // What is no longer wanted goes only after a state without it was served and written.
+    // Stale labels and core Services go only after a state without them was served and written.
     let settled = status::is_settled(&before) && same_state(&before, &next);
     labeler::label(route, &next, seen, settled, now, &mut plan);
     if settled {
@@ -55,7 +55,7 @@ pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<Ro
     plan
 }
 
-/// Resolves the targets and compiles them, or says why not.
+/// Resolves the targets and compiles the routing, or marks why it cannot.
 fn assign(
     route: &Route,
     seen: &Observed,

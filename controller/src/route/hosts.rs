@@ -20,7 +20,7 @@ use crate::objects::meta::{name, namespace};
 pub(super) struct Names {
     /// None for the Route itself.
     pub(super) tag: Option<String>,
-    /// The core Service that stands for it, and the first part of its local names.
+    /// The name of its core Service, and the first part of its local names.
     pub(super) service: String,
     /// None if it is reached from within the cluster only.
     pub(super) public: Option<String>,

@@ -1,10 +1,11 @@
 //! Labels Revisions and Configurations with the Routes that they are in, and Revisions as `active` or
 //! in `reserve`.
 //!
-//! Added at once, so that a Revision is kept awake and from garbage collection before it gets
-//! requests; taken away only when activators serve the state without it. What a deleted Route
-//! left behind is taken away by the Revision and the Configuration themselves: that works as well
-//! if no controller observed the deletion, and no Route has to wait for a finalizer.
+//! Labels are added at once, so that a Revision is reachable and safe from garbage collection
+//! before it gets requests; they are removed only when activators serve the state without it. The
+//! labels of a deleted Route are removed by the Revision's and the Configuration's reconcilers:
+//! that works as well if no controller observed the deletion, and no Route has to wait for a
+//! finalizer.
 //!
 //! Upstream: pkg/reconciler/labeler; it uses a finalizer.
 
@@ -34,7 +35,7 @@ pub(super) fn concerns_configuration(route: &Route, configuration: &Configuratio
         || route.spec.traffic.iter().any(|target| target.revision_name.is_some())
 }
 
-/// Plans the labels for `next`; what is in no target any more is let go if `settled`.
+/// Plans the labels for `next`; objects that are no longer in any target lose theirs if `settled`.
 pub(super) fn label(
     route: &Route,
     next: &RouteStatus,
@@ -55,8 +56,8 @@ pub(super) fn label(
     }
 }
 
-/// Whether the Configuration has observed the generation of this Revision. Before that it may be the
-/// latest one, which is created `active`.
+/// Whether the Configuration has observed the generation of this Revision. Before that the Revision
+/// may be the latest one, which is created `active`.
 fn is_reported(revision: &Revision, seen: &Observed) -> bool {
     let owner = owner_name(revision, "Configuration");
     let Some(configuration) = owner.and_then(|owner| seen.configurations.get(owner)) else {

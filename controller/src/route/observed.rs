@@ -1,4 +1,4 @@
-//! Everything that the decision on a Route looks at.
+//! The inputs of the decision on a Route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use rouse_api::{Configuration, Revision};
 use crate::lookups::served::Serving;
 use crate::objects::gateway::Gateway;
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
     pub(super) configurations: BTreeMap<String, Arc<Configuration>>,
-    /// All of the namespace.
+    /// All Revisions of the namespace.
     pub(super) revisions: BTreeMap<String, Arc<Revision>>,
-    /// Core Services that are ours.
+    /// Core Services that the Route controls.
     pub(super) placeholders: Vec<Arc<CoreService>>,
     /// Core Services of other owners that have a name which the Route needs.
     pub(super) foreign_services: Vec<String>,
     pub(super) gateway: Gateway,
-    /// How far activators are.
+    /// Whether activators serve the written routing.
     pub(super) serving: Serving,
     pub(super) config: Arc<ApiConfig>,
 }

@@ -18,7 +18,7 @@ use super::hosts::Names;
 use crate::objects::children::{Map, annotations_without, labels_without, meta};
 use crate::objects::meta::name;
 
-/// Creates what is missing and completes what is there.
+/// Creates missing core Services and completes existing ones.
 pub(super) fn ensure(
     route: &Route,
     names: &[Names],
@@ -34,7 +34,7 @@ pub(super) fn ensure(
     }
 }
 
-/// Removes those of tags that are no more.
+/// Deletes the core Services of removed tags.
 pub(super) fn remove_stale(
     names: &[Names],
     found: &[Arc<CoreService>],
@@ -74,7 +74,7 @@ fn build(route: &Route, service: &str) -> CoreService {
 }
 
 /// `found` with the labels and annotations of `fresh` added. Of its spec only
-/// its type and where it points are set; the rest was defaulted by the API server.
+/// type and external name are set; the rest was defaulted by the API server.
 fn united(found: &CoreService, fresh: CoreService) -> CoreService {
     let mut want = found.clone();
     unite(&mut want.metadata.labels, fresh.metadata.labels);

@@ -1,4 +1,4 @@
-//! Compiles resolved targets to what activators serve.
+//! Compiles resolved targets to the routing that activators serve.
 
 use rouse_api::routing::{Host, HttpOption, Share};
 
@@ -23,7 +23,7 @@ pub(super) fn compile(names: &[Names], targets: &[Target]) -> Vec<Host> {
         .collect()
 }
 
-/// Targets of the same Revision are one share; those without traffic are none.
+/// Targets of the same Revision are one share; those without traffic are left out.
 fn shares(targets: &[Target]) -> Vec<Share> {
     let mut shares: Vec<Share> = Vec::new();
     for target in targets {

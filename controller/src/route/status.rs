@@ -16,7 +16,7 @@ use crate::objects::gateway::Gateway;
 const UNINITIALIZED: &str = "Uninitialized";
 const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
 
-/// Begins a pass; `change` marks what it found.
+/// Marks conditions for the present generation; `change` sets those that vary.
 pub(super) fn mark(
     status: &mut RouteStatus,
     route: &Route,
@@ -45,7 +45,7 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
     }
 }
 
-/// Ready means that the very next request succeeds: activators must serve what is written.
+/// Ready means that the very next request succeeds: activators must serve the written routing.
 pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &Serving) {
     if served {
         conditions.mark_true(INGRESS_READY);

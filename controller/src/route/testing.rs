@@ -1,4 +1,4 @@
-//! Routes for tests, and what is observed of them.
+//! Routes for tests, with their observed objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where a Route sends requests, and what it says.
+//! The routing of a Route, and its status.
 
 use std::sync::Arc;
 
@@ -153,7 +153,7 @@ fn old_traffic_stays_while_a_target_cannot_be_routed_to() {
 }
 
 #[test]
-fn a_foreign_services_core_service_keeps_the_name() {
+fn a_core_service_of_another_owner_keeps_its_name() {
     let mut seen = one_ready();
     seen.foreign_services = vec!["hello".to_owned()];
     let plan = plan(&route(LATEST), &seen);
@@ -238,7 +238,7 @@ fn its_core_service_leads_to_the_local_gateway() {
 }
 
 #[test]
-fn a_refused_core_service_is_told() {
+fn a_refused_core_service_is_reported() {
     let error = refusal("Service");
     let status = Routes::refused(&route(LATEST), &error, now()).unwrap();
     assert_eq!(conditions(&status), ["Unknown".to_owned(), format!("False Refused {error}")]);

@@ -1,4 +1,4 @@
-//! From what the user wrote to Revisions: every target resolved, or the reason why one cannot be.
+//! Resolves the user's traffic targets to Revisions, or gives the reason why one cannot be.
 //!
 //! Upstream: pkg/reconciler/route/traffic/traffic.go.
 
@@ -32,7 +32,7 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
-/// What targets are looked up in.
+/// The objects that targets may name.
 pub(super) struct View<'a> {
     pub(super) configurations: &'a BTreeMap<String, Arc<Configuration>>,
     pub(super) revisions: &'a BTreeMap<String, Arc<Revision>>,
@@ -80,7 +80,7 @@ fn target(route: &Route, wanted: &TrafficTarget, view: &View<'_>) -> Result<Targ
 fn latest<'a>(route: &Route, name: &str, view: &'a View<'_>) -> Result<&'a str, Problem> {
     let Some(configuration) = view.configurations.get(name) else {
         let message = format!("Configuration {name:?} referenced in traffic not found.");
-        // A Service makes both; its Configuration is only not seen here yet.
+        // The Service creates both; its Configuration is not in the local copy yet.
         return Err(match owner_name(route, "Service") {
             Some(_) => waiting(CONFIGURATION_MISSING, message),
             None => failed(CONFIGURATION_MISSING, message),
@@ -120,7 +120,7 @@ fn by_name<'a>(route: &Route, name: &str, view: &'a View<'_>) -> Result<&'a str,
         return Err(waiting(REVISION_MISSING, not_ready(name)));
     };
     let (observed, generation) = (status.observed_generation, revision.metadata.generation);
-    // What gets traffic already keeps it: a pod that fails is no reason to unroute its Revision.
+    // A Revision that gets traffic keeps it: a pod that fails is no reason to unroute its Revision.
     if condition::is_ready(&status.conditions, observed, generation) || is_routed(route, name) {
         Ok(name)
     } else if condition::is_failed(&status.conditions, observed, generation) {

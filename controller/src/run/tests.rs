@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::world::World;
 use crate::admission;
 
-/// What became of one extreme value.
+/// How one extreme value was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// The kind's types cannot hold it.
@@ -38,7 +38,7 @@ enum Outcome {
 struct Report {
     outcomes: BTreeMap<Outcome, usize>,
     problems: Vec<String>,
-    /// What was scaled already: most values change nothing for the autoscaler.
+    /// PodAutoscalers that were scaled already: most values change nothing for the autoscaler.
     scaled: BTreeSet<String>,
 }
 
@@ -142,7 +142,7 @@ fn base(kind: &str) -> Value {
     })
 }
 
-/// Without it the tests below would show little.
+/// If this fails, the tests below show little.
 #[tokio::test]
 async fn a_plain_service_becomes_ready() {
     let mut world = World::new(ApiConfig::default());

@@ -2,7 +2,7 @@
 //!
 //! The Route follows in the same pass as the Configuration: until the new Revision is ready it
 //! keeps its old traffic by itself. Only where the user names the Revision does the Route wait
-//! until the Configuration has seen the name, for the name may be taken.
+//! until the Configuration has observed the name, since another Revision may have it.
 //!
 //! Upstream: pkg/reconciler/service/service.go, resources/{configuration,route}.go.
 
@@ -22,12 +22,12 @@ use crate::objects::meta::{controls, name};
 use crate::objects::revisions::is_stamp;
 use crate::objects::routing_state::{routes_of, with_route};
 
-/// All the decision may look at.
+/// All inputs of the decision.
 pub(crate) struct Observed {
-    /// The objects with its children's names, whoever owns them.
+    /// The objects with its children's names, of any owner.
     pub(super) configuration: Option<Arc<Configuration>>,
     pub(super) route: Option<Arc<Route>>,
-    /// The Revision with the name that the user chose, whoever owns it.
+    /// The Revision with the name that the user chose, of any owner.
     pub(super) named: Option<Arc<Revision>>,
 }
 
@@ -82,9 +82,9 @@ fn route_plan<'a>(
     }
 }
 
-/// What became of a Revision name of the user's own.
+/// The state of a Revision name that the user chose.
 enum ChosenName {
-    /// There is none.
+    /// The user chose none.
     None,
     /// The Configuration has not decided yet.
     Open,
@@ -161,7 +161,7 @@ fn updated_route(service: &Service, found: &Route) -> Route {
     want
 }
 
-/// What names no Revision means the latest of the Service's own Configuration.
+/// A target that names no Revision means the latest of the Service's own Configuration.
 fn target(service: &Service, target: &TrafficTarget) -> TrafficTarget {
     let mut target = target.clone();
     if target.revision_name.as_deref().unwrap_or_default().is_empty() {

@@ -15,11 +15,11 @@ const NOT_OWNED: &str = "NotOwned";
 /// The Revision name that the user chose belongs to another Revision.
 const REVISION_NAME_TAKEN: &str = "RevisionNameTaken";
 
-/// What is known of a child.
+/// The state of a child.
 pub(super) enum ChildView<'a, K> {
     /// Being created or updated by this very pass.
     Changing,
-    /// Held back until another child is further.
+    /// Held back until the Configuration is further.
     Waiting,
     /// Held back, for another Revision has the name that the user chose.
     NameTaken,
@@ -28,7 +28,7 @@ pub(super) enum ChildView<'a, K> {
     Seen(&'a K),
 }
 
-/// Kinds whose status says up to which generation it speaks.
+/// Kinds that have `status.observedGeneration`.
 pub(super) trait Observing {
     fn generations(&self) -> (Option<i64>, Option<i64>);
 }
@@ -47,13 +47,12 @@ impl Observing for Route {
     }
 }
 
-/// Whether the status speaks of the present spec.
+/// Whether the status is of the present spec.
 pub(super) fn is_observed<K: Observing>(object: &K) -> bool {
     let (observed, generation) = object.generations();
     observed == generation
 }
 
-/// The whole status.
 pub(super) fn from_children(
     service: &Service,
     configuration: &ChildView<'_, Configuration>,
@@ -131,8 +130,8 @@ fn from_route(
     }
 }
 
-/// Whether a Route that calls itself ready sends traffic where this Service wants it. What the
-/// Route calls the latest Revision may be behind what the Configuration says by now.
+/// Whether a Route that calls itself ready sends traffic where this Service wants it. The
+/// Route's latest Revision may be older than the Configuration's.
 fn same_traffic(want: &[TrafficTarget], have: &[TrafficTarget], status: &ServiceStatus) -> bool {
     want.len() == have.len()
         && want.iter().zip(have).all(|(want, have)| {

@@ -39,7 +39,7 @@ spec:
 
 const OWNED: &str = r#"ownerReferences: [{apiVersion: serving.knative.dev/v1, kind: Service, name: hello, uid: svc-1, controller: true, blockOwnerDeletion: true}]"#;
 
-/// What the first pass made, as the server would give it back, with a status.
+/// The objects of the first pass, as the server would return them, with a status.
 fn made(service: &Service, configuration: &str, route: &str) -> Observed {
     let plan = desired(service, &Observed { configuration: None, route: None, named: None }, now());
     let mut seen = Observed { configuration: None, route: None, named: None };
@@ -89,7 +89,7 @@ fn a_new_service_makes_its_configuration_and_its_route() {
 }
 
 #[test]
-fn children_carry_the_services_labels_and_annotations_but_not_those_that_are_its_own() {
+fn children_carry_the_services_labels_and_annotations_except_its_own() {
     let seen = made(&service(""), READY_CONFIGURATION, READY_ROUTE);
     let configuration = seen.configuration.unwrap();
     let shown = |meta: &kube::api::ObjectMeta| {
@@ -172,7 +172,7 @@ fn a_change_of_the_template_updates_the_configuration_alone() {
 }
 
 #[test]
-fn a_strangers_configuration_is_left_alone() {
+fn a_configuration_of_another_owner_is_left_alone() {
     let stranger: Configuration = object(
         "{apiVersion: serving.knative.dev/v1, kind: Configuration, metadata: {name: hello, namespace: shop, uid: other}, spec: {}}",
     );
@@ -191,7 +191,7 @@ fn a_strangers_configuration_is_left_alone() {
 }
 
 #[test]
-fn a_strangers_route_is_left_alone() {
+fn a_route_of_another_owner_is_left_alone() {
     let service = service("");
     let mut seen = made(&service, READY_CONFIGURATION, READY_ROUTE);
     Arc::make_mut(seen.route.as_mut().unwrap()).metadata.owner_references = None;
@@ -274,7 +274,7 @@ status: {taken}
 }
 
 #[test]
-fn a_refusal_is_told_by_the_condition_of_the_child_that_was_refused() {
+fn a_refusal_is_reported_by_the_condition_of_the_refused_child() {
     for (kind, told_by, other) in [
         ("Configuration", "ConfigurationsReady", "RoutesReady"),
         ("Route", "RoutesReady", "ConfigurationsReady"),
@@ -289,7 +289,7 @@ fn a_refusal_is_told_by_the_condition_of_the_child_that_was_refused() {
 }
 
 #[test]
-fn children_that_are_behind_their_spec_are_not_believed() {
+fn a_child_status_of_an_older_spec_is_not_used() {
     let service = service("");
     let configuration =
         "Unknown OutOfDate The Configuration does not reflect the latest specification yet.";

@@ -1,4 +1,4 @@
-//! The cluster as it is known here: a local copy per kind, kept by a watch, and whom its changes wake.
+//! Local copies of objects, one per kind, kept by a watch, and the reconcilers that changes wake.
 
 pub(crate) mod queue;
 pub(crate) mod queue_metrics;

@@ -1,4 +1,4 @@
-//! Where a reconciler's keys are put, and how many wait there.
+//! A reconciler's work queue.
 //!
 //! A queue holds keys, not states: a key that waits already is not added twice by the scheduler
 //! behind it, and a reconciler that is woken reads the local copies.
@@ -50,7 +50,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Queue<K> {
             self.metrics.added(waiting.len());
         }
         let object = ObjectRef::<K>::new(name).within(namespace);
-        // Closed only at the end, when nobody needs to be woken.
+        // Closed only at shutdown, when no reconciler needs to be woken.
         let _ = self.sender.send(ReconcileRequest::from(object)).await;
     }
 
@@ -61,17 +61,17 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Queue<K> {
         }
     }
 
-    /// A pass took so long.
+    /// Records the duration of a pass.
     pub(crate) fn worked(&self, time: Duration) {
         self.metrics.worked(time);
     }
 
-    /// A key is tried again after a failure.
+    /// Counts a retry after a failure.
     pub(crate) fn retried(&self) {
         self.metrics.retried();
     }
 
-    /// A pass over this object begins, or there is none to begin: what changes from now on is news.
+    /// A pass over this object begins, or the object is gone: later changes wait for the next pass.
     pub(crate) fn taken(&self, key: &ObjectKey) {
         let mut waiting = self.waiting.lock();
         let since = waiting.remove(key);

@@ -1,4 +1,4 @@
-//! One queue per reconciler, and the rule which change wakes which reconciler.
+//! One queue per reconciler, and the rules by which changes wake reconcilers.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Wakes for Configuration {
         let namespace = namespace(configuration);
         queues.configurations.wake(namespace, name(configuration)).await;
         queues.collections.wake(namespace, name(configuration)).await;
-        // A Service cares for a namesake even if it is not its own.
+        // The Service of that name reports a conflict if it does not own the Configuration.
         queues.services.wake(namespace, name(configuration)).await;
         let listed = routes_of(configuration);
         wake_routes_to(stores, queues, namespace, |route| {
@@ -64,7 +64,7 @@ impl Wakes for Revision {
             queues.collections.wake(namespace, configuration).await;
         }
         wake_naming(stores, queues, revision).await;
-        // Also those that it lists and that do not name it: they take it off.
+        // Also Routes that the Revision lists but that do not name it: they remove the label.
         let listed = routes_of(revision);
         wake_routes_to(stores, queues, namespace, |route| {
             let status = route.status.iter().flat_map(|status| &status.traffic);
@@ -137,8 +137,8 @@ impl Wakes for CoreService {
     }
 }
 
-/// Configurations, and their Services, whose users chose the name of this Revision: it may be taken
-/// or free now.
+/// Wakes Configurations, and their Services, whose template names this Revision: the name may be
+/// taken or free now.
 async fn wake_naming(stores: &Stores, queues: &Queues, revision: &Revision) {
     let naming = |configuration: &Configuration| {
         configuration.metadata.namespace == revision.metadata.namespace
@@ -150,14 +150,14 @@ async fn wake_naming(stores: &Stores, queues: &Queues, revision: &Revision) {
     }
 }
 
-/// Whoever else claims the same domain may get it now.
+/// Wakes all DomainMappings of one domain: another of them may get it now.
 async fn wake_mappings_named(stores: &Stores, queues: &Queues, domain: &str) {
     for mapping in stores.domain_mappings.state_filter(|mapping| name(mapping) == domain) {
         queues.domain_mappings.wake(namespace(&*mapping), domain).await;
     }
 }
 
-/// Whoever refers to a Service or Route of that name.
+/// Wakes DomainMappings that refer to a Service or Route of that name.
 async fn wake_mappings_to<K: Resource>(stores: &Stores, queues: &Queues, to: &K) {
     let (in_namespace, to) = (namespace(to), name(to));
     let refers = |mapping: &DomainMapping| {
@@ -168,7 +168,7 @@ async fn wake_mappings_to<K: Resource>(stores: &Stores, queues: &Queues, to: &K)
     }
 }
 
-/// Whoever lists a Route that is gone takes it off.
+/// Wakes Revisions and Configurations that may list a deleted Route, so that they remove it.
 async fn wake_listing(stores: &Stores, queues: &Queues, route: &Route) {
     let lists = |object: &ObjectMeta| {
         object.namespace == route.metadata.namespace

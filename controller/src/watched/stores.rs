@@ -1,4 +1,4 @@
-//! The controller's local copies, one per kind, and the questions that reconcilers ask of them.
+//! The controller's local copies, one per kind, and the queries of reconcilers.
 //!
 //! Each kind is watched once. A copy is changed first and wakes reconcilers afterwards, so that a
 //! pass that a change woke sees that change.
@@ -59,7 +59,7 @@ impl Stores {
         pods
     }
 
-    /// The Routes that `object` lists and that are not there.
+    /// The Routes that `object` lists but that do not exist.
     pub(crate) fn gone_routes<K: Resource>(&self, object: &K) -> Vec<String> {
         routing_state::gone_routes(object, |route| {
             get(&self.routes, namespace(object), route).is_some()
@@ -73,7 +73,7 @@ impl Stores {
         services
     }
 
-    /// Where the public listener is reached, as its core Service says.
+    /// The public listener's port, from its core Service.
     pub(crate) fn gateway(&self) -> Gateway {
         get(&self.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
             .map_or_else(Gateway::default, |service| Gateway::from_service(&service))

@@ -37,7 +37,7 @@ pub(crate) async fn follow<K>(
     let mut changes = watcher(Api::<K>::all(client), config).default_backoff().boxed();
     loop {
         let change = tokio::select! {
-            biased; // the end comes first
+            biased; // shutdown is checked first
             () = shutdown.cancelled() => return,
             change = changes.next() => change,
         };
@@ -49,7 +49,7 @@ pub(crate) async fn follow<K>(
             }
             None => return,
         };
-        // After a new listing, what vanished unseen was deleted.
+        // Objects that a new list lacks were deleted unobserved; their reconcilers are woken too.
         let before = match change {
             watcher::Event::InitDone => by_key(store.state()),
             watcher::Event::Apply(_)

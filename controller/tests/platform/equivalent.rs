@@ -1,4 +1,4 @@
-//! One manifest in many spellings, written in many ways, is one Revision, and no order of writes wedges a Service.
+//! One manifest in many spellings, written in many ways, is one Revision, and no order of writes blocks a Service.
 
 use rouse_api::{Revision, Service};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn manifest(value: usize) -> Value {
     })
 }
 
-/// Changes that say nothing, made to a template's spec.
+/// Changes to a template's spec that keep its meaning.
 const SPELLINGS: [fn(&mut Value); 9] = [
     |_| {},
     |spec| spec["enableServiceLinks"] = json!(false),
@@ -63,7 +63,7 @@ async fn write(platform: &Platform, value: usize, random: &mut Random) {
             env[0]["value"] = json!(value.to_string());
             platform.replace::<Service>(&whole).await;
         }
-        // the same by a client that leaves out what it does not know
+        // the same by a client that drops fields it does not know
         2 => {
             let mut whole = platform.get::<Service>("hello").await;
             let spec = &mut whole["spec"]["template"]["spec"];
@@ -76,7 +76,7 @@ async fn write(platform: &Platform, value: usize, random: &mut Random) {
 }
 
 #[tokio::test]
-async fn equivalent_manifests_meet_in_one_revision_and_no_order_of_writes_wedges_a_service() {
+async fn equivalent_manifests_make_one_revision_and_no_order_of_writes_blocks_a_service() {
     let mut random = Random(2026);
     for life in 0..6 {
         let platform = Platform::start().await;

@@ -1,4 +1,4 @@
-//! One object's failure is told where users and operators look, and is no other object's.
+//! One object's failure is reported to users and operators, and stops no other object.
 
 use std::sync::atomic::Ordering;
 

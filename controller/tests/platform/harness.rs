@@ -1,4 +1,4 @@
-//! An embedded cluster with the controller, and doubles for everybody else.
+//! An embedded cluster with the controller, and doubles for all other components.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -164,7 +164,7 @@ impl Platform {
         self.controller = Some(component);
     }
 
-    /// What the controller's metrics say now.
+    /// The controller's metrics in text form.
     pub(crate) fn metrics(&self) -> String {
         self.controller.as_ref().unwrap().metrics.encode()
     }
@@ -197,7 +197,7 @@ impl Platform {
         self.api::<K>(namespace).create(&PostParams::default(), &object).await.unwrap();
     }
 
-    /// As `kubectl replace` does: of what is there now, unless the object names a version.
+    /// As `kubectl replace` does: replaces the present version, unless the object names one.
     pub(crate) async fn replace<K: Resource<DynamicType = ()>>(&self, object: &Value) {
         let api = self.api::<K>(object["metadata"]["namespace"].as_str());
         let mut object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
@@ -231,7 +231,7 @@ impl Platform {
         self.api::<K>(Some(NAMESPACE)).delete(name, &DeleteParams::default()).await.unwrap();
     }
 
-    /// Its children go before it does.
+    /// Foreground deletion: its children go first.
     pub(crate) async fn delete_last<K: Resource<DynamicType = ()>>(&self, name: &str) {
         self.api::<K>(Some(NAMESPACE)).delete(name, &DeleteParams::foreground()).await.unwrap();
     }
@@ -318,7 +318,7 @@ impl Platform {
         gone.await.unwrap_or_else(|_| panic!("{name} is still there"));
     }
 
-    /// The object once nothing changes it any more: a later write of ours comes through unchanged.
+    /// The object once nothing changes it any more: a later write of the test is then not changed.
     pub(crate) async fn settled<K: Resource<DynamicType = ()>>(&self, name: &str) -> Value {
         let settled = tokio::time::timeout(WAIT_MAX, async {
             loop {
@@ -336,8 +336,8 @@ impl Platform {
     }
 }
 
-/// Starts what is scheduled: a pod of `crashing` exits with 5, all others become ready. Ends at
-/// once what is deleted.
+/// Starts scheduled pods: a pod of `crashing` exits with 5, all others become ready. Ends deleted
+/// pods at once.
 async fn play_node(client: Client) {
     let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
     let mut pods = pods.default_backoff().applied_objects().boxed();
@@ -345,7 +345,7 @@ async fn play_node(client: Client) {
         let Ok(pod) = pod else { continue };
         let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
         if pod.metadata.deletion_timestamp.is_some() {
-            // Gone already is fine.
+            // The pod may be gone already.
             let _ = api.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
             continue;
         }
@@ -380,7 +380,7 @@ async fn play_node(client: Client) {
                 "imageID": image, "state": state, "lastState": last,
             }],
         }});
-        // Gone meanwhile is fine.
+        // The pod may be gone meanwhile.
         let _ =
             api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await;
     }
@@ -411,8 +411,8 @@ async fn play_autoscaler(client: Client) {
     }
 }
 
-/// The system namespace is followed by what the binary adds: it comes first, and what is there
-/// already is not made again.
+/// A namespace is followed by the objects that the binary adds. The system namespace comes first,
+/// and objects that exist are not created again.
 fn with_system_objects(object: Value) -> Vec<Value> {
     let own = if object["kind"] == "Namespace" { system_objects() } else { Vec::new() };
     std::iter::once(object).chain(own).collect()

@@ -57,7 +57,7 @@ async fn only_a_changed_template_makes_a_revision() {
 }
 
 #[tokio::test]
-async fn everything_says_who_made_it() {
+async fn every_object_names_its_creator() {
     let platform = Platform::start().await;
     platform.create::<Service>(&service("hello", "digits:1")).await;
     let ready = ready(&platform, "hello", 1).await;
@@ -131,7 +131,7 @@ async fn naming_an_older_revision_rolls_back_to_it() {
 }
 
 #[tokio::test]
-async fn a_route_says_what_it_misses_until_it_is_there() {
+async fn a_route_names_a_missing_target_until_it_exists() {
     let platform = Platform::start().await;
     let route = |name: &str, target: Value| {
         json!({
@@ -168,7 +168,7 @@ async fn a_route_says_what_it_misses_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_pod_that_fits_nowhere_is_told_up_to_the_service() {
+async fn a_pod_that_fits_no_node_is_reported_up_to_the_service() {
     let platform = Platform::start().await;
     let mut object = service("huge", "digits:1");
     object["spec"]["template"]["spec"]["containers"][0]["resources"] =
@@ -189,7 +189,7 @@ async fn a_pod_that_fits_nowhere_is_told_up_to_the_service() {
 }
 
 #[tokio::test]
-async fn settings_count_from_the_moment_they_are_written() {
+async fn settings_apply_from_the_moment_they_are_written() {
     let platform = Platform::start().await;
     platform.create::<Service>(&service("before", "digits:1")).await;
     let before = ready(&platform, "before", 1).await;

@@ -1,4 +1,4 @@
-//! The agent: it registers the node, gives each of its pods a worker, and answers the kubelet's paths.
+//! The agent: it registers the node, gives each of its pods a worker, and serves the kubelet's API.
 
 mod node;
 mod pods;

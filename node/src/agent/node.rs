@@ -1,4 +1,4 @@
-//! A node: made, asked, and run until the shutdown.
+//! The node: its construction, its kubelet service, and its run until shutdown.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::runtime::ContainerRuntime;
 use crate::traffic::Traffic;
 use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
 
-/// A node that can be asked and run.
+/// The node agent of this machine.
 pub struct Node {
     shared: Arc<Shared>,
     pods: Mirror<Pod>,
@@ -27,7 +27,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that lives as `component`. `runtime` must outlive it.
+    /// A node that runs as `component`. `runtime` must outlive it.
     #[must_use]
     pub fn new(
         config: Config,
@@ -65,15 +65,15 @@ impl Node {
         Self { shared, pods, usages, events, component }
     }
 
-    /// Answers the kubelet's paths; works before, while and after the node runs.
+    /// The kubelet's API; it answers before, while and after the node runs.
     #[must_use]
     pub fn kubelet(&self) -> KubeletService {
         let usages = Arc::clone(&self.usages);
         server::service(self.shared.logs.clone(), self.pods.store(), usages, self.shared.clock)
     }
 
-    /// Forgets where an earlier run's pods were reached: their containers ended with it, and their
-    /// addresses may be somebody else's by now. Before the node runs, and before anybody routes.
+    /// Removes the addresses of an earlier run's pods: their containers ended with it, and other
+    /// programs may listen there by now. To be called before the node runs and before any routing.
     ///
     /// # Errors
     /// If the pods cannot be read or written.
@@ -90,8 +90,8 @@ impl Node {
         let part = health.part("node");
         match shared.runtime.end_survivors().await {
             Ok(0) => {}
-            Ok(ended) => tracing::info!(ended, "ended what an earlier run had left"),
-            Err(error) => tracing::warn!(%error, "cannot end what an earlier run may have left"),
+            Ok(ended) => tracing::info!(ended, "ended containers of an earlier run"),
+            Err(error) => tracing::warn!(%error, "cannot end containers of an earlier run"),
         }
         let (registered, until) = (Arc::clone(&shared), shutdown.clone());
         tasks.restarting("registration", move || {

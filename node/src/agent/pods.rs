@@ -1,4 +1,4 @@
-//! The pods bound to this node, by a mirror of them; each has a worker of its own.
+//! The pods bound to this node, mirrored from the API; each has a worker of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tokio::sync::watch;
 
 use crate::worker::{Seen, Shared, supervise};
 
-/// How long the pods' ends are waited for when the platform ends; their grace is 5 s then.
+/// Time for all pods to end when the platform ends; their grace is 5 s then.
 const HALT_MAX: Duration = Duration::from_secs(8);
 
-/// Old logs are looked for after so many pods have gone: it reads a directory.
+/// Old logs are cleaned up once per this many ended pods, since that reads a directory.
 const FORGET_EVERY: usize = 25;
 
 /// All pods of this node.
@@ -35,7 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut mirror: Mirror<Pod>, shutdown: 
         Pods { shared, seen: HashMap::new(), workers: FuturesUnordered::new(), gone_count: 0 };
     loop {
         tokio::select! {
-            biased; // the end first; then pods, which must not wait for the dead
+            biased; // shutdown first; then changes, which must not wait for ended workers
             () = shutdown.cancelled() => break,
             change = mirror.next() => pods.on(change),
             Some(uid) = pods.workers.next() => pods.ended(&uid),
@@ -48,7 +48,7 @@ struct Pods {
     shared: Arc<Shared>,
     /// By uid.
     seen: HashMap<String, watch::Sender<Seen>>,
-    /// Their uids, when they have ended.
+    /// Each yields its pod's uid when it ends.
     workers: FuturesUnordered<BoxFuture<'static, String>>,
     gone_count: usize,
 }

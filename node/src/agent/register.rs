@@ -1,4 +1,4 @@
-//! The Node object and its Lease: what this machine offers, and that it is alive.
+//! The Node object and its Lease: the machine's resources, and its heartbeat.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,33 +22,33 @@ use crate::worker::{HOST_IP, Shared};
 const LEASE_SECONDS: i32 = 40;
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 const LEASE_NAMESPACE: &str = "kube-node-lease";
-/// What the embedded API says it is.
+/// The version that the embedded API reports.
 const KUBELET_VERSION: &str = "v1.35.0";
 
-/// A runtime that does not answer for so long is not there.
+/// A runtime that does not answer within this time counts as down.
 const CHECK_MAX: Duration = Duration::from_secs(5);
 /// A failed registration is tried again after this.
 const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 
 /// Registers the node and keeps it alive until `shutdown`; `part` says whether pods can run here.
 pub(super) async fn keep(shared: Arc<Shared>, part: Part, shutdown: Shutdown) {
-    // What the node's condition says, once it is written.
-    let mut said = None;
-    let mut could = true;
+    // The problem in the Node's condition as last written; None before the first write.
+    let mut written = None;
+    let mut was_up = true;
     loop {
         let beat = async {
             let problem = check(&shared).await;
-            if could != problem.is_none() {
-                could = turned(&shared, problem.as_deref()).await;
+            if was_up != problem.is_none() {
+                was_up = report_change(&shared, problem.as_deref()).await;
             }
-            match beat(&shared, &mut said, &problem).await {
+            match beat(&shared, &mut written, &problem).await {
                 Ok(()) => {
                     part.set(problem);
                     tokio::time::sleep(RENEW_EVERY).await;
                 }
                 Err(error) => {
-                    // Somebody may have deleted the node: it comes back.
-                    said = None;
+                    // A client may have deleted the Node: it is written again.
+                    written = None;
                     part.not_ready(format!("the node cannot be registered: {error}"));
                     tokio::time::sleep(REGISTER_AGAIN).await;
                 }
@@ -60,7 +60,7 @@ pub(super) async fn keep(shared: Arc<Shared>, part: Part, shutdown: Shutdown) {
     }
 }
 
-/// Why no pods can run, if none can.
+/// The problem that keeps pods from running, if there is one.
 async fn check(shared: &Shared) -> Option<String> {
     match tokio::time::timeout(CHECK_MAX, shared.runtime.check()).await {
         Ok(Ok(())) => None,
@@ -69,8 +69,8 @@ async fn check(shared: &Shared) -> Option<String> {
     }
 }
 
-/// Pods can run from now on, or from now on not; whether they can.
-async fn turned(shared: &Shared, problem: Option<&str>) -> bool {
+/// Reports with an Event that the runtime went up or down; returns whether pods can run.
+async fn report_change(shared: &Shared, problem: Option<&str>) -> bool {
     let name = &shared.config.node_name;
     let notice = match problem {
         None => Notice::normal("NodeReady", "the container runtime answers again".to_owned()),
@@ -90,9 +90,9 @@ async fn turned(shared: &Shared, problem: Option<&str>) -> bool {
     }
     match shared.runtime.end_strays().await {
         Ok(0) => {}
-        Ok(ended) => tracing::info!(ended, "ended containers that nobody followed"),
+        Ok(ended) => tracing::info!(ended, "ended untracked containers"),
         Err(error) => {
-            tracing::warn!(%error, "cannot end containers that nobody follows");
+            tracing::warn!(%error, "cannot end untracked containers");
             return false;
         }
     }
@@ -102,12 +102,12 @@ async fn turned(shared: &Shared, problem: Option<&str>) -> bool {
 
 async fn beat(
     shared: &Shared,
-    said: &mut Option<Option<String>>,
+    written: &mut Option<Option<String>>,
     problem: &Option<String>,
 ) -> Result<(), kube::Error> {
-    if said.as_ref() != Some(problem) {
+    if written.as_ref() != Some(problem) {
         register(shared, problem.as_deref()).await?;
-        *said = Some(problem.clone());
+        *written = Some(problem.clone());
     }
     renew(shared).await
 }
@@ -223,7 +223,7 @@ fn conditions(problem: Option<&str>, now: Time) -> Vec<NodeCondition> {
     .into()
 }
 
-/// What pods may ask for: the machine's own, or more than anyone asks where nothing really runs.
+/// The resources for pods: the machine's own, or a size that never limits the fake runtime.
 fn resources(pods_max: u32, real: bool) -> BTreeMap<String, Quantity> {
     let (cpu, memory_kib) = if real {
         let cpu = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,4 +1,4 @@
-//! The kubelet's HTTP API, as the API server calls it: logs, pods, and their use of the machine.
+//! The kubelet's HTTP API, as the API server calls it: logs, pods, and resource usage.
 //!
 //! `exec`, `attach` and `portForward` are refused by name.
 
@@ -28,7 +28,7 @@ use crate::logs::{LogError, LogOptions, Logs};
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = BoxBody<Bytes, BoxError>;
-/// Answers the kubelet's paths.
+/// The kubelet's API as a service.
 pub type KubeletService = BoxCloneSyncService<Request<Bytes>, Response<Body>, BoxError>;
 
 pub(super) fn service(
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-/// As the API server passes them on. What it does not know is ignored, as by the kubelet.
+/// Log options as the API server passes them on. Unknown ones are ignored, as by the kubelet.
 fn options(query: &str, now: Timestamp) -> Result<LogOptions, String> {
     let mut options = LogOptions::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {

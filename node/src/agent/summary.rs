@@ -67,7 +67,7 @@ struct MemoryStats {
 }
 
 impl Summary {
-    /// Of the pods that run, as they were sampled last.
+    /// The last samples of the pods that run.
     pub(super) fn of(usages: &Usages) -> Self {
         let node = NodeStats { node_name: usages.node_name().to_owned() };
         let pods = usages.pods().into_iter().map(|pod| stats(pod, |id| usages.last(id)));

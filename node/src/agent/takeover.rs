@@ -1,7 +1,7 @@
-//! Taking over from an earlier run, whose containers ended with it.
+//! Takeover of the pods of an earlier run, whose containers ended with it.
 //!
-//! Their addresses may be somebody else's by now, so requests must not be sent there. They are taken
-//! off the objects before anybody routes by them.
+//! Other programs may listen at the pods' addresses by now, so the addresses are removed from the
+//! objects before any request is routed by them.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -14,18 +14,18 @@ use serde_json::{Value, json};
 
 use crate::worker::Shared;
 
-/// So many pods are written at once.
+/// Pods that are written at a time.
 const AT_ONCE: usize = 64;
 
 /// Conditions that say that a pod's containers run.
 const OF_CONTAINERS: [&str; 2] = ["Ready", "ContainersReady"];
 
-/// Takes the addresses off all pods of this node, and says that they are not ready.
+/// Removes the addresses of all pods of this node, and marks the pods not ready.
 pub(crate) async fn forget_addresses(shared: &Shared) -> Result<(), kube::Error> {
     let pods: Api<Pod> = Api::all(shared.client.clone());
     let mine = ListParams::default().fields(&format!("spec.nodeName={}", shared.config.node_name));
     let pods = pods.list(&mine).await?;
-    // Together, so that they wait for the disk together: this is on the way of a start.
+    // Concurrent, so that the writes share disk syncs: the platform's start waits for them.
     let forget = pods.into_iter().map(|pod| forget_address(shared, pod));
     stream::iter(forget).buffer_unordered(AT_ONCE).try_collect().await
 }
@@ -43,7 +43,7 @@ async fn forget_address(shared: &Shared, pod: Pod) -> Result<(), kube::Error> {
     gone_is_done(object)
 }
 
-/// A pod that went meanwhile, or gave its name to another, has no address to forget.
+/// A pod that was deleted meanwhile, or replaced by one of the same name, needs no patch.
 fn gone_is_done(patched: Result<Pod, kube::Error>) -> Result<(), kube::Error> {
     match patched {
         Ok(_) => Ok(()),
@@ -52,7 +52,7 @@ fn gone_is_done(patched: Result<Pod, kube::Error>) -> Result<(), kube::Error> {
     }
 }
 
-/// Patches for the object and for its status; nothing if it says no address.
+/// Patches for the object and for its status; None if it has no address.
 fn forgotten(pod: &Pod, now: Timestamp) -> Option<(Value, Value)> {
     let status = pod.status.as_ref();
     let has_ip = status.is_some_and(|status| status.pod_ip.is_some());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_an_earlier_run_goes_and_the_pod_is_not_ready() {
+    fn an_address_of_an_earlier_run_is_removed_and_the_pod_is_not_ready() {
         let conditions = json!([
             {"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}
         ]);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_went_meanwhile_keeps_nobody_from_starting() {
+    fn a_pod_that_was_deleted_meanwhile_does_not_stop_the_start() {
         let answer = |code| {
             let status = kube::core::Status { code, ..kube::core::Status::default() };
             gone_is_done(Err(kube::Error::Api(Box::new(status))))

@@ -1,4 +1,4 @@
-//! The use of CPU and memory by the containers that run, sampled now and then and when asked for.
+//! CPU and memory usage of the containers that run, sampled periodically and on request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::worker::{LivePod, Shared};
 
 /// As cAdvisor does by default.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
-/// Who asks more often than that gets what the last one got.
+/// A sample younger than this is served again.
 const FRESH: Duration = Duration::from_millis(900);
 
 /// The last samples of the containers that run, by id.
@@ -34,7 +34,7 @@ struct Samples {
     of: BTreeMap<String, Sample>,
 }
 
-/// One container's use.
+/// One container's usage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {
     pub(super) at: Timestamp,
@@ -45,7 +45,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// What ended meanwhile takes its time along; a counter does not go back for that.
+    /// Processes that ended take their CPU time out of the sum; the counter must not decrease.
     fn after(before: Option<&Self>, mut usage: Usage, at: Timestamp, taken: Instant) -> Self {
         let Some(before) = before else { return Self { at, taken, usage, nano_cores: None } };
         usage.cpu = usage.cpu.max(before.usage.cpu);
@@ -75,7 +75,7 @@ impl Usages {
         self.samples.lock().of.get(id).copied()
     }
 
-    /// Asks the runtime, unless somebody just did.
+    /// Asks the runtime, unless the last sample is fresh.
     pub(super) async fn refresh(&self) {
         let now = Instant::now();
         {
@@ -112,12 +112,12 @@ pub(super) async fn sample(usages: Arc<Usages>, shutdown: Shutdown) {
             usages.refresh().await;
         }
     };
-    // Either it is over, or it never ends.
+    // The loop never ends by itself.
     let _over: Option<()> = shutdown.run_until_cancelled(sampling).await;
 }
 
 /// Shows pods, containers and their last samples as metrics, under the names of the kubelet and of
-/// cAdvisor; of those that run, and no others.
+/// cAdvisor; only of those that run.
 pub(super) struct Collector(Arc<Usages>);
 
 impl Collector {

@@ -1,4 +1,4 @@
-//! Where the log of each run of a container lies on disk.
+//! Paths of the log files, one per run of a container.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The newest log among the pods of a service, for people who ask why it went.
+//! The newest log among the pods of a service, to find out why it scaled down or failed.
 
 use std::fs;
 use std::path::Path;
@@ -15,8 +15,8 @@ pub struct LastLog {
     pub text: String,
 }
 
-/// The newest log among the pods of a namespace that `is_ours` (asked by name), gone or not; for
-/// people who ask why a service that is at zero went. `logs` is a data directory's `logs`.
+/// The newest log among the pods of a namespace whose name `is_ours`, deleted or not; to find out
+/// why a service is at zero. `logs` is the data directory's `logs`.
 #[must_use]
 pub fn of_last_pod(
     logs: &Path,

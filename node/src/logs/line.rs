@@ -1,4 +1,4 @@
-//! A line of a log: cut from what a container writes, and as it is stored.
+//! A line of a log: cut from a container's output, and in the stored format.
 
 /// Longer lines are written in parts, as container runtimes do.
 pub(super) const LINE_MAX_BYTES: usize = 16 * 1024;
@@ -27,7 +27,7 @@ pub struct LogLine<'a> {
     pub text: &'a [u8],
 }
 
-/// Takes a stored line (without its newline) apart.
+/// Parses a stored line (without its newline).
 #[must_use]
 pub fn parse_line(line: &[u8]) -> Option<LogLine<'_>> {
     let mut parts = line.splitn(4, |byte| *byte == b' ');

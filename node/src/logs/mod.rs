@@ -1,8 +1,8 @@
 //! Container logs: one file per run of a container, rotated, the previous run kept.
 //!
 //! `<root>/<namespace>_<pod>_<uid>/<container>/<restarts>.log`, a line each as container runtimes
-//! write them: time, stream, `F` (whole) or `P` (part of a longer line), text. The logs of the last
-//! pods that are gone are kept, so that one can ask why a pod went.
+//! write them: time, stream, `F` (whole) or `P` (part of a longer line), text. The logs of the
+//! last deleted pods are kept, to find out why a pod ended.
 
 mod files;
 mod last;

@@ -1,4 +1,4 @@
-//! Reading logs while they are written: which run, and following it.
+//! Reading logs while they are written: the choice of the run, and following it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::files::{run_path, runs};
 use super::text::{LogOptions, beginning, new_lines, render, trim};
 use super::write::Logs;
 
-/// Chunks that wait for a slow reader; then the file waits.
+/// Chunks that are buffered for a slow client; then reading pauses.
 const CHUNKS_WAITING_MAX: usize = 16;
 const CHUNK_BYTES: usize = 32 * 1024;
 
@@ -73,7 +73,7 @@ async fn send(
     sender: mpsc::Sender<Bytes>,
     tasks: Tasks,
 ) {
-    // Seen before the first read, so that a line written in between wakes the loop below.
+    // Marked before the first read, so that a line written in between wakes the loop below.
     if let Some(live) = &mut live {
         live.mark_unchanged();
     }
@@ -89,7 +89,7 @@ async fn send(
     }
     while let Some(moved) = &mut live {
         let ended = tokio::select! {
-            biased; // a reader that went away first: there is nobody to read for
+            biased; // a client that went away is noticed first
             () = sender.closed() => return,
             changed = moved.changed() => changed.is_err(),
         };
@@ -106,7 +106,7 @@ struct Out {
 }
 
 impl Out {
-    /// Whether more may come.
+    /// Whether more may be sent.
     async fn send<'a>(
         &mut self,
         lines: impl Iterator<Item = &'a [u8]>,

@@ -1,4 +1,4 @@
-//! Log files: what is written, what is read back, and following.
+//! Log files: writing, reading back, and following.
 
 use std::fs;
 
@@ -134,7 +134,7 @@ async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
     for line in ["one", "two", "three"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }
-    // A later run that wrote nothing has nothing to tell.
+    // A later run that wrote nothing is passed over.
     logs.writer(&pod(), "user", 1).open();
     let last = of_last_pod(dir.path(), "demo", |pod| pod.starts_with("hello-"), Some(2));
     let want = LastLog {
@@ -147,7 +147,7 @@ async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
 }
 
 #[tokio::test]
-async fn logs_of_pods_that_are_gone_are_kept_up_to_a_number() {
+async fn logs_of_deleted_pods_are_kept_up_to_a_number() {
     let (dir, logs) = logs();
     for n in 0..GONE_KEPT_MAX + 3 {
         let pod = PodRef { uid: format!("u-{n}"), ..pod() };

@@ -1,4 +1,4 @@
-//! Reading log files: from which line on, and in which form.
+//! Reading log files: the selection of lines, and their format.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::files::rotated;
 use super::line::parse_line;
 
-/// As `kubectl logs` asks.
+/// The options of `kubectl logs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
     pub follow: bool,
@@ -37,7 +37,7 @@ pub(super) fn render(stored: &[u8], timestamps: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// The lines that are asked for among those already written, and where the file goes on.
+/// The selected lines among those already written, and the offset after them.
 pub(super) fn beginning(path: &Path, options: &LogOptions) -> (Vec<Vec<u8>>, u64) {
     let mut lines = VecDeque::new();
     let mut offset = 0;

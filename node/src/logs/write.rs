@@ -20,7 +20,7 @@ use crate::spec::PodRef;
 
 /// A file is renamed to `.1` at this size, as the kubelet does by default; one older is kept.
 const ROTATE_AT_BYTES: u64 = 10 * 1024 * 1024;
-/// So many pods that are gone keep their logs.
+/// Deleted pods whose logs are kept.
 pub(super) const GONE_KEPT_MAX: usize = 50;
 
 /// All logs below one directory.
@@ -57,7 +57,7 @@ impl Logs {
         }
     }
 
-    /// Removes the logs of all but the last pods that are gone.
+    /// Removes the logs of all but the last deleted pods.
     pub fn forget_old(&self, is_live: impl Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(&self.root) else { return };
         let mut gone: Vec<_> = entries
@@ -93,13 +93,13 @@ struct Inner {
 }
 
 impl Inner {
-    /// The open file; runs before the previous one are forgotten when it is made.
+    /// The open file; when it is created, runs before the previous one are deleted.
     fn file(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
             let dir = self.path.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(dir)?;
             for old in runs(dir).into_iter().filter(|run| *run < self.restarts.saturating_sub(1)) {
-                // Kept too long is no failure.
+                // An old log that stays is no failure.
                 let _ = fs::remove_file(run_path(dir, old));
                 let _ = fs::remove_file(rotated(&run_path(dir, old)));
             }
@@ -157,8 +157,8 @@ impl LogWriter {
         }
     }
 
-    /// Copies what a container writes until it closes its ends. One task reads them all, for two
-    /// would overtake one another: it looks at that first which had something first.
+    /// Copies a container's output until it closes its streams. One task reads them all, in the
+    /// order in which they became readable: two tasks would overtake one another.
     pub async fn pump(self, all: impl Iterator<Item = (LogStream, impl AsyncRead + Unpin)>) {
         let mut reading: FuturesUnordered<_> =
             all.map(|(s, from)| Source::new(s, from).read()).collect();
@@ -174,14 +174,14 @@ impl LogWriter {
         }
     }
 
-    /// What can be read of this run when it has ended; does not keep the log open.
+    /// Reads the end of the log once the run has ended; does not keep the log open.
     #[must_use]
     pub fn later(&self) -> LogTail {
         LogTail { path: self.inner.lock().path.clone() }
     }
 }
 
-/// One of the ways in which a container writes.
+/// One output stream of a container.
 struct Source<R> {
     stream: LogStream,
     from: R,
@@ -194,7 +194,7 @@ impl<R: AsyncRead + Unpin> Source<R> {
         Self { stream, from, lines: Lines::default(), buffer: vec![0; 8 * 1024] }
     }
 
-    /// How much came; nothing at its end. What cannot be read has ended.
+    /// The number of bytes read; 0 at the end, and after an error.
     async fn read(mut self) -> (Self, usize) {
         let read = self.from.read(&mut self.buffer).await.unwrap_or(0);
         (self, read)

@@ -15,7 +15,7 @@ pub(super) struct Fact {
 }
 
 impl PodState {
-    /// Remembers when a condition changed.
+    /// Records when a condition changed.
     pub(super) fn follow_conditions(&mut self, now: Timestamp) {
         for fact in self.facts() {
             match self.conditions.get(fact.kind) {

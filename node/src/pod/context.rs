@@ -1,4 +1,4 @@
-//! The parts of a pod that a container's steps may look at.
+//! The parts of a pod that a container's steps read.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use rouse_kit::Moment;
 use super::ending::Stage;
 use super::event::Index;
 
-/// As in the API, where nothing is said.
+/// The API's default.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
-/// One container's surroundings in one step.
+/// The inputs of one container's step.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) at: Index,

@@ -1,5 +1,5 @@
-//! How a pod ends: its `preStop` sleep and the end of the requests in it, SIGTERM, SIGKILL when the
-//! grace is over, then no object.
+//! The end of a pod: its `preStop` sleep and the drain of its requests, SIGTERM, SIGKILL when the
+//! grace is over, then the deletion of its object.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rouse_k8s::time::{later, seconds};
 
 /// When the platform itself ends, pods do not get their whole grace: a laptop wants to shut down.
 pub(super) const HALT_GRACE: Duration = Duration::from_secs(5);
-/// What a `preStop` hook that used up the grace leaves for SIGTERM, as upstream.
+/// The time for SIGTERM that a `preStop` hook cannot use up, as upstream.
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 /// Why the pod ends.
@@ -39,16 +39,16 @@ impl Stage {
     }
 }
 
-/// All times are on the steady line.
+/// All times are steady times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) why: Why,
     /// When the `preStop` sleep is over.
     slept_at: Timestamp,
-    /// Nothing is sent to the pod any more, and no request is in it.
+    /// No request is sent to the pod any more, and none is in flight in it.
     drained: bool,
     grace_over: Timestamp,
-    /// A minimum for what follows SIGTERM.
+    /// The minimum between SIGTERM and SIGKILL.
     least: Duration,
     pub(super) kill_at: Timestamp,
     pub(super) stage: Stage,
@@ -74,12 +74,13 @@ impl Ending {
         }
     }
 
-    /// No request is in the pod any more.
+    /// No request is in flight in the pod any more.
     pub(super) fn drained(&mut self) {
         self.drained = true;
     }
 
-    /// When SIGTERM is sent: once the pod has slept and is empty, at the latest when the grace is over.
+    /// When SIGTERM is sent: once the pod has slept and is drained, at the latest when the grace is
+    /// over.
     pub(super) fn term_at(&self) -> Timestamp {
         if self.drained { self.slept_at.min(self.grace_over) } else { self.grace_over }
     }
@@ -90,13 +91,13 @@ impl Ending {
         self.kill_at = self.grace_over.max(later(now, self.least));
     }
 
-    /// Ends sooner than was begun; never later.
+    /// Shortens the end; never lengthens it.
     pub(super) fn hurry(&mut self, why: Why, grace: Duration, now: Timestamp) {
         if self.why == Why::Deleted {
             self.why = why;
         }
         if why != Why::Deleted {
-            // There is nobody left to wait for.
+            // No request is waited for without the object or the platform.
             self.drained = true;
             self.slept_at = self.slept_at.min(now);
             self.least = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! The events that a pod is told of, and the effects that it asks for.
+//! The events that a pod's state machine takes, and the effects that it asks for.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,13 +16,13 @@ pub(crate) type Index = usize;
 /// Something that happened to the pod.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// The object was seen, anew or changed.
+    /// The object is new or has changed.
     Observed(Arc<Pod>),
-    /// The object is no more: someone deleted it without grace.
+    /// The object is gone: it was deleted without grace.
     Gone,
     /// The platform ends: stop the containers, and leave the object for the next start.
     Halt,
-    /// Nothing is sent to the pod any more, and no request is in it.
+    /// No request is sent to the pod any more, and none is in flight in it.
     Drained,
     /// A time that `wake_at` named has come.
     Tick,
@@ -36,7 +36,7 @@ pub(crate) enum Event {
         container: Index,
         message: String,
     },
-    /// Something in the spec cannot be resolved now: `reason` is the kubelet's word for it.
+    /// Something in the spec cannot be resolved now: `reason` is the kubelet's.
     Refused {
         container: Index,
         reason: &'static str,
@@ -60,7 +60,7 @@ pub(crate) enum Event {
         verdict: Verdict,
         message: String,
     },
-    /// It listens, but not where it was told to.
+    /// The program does not listen on `PORT` (with a message), or does after all.
     PortIgnored {
         container: Index,
         message: Option<String>,
@@ -75,11 +75,11 @@ pub(crate) struct Launched {
     pub(crate) ip: Option<IpAddr>,
     pub(crate) addresses: BTreeMap<u16, SocketAddr>,
     pub(crate) not_enforced: Vec<String>,
-    /// It says itself when it is ready, probe or none.
+    /// Its script says when it is ready, whatever its probes.
     pub(crate) scripted: bool,
 }
 
-/// Something to do. Statuses are not among them: they are written whenever they differ.
+/// An action of the worker. A status write is none: statuses are written whenever they differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Resolve image and environment and start it.
@@ -88,10 +88,10 @@ pub(crate) enum Effect {
     /// Start this kind of probe; those that run go on.
     Probe(Index, ProbeKind),
     StopProbes(Index),
-    /// Ask that nothing more be sent to the pod, and wait until it is empty.
+    /// Ask that no more requests be sent to the pod, and wait until none is in flight.
     Drain,
     Signal(Index, Signal),
-    /// Forget the ended container.
+    /// Remove the ended container from the runtime.
     Remove(String),
     Note(Note),
     /// All has ended: write the last status and delete the object.

@@ -9,11 +9,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `step` | the one way in which a pod changes |
+//! | `step` | all changes of a pod's state |
 //! | `status`, `conditions` | the status, derived from the state |
 //! | `state` | a pod's containers and its end |
 //! | `container` | one container: its start, its probes, its exit |
-//! | `ending`, `context`, `event`, `probe` | what these use |
+//! | `ending`, `context`, `event`, `probe` | types that these use |
 //!
 //! Invariant: no IO and no clock. The status is derived from the state, never patched.
 //! Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go, pkg/kubelet/pod_workers.go.

@@ -1,10 +1,10 @@
-//! When to probe, and what a row of answers means.
+//! The times of probes, and the verdict on consecutive answers.
 //!
 //! The kubelet probes once a period, and so lets a program that is up in 50 ms wait for a second.
-//! Here, until the first success, it is asked again and again within a period; such a quick check
-//! may pass but does not count as a failure. Failures count once a period, as everywhere.
+//! Here, until the first success, quick checks run within the period; a quick check may pass, but
+//! never counts as a failure. Failures count once a period, as everywhere.
 //!
-//! Invariant: pure. `prober.rs` asks.
+//! Invariant: pure. `worker/prober.rs` sends the probes.
 //! Upstream: pkg/kubelet/prober/worker.go.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ const QUICK_FIRST: Duration = Duration::from_millis(4);
 const QUICK_LONGEST: Duration = Duration::from_millis(100);
 /// Knative's `periodSeconds: 0` asks for a probe as fast as sensible.
 const AGGRESSIVE_PERIOD: Duration = Duration::from_millis(50);
-/// A quick check is not held longer than this: it is only ahead of the one that counts.
+/// The longest timeout of a quick check, since a check that counts follows it.
 const QUICK_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +27,7 @@ pub(crate) enum ProbeKind {
 }
 
 impl ProbeKind {
-    /// As it begins messages.
+    /// The first word of messages about it.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Startup => "Startup",
@@ -70,16 +70,16 @@ impl Timing {
     }
 }
 
-/// What a check was for.
+/// Whether a check counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// The one of this period: it counts.
+    /// The check of this period: it counts.
     Periodic,
-    /// Ahead of it: only a success counts.
+    /// A check before it: only a success counts.
     Quick,
 }
 
-/// What to tell the pod after a check.
+/// The result of a check for the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Enough successes in a row.
@@ -96,12 +96,12 @@ pub(crate) enum Verdict {
 pub(crate) struct Tracker {
     kind: ProbeKind,
     timing: Timing,
-    /// In a row; the other one is zero.
+    /// Successes or failures in a row; the other count is zero.
     successes: u32,
     failures: u32,
     passed_once: bool,
     quick: Duration,
-    /// Until the next check that counts.
+    /// Time until the next check that counts.
     left: Duration,
 }
 
@@ -125,11 +125,11 @@ impl Tracker {
         }
     }
 
-    /// How long to wait, and what the next check is for. The first is at once (after the delay).
+    /// The wait until the next check, and its kind. The first is at once (after the delay).
     pub(crate) fn next(&mut self, first: bool) -> (Duration, Check) {
         if first {
             self.left = self.timing.period;
-            // What a program that only just began cannot do yet is no failure.
+            // A program that only just began may not answer yet: that is no failure.
             return (self.timing.delay, Check::Quick);
         }
         let hasty = match self.kind {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_count_once_a_period_however_often_it_is_asked() {
+    fn failures_count_once_a_period_however_often_it_is_probed() {
         let (quick, counted) = failing(ProbeKind::Readiness, &probe(1, 2), Duration::from_secs(3));
         assert_eq!(
             counted,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn liveness_is_asked_once_a_period() {
+    fn liveness_is_probed_once_a_period() {
         let (quick, counted) = failing(ProbeKind::Liveness, &probe(10, 3), Duration::from_secs(30));
         assert_eq!(quick, 1, "the first check, which does not count");
         assert_eq!(counted.len(), 3);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn once_ready_it_is_asked_once_a_period() {
+    fn a_ready_container_is_probed_once_a_period() {
         let mut tracker = Tracker::new(ProbeKind::Readiness, Timing::of(&probe(5, 3)));
         let (wait, check) = tracker.next(true);
         assert_eq!((wait, tracker.record(check, true)), (Duration::ZERO, Verdict::Passed));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_successes_in_a_row_as_asked_for() {
+    fn a_probe_passes_after_as_many_successes_in_a_row_as_its_threshold() {
         let probe = Probe { success_threshold: Some(2), ..probe(1, 3) };
         let mut tracker = Tracker::new(ProbeKind::Readiness, Timing::of(&probe));
         assert_eq!(tracker.record(Check::Quick, true), Verdict::Nothing);

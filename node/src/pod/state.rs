@@ -22,7 +22,7 @@ pub(crate) struct PodState {
     pub(crate) ip: Option<IpAddr>,
     pub(crate) addresses: BTreeMap<u16, SocketAddr>,
     pub(super) ending: Option<Ending>,
-    /// A pod whose work was over before this agent saw it; it is left alone.
+    /// The pod had ended before this agent took it over; it is left alone.
     pub(crate) done: bool,
     /// When each condition last changed, by type.
     pub(super) conditions: BTreeMap<String, (bool, Timestamp)>,
@@ -67,8 +67,9 @@ impl PodState {
         self.containers.iter().all(|container| !container.init || container.has_succeeded())
     }
 
-    /// Whether a container is on its way from its launch to its first passed probe, and nobody has
-    /// to hear of what is between: a pod whose address is its IP is found by its status only.
+    /// Whether a container is between its launch and its first passed probe, so that the status can
+    /// wait. A running container without reserved addresses does not count: clients find the IP of
+    /// its pod only in the status.
     pub(crate) fn is_starting(&self) -> bool {
         self.ending.is_none()
             && self.containers.iter().any(|container| match container.run {
@@ -82,12 +83,12 @@ impl PodState {
         self.conditions.get(READY).is_some_and(|(holds, _)| *holds)
     }
 
-    /// How far the end has come, if it has begun.
+    /// The stage of the pod's end, if it has begun.
     pub(crate) fn ending_stage(&self) -> Option<&'static str> {
         self.ending.map(|ending| ending.stage.word())
     }
 
-    /// When the next `Tick` is due on the steady line, if nothing else happens.
+    /// The steady time of the next `Tick`, if nothing else happens.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         if let Some(ending) = self.ending {
             return ending.due();
@@ -130,7 +131,7 @@ impl PodState {
         if ended.len() < apps.len() {
             return "Running";
         }
-        // All ended. With `Always` that is only so while the pod is being taken away.
+        // All ended. With `Always` they stay so only while the pod ends.
         match (restarts, ended.iter().all(|code| *code == 0)) {
             ("Always", _) if self.ending.is_none() => "Running",
             (_, true) => "Succeeded",

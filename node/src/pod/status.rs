@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::container::{Container, Run};
 use super::state::PodState;
 
-/// The status as it is now; `host_ip` is where the node is reached.
+/// The present status; `host_ip` is the node's address.
 pub(crate) fn status(state: &PodState, host_ip: IpAddr) -> PodStatus {
     let before = state.pod.status.clone().unwrap_or_default();
     let host_ip = host_ip.to_string();

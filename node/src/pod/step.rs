@@ -1,4 +1,4 @@
-//! The steps of a pod: each event changes its state, and asks for effects.
+//! The steps of a pod: each event changes its state and asks for effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::event::{Effect, Event, Index};
 use super::state::PodState;
 use crate::runtime::Signal;
 
-/// As in the API, where a deletion says nothing.
+/// The API's default for a deletion.
 const DEFAULT_DELETION_GRACE_SECONDS: i64 = 30;
 
 impl PodState {
-    /// The one way in which a pod changes.
+    /// Applies one event. Nothing else changes the state.
     pub(crate) fn step(&mut self, event: Event, now: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.take(event, now, &mut effects);
@@ -92,7 +92,7 @@ impl PodState {
         }
     }
 
-    /// Begins to end, or ends sooner than was begun; never later.
+    /// Begins the end, or shortens it; never lengthens it.
     fn end(&mut self, why: Why, grace: Duration, now: Moment, out: &mut Vec<Effect>) {
         if let Some(ending) = &mut self.ending {
             ending.hurry(why, grace, now.steady);
@@ -109,13 +109,14 @@ impl PodState {
             let name = &self.containers[at].name;
             out.push(Effect::note("Killing", format!("Stopping container {name}"), at));
             if why == Why::Deleted && spec_of(&self.pod, at).is_some_and(has_other_hook) {
-                let message = "the preStop hook is not run: this node agent only sleeps".to_owned();
+                let message =
+                    "the preStop hook is not run: this node agent supports only sleep".to_owned();
                 out.push(Effect::warning("FailedPreStopHook", message, at));
             }
         }
     }
 
-    /// Whatever is due by now, in any state.
+    /// Takes the steps that are due.
     fn advance(&mut self, now: Moment, out: &mut Vec<Effect>) {
         if self.ending.is_some() {
             self.advance_ending(now.steady, out);
@@ -148,7 +149,7 @@ impl PodState {
         }
         if ending.stage == Stage::PreStop && ending.term_at() <= now {
             ending.terminate(now);
-            // Readiness is asked on, as upstream; a failed liveness probe changes nothing any more.
+            // Readiness probes go on, as upstream; failed liveness probes change nothing any more.
             out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Term)));
         }
         if ending.stage == Stage::Terminating && ending.kill_at <= now {

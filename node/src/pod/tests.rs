@@ -184,7 +184,7 @@ fn readiness_decides_ready_and_three_failures_take_it_away() {
 }
 
 #[test]
-fn a_start_lasts_until_the_first_answer_of_a_probe_where_the_address_is_known_anyhow() {
+fn a_start_lasts_until_the_first_answer_of_a_probe_if_the_address_was_reserved() {
     let probe = json!({"tcpSocket": {"port": 1}});
     let at = |address: &str| [(8080, address.parse().unwrap())].into();
     let started = |spec: Value, addresses| {
@@ -286,7 +286,7 @@ fn a_program_that_keeps_exiting_is_in_crash_loop_back_off() {
 }
 
 #[test]
-fn memory_is_named_as_the_reason() {
+fn an_oom_kill_is_named_as_the_reason() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     pod.start("a");
     let exit = Exit { code: 137, oom_killed: true, message: None };
@@ -345,7 +345,7 @@ fn a_missing_image_is_pulled_and_a_failed_pull_backs_off() {
 }
 
 #[test]
-fn never_pulling_is_said_by_name() {
+fn a_pull_policy_of_never_is_named_in_the_reason() {
     let (mut pod, _) = Harness::new(pod(one(json!({"imagePullPolicy": "Never"}))));
     assert_eq!(
         pod.step(Event::ImageMissing(0)),
@@ -356,7 +356,7 @@ fn never_pulling_is_said_by_name() {
 }
 
 #[test]
-fn a_missing_config_map_is_a_config_error_that_is_looked_at_again() {
+fn a_missing_config_map_is_a_config_error_that_is_retried() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     let refused = Event::Refused {
         container: 0,
@@ -422,7 +422,7 @@ fn hooks_that_are_not_run_are_named() {
 }
 
 #[test]
-fn deletion_sleeps_then_asks_then_kills_then_removes_the_object() {
+fn deletion_sleeps_then_terminates_then_kills_then_removes_the_object() {
     let (mut pod, _) =
         Harness::new(pod(one(json!({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}))));
     pod.start("a");
@@ -436,7 +436,7 @@ fn deletion_sleeps_then_asks_then_kills_then_removes_the_object() {
 }
 
 #[test]
-fn a_deleted_pod_that_obeys_is_gone_at_once() {
+fn a_deleted_pod_that_ends_on_sigterm_is_gone_at_once() {
     let (mut pod, _) = Harness::new(pod(one(json!({}))));
     pod.start("a");
     assert_eq!(pod.delete(30), "Drain\nKilling: Stopping container user");
@@ -454,7 +454,7 @@ fn a_deleted_pod_keeps_its_requests_until_the_grace_is_over() {
     assert_eq!(pod.wait(), (2, "Signal(0, Kill)".to_owned()));
 }
 
-/// The wall time is set by hand, or goes on while the machine sleeps.
+/// The wall time may be set, and goes on while the machine sleeps.
 #[test]
 fn a_jump_of_the_wall_time_neither_shortens_a_grace_nor_lengthens_it() {
     for hours in [-24, 24] {
@@ -477,7 +477,7 @@ fn a_jump_of_the_wall_time_neither_shortens_a_grace_nor_lengthens_it() {
 }
 
 #[test]
-fn nobody_is_waited_for_when_the_object_or_the_platform_is_gone() {
+fn no_request_is_waited_for_when_the_object_or_the_platform_is_gone() {
     for event in [Event::Gone, Event::Halt] {
         let (mut pod, _) = Harness::new(pod(one(json!({}))));
         pod.start("a");

@@ -11,7 +11,7 @@ use super::fake::{FakeRuntime, Script};
 use super::interface::{ContainerRuntime, Error};
 use super::process::ProcessRuntime;
 
-/// As the user asks.
+/// The user's choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Wanted {
     /// Docker where it runs, else processes.
@@ -33,7 +33,7 @@ pub struct Chosen {
 /// `component` lives as long as there are pods: it ends after the node.
 ///
 /// # Errors
-/// If the one that was asked for cannot be had; with `Auto`, if no directory for processes can.
+/// If the requested runtime cannot be used; with `Auto`, if the directory for processes cannot.
 pub async fn choose(
     wanted: Wanted,
     data_dir: &Path,

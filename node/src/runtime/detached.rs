@@ -6,14 +6,14 @@ use tokio::sync::oneshot;
 
 use super::interface::Exit;
 
-/// Runs `future` in a task of its own, so that it goes on whoever waits for it.
+/// Runs `future` in a task of its own, so that it goes on even if the caller is dropped.
 pub(super) fn detached(
     tasks: &Tasks,
     future: impl Future<Output = Exit> + Send + 'static,
 ) -> BoxFuture<'static, Exit> {
     let (ended, exit) = oneshot::channel();
     tasks.detached("container", async move {
-        // Nobody may be waiting any more.
+        // The caller may be gone.
         let _ = ended.send(future.await);
     });
     Box::pin(async move {

@@ -4,7 +4,7 @@
 //! `FAKE_READY_MS`, `FAKE_STOP_MS`, `FAKE_EXIT_MS` with `FAKE_EXIT_CODE`, `FAKE_OOM`,
 //! `FAKE_START_ERROR`. Images are not needed: any name will do.
 //!
-//! It is a product feature, not a test double: the agent does not know that it runs nothing.
+//! It is a product feature, not a test double: the agent treats it like any runtime.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,10 +23,10 @@ use crate::images::LocalImage;
 use crate::logs::LogStream;
 use crate::spec::PodRef;
 
-/// As many as the address space below holds, nearly.
+/// Nearly as many as the address range below holds.
 const PODS_MAX: u32 = 60_000;
 
-/// What containers do unless their variables say otherwise.
+/// The behaviour of containers unless their variables say otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Script {
     pub start: Duration,
@@ -35,7 +35,7 @@ pub struct Script {
     pub stop: Duration,
 }
 
-/// Variables by which a container says what it does; times in milliseconds.
+/// Variables that script a container's behaviour; times in milliseconds.
 const START_MS: &str = "FAKE_START_MS";
 const READY_MS: &str = "FAKE_READY_MS";
 const STOP_MS: &str = "FAKE_STOP_MS";
@@ -118,7 +118,7 @@ async fn live(
         }
     };
     let first = tokio::select! {
-        biased; // a signal at the very moment of the own end wins, as it was first to be sent
+        biased; // a signal at the very moment of the container's own end wins
         signal = signals.recv() => signal,
         () = own_end => return if end.oom_killed { Exit { code: 137, ..end } } else { end },
     };
@@ -201,7 +201,7 @@ impl ContainerRuntime for FakeRuntime {
 
     fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            // A container that can be sent no signal any more has been killed.
+            // Dropping a container's sender of signals kills it.
             self.running.lock().retain(|_, running| running.pod != *pod);
             Ok(())
         })

@@ -1,9 +1,9 @@
-//! The platform's handle on its guard: a small process that outlives it by a moment, to end what its
-//! pods left.
+//! The platform's handle on its guard: a small process that outlives the platform by a moment, to
+//! end the processes and containers of its pods.
 //!
 //! The parent-death signal reaches a pod's first process and no other, and containers are no
 //! children at all. The guard's standard input is a socket or pipe whose other end only the platform
-//! has; when that closes, however it came to be, the guard ends everything of that one run of the
+//! has; when that closes, for whatever reason, the guard ends everything of that one run of the
 //! platform, and itself (`guard_main`).
 
 use std::ffi::OsString;
@@ -24,13 +24,13 @@ pub(super) struct Guard {
     child: Child,
 }
 
-/// What the guard reads from.
+/// The platform's end of the guard's standard input.
 enum Line {
     Pipe(ChildStdin),
     Socket(UnixStream),
 }
 
-/// Ending containers asks an engine, which takes its time.
+/// The guard's time to end the pods: for containers it asks an engine, which may be slow.
 const ENDING_MAX: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 pub(super) const PROCESSES: &str = "processes";
@@ -38,8 +38,8 @@ pub(super) const CONTAINERS: &str = "containers";
 
 impl Guard {
     /// The guard of the containers of the engine at `host`. `command` is a command line that calls
-    /// `run_guard` with the arguments that follow it. A platform without a guard runs as well; what it
-    /// leaves is ended by its next start.
+    /// `run_guard` with the arguments that follow it. A platform without a guard runs as well; the
+    /// containers that it leaves are ended by its next start.
     pub(super) fn of_containers(
         command: Option<&[OsString]>,
         host: &str,
@@ -85,13 +85,13 @@ fn start(command: &[OsString], args: [OsString; 3], stdin: Stdio) -> io::Result<
 impl Drop for Guard {
     fn drop(&mut self) {
         match self.line.take() {
-            // Others may hold the socket still.
+            // Other owners may still hold the socket.
             Some(Line::Socket(socket)) => drop(socket.shutdown(Shutdown::Both)),
             Some(Line::Pipe(pipe)) => drop(pipe),
             None => {}
         }
         // Waiting keeps it from staying a zombie. It ends as soon as it has ended the pods; one that
-        // does not must not hold up everybody who waits for the next.
+        // does not must not delay the next guard.
         if !ends_within(&self.child, ENDING_MAX) {
             let _ = self.child.kill();
         }
@@ -99,7 +99,7 @@ impl Drop for Guard {
     }
 }
 
-/// Also true where the kernel does not tell.
+/// Also true where the kernel cannot tell.
 fn ends_within(child: &Child, limit: Timespec) -> bool {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(Ok(ended)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return true };
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guard_that_does_not_end_is_told_from_one_that_does() {
+    fn a_guard_that_does_not_end_is_distinguished_from_one_that_does() {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         assert!(!ends_within(&child, Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
         child.kill().unwrap();

@@ -1,6 +1,6 @@
-//! The guard's own process: it serves the platform, and when that has gone it ends what pods left.
+//! The guard's own process: when the platform has ended, it ends the platform's pods.
 //!
-//! Of the process runtime it also starts the processes of pods: see `process::starter`.
+//! For the process runtime it also starts the processes of pods: see `process::starter`.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
@@ -13,12 +13,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::guard::{CONTAINERS, PROCESSES};
 use super::{docker, process};
 
-/// The guard itself: does its work until the end of its standard input, then ends what its
-/// arguments say.
+/// The guard's main function: works until the end of standard input, then ends the pods that its
+/// arguments name.
 pub fn run(args: &[OsString]) {
     let [what, place, instance] = args else { return };
     let Some(instance) = instance.to_str() else { return };
-    let _deaf = stay();
+    let _handlers = handle_signals();
     match what.to_str() {
         Some(PROCESSES) => {
             if let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() {
@@ -35,16 +35,16 @@ pub fn run(args: &[OsString]) {
     }
 }
 
-/// Keeps the signals that end the platform from ending the guard before it: who sends them to all
-/// processes of a service at once means that requests in flight are to finish. Handlers that do
-/// nothing, unlike ignored signals, are not passed on to the programs that are started.
-fn stay() -> Option<tokio::runtime::Runtime> {
+/// Keeps the signals that end the platform from ending the guard first: a service manager sends
+/// them to all processes at once, and requests in flight are to finish. Handlers that do nothing,
+/// unlike ignored signals, are not inherited by the programs that are started.
+fn handle_signals() -> Option<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let entered = runtime.enter();
     let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-    // Where its starter ignored that, no end of a program could be waited for.
+    // SIGCHLD too: if the parent ignored it, no end of a program could be waited for.
     for kind in ends.into_iter().chain([SignalKind::child()]) {
-        // Without a handler the signal ends it, which the platform notices.
+        // Without a handler the signal ends the guard, which the platform notices.
         let _handled = signal(kind);
     }
     drop(entered);
@@ -55,6 +55,6 @@ fn end_containers(host: &OsStr, instance: &str) {
     let Some(host) = host.to_str() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
-    // Nobody is left to tell if it fails; the next start tries again.
+    // A failure can be reported to no one; the next start tries again.
     let _ = runtime.block_on(docker::end_instance(host, instance));
 }

@@ -14,7 +14,7 @@ use crate::images::LocalImage;
 use crate::logs::LogWriter;
 use crate::spec::{Mount, PodRef, Security};
 
-/// One container to start, with everything decided: expanded, looked up, and defaulted.
+/// One container to start, with all values resolved and defaulted.
 #[derive(Clone)]
 pub struct ContainerSpec {
     pub pod: PodRef,
@@ -28,12 +28,12 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub ports: Vec<u16>,
-    /// What `reserve` answered.
+    /// The addresses that `reserve` returned.
     pub reserved: BTreeMap<u16, SocketAddr>,
     pub mounts: Vec<Mount>,
     pub memory_limit: Option<u64>,
     pub cpu_limit_millis: Option<u64>,
-    /// Its share where CPUs are short.
+    /// Its share when CPUs are short.
     pub cpu_request_millis: Option<u64>,
     pub security: Security,
     pub grace: Duration,
@@ -71,9 +71,9 @@ pub struct Started {
     /// With the runtime's scheme, as in `containerStatuses`: `process://…`.
     pub id: String,
     pub ip: Option<IpAddr>,
-    /// Ports that are not reached at `ip:port`.
+    /// Addresses of ports that are not reached at `ip:port`.
     pub addresses: BTreeMap<u16, SocketAddr>,
-    /// What was asked for and is not enforced, in a sentence each.
+    /// Settings that are not enforced, in a sentence each.
     pub not_enforced: Vec<String>,
     /// A scripted container serves nothing: its probes count as passed after this long.
     pub ready_after: Option<Duration>,
@@ -84,29 +84,29 @@ pub struct Started {
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// 128 + the signal's number where a signal ended it, as container engines say it.
+    /// 128 + the signal's number if a signal ended it, as container engines report it.
     pub code: i32,
     pub oom_killed: bool,
     pub message: Option<String>,
 }
 
 impl Exit {
-    /// The code of a container of whose end nothing is known.
+    /// The code of a container whose end is unknown.
     pub const UNKNOWN_CODE: i32 = 255;
 
-    /// An end of which no more is known than `message` says.
+    /// An end of which only `message` is known.
     #[must_use]
     pub fn unknown(message: String) -> Self {
         Self { code: Self::UNKNOWN_CODE, oom_killed: false, message: Some(message) }
     }
 }
 
-/// What a container has used.
+/// A container's usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time since its start.
     pub cpu: Duration,
-    /// Memory that cannot be taken from it without harm.
+    /// Memory that cannot be reclaimed from it.
     pub working_set_bytes: u64,
 }
 
@@ -122,15 +122,15 @@ pub enum Error {
     /// The pod asks for something that this runtime does not have: nothing changes by trying again.
     #[error("{0}")]
     Unsupported(String),
-    /// The container's own command, directory or user cannot be had.
+    /// The container's own command, directory or user cannot be used.
     #[error("{0}")]
     Start(String),
-    /// The engine behind the runtime did not do its part.
+    /// The engine behind the runtime failed.
     #[error("{what}: {why}")]
     Engine { what: &'static str, why: String },
 }
 
-/// What holds for pods of this runtime; users read it in the node's status and in `doctor`.
+/// Properties of this runtime's pods; users read them in the node's status and in `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// `PORT` is given by the runtime and differs from the container port.
@@ -138,11 +138,11 @@ pub struct Capabilities {
     pub memory_limit: bool,
     pub cpu_limit: bool,
     pub volumes: bool,
-    /// How many pods the node says it takes.
+    /// The node's capacity for pods.
     pub pods_max: u32,
 }
 
-/// Starts, signals and forgets containers.
+/// Starts, signals and removes containers.
 pub trait ContainerRuntime: Send + Sync + 'static {
     /// `process`, `docker`, `fake`.
     fn name(&self) -> &'static str;
@@ -157,17 +157,17 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         true
     }
 
-    /// Ends and forgets what an earlier run with the same data directory left. Says how many.
+    /// Ends and removes containers of an earlier run of the same data directory. Returns how many.
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>>;
 
-    /// Does what an image needs before it can be started, at pull time and never on a wake.
+    /// Prepares an image for its containers; called at pull time, never on a cold start.
     fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Where `ports` of this container will be reached, if that can be said before it is started.
+    /// The addresses of this container's `ports`, if they can be known before it is started.
     /// The same container gets the same answer until `release`.
     fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr>;
 
-    /// Gives back what was reserved for a pod.
+    /// Releases the addresses that were reserved for a pod.
     fn release(&self, pod: &PodRef);
 
     fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>>;
@@ -175,10 +175,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// A container that has ended already is no error.
     fn signal<'a>(&'a self, id: &'a str, signal: Signal) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Forgets an ended container.
+    /// Removes an ended container.
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, ()>;
 
-    /// Runs a command in the container and gives its exit code and the head of its output.
+    /// Runs a command in the container; returns its exit code and the head of its output.
     fn exec<'a>(
         &'a self,
         id: &'a str,
@@ -186,11 +186,11 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         limit: Duration,
     ) -> BoxFuture<'a, Result<(i32, String), Error>>;
 
-    /// Ends and forgets all containers of a pod, also those that are just being started.
+    /// Ends and removes all containers of a pod, also those that are just being started.
     fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Ends and forgets containers of this run that nobody follows: what an engine did after all of
-    /// which it had not told. To be asked when an engine answers again. Says how many.
+    /// Ends and removes untracked containers of this run, which an engine created although its
+    /// response was lost. Called when an engine answers again. Returns how many.
     fn end_strays(&self) -> BoxFuture<'_, Result<usize, Error>> {
         Box::pin(async { Ok(0) })
     }
@@ -198,7 +198,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Whether the engine behind the runtime answers.
     fn check(&self) -> BoxFuture<'_, Result<(), Error>>;
 
-    /// The use of containers by now, by id. What cannot be told stays out.
+    /// The usage of containers, by id. Those whose usage cannot be read are left out.
     fn usage<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, Usage>>;
 
     /// The TCP ports on which the container listens, where the host can tell.

@@ -1,5 +1,5 @@
-//! The container runtimes: the trait that the agent knows, its implementations, and which of them a
-//! machine gets.
+//! The container runtimes: the trait that the agent uses, its implementations, and the choice for a
+//! machine.
 
 mod choose;
 mod detached;

@@ -1,4 +1,5 @@
-//! Reads `/proc`: sessions and markers of processes, their memory, and where they listen.
+//! Reads `/proc`: sessions and markers of processes, their memory, and the ports on which they
+//! listen.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,13 +11,13 @@ use rustix::process::{Pid, Signal, WaitOptions};
 /// The variable that marks every process of a pod.
 pub(super) const MARKER: &str = "ROUSE_CONTAINER";
 
-/// The fields of `/proc/<pid>/stat` that matter here.
+/// The fields of `/proc/<pid>/stat` that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) pid: u32,
     pub(super) zombie: bool,
     pub(super) session: u32,
-    /// Clock ticks after boot; with the pid it names a process for ever.
+    /// Clock ticks after boot; with the pid it identifies a process until reboot.
     pub(super) started: u64,
     /// CPU time in clock ticks, with that of the children that it waited for.
     pub(super) ticks: u64,
@@ -26,7 +27,7 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The name in parentheses may hold anything, spaces and parentheses among it.
+/// The name in parentheses may contain spaces and parentheses.
 fn parse_stat(pid: u32, text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -58,13 +59,13 @@ impl Table {
         Self(entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect())
     }
 
-    /// Those that run.
+    /// All but zombies.
     pub(super) fn alive(&self) -> impl Iterator<Item = &Stat> {
         self.0.iter().filter(|stat| !stat.zombie)
     }
 
-    /// The processes of a session. Outside a process namespace of its own a platform may see
-    /// sessions that it cannot name: 0.
+    /// The processes of a session. Sessions from outside the platform's pid namespace all read as
+    /// 0, which names none.
     pub(super) fn session(&self, session: u32) -> impl Iterator<Item = &Stat> {
         self.alive()
             .filter(move |stat| session > 1 && (stat.session == session || stat.pid == session))
@@ -94,7 +95,7 @@ pub(super) fn members(session: u32, marked: Option<&str>) -> Vec<Stat> {
 
 pub(super) fn kill(pid: u32) {
     if let Some(pid) = as_pid(pid) {
-        // Gone already is what was wanted.
+        // It may have ended already.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
 }
@@ -103,21 +104,21 @@ pub(super) fn kill(pid: u32) {
 pub(super) fn end(child: u32) {
     kill(child);
     if let Some(pid) = as_pid(child) {
-        // Waited for by another already is what was wanted.
+        // Another thread may have waited for it already.
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
 }
 
-/// Asks the leader and its process group to end.
+/// Sends SIGTERM to the leader's process group.
 pub(super) fn terminate_group(leader: u32) {
     if let Some(pid) = as_pid(leader) {
         let _ = rustix::process::kill_process_group(pid, Signal::TERM);
     }
 }
 
-/// Kills a session's processes until none is left; says which there were.
+/// Kills a session's processes until none is left; returns their pids.
 pub(super) fn kill_session(session: u32, marked: Option<&str>) -> HashSet<u32> {
-    /// A process may fork while it is being looked for; not for ever.
+    /// Processes may fork between the rounds, so the rounds are limited.
     const ROUNDS_MAX: usize = 16;
     let mut killed = HashSet::new();
     if session <= 1 {
@@ -173,8 +174,8 @@ pub(super) fn listening(session: u32) -> Vec<u16> {
     ascending(tables.filter(|(_, inode)| sockets.contains(inode)).map(|(port, _)| port))
 }
 
-/// The TCP ports on which anybody listens in the network of a container, ascending. `None` if
-/// `pid` is not, on this host, a process of the container `id`: an engine may be elsewhere.
+/// The TCP ports on which any program listens in a container's network namespace, ascending. `None`
+/// if `pid` is not a process of the container `id` on this host: an engine may be elsewhere.
 pub(super) fn listening_in_container(pid: u32, id: &str) -> Option<Vec<u16>> {
     let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     if !cgroup.contains(id) {

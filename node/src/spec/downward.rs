@@ -9,7 +9,7 @@ use rouse_k8s::Quantity;
 
 use super::sources::Sources;
 
-/// The downward API, as far as variables can have it.
+/// A field of the pod, as far as variables may refer to it.
 pub(crate) fn field(
     pod: &Pod,
     sources: &Sources,

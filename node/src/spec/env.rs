@@ -97,7 +97,7 @@ impl Vars {
     ) {
         for (key, value) in values {
             let name = format!("{prefix}{key}");
-            // What no environment can hold is skipped, as upstream.
+            // A name that no environment can hold is skipped, as upstream.
             if !name.is_empty() && !name.contains(['=', '\0']) {
                 self.set(name, value.clone());
             }
@@ -105,7 +105,7 @@ impl Vars {
     }
 }
 
-/// `Ok(None)`: an optional source that is not there.
+/// `Ok(None)`: an optional source that does not exist.
 fn value_from(
     pod: &Pod,
     container: &Container,

@@ -1,6 +1,6 @@
-//! A pod's spec, read for the node agent as far as that needs no effects.
+//! Readers of a pod's spec.
 //!
-//! Invariant: pure. What ConfigMaps and Secrets hold was fetched before ([`sources`]).
+//! Invariant: pure. The content of ConfigMaps and Secrets was fetched before ([`sources`]).
 
 pub(crate) mod downward;
 pub(crate) mod env;

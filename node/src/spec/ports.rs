@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Container;
 use rouse_k8s::template::declared_port;
 
-/// The one that `PORT` stands for first, then the others that are declared.
+/// The serving port, which `PORT` names, first; then the other declared ports.
 pub(crate) fn ports(spec: &Container) -> Vec<u16> {
     let declared = spec.ports.iter().flatten();
     let declared = declared.filter_map(|port| u16::try_from(port.container_port).ok());

@@ -1,4 +1,4 @@
-//! Which pod: its name, namespace and uid.
+//! A reference to a pod: its name, namespace and uid.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use rouse_k8s::object;
 use serde::Serialize;
 
-/// Which pod, in the words that users know.
+/// Identifies a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PodRef {
     pub namespace: String,

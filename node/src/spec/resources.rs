@@ -1,10 +1,10 @@
-//! Limits and requests of a container as whole numbers. An amount that is too large for one is the largest one.
+//! Limits and requests of a container as whole numbers. An amount that is too large becomes the maximum.
 
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use rouse_k8s::Quantity;
 
-/// A limit of the container, if it is a quantity and not less than nothing.
+/// A limit of the container, if it is a quantity and not negative.
 fn limit(container: &Container, name: &str) -> Option<Quantity> {
     amount(container.resources.as_ref()?.limits.as_ref()?.get(name)?)
 }
@@ -23,7 +23,7 @@ pub(crate) fn cpu_limit_millis(container: &Container) -> Option<u64> {
     limit(container, "cpu").map(|limit| u64::try_from(limit.milli_value()).unwrap_or(u64::MAX))
 }
 
-/// As the limit.
+/// Rounded up like the limit.
 pub(crate) fn cpu_request_millis(container: &Container) -> Option<u64> {
     let request = amount(container.resources.as_ref()?.requests.as_ref()?.get("cpu")?)?;
     Some(u64::try_from(request.milli_value()).unwrap_or(u64::MAX))

@@ -1,8 +1,8 @@
-//! Security contexts of a pod's containers, the container's word over the pod's.
+//! Security contexts of a pod's containers: the container's fields override the pod's.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
-/// Of one container. Absent means "as the image and the engine have it".
+/// The security context of one container. Absent fields mean the defaults of image and engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Security {
     pub user: Option<i64>,
@@ -74,7 +74,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_containers_word_is_over_the_pods() {
+    fn the_containers_fields_override_the_pods() {
         let pod = serde_json::from_value(json!({"spec": {
             "containers": [], "securityContext": {"runAsUser": 7, "runAsGroup": 8, "runAsNonRoot": true},
         }}))

@@ -12,7 +12,7 @@ pub(crate) struct Wanted {
     pub(crate) secrets: BTreeSet<String>,
 }
 
-/// Everything that variables and volumes may come from; what is not there stays out.
+/// Everything that variables and volumes may come from; objects that do not exist are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     pub(crate) namespace: String,

@@ -1,6 +1,7 @@
 //! Volumes as directories of the host: emptyDir, ConfigMap, Secret, and projections of those.
 //!
-//! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for what is missing.
+//! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for missing
+//! objects.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +13,7 @@ use k8s_openapi::api::core::v1::{
 use super::downward;
 use super::sources::{Sources, Wanted};
 
-/// As the API defaults it.
+/// The API's default.
 const FILE_MODE: i32 = 0o644;
 
 /// Adds the objects that this container's volumes come from.
@@ -63,9 +64,9 @@ pub(crate) struct Volume {
 
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Whoever the container runs as may write.
+    /// Writable by any user.
     Empty,
-    /// Files by their place, read only.
+    /// Files by path, read-only.
     Files(Vec<(PathBuf, File)>),
 }
 
@@ -76,7 +77,7 @@ pub(crate) struct File {
     pub(crate) mode: i32,
 }
 
-/// The volumes that a container mounts, below `dir`, and what goes where in it.
+/// The volumes that a container mounts, made below `dir`, and their mounts.
 pub(crate) fn mounts(
     dir: &Path,
     pod: &Pod,

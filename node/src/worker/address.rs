@@ -1,4 +1,4 @@
-//! The annotation that says where a pod's ports are reached.
+//! The annotation with the addresses of a pod's ports.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::shared::Shared;
 const TRIES: u32 = 5;
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Says on the pod where its ports are reached.
+/// Writes the addresses of the pod's ports to its annotation.
 pub(super) async fn annotate(shared: &Shared, pod: &Pod, addresses: &BTreeMap<u16, SocketAddr>) {
     if addresses.is_empty() {
         return;
@@ -38,7 +38,7 @@ pub(super) async fn annotate(shared: &Shared, pod: &Pod, addresses: &BTreeMap<u1
     for _ in 0..TRIES {
         match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
             Ok(_) => return,
-            // Another pod of that name, or none: nobody asks for the address of this one.
+            // Another pod of that name, or none: no client needs the address of this one.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => return,
             Err(error) => {
                 tracing::warn!(%error, ns = %namespace, name = %name, "cannot write a pod's address");

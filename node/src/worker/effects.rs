@@ -1,7 +1,7 @@
 //! Performs the effects that a pod asks for.
 //!
-//! What becomes of launches, pulls and containers comes back by `next`, and a task that panicked as
-//! the failure that it is to the pod; probes and the like tell the inbox.
+//! Results of launches, pulls and containers come back by `next`; a task that panicked comes back
+//! as a failure. Probes and other followers send to the inbox.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::pod::{self, Effect, Event, Index, Note, PodState, ProbeKind, Run};
 use crate::runtime::{ContainerRuntime, Exit, Signal};
 use crate::spec::PodRef;
 
-/// Before a signal that was not taken is sent again.
+/// The pause before a signal that the runtime did not accept is sent again.
 const SIGNAL_AGAIN: Backoff =
     Backoff::doubling(Duration::from_millis(500), Duration::from_secs(10));
 
@@ -34,11 +34,11 @@ pub(super) struct Effects {
     inbox: mpsc::Sender<Event>,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     followers: BTreeMap<(Index, Follower), Task<()>>,
-    /// The last signal to each container, until its runtime took it.
+    /// The last signal to each container, until its runtime accepts it.
     signals: BTreeMap<Index, Task<()>>,
 }
 
-/// A task that follows a container which runs.
+/// A task that follows a running container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Follower {
     Probe(ProbeKind),
@@ -71,7 +71,7 @@ impl Effects {
                 self.shared.tasks.detached("removal", async move { runtime.remove(&id).await });
             }
             Effect::Note(note) => self.record(note, state),
-            // The worker's own.
+            // Done by the worker itself.
             Effect::Finish | Effect::Forget => {}
         }
     }
@@ -81,7 +81,7 @@ impl Effects {
         self.pending.next().await
     }
 
-    /// The event that an effect comes to. A container that runs is followed from here on.
+    /// The event that results from an effect. A started container is followed from here on.
     pub(super) fn take(&mut self, done: Done) -> Event {
         match done {
             Done::Event(event) => event,
@@ -133,7 +133,7 @@ impl Effects {
         Event::Started { container: at, run }
     }
 
-    /// Goes on when the pod goes: the next one may want the image.
+    /// Goes on after the pod's end: the next pod may need the image.
     fn pull(&mut self, at: Index, state: &PodState) {
         let image = state.containers[at].image.clone();
         let shared = Arc::clone(&self.shared);
@@ -151,7 +151,7 @@ impl Effects {
                     Err(error) => Event::PullFailed { container: at, message: error.to_string() },
                 },
             };
-            // The pod may have gone.
+            // The pod may be gone.
             let _ = pulled.send(event);
         });
         self.pending.push(Box::pin(async move {
@@ -191,14 +191,14 @@ impl Effects {
         let drained = self.shared.traffic.drained(&state.pod);
         let task = self.shared.tasks.attached("drain", drained);
         self.pending.push(Box::pin(async move {
-            // One that panicked was logged, and there is nobody else to ask.
+            // A panic was logged; the pod then counts as drained.
             let _ = task.await;
             Done::Event(Event::Drained)
         }));
     }
 
-    /// Sends it until the runtime took it: an engine may be silent for a while. A later signal comes
-    /// in the place of one that was not taken yet.
+    /// Sends it until the runtime accepts it: an engine may be silent for a while. A later signal
+    /// replaces one that was not accepted yet.
     fn signal(&mut self, at: Index, signal: Signal, state: &PodState) {
         let Run::Running { id, .. } = &state.containers[at].run else { return };
         let (runtime, id) = (Arc::clone(&self.shared.runtime), id.clone());
@@ -218,13 +218,13 @@ impl Effects {
         self.shared.events.publish(about, notice);
     }
 
-    /// Nothing of the pod is left here.
+    /// Releases what is kept for the pod, which has ended.
     pub(super) fn forget(self) {
         forget(&self.shared, &self.pod);
     }
 }
 
-/// Signals a container, again and again until its runtime took it.
+/// Signals a container, repeatedly until its runtime accepts it.
 async fn send(runtime: Arc<dyn ContainerRuntime>, id: String, signal: Signal) {
     let mut backoff = SIGNAL_AGAIN;
     let mut failed = false;
@@ -237,7 +237,7 @@ async fn send(runtime: Arc<dyn ContainerRuntime>, id: String, signal: Signal) {
     }
 }
 
-/// Gives back what is kept here for a pod.
+/// Releases the addresses and volumes of a pod.
 pub(super) fn forget(shared: &Shared, pod: &PodRef) {
     shared.runtime.release(pod);
     let volumes = shared.config.data_dir.join("volumes").join(&pod.uid);
@@ -259,7 +259,7 @@ mod tests {
     use crate::testing::Faltering;
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_that_its_runtime_did_not_take_is_sent_again() {
+    async fn a_signal_that_its_runtime_did_not_accept_is_sent_again() {
         let runtime = Arc::new(Faltering::default());
         runtime.fail(3);
         let began = Instant::now();

@@ -1,7 +1,7 @@
-//! From a pod's container to a running one: image, environment, address, start.
+//! The launch of a container: image, environment, address, start.
 //!
-//! This is the path of a wake: local lookups, no write before the start, and nothing that waits for
-//! the network. Something that is missing makes an event that says so; the pod decides what follows.
+//! This is the path of a cold start: local lookups, no write before the start, and nothing that waits
+//! for the network. Something that is missing becomes an event; the pod's state machine decides on it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,12 +23,11 @@ use crate::spec::ports::ports;
 use crate::spec::sources::Sources;
 use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
 
-/// As upstream: so much of the log is a termination message.
+/// The end of the log that becomes a termination message, as upstream.
 const LAST_WORDS_LINES: usize = 80;
 const LAST_WORDS_BYTES: usize = 2048;
 
-/// How often the volumes of a container that runs are made anew from what they come from. The kubelet takes a minute or
-/// more.
+/// How often the volumes of a running container are refreshed from their sources. The kubelet takes a minute or more.
 const REFRESH: Duration = Duration::from_secs(30);
 
 /// How a launch ended.
@@ -46,7 +45,7 @@ pub(super) struct Running {
 
 /// Why it was not started.
 enum Failure {
-    /// Something in the spec cannot be resolved now: the kubelet's word, and a sentence.
+    /// Something in the spec cannot be resolved now: the kubelet's reason, and a message.
     Refused(&'static str, String),
     NotStarted(String),
 }
@@ -98,7 +97,7 @@ impl Launch {
     async fn start(&self, image: Arc<LocalImage>) -> Result<Outcome, Failure> {
         let runtime = &self.shared.runtime;
         let own_ports = ports(&self.spec);
-        // Of all containers, for the annotation is written whole.
+        // Of all containers, since the annotation is written as a whole.
         let mut addresses = BTreeMap::new();
         for spec in self.pod.spec.iter().flat_map(|spec| &spec.containers) {
             addresses.extend(runtime.reserve(&self.reference, &spec.name, &ports(spec)));
@@ -161,7 +160,7 @@ impl Launch {
         })
     }
 
-    /// While it runs, its volumes follow the objects that they come from. What cannot be read stays as it is.
+    /// Refreshes the volumes from their objects while the container runs. Those that cannot be read stay as they are.
     fn with_fresh_volumes(&self, exit: BoxFuture<'static, Exit>) -> BoxFuture<'static, Exit> {
         if !volumes::follow_objects(&self.pod, &self.spec) {
             return exit;
@@ -171,12 +170,12 @@ impl Launch {
             let mut exit = exit;
             loop {
                 tokio::select! {
-                    biased; // the end first
+                    biased; // the end is checked first
                     exit = &mut exit => return exit,
                     () = tokio::time::sleep(REFRESH) => {
                         if let Err(why) = launch.refresh().await {
                             let pod = &launch.reference;
-                            tracing::debug!(%pod, why, "volumes are not made anew");
+                            tracing::debug!(%pod, why, "volumes cannot be refreshed");
                         }
                     }
                 }
@@ -185,11 +184,11 @@ impl Launch {
     }
 
     async fn refresh(&self) -> Result<(), String> {
-        let said = |failure| match failure {
+        let message_of = |failure| match failure {
             Failure::Refused(_, message) | Failure::NotStarted(message) => message,
         };
-        let sources = self.sources().await.map_err(said)?;
-        self.mounts(&sources).await.map_err(said).map(drop)
+        let sources = self.sources().await.map_err(message_of)?;
+        self.mounts(&sources).await.map_err(message_of).map(drop)
     }
 
     fn container_spec(

@@ -1,4 +1,4 @@
-//! Looking for a program that listens, but not where `PORT` says.
+//! Detection of a program that listens, but not on `PORT`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use super::shared::Shared;
 use crate::pod::{Event, Index, Launched};
 
-/// When a program is asked where it listens, if it is not where it should be.
+/// How often a program's listening ports are read, until it listens on `PORT`.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOKS_MAX: u32 = 60;
 
-/// The port as the program is to see it: given by the runtime, or as declared.
+/// The port on which the program should listen: given by the runtime, or as declared.
 fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAddr>) -> Option<u16> {
     let serving = declared_port(spec)?;
     if !shared.runtime.capabilities().remaps_port {
@@ -25,7 +25,7 @@ fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAdd
     addresses.get(&serving).filter(|address| is_local(address)).map(SocketAddr::port)
 }
 
-/// Tells the pod when a program does not listen where it should, and when it does after all.
+/// Tells the pod when a program does not listen on its port, and when it does after all.
 pub(super) fn look(
     shared: &Arc<Shared>,
     run: &Launched,

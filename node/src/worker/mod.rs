@@ -1,4 +1,4 @@
-//! A pod's worker: does what the state machine of its pod asks for.
+//! A pod's worker: performs the effects of the pod's state machine.
 
 mod address;
 mod effects;

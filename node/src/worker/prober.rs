@@ -1,4 +1,4 @@
-//! Asking a container: HTTP, TCP, gRPC health and commands, with the kubelet's wording.
+//! Sends probes to a container: HTTP, TCP, gRPC health and commands, with the kubelet's messages.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,11 +18,11 @@ use tokio::net::TcpStream;
 
 use crate::runtime::ContainerRuntime;
 
-/// A probe's answer is read this far; what a page holds does not matter.
+/// Bytes of a response that are read; its content does not matter.
 const BODY_MAX: usize = 10 * 1024;
 const USER_AGENT: &str = "kube-probe/1.35";
 
-/// Where the container to be asked is.
+/// The container to probe, and its addresses.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) runtime: Arc<dyn ContainerRuntime>,
@@ -33,7 +33,7 @@ pub(crate) struct Target {
     pub(crate) spec: Arc<Container>,
 }
 
-/// Passed, or why not.
+/// Sends one probe; the error is the reason why it failed.
 pub(crate) async fn ask(target: &Target, probe: &Probe, limit: Duration) -> Result<(), String> {
     if let Some(exec) = &probe.exec {
         let command = exec.command.clone().unwrap_or_default();
@@ -64,7 +64,7 @@ async fn over_network(target: &Target, probe: &Probe) -> Result<(), String> {
     Err("the probe names no handler that this node knows".to_owned())
 }
 
-/// A port by number or name, and through the address table where it is reached elsewhere.
+/// The address of a port by number or name: the reserved one if there is one, else at the pod's IP.
 fn resolve(target: &Target, port: &IntOrString, host: Option<&str>) -> Result<SocketAddr, String> {
     let port = resolve_port(port, &target.spec);
     let port = port.ok_or("the probe's port is neither a number nor a name of the container's")?;
@@ -139,18 +139,18 @@ async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> 
     }
 }
 
-/// hyper says that a connection failed; how, says the cause.
+/// hyper's error says that a connection failed; only its cause says how.
 fn with_cause(error: &hyper::Error) -> String {
     let cause = std::error::Error::source(error);
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// Has an exchange done over a connection, which goes no further than that.
+/// Drives a connection until the exchange over it is done.
 async fn over<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
     let (connection, exchange) = (std::pin::pin!(connection), std::pin::pin!(exchange));
     match select(exchange, connection).await {
         Either::Left((answer, _)) => answer,
-        // Closed, with what came before.
+        // The connection has closed; the exchange has its last result.
         Either::Right((_, exchange)) => exchange.await,
     }
 }

@@ -1,4 +1,4 @@
-//! The probes of a container that runs: asked again and again, their verdicts told to the pod.
+//! The probe loops of a running container, which report verdicts to the pod.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) async fn scripted(inbox: mpsc::Sender<Event>, at: Index, after: Durat
     }
 }
 
-/// Probes until it is aborted; tells the pod what changed, and every failure that counts.
+/// Probes until it is aborted; reports changes and every failure that counts to the pod.
 pub(super) async fn keep_asking(
     target: Target,
     probe: Probe,
@@ -28,7 +28,7 @@ pub(super) async fn keep_asking(
     metrics: Metrics,
 ) {
     let mut tracker = Tracker::new(kind, Timing::of(&probe));
-    let mut told = Verdict::Nothing;
+    let mut reported = Verdict::Nothing;
     let mut first = true;
     loop {
         let (wait, check) = tracker.next(first);
@@ -41,13 +41,13 @@ pub(super) async fn keep_asking(
         let verdict = tracker.record(check, answer.is_ok());
         let news = match verdict {
             Verdict::Nothing => false,
-            Verdict::Passed => told != Verdict::Passed,
+            Verdict::Passed => reported != Verdict::Passed,
             Verdict::Failing | Verdict::Failed => true,
         };
         if !news {
             continue;
         }
-        told = verdict;
+        reported = verdict;
         let message = answer.err().unwrap_or_default();
         if inbox.send(Event::Probed { container: at, kind, verdict, message }).await.is_err() {
             return;

@@ -18,7 +18,7 @@ use super::status::StatusWriter;
 use crate::pod::{Effect, Event, PodState};
 use crate::spec::PodRef;
 
-/// Events of one pod that wait: a few per container.
+/// Queued events of one pod: a few per container.
 const INBOX: usize = 64;
 
 /// The object as last seen.
@@ -69,12 +69,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
             status.begin(&state);
             let wake = wakes_in(&state, clock.steady(), status.due_in(&state));
             tokio::select! {
-                biased; // the end of the platform first
+                biased; // the end of the platform is checked first
                 () = halt.cancelled(), if !halted => {
                     halted = true;
                     break Event::Halt;
                 }
-                // These first: what a run's probes said comes before the start of the next one.
+                // These first: verdicts on one run's probes come before the start of the next run.
                 Some(event) = events.recv() => break event,
                 Some(done) = effects.next() => break effects.take(done),
                 changed = seen.changed() => match changed {
@@ -82,7 +82,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
                         let seen = seen.borrow_and_update().clone();
                         break if seen.gone { Event::Gone } else { Event::Observed(seen.pod) };
                     }
-                    // The agent is gone; with it goes the platform.
+                    // The agent has ended, and the platform with it.
                     Err(_) => break Event::Halt,
                 },
                 () = status.done() => {}
@@ -92,7 +92,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: watch::Receiver<Seen>) {
     }
 }
 
-/// How long nothing has to be done, if nothing happens. `now` is on the steady line.
+/// Time until the next step or write, if no event comes. `now` is steady time.
 fn wakes_in(state: &PodState, now: jiff::Timestamp, write: Option<Duration>) -> Duration {
     /// Long enough to be never, short enough for any clock.
     const NEVER: Duration = Duration::from_secs(24 * 3600);

@@ -22,7 +22,7 @@ pub struct Config {
     pub data_dir: PathBuf,
 }
 
-/// Where this node is reached, by those who look at its object. Everything is on loopback.
+/// The node's address in its object. Everything is on loopback.
 pub(crate) const HOST_IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(crate) struct Shared {
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) host_ip: IpAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
-    /// No statuses are written any more: the pods start again with the platform.
+    /// Cancelled when the platform ends: from then on no statuses are written, since the pods start
+    /// again with the platform.
     pub(crate) halting: Shutdown,
 }

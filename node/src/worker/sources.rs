@@ -8,7 +8,7 @@ use kube::Api;
 use super::shared::Shared;
 use crate::spec::sources::{Sources, Wanted};
 
-/// The objects that are there; those that are not stay out.
+/// Fetches the objects that exist; those that do not are left out.
 pub(super) async fn fetch(
     shared: &Shared,
     namespace: &str,

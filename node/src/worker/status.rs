@@ -1,4 +1,4 @@
-//! The writes of a pod's status, and of its end.
+//! Writes of a pod's status, and the deletion of its object.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl StatusWriter {
         Self { shared, pod, written, under_way: None, not_before: Instant::now() }
     }
 
-    /// Waits a moment with the status of a pod that is starting now.
+    /// Delays the status of a pod that begins to start.
     pub(super) fn pace(&mut self, was_starting: bool, is_starting: bool) {
         match (was_starting, is_starting) {
             (false, true) => self.not_before = self.not_before.max(Instant::now() + START_SHOWN),
@@ -53,7 +53,7 @@ impl StatusWriter {
         }
     }
 
-    /// When `begin` has something to do, if nothing else happens.
+    /// Time until `begin` has a write to do, if nothing else happens.
     pub(super) fn due_in(&self, state: &PodState) -> Option<Duration> {
         let waits = self.under_way.is_none() && self.is_unwritten(state);
         waits.then(|| self.not_before.saturating_duration_since(Instant::now()))

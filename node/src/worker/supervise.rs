@@ -1,4 +1,4 @@
-//! Keeps a pod's worker: one that panics is set aside and started again, and its neighbours go on.
+//! Supervision of a pod's worker: one that panics is restarted after a pause, and all others go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::run::{Seen, run};
 use super::shared::Shared;
 use crate::spec::PodRef;
 
-/// As long as a container that ends again and again waits.
+/// The same as for containers that end again and again.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300));
-/// A worker that did its work this long starts over with the first pause.
+/// A worker that ran this long begins again with the first pause.
 const STEADY: Duration = Duration::from_secs(600);
-/// An Event's reason for a failure of ours.
+/// The Event's reason for a panic of the agent.
 const INTERNAL_ERROR: &str = "InternalError";
 
 /// Follows one pod until nothing of it is left here.
@@ -50,15 +50,15 @@ where
         );
         let notice = Notice::warning(INTERNAL_ERROR, message);
         shared.events.publish(events::reference(&*now.pod), notice);
-        // The next worker knows nothing of them.
+        // The next worker does not track them.
         if let Err(error) = shared.runtime.end_pod(&pod).await {
             tracing::warn!(%error, %pod, "cannot end the containers of a pod");
         }
         let ends = now.gone || object::is_terminating(&now.pod.metadata);
         tokio::select! {
-            biased; // the end of the platform first
+            biased; // the end of the platform is checked first
             () = shared.halting.cancelled() => break,
-            // An end that somebody asked for since is tried at once.
+            // A deletion since then is tried at once.
             () = until_ending(&mut seen), if !ends => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -70,11 +70,11 @@ where
     forget(&shared, &pod);
 }
 
-/// Done when the pod is being deleted, or gone.
+/// Completes when the pod is being deleted, or gone.
 async fn until_ending(seen: &mut watch::Receiver<Seen>) {
     let ends = |seen: &Seen| seen.gone || object::is_terminating(&seen.pod.metadata);
     if seen.wait_for(ends).await.is_err() {
-        // The agent is gone, and says that it halts.
+        // The agent has ended; `halting` is cancelled too.
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the volumes of a container on the host's disk, and makes them anew when what they come from has changed.
+//! Writes a container's volumes to the host's disk, and refreshes them when their sources change.
 //!
 //! A file is replaced as a whole, so that a reader sees the old one or the new one. A container that mounts a single file
 //! (`subPath`) keeps the one that it has, as upstream.

@@ -96,7 +96,7 @@ fn server(script: &str) -> Value {
 const SERVE: &str = "exec python3 -m http.server --bind 127.0.0.1 $PORT";
 
 #[tokio::test]
-async fn a_pod_becomes_ready_says_where_it_is_and_goes_when_deleted() {
+async fn a_pod_becomes_ready_publishes_its_address_and_goes_when_deleted() {
     let node = processes();
     node.api.put_pod("web", server(SERVE));
     node.api.until("web", "ready", is_ready).await;
@@ -162,7 +162,7 @@ async fn pods_start_again_with_the_next_run_of_the_platform() {
 }
 
 #[tokio::test]
-async fn a_program_that_ignores_port_is_told_on_the_pod() {
+async fn a_program_that_ignores_port_is_reported_on_the_pod() {
     let node = processes();
     let script = "exec python3 -u -c \"import socket,time; s=socket.socket(); \
                   s.bind(('127.0.0.1',0)); s.listen(); time.sleep(600)\"";
@@ -261,7 +261,7 @@ async fn asked(node: &Running, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_use_of_a_pod_that_runs_is_told_as_the_kubelet_and_cadvisor_tell_it() {
+async fn the_usage_of_a_running_pod_is_reported_as_by_the_kubelet_and_cadvisor() {
     let node = processes();
     let busy = json!({"nodeName": "n1", "containers": [{
         "name": "user", "image": "app:1", "command": ["/bin/sh", "-c", "while :; do :; done"],

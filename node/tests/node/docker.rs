@@ -128,7 +128,7 @@ async fn docker_enforces_the_security_context() {
 }
 
 #[tokio::test]
-async fn docker_kills_for_memory_and_the_pod_says_so() {
+async fn docker_kills_for_memory_and_the_pod_reports_it() {
     let node = start().await;
     node.api.put_pod("web", spec(json!({"resources": {"limits": {"memory": "64Mi"}}})));
     node.api.until("web", "ready", is_ready).await;
@@ -144,7 +144,7 @@ async fn docker_kills_for_memory_and_the_pod_says_so() {
 }
 
 #[tokio::test]
-async fn docker_tells_exit_codes_and_the_log_is_kept() {
+async fn docker_reports_exit_codes_and_the_log_is_kept() {
     let node = start().await;
     node.api.put_pod("web", spec(json!({"terminationMessagePolicy": "FallbackToLogsOnError"})));
     node.api.until("web", "ready", is_ready).await;
@@ -161,7 +161,7 @@ async fn docker_tells_exit_codes_and_the_log_is_kept() {
 }
 
 #[tokio::test]
-async fn docker_says_when_a_program_does_not_listen_where_it_was_told_to() {
+async fn docker_reports_a_program_that_does_not_listen_on_its_port() {
     let node = start().await;
     node.api.put_pod("web", spec(json!({"env": [{"name": "PORT", "value": "9090"}]})));
     node.api.until_event("listens on 9090, not on PORT=8080").await;

@@ -1,4 +1,4 @@
-//! Pods whose numbers are as far out as their types go, from their first sight to their end.
+//! Pods with the extremes of their numbers' types, from creation to deletion.
 //!
 //! `numbers.txt` lists every number of a Pod with its type: the fields of Kubernetes' published API
 //! documents, and of lists the first element.
@@ -115,7 +115,7 @@ async fn whatever_a_pods_numbers_are_no_worker_panics_and_it_ends_when_it_is_del
         }
         tokio::time::sleep(Duration::from_secs(35)).await;
         for (name, pod) in &pods {
-            // Who sleeps for years before its end is ended by force, as by users.
+            // A pod that sleeps for years before its end is deleted by force, as by users.
             if api.pod(name).is_some() {
                 let sleeps = path.contains("preStop") || path.contains("GracePeriod");
                 assert!(sleeps, "{path}: {pod} is still there");

@@ -68,17 +68,17 @@ fn no_process_of_a_pod_survives_a_kill_of_the_platform() {
 }
 
 #[test]
-fn what_outlived_platform_and_guard_ends_with_the_next_start() {
+fn processes_that_outlive_platform_and_guard_end_with_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let (mut first, _, pids) = platform(dir.path());
-    // Stopped first, so that it cannot tidy up after its guard.
+    // Stopped first, so that it cannot clean up after its guard.
     signal(first.id(), Signal::STOP);
     for guard in guards(first.id(), dir.path()) {
         signal(guard, Signal::KILL);
     }
     first.kill().unwrap();
     first.wait().unwrap();
-    // The program itself had the kernel's promise; its child had only guard and platform.
+    // The program itself had a parent-death signal; its child had only guard and platform.
     until_gone(&pids[1..]);
     assert!(is_alive(pids[0]));
     let (mut second, survivors, _) = platform(dir.path());
@@ -128,13 +128,13 @@ async fn a_signal_to_a_whole_service_leaves_pods_to_the_platforms_draining() {
 }
 
 #[test]
-fn ends_are_seen_though_who_started_the_platform_ignored_those_of_its_children() {
+fn ends_are_noticed_even_if_the_platform_inherits_an_ignored_sigchld() {
     let dir = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' CHLD; exec \"$0\" \"$1\""]).arg(example("platform"));
     let (mut platform, _, pids) = platform_by(&mut shell, dir.path());
     signal(pids[1], Signal::KILL);
-    // It ends with its pod.
+    // The platform ends with its pod.
     let began = Instant::now();
     while platform.try_wait().unwrap().is_none() {
         assert!(began.elapsed() < LONG, "the end of {} was not noticed", pids[1]);

@@ -125,7 +125,7 @@ impl Api {
         let mut changes = self.changes.subscribe();
         let waited = tokio::time::timeout(LONG, async {
             while !good(self.pod(name).as_ref()) {
-                // Missed ones do not matter: the object itself is looked at.
+                // Missed changes do not matter: the object itself is read.
                 let _ = changes.recv().await;
             }
         });
@@ -151,7 +151,7 @@ impl Api {
         object["metadata"]["resourceVersion"] = json!(objects.version.to_string());
         if path.starts_with(PODS) {
             let event = json!({"type": kind, "object": object});
-            // Nobody watches yet.
+            // There may be no watch yet.
             let _ = self.changes.send(format!("{event}\n"));
         } else {
             let _ = self.changes.send(String::new());
@@ -219,7 +219,7 @@ impl Api {
 
     fn watch(&self) -> Answer {
         let (sender, receiver) = tokio::sync::mpsc::channel(64);
-        // What changed between the list and this watch is told again.
+        // Changes between the list and this watch are sent again.
         let objects = self.objects.lock();
         let pods = objects.by_path.iter().filter(|(path, _)| path.starts_with(PODS));
         let first: Vec<String> = pods
@@ -235,7 +235,7 @@ impl Api {
             loop {
                 let line = match changes.recv().await {
                     Ok(line) => line,
-                    // Too slow for what is kept: list again.
+                    // The watch lags behind the buffer: list again.
                     Err(Lagged(_)) => GONE.to_owned(),
                     Err(Closed) => return,
                 };

@@ -1,6 +1,6 @@
-//! Defaulting: what a document means where it says nothing, written into it.
+//! Defaulting: writes the defaults of absent fields into a document.
 //!
-//! Works on JSON, so that what is not known here is neither lost nor rewritten.
+//! Works on JSON, so that unknown fields are neither lost nor rewritten.
 //!
 //! Upstream: `pkg/apis/serving/v1/*_defaults.go`, `metadata_validation.go` (`SetUserInfo`).
 

@@ -69,8 +69,8 @@ fn template(object: &mut Value, request: Request<'_>) {
         return;
     };
     // A default that changed meanwhile must not look like a change of the named Revision, so Knative
-    // sets none here. But a client-side apply of what is there already sends whole lists without
-    // their defaults; if nothing else is missing, nothing was changed.
+    // sets none here. But a client-side apply of the present object sends whole lists without their
+    // defaults; if only defaults are missing, nothing was changed.
     let mut whole = template.clone();
     revisions::spec(object_mut(&mut whole, "spec"), &parent, Request { old: None, ..request });
     if same(old.pointer("/spec/template"), Some(&whole)) {
@@ -94,8 +94,8 @@ fn is_owned(object: &Value) -> bool {
     object.get("metadata").is_some_and(|m| !m.list("ownerReferences").is_empty())
 }
 
-/// Notes who made the object and who last changed its spec. A manifest that does not know of these notes, as one that
-/// replaces an object, keeps them.
+/// Sets the annotations for the creator of the object and the last modifier of its spec. A manifest without these
+/// annotations, such as one that replaces an object, keeps them.
 fn user_info(object: &mut Value, request: Request<'_>) {
     if let Some(old) = request.old {
         for key in [keys::CREATOR, keys::LAST_MODIFIER] {

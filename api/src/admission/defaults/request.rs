@@ -1,15 +1,15 @@
-//! The settings, the user and the present object that defaulting may look at.
+//! The settings, the user and the stored object that defaulting reads.
 
 use serde_json::Value;
 
 use crate::config::ApiConfig;
 
-/// Who changes what, and from what.
+/// The inputs of defaulting.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub config: &'a ApiConfig,
-    /// Name of the user who asks.
+    /// Name of the user who sends the request.
     pub user: &'a str,
-    /// The object as it is; None at creation.
+    /// The stored object; None at creation.
     pub old: Option<&'a Value>,
 }

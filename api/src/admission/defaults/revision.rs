@@ -13,7 +13,7 @@ use crate::config::Flag;
 use crate::config::defaults::NameValues;
 use crate::config::features::SECURE_POD_DEFAULTS;
 
-/// `parent` is the metadata of the object that the spec stands in.
+/// `parent` is the metadata of the object that contains the spec.
 pub(super) fn spec(spec: &mut Value, parent: &Value, request: Request<'_>) {
     // The same manifest is the same Revision, whichever client wrote it.
     *spec = canonical(spec);
@@ -53,15 +53,15 @@ pub(super) fn spec(spec: &mut Value, parent: &Value, request: Request<'_>) {
 }
 
 /// Whether `enableServiceLinks` is written where it is missing: at creation, and in an update of a template that has
-/// it, so that the same manifest is the same template whether it is created, applied or replaced. What was stored
-/// without it stays so, as upstream, for its next Revision must not come of an unrelated change.
+/// it, so that the same manifest is the same template whether it is created, applied or replaced. One stored
+/// without it stays without it, as upstream, so that an unrelated change does not create a Revision.
 fn gets_links(old: Option<&Value>) -> bool {
     old.is_none_or(|old| {
         old.pointer("/spec/template/spec").is_some_and(|spec| spec.has("enableServiceLinks"))
     })
 }
 
-/// The objects of a list, to change.
+/// The objects of a list, mutable.
 fn elements<'a>(parent: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     let list = parent.get_mut(name).and_then(Value::as_array_mut);
     list.into_iter().flatten().filter(|v| v.is_object())
@@ -77,14 +77,14 @@ fn timeouts(spec: &mut Value, request: Request<'_>) {
         ("idleTimeoutSeconds", defaults.revision_idle_timeout_seconds),
         ("responseStartTimeoutSeconds", defaults.revision_response_start_timeout_seconds),
     ] {
-        // One that the whole timeout comes before would say nothing.
+        // One that is not shorter than the whole timeout would have no effect.
         if !spec.has(field) && cluster != 0 && cluster < total {
             spec[field] = json!(cluster);
         }
     }
 }
 
-/// Names for containers that have none, clear of those that are taken.
+/// Names containers that have no name, without collisions.
 fn names(spec: &mut Value, parent: &Value, request: Request<'_>) {
     let labels = strings(parent, "labels");
     let annotations = strings(parent, "annotations");
@@ -143,7 +143,7 @@ fn probes(container: &mut Value, is_only_container: bool) {
     if is_only_container || !container.list("ports").is_empty() {
         let probe = object_mut(container, "readinessProbe");
         if !HANDLERS.iter().any(|handler| probe.has(handler)) {
-            // Port 0 is the container's own; written out, as Go does.
+            // Port 0 means the container's port; written out, as Go does.
             probe["tcpSocket"] = json!({ "port": 0 });
         }
     }

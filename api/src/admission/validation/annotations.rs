@@ -32,8 +32,8 @@ pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> 
     errors
 }
 
-/// Warns of annotations that look like settings and are none: a misspelt one, or one that only
-/// another platform reads.
+/// Warns of annotations that look like settings but have no effect: misspelt, or of another
+/// platform.
 pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
     let mut warnings = FieldErrors::none();
     for name in annotations.keys() {
@@ -48,7 +48,8 @@ pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
     warnings
 }
 
-/// How long a Route moves traffic. Traffic moves at once for now, so only no time can be promised.
+/// The rollout duration of a Route. Traffic moves at once for now, so any duration but 0 is
+/// refused.
 pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
     let mut errors = seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration");
     if let (true, Some((key, raw))) = (errors.is_empty(), keyed::ROLLOUT_DURATION.get(annotations))
@@ -90,7 +91,7 @@ fn class(annotations: &Annotations) -> FieldErrors {
     errors
 }
 
-/// Zero where it is absent or wrong, like upstream, so that one mistake is told once.
+/// Zero where it is absent or wrong, like upstream, so that one mistake is reported once.
 fn scale(annotations: &Annotations, key: Key, errors: &mut FieldErrors) -> i32 {
     let Some((key, raw)) = key.get(annotations) else { return 0 };
     match raw.parse::<i128>().map(i32::try_from) {
@@ -215,7 +216,7 @@ fn metric(annotations: &Annotations, config: &AutoscalerConfig) -> FieldErrors {
     let known = match class {
         keys::CLASS_KPA => matches!(metric, "concurrency" | "rps"),
         CLASS_HPA => !metric.is_empty(),
-        // Somebody else's autoscaler knows its metrics.
+        // Another autoscaler knows its own metrics.
         _ => true,
     };
     if known { FieldErrors::none() } else { FieldError::invalid(metric, key).into() }
@@ -259,7 +260,7 @@ const SIDECAR_QUANTITIES: [&str; 12] = [
     "ephemeralStorageResourceLimit",
 ];
 
-/// Of the queue-proxy, which there is not; checked all the same.
+/// Settings of the queue-proxy: checked, although Rouse has none.
 fn sidecar(annotations: &Annotations) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (key, raw) in annotations {
@@ -301,7 +302,7 @@ fn seconds(annotations: &Annotations, key: Key, name: &str) -> FieldErrors {
     }
 }
 
-/// Ours: how many requests may wait.
+/// Rouse's own annotation: how many requests may wait.
 fn queue_limit(annotations: &Annotations) -> FieldErrors {
     match annotations.get(keys::QUEUE_LIMIT).map(|raw| (raw, raw.parse::<u32>())) {
         Some((raw, Err(_) | Ok(0))) => {

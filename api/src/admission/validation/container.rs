@@ -36,10 +36,10 @@ const FIELDS: [&str; 17] = [
 const RESERVED_NAME: &str = "queue-proxy";
 const RESERVED_ENV: [&str; 4] =
     [keys::ENV_PORT, keys::ENV_SERVICE, keys::ENV_CONFIGURATION, keys::ENV_REVISION];
-/// Ports of Knative's queue-proxy, kept free for manifests that go back and forth.
+/// Ports of Knative's queue-proxy, refused so that manifests work on both platforms.
 const RESERVED_PORTS: [i64; 6] = [8008, 8012, 8013, 8022, 9090, 9091];
 
-/// One port in all, and with several containers at least one.
+/// At most one port in all, and with several containers at least one.
 pub(super) fn port_count(containers: &[Value]) -> FieldErrors {
     let ports: usize = containers.iter().map(|c| c.list("ports").len()).sum();
     if ports == 0 && containers.len() > 1 {
@@ -54,7 +54,7 @@ pub(super) fn port_count(containers: &[Value]) -> FieldErrors {
     FieldErrors::none()
 }
 
-/// The container that serves.
+/// Checks the serving container.
 pub(super) fn serving(container: &Value, volumes: &[Value], config: &ApiConfig) -> FieldErrors {
     if container.as_object().is_none_or(serde_json::Map::is_empty) {
         return FieldError::missing(CURRENT_FIELD).into();

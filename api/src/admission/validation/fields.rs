@@ -1,4 +1,4 @@
-//! Parts of documents that several rules look at, and which fields may be set at all.
+//! Parts of documents that several rules read, and checks of single fields.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub(super) fn is_set(value: &Value) -> bool {
     }
 }
 
-/// Refuses what is set and not among `allowed`.
+/// Refuses fields that are set and not in `allowed`.
 pub(super) fn mask(value: &Value, allowed: &[&str]) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -47,7 +47,7 @@ pub(super) fn int32(value: &Value, field: &str) -> FieldErrors {
     }
 }
 
-/// Refuses a port, if it is a number, that is none. Zero stands for the container's own.
+/// Refuses a number that is no port. Zero stands for the container's port.
 pub(super) fn port(value: &Value, field: &str) -> FieldErrors {
     match value.int(field).filter(|number| !(0..=i64::from(u16::MAX)).contains(number)) {
         Some(number) => FieldError::out_of_bounds(number, 0, u16::MAX, field).into(),
@@ -55,7 +55,7 @@ pub(super) fn port(value: &Value, field: &str) -> FieldErrors {
     }
 }
 
-/// An amount, which may be written as a number.
+/// The text of an amount, which may be written as a number.
 pub(super) fn text_of(amount: &Value) -> String {
     match amount {
         Value::String(text) => text.clone(),

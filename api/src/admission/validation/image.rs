@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_other_text() {
+    fn references_are_distinguished_from_other_text() {
         let digest = "a".repeat(64);
         for good in [
             "digits",

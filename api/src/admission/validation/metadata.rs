@@ -1,4 +1,4 @@
-//! Metadata of the objects: names, owners, who made and who changed them.
+//! Metadata of the objects: names, owners, creator and last modifier.
 //!
 //! Upstream: `vendor/knative.dev/pkg/apis/metadata_validation.go`,
 //! `pkg/apis/serving/metadata_validation.go`, `v1beta1/domainmapping_validation.go`.
@@ -12,7 +12,8 @@ use crate::config::domain::CLUSTER_DOMAIN;
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, go_list};
 use crate::terms::keys;
 
-/// Of a Service, Configuration or Route: its name, and no annotation that belongs on the template.
+/// Checks a Service, Configuration or Route: its name, and no annotation that belongs on the
+/// template.
 pub(super) fn parent(object: &Value) -> FieldErrors {
     let mut errors = name(object);
     let details =
@@ -26,7 +27,7 @@ pub(super) fn parent(object: &Value) -> FieldErrors {
     errors
 }
 
-/// The object's name, or what its name is to be made from.
+/// Checks the object's name, or its `generateName`.
 pub(super) fn name(object: &Value) -> FieldErrors {
     let of = metadata(object);
     let (name, prefix) = (of.text("name"), of.text("generateName"));
@@ -63,7 +64,7 @@ pub(super) fn owner_label(object: &Value, label: &str, kind: &str) -> FieldError
     FieldErrors::from(FieldError::missing(label)).via_field("metadata.labels")
 }
 
-/// Who made an object stays; who changed it last changes with its spec alone.
+/// The creator is immutable; the last modifier changes only with the spec.
 pub(super) fn creator_and_modifier(old: &Value, object: &Value) -> FieldErrors {
     let before = strings(metadata(old), "annotations");
     let after = strings(metadata(object), "annotations");
@@ -104,7 +105,7 @@ pub(super) fn domain_name(object: &Value) -> FieldErrors {
     errors.via_field("metadata")
 }
 
-/// Why a name is no fully qualified domain, in apimachinery's form.
+/// Why a name is no fully qualified domain, in apimachinery's wording.
 fn domain_problems(name: &str) -> Vec<String> {
     if name.is_empty() {
         return vec!["name: Required value".to_owned()];

@@ -1,4 +1,4 @@
-//! Validation: whether a document may be stored, and if not, everything that is wrong with it.
+//! Validation: all problems of a document that keep it from being stored.
 //!
 //! Works on defaulted JSON, since it has to see fields that are not handled here and refuse them by
 //! name. Messages and paths are Knative's; a field of Knative's that Rouse does not act on is

@@ -1,4 +1,4 @@
-//! The pod of a Revision: which fields it may set, and its containers and volumes together.
+//! The pod of a Revision: the fields that it may set, and its containers and volumes together.
 //!
 //! Upstream: `pkg/apis/serving/k8s_validation.go`, `fieldmask.go`.
 
@@ -14,7 +14,7 @@ use crate::config::ApiConfig;
 use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
 
-/// Fields of a Revision's spec that may always be set and are looked at elsewhere.
+/// Fields of a Revision's spec that may always be set and are checked elsewhere.
 const FIELDS: [&str; 10] = [
     "containerConcurrency",
     "timeoutSeconds",
@@ -122,7 +122,7 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             continue;
         }
         if name == "automountServiceAccountToken" {
-            // `false` is what it is anyway: no token is mounted.
+            // `false` changes nothing: no token is mounted anyway.
             if value != &Value::Bool(false) {
                 errors.push(FieldError::disallowed(name));
             }

@@ -21,7 +21,7 @@ const FIELDS: [&str; 10] = [
     "timeoutSeconds",
 ];
 
-/// Of these the numbers.
+/// The numeric fields among them.
 const NUMBERS: [&str; 6] = [
     "failureThreshold",
     "initialDelaySeconds",
@@ -31,7 +31,7 @@ const NUMBERS: [&str; 6] = [
     "timeoutSeconds",
 ];
 
-/// A handler and what it may say.
+/// Handlers and their fields.
 const HANDLERS: [(&str, &[&str]); 4] = [
     ("httpGet", &["host", "path", "scheme", "httpHeaders", "port"]),
     ("tcpSocket", &["host", "port"]),

@@ -17,7 +17,7 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
             errors.push(FieldError::out_of_bounds(seconds, 0, max, "timeoutSeconds"));
         }
     }
-    // Knative takes any; a negative time means nothing, and the longest is beyond all arithmetic.
+    // Knative accepts any; a negative time has no meaning, and the largest would overflow.
     for field in ["responseStartTimeoutSeconds", "idleTimeoutSeconds"] {
         errors.extend(int32(spec, field));
     }

@@ -1,7 +1,7 @@
 //! Security contexts.
 //!
-//! What they ask for is not enforced by every runtime, so each such field earns a warning by name;
-//! the pod's events say what its runtime left undone.
+//! Not every runtime enforces these fields, so each field that is set gets a warning by name; the
+//! pod's Events name those that its runtime does not enforce.
 //!
 //! Upstream: `pkg/apis/serving/k8s_validation.go`, `fieldmask.go`.
 
@@ -30,7 +30,7 @@ const CONTAINER_FIELDS: [&str; 8] = [
 const POD_FIELDS: [&str; 6] =
     ["fsGroup", "runAsGroup", "runAsNonRoot", "runAsUser", "seccompProfile", "supplementalGroups"];
 
-/// A container's.
+/// The security context of a container.
 pub(super) fn of_container(container: &Value, config: &ApiConfig) -> FieldErrors {
     let Some(context) = container.field("securityContext") else { return FieldErrors::none() };
     let mut errors = mask(context, &CONTAINER_FIELDS);
@@ -62,7 +62,7 @@ pub(super) fn of_container(container: &Value, config: &ApiConfig) -> FieldErrors
     errors
 }
 
-/// The pod's, which Knative admits by a feature.
+/// The security context of the pod, which Knative admits by a feature.
 pub(super) fn of_pod(spec: &Value, config: &ApiConfig) -> FieldErrors {
     let Some(context) = spec.field("securityContext") else { return FieldErrors::none() };
     if !config.features.permits(POD_SPEC_SECURITY_CONTEXT) {

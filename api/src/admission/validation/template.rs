@@ -24,7 +24,7 @@ pub(super) fn of(object: &Value, request: Request<'_>) -> FieldErrors {
     errors.via_field("spec.template")
 }
 
-/// The name that a template brings for its Revision.
+/// Checks the name that a template gives its Revision.
 fn template_name(template: &Value, parent: &Value) -> FieldErrors {
     let (name, prefix) = (template.text("name"), template.text("generateName"));
     if !prefix.is_empty() {
@@ -43,7 +43,7 @@ fn template_name(template: &Value, parent: &Value) -> FieldErrors {
         return FieldError::invalid(problem, "metadata.name").into();
     }
     if parent.text("name").is_empty() && !parent.text("generateName").is_empty() {
-        // Nobody can know yet what it would have to begin with.
+        // Its required prefix, the parent's name, is not known yet.
         return FieldError::disallowed("metadata.name").into();
     }
     let wanted = format!("{}-", parent.text("name"));
@@ -54,7 +54,7 @@ fn template_name(template: &Value, parent: &Value) -> FieldErrors {
     FieldError::invalid(problem, "metadata.name").into()
 }
 
-/// A Revision that was named keeps its content.
+/// A template that names its Revision may change only together with that name.
 pub(super) fn unnamed_change(old: &Value, object: &Value) -> FieldErrors {
     let (before, after) = (template(old), template(object));
     let name = metadata(after).text("name");

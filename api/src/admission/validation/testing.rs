@@ -1,4 +1,4 @@
-//! Shared by the tests of the rules: a minimal Service, changed and judged.
+//! Shared by the tests of the rules: a minimal Service, changed and validated.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub(super) fn minimal() -> Value {
     })
 }
 
-/// A Service after `change`, defaulted, held against `config`: all problems as text.
+/// A Service after `change`, defaulted and validated under `config`: all problems as text.
 pub(super) fn refused_by(config: &ApiConfig, change: impl FnOnce(&mut Value)) -> String {
     let mut object = minimal();
     change(&mut object);
@@ -25,7 +25,7 @@ pub(super) fn refused(change: impl FnOnce(&mut Value)) -> String {
     refused_by(&ApiConfig::default(), change)
 }
 
-/// The problems of the only container, set so.
+/// The problems of the only container with these fields.
 pub(super) fn container(fields: Value) -> String {
     refused(|object| {
         let container = &mut object["spec"]["template"]["spec"]["containers"][0];

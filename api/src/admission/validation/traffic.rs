@@ -1,4 +1,4 @@
-//! Traffic: shares, tags and what they point to.
+//! Traffic: shares, tags and their targets.
 //!
 //! Upstream: `pkg/apis/serving/v1/route_validation.go`.
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::admission::json::Look;
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, go_list};
 
-/// Whose traffic it is. A Service's targets follow its own Configuration.
+/// The owner of the traffic. A Service's targets follow its own Configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Service,
@@ -32,7 +32,7 @@ pub(super) fn list(spec: &Value, owner: Owner) -> FieldErrors {
         let problems = form::dns_1035_label(tag);
         if !problems.is_empty() {
             let problem = format!("not a DNS 1035 label: {}", go_list(&problems));
-            // Where upstream puts the index of this one.
+            // Upstream puts this target's index here.
             errors.push(FieldError::invalid(problem, &format!("tag[{index}]")));
         }
         match tags.get(tag) {

@@ -16,8 +16,8 @@ use crate::terms::field_error::{FieldError, FieldErrors};
 /// Sources that Knative always admits.
 const SOURCES: [&str; 3] = ["secret", "configMap", "projected"];
 
-/// Sources behind a feature, with the word that messages call them by. Of these Rouse has
-/// `emptyDir` alone.
+/// Sources behind a feature, with their names in messages. Of these Rouse supports only
+/// `emptyDir`.
 const BY_FEATURE: [(&str, &str, &str); 6] = [
     ("emptyDir", feature::VOLUMES_EMPTY_DIR, "EmptyDir"),
     ("persistentVolumeClaim", feature::PERSISTENT_VOLUME_CLAIM, "persistent volume claim"),
@@ -258,7 +258,7 @@ fn mount_path(path: &str, seen: &mut BTreeSet<String>) -> FieldErrors {
     error.into()
 }
 
-/// A path without what leads nowhere: empty parts, `.` and `..`.
+/// A path without empty parts, `.` and `..`.
 fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -41,7 +41,7 @@ fn a_failed_dependent_gives_ready_its_reason() {
 }
 
 #[test]
-fn of_two_failures_the_latest_speaks() {
+fn of_two_failures_ready_shows_the_latest() {
     let mut list = Vec::new();
     let three = ConditionSet::new(&["A", "B", "C"]);
     three.manage(&mut list, at(1)).mark_false("B", "Second", "");
@@ -51,7 +51,7 @@ fn of_two_failures_the_latest_speaks() {
 }
 
 #[test]
-fn time_stands_still_while_nothing_changes() {
+fn the_transition_time_stays_while_nothing_changes() {
     let mut list = Vec::new();
     SET.manage(&mut list, at(1)).mark_false("Foo", "Broken", "it broke");
     let before = list.clone();
@@ -72,7 +72,7 @@ fn a_new_generation_resets_ready_alone() {
 }
 
 #[test]
-fn what_does_not_decide_ready_is_informational() {
+fn conditions_that_do_not_decide_ready_are_informational() {
     let mut list = Vec::new();
     SET.manage(&mut list, at(1)).initialize();
     SET.manage(&mut list, at(2)).mark_false("Active", "NoTraffic", "");

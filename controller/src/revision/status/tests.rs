@@ -45,7 +45,7 @@ fn running() -> Vec<Arc<Pod>> {
 }
 
 #[test]
-fn a_revision_is_ready_once_its_initial_scale_was() {
+fn a_revision_is_ready_once_its_initial_scale_was_reached() {
     let ready = || pod("[{type: Ready, status: 'True'}]", "state: {running: {}}");
     assert_eq!(conditions("{}", &starting(ready())), [DEPLOYING; 2]);
     let serving = seen(1, "{}", SERVING, ready());
@@ -57,7 +57,7 @@ fn a_revision_is_ready_once_its_initial_scale_was() {
 }
 
 #[test]
-fn whether_it_is_active_is_what_the_autoscaler_says() {
+fn the_active_condition_is_that_of_the_autoscaler() {
     for (scale, expected) in [
         (WAITING, "Unknown Queued"),
         (SERVING, "True"),
@@ -83,7 +83,7 @@ fn replicas_are_those_of_the_autoscaler_as_far_as_it_knows() {
 }
 
 #[test]
-fn what_keeps_its_pods_from_running_is_told_at_once() {
+fn a_reason_that_keeps_its_pods_from_running_is_reported_at_once() {
     let unscheduled =
         "[{type: PodScheduled, status: 'False', reason: Unschedulable, message: Insufficient cpu}]";
     let elsewhere = "[{type: Ready, status: 'False', reason: PortIgnored, message: listens on 9}]";
@@ -124,7 +124,7 @@ fn what_keeps_its_pods_from_running_is_told_at_once() {
 }
 
 #[test]
-fn an_init_container_that_is_not_done_is_looked_at() {
+fn an_init_container_that_is_not_done_is_considered() {
     let with_init = |ready: bool, code: i32| {
         let mut pods = running();
         let init = object(&format!(
@@ -154,12 +154,12 @@ fn a_failure_stays_until_a_pod_runs_without_trouble() {
         let what = format!("{pods:?}");
         assert_eq!(conditions(CRASHED, &starting(pods)), expected, "{what}");
     }
-    // What was wrong before there were pods is over once there are children.
+    // A failure from before the children existed is cleared once they exist.
     assert_eq!(conditions(MISSING, &starting(vec![])), [DEPLOYING; 2]);
 }
 
 #[test]
-fn a_revision_that_was_scaled_to_zero_is_what_it_was_before() {
+fn a_revision_that_was_scaled_to_zero_keeps_its_conditions() {
     for (before, expected) in
         [(WAS_READY, ["True"; 2]), ("{}", ["True"; 2]), (CRASHED, ["True", EXIT_CODE_5])]
     {
@@ -177,7 +177,7 @@ fn pods_that_start_again_with_the_platform_are_no_failure() {
 }
 
 #[test]
-fn pods_that_are_on_their_way_out_say_nothing() {
+fn pods_that_are_terminating_or_draining_do_not_count() {
     let mut pods = pod("[]", "state: {terminated: {exitCode: 143}}");
     Arc::make_mut(&mut pods[0]).metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));
@@ -219,7 +219,7 @@ fn an_initial_scale_that_the_autoscaler_gave_up_fails_the_revision() {
 }
 
 #[test]
-fn a_refused_child_is_told() {
+fn a_refused_child_is_reported() {
     let error = refusal("Deployment");
     let status = Revisions::refused(&revision("", "{}"), &error, now()).unwrap();
     let expected = format!("False FailedCreate {error}");

@@ -1,4 +1,4 @@
-//! Which Revisions and Configurations list a Route.
+//! Revisions and Configurations that list a Route.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn labels_are_added_before_traffic_and_taken_away_once_it_is_served() {
 }
 
 #[test]
-fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
+fn a_revision_that_its_configuration_has_not_observed_yet_stays_active() {
     let of_generation = |name: &str, generation: u8| {
         let mut revision = revision(name, "active", "Unknown");
         let label = ("serving.knative.dev/configurationGeneration", generation.to_string());
@@ -53,7 +53,7 @@ fn a_revision_that_its_configuration_has_not_come_to_yet_stays_active() {
     let settled = after(&written, &mut seen);
     seen.revisions.insert("greet-3".to_owned(), of_generation("greet-3", 3));
     assert_eq!(plan(&settled, &seen).to_string(), "");
-    // It has come to this one, and to going back from it.
+    // The Configuration has observed this one, and was rolled back from it.
     seen.revisions.insert("greet-2".to_owned(), of_generation("greet-2", 2));
     assert_eq!(plan(&settled, &seen).to_string(), "patch Revision shop/greet-2\n");
 }

@@ -8,7 +8,7 @@ use crate::route::testing::{
 use crate::testing::told;
 
 #[test]
-fn a_target_that_cannot_be_routed_to_is_told_the_worst_first() {
+fn the_worst_target_that_cannot_be_routed_to_is_reported() {
     let failed = "{observedGeneration: 2, conditions: [{type: Ready, status: 'False'}]}";
     let gone = "{observedGeneration: 2, latestReadyRevisionName: greet-7}";
     let named = |names: &[&str]| {

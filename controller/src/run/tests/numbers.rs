@@ -95,8 +95,8 @@ fn walk(schema: &Value, path: &mut Vec<Step>, found: &mut Vec<Field>) {
     }
 }
 
-/// What a field can hold in JSON. The ends of every range, and for a kind that hands its fields on to
-/// one that is looked at itself, only the outermost.
+/// JSON values for a field: the ends of every range, and only the outermost for a kind whose fields
+/// are copied to a kind that is tested itself.
 pub(super) fn values(kind: &str) -> Vec<Value> {
     let outermost = [
         json!(i64::MIN),
@@ -126,7 +126,7 @@ pub(super) fn values(kind: &str) -> Vec<Value> {
     }
 }
 
-/// What an annotation or a setting can say.
+/// Texts for an annotation or a setting.
 pub(super) fn texts() -> Vec<&'static str> {
     vec![
         "-9223372036854775808",

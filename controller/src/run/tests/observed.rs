@@ -1,4 +1,4 @@
-//! Which objects a pass looks at, and what is remembered of them.
+//! The objects that a pass observes, and the lookups that are cached for them.
 
 use rouse_api::config::ApiConfig;
 use serde_json::json;
@@ -48,7 +48,7 @@ async fn a_core_service_of_another_owner_keeps_the_name_that_a_route_needs() {
 }
 
 #[tokio::test]
-async fn objects_of_another_namespace_are_not_looked_at() {
+async fn objects_of_another_namespace_are_not_observed() {
     let mut world = World::new(ApiConfig::default());
     let mut route = base("Route");
     route["metadata"]["namespace"] = json!("bank");
@@ -62,7 +62,7 @@ async fn objects_of_another_namespace_are_not_looked_at() {
 }
 
 #[tokio::test]
-async fn what_was_looked_up_is_forgotten_with_its_object() {
+async fn lookups_are_forgotten_with_their_object() {
     let mut world = World::new(ApiConfig::default());
     world.put("Service", base("Service"));
     world.put("DomainMapping", base("DomainMapping"));

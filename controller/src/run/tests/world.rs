@@ -37,7 +37,7 @@ use crate::watched::queue_metrics::QueueFamilies;
 /// Passes after which a Service is ready: created; its pods ready; routed; its routing served.
 const ROUNDS: usize = 4;
 
-/// Every image and every version is there at once.
+/// Resolves every image and serves every version at once.
 struct AtOnce;
 
 impl Images for AtOnce {
@@ -198,7 +198,7 @@ impl World {
         }
     }
 
-    /// What autoscaler and node agents would say.
+    /// Writes the statuses that autoscaler and node agents would write.
     fn serve(&mut self) {
         for pa in self.all::<PodAutoscaler>() {
             let mut object = serde_json::to_value(&pa).unwrap();
@@ -233,7 +233,7 @@ impl World {
         })
     }
 
-    /// What a condition of the only object of a Knative kind says.
+    /// A condition of the only object of a Knative kind, as text.
     pub(super) fn told(&self, kind: &str, type_: &str) -> String {
         let of = |api: &str| api.starts_with(keys::SERVING_GROUP) && api.ends_with(kind);
         let object = self.objects.iter().find(|((api, _), _)| of(api)).unwrap().1;
@@ -260,7 +260,7 @@ impl World {
         self.mappings.forget(&ObjectKey::new("shop", "hello.example.org"));
     }
 
-    /// Whether what was planned is what Kubernetes takes.
+    /// Checks that Kubernetes would accept what was planned.
     pub(super) fn check(&self) -> Result<(), String> {
         for deployment in self.all::<Deployment>() {
             let spec = deployment.spec.unwrap_or_default();

@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{self, Faltering, Sent};
 
 /// Reasons of the Events that were written.
-fn told(sent: &Sent) -> Vec<Value> {
+fn event_reasons(sent: &Sent) -> Vec<Value> {
     let sent = sent.lock();
     let events =
         sent.iter().filter(|(method, path, _)| method == "POST" && path.ends_with("/events"));
@@ -14,7 +14,7 @@ fn told(sent: &Sent) -> Vec<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_engine_is_told_of_and_its_strays_end_when_it_answers_again() {
+async fn a_silent_engine_is_reported_and_its_untracked_containers_end_when_it_answers_again() {
     let dir = tempfile::tempdir().unwrap();
     let component = rouse_kit::Component::alone("node");
     let runtime = Arc::new(Faltering::default());
@@ -27,15 +27,15 @@ async fn a_silent_engine_is_told_of_and_its_strays_end_when_it_answers_again() {
         assert!(tokio::time::timeout(time, keeping.as_mut()).await.is_err(), "it keeps on");
     };
     pass(15).await;
-    assert_eq!((told(&sent).len(), runtime.sweeps()), (0, 0), "nothing has happened");
+    assert_eq!((event_reasons(&sent).len(), runtime.sweeps()), (0, 0), "nothing has happened");
 
     runtime.fail(1000);
     pass(10).await;
-    assert_eq!(told(&sent), ["NodeNotReady"]);
+    assert_eq!(event_reasons(&sent), ["NodeNotReady"]);
     runtime.fail(0);
     pass(10).await;
     assert_eq!(
-        (told(&sent), runtime.sweeps()),
+        (event_reasons(&sent), runtime.sweeps()),
         (vec!["NodeNotReady".into(), "NodeReady".into()], 1)
     );
     let about = &sent.lock().iter().find(|(.., o)| o["reason"] == "NodeReady").unwrap().2.clone();

@@ -46,7 +46,7 @@ async fn container_logs_are_served_with_their_options() {
 }
 
 #[tokio::test]
-async fn what_is_not_supported_is_refused_by_name() {
+async fn unsupported_paths_are_refused_by_name() {
     let (_dir, service) = served();
     for verb in ["exec", "attach", "portForward"] {
         let (status, text) = get(&service, &format!("/{verb}/demo/p-1/user")).await;

@@ -1,4 +1,4 @@
-//! How long a container that ended waits for its next start.
+//! The wait of an ended container before its next start.
 //!
 //! Upstream: pkg/kubelet (`MaxContainerBackOff`, `backOffPeriod`), client-go `flowcontrol.Backoff`.
 
@@ -9,8 +9,8 @@ use rouse_k8s::Backoff;
 /// As the kubelet's, for failed pulls and for containers that end.
 pub(super) const BACKOFF: Backoff =
     Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300));
-/// A container that ran this long starts anew (twice the longest wait, as upstream).
-const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
+/// A container that ran this long gets a fresh back-off (twice the longest wait, as upstream).
+const RESET_AFTER: Duration = Duration::from_secs(600);
 
 /// The first restart is at once, the next ones wait ever longer.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,9 @@ impl Default for CrashBackoff {
 }
 
 impl CrashBackoff {
-    /// After a container ended that ran for `ran`.
+    /// The wait before the restart of a container that ran for `ran`.
     pub(super) fn after_exit(&mut self, ran: Duration) -> Duration {
-        if ran >= FORGIVEN_AFTER {
+        if ran >= RESET_AFTER {
             *self = Self::default();
         }
         if std::mem::replace(&mut self.restarted, true) {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_minutes_of_running_are_forgiveness() {
+    fn ten_minutes_of_running_reset_the_back_off() {
         let mut backoff = CrashBackoff::default();
         for _ in 0..5 {
             backoff.after_exit(Duration::from_secs(599));

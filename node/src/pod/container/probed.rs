@@ -1,4 +1,4 @@
-//! Probes of a container: which are asked for, and what their verdicts change.
+//! Probes of a container: which of them run, and the changes that their verdicts make.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl Container {
         }
     }
 
-    /// It listens elsewhere than `PORT` says (with a message), or there as well.
+    /// The program does not listen on `PORT` (with a message), or does after all.
     pub(in crate::pod) fn port_ignored(
         &mut self,
         message: Option<String>,
@@ -86,7 +86,7 @@ impl Container {
         if let Some(message) = &message {
             out.push(Effect::warning("PortIgnored", message.clone(), at));
         }
-        // A probe over the network finds out by itself; without one it would pass for ready.
+        // A readiness probe notices by itself; a container without one would count as ready.
         if !self.probes.readiness {
             self.ready = message.is_none() && self.started;
         }

@@ -13,14 +13,14 @@ use crate::pod::event::{Effect, Launched};
 use crate::pod::probe::ProbeKind;
 use crate::runtime::Signal;
 
-/// How long a wrong configuration waits before it is looked at again. A watch of every ConfigMap
-/// would be sooner; the kubelet takes up to a minute.
+/// The pause before a container with a wrong configuration is tried again. A watch of every
+/// ConfigMap would be sooner; the kubelet takes up to a minute.
 const CONFIG_RETRY: Duration = Duration::from_secs(2);
 /// How long a failed pull is called ErrImagePull before it is called a back-off.
 const FAILURE_SHOWN: Duration = Duration::from_secs(2);
 /// Exit code of a container that could not be started, as container runtimes say it.
 const NOT_STARTED_EXIT_CODE: i32 = 128;
-/// Its state between a failed pull and the back-off.
+/// The waiting reason between a failed pull and the back-off.
 const ERR_IMAGE_PULL: &str = "ErrImagePull";
 
 impl Container {
@@ -60,7 +60,7 @@ impl Container {
              Image size: {size} bytes."
         );
         out.push(Effect::note("Pulled", message, context.at));
-        // Whatever else the launch needs is looked at again.
+        // The launch resolves again whatever else it needs.
         if context.ending.is_none() {
             self.run = Run::Launching;
             out.push(Effect::Launch(context.at));
@@ -79,8 +79,8 @@ impl Container {
         self.wait(ERR_IMAGE_PULL, Some(why.to_owned()), later(now.steady, FAILURE_SHOWN));
     }
 
-    /// Whatever is due by now. The kubelet says ErrImagePull at the failure and ImagePullBackOff
-    /// while it waits.
+    /// Takes the steps that are due. The kubelet says ErrImagePull at the failure and
+    /// ImagePullBackOff while it waits.
     pub(in crate::pod) fn advance(
         &mut self,
         Context { at, now, .. }: Context<'_>,
@@ -148,7 +148,8 @@ impl Container {
         let post_start =
             context.spec().and_then(|spec| spec.lifecycle.as_ref()?.post_start.as_ref());
         if post_start.is_some() {
-            let message = "the postStart hook is not run: this node agent has none".to_owned();
+            let message =
+                "the postStart hook is not run: this node agent does not support it".to_owned();
             out.push(Effect::warning("FailedPostStartHook", message, at));
         }
         for message in run.not_enforced.into_iter().filter(|_| self.restarts == 0) {
@@ -159,7 +160,7 @@ impl Container {
         self.complaint = None;
         self.run = Run::Running { id: run.id, since: now.wall, kill_at: None };
         if let Some(stage) = context.ending {
-            // Deleted while it started: what the others already got, it gets now.
+            // Deleted while it started: it gets the signal that the others already got.
             match stage {
                 Stage::Terminating => out.push(Effect::Signal(at, Signal::Term)),
                 Stage::Killed | Stage::Over => out.push(Effect::Signal(at, Signal::Kill)),

@@ -9,12 +9,12 @@ use super::crash::{BACKOFF, CrashBackoff};
 use crate::pod::context::restart_policy;
 use crate::pod::event::{Effect, Index};
 
-/// Exit code of a container whose end nobody saw, as the kubelet says it.
-const UNSEEN_EXIT_CODE: i32 = 137;
+/// Exit code of a container whose end was not observed, as the kubelet reports it.
+const UNOBSERVED_EXIT_CODE: i32 = 137;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Run {
-    /// Not running. Started at `until` (on the steady line), or as soon as the pod may.
+    /// Not running. Started at `until` (steady time), or as soon as the pod may.
     Waiting {
         reason: &'static str,
         message: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) enum Run {
         id: String,
         /// Wall time.
         since: Timestamp,
-        /// On the steady line.
+        /// Steady time.
         kill_at: Option<Timestamp>,
     },
     Ended(Box<ContainerStateTerminated>),
@@ -57,16 +57,16 @@ pub(crate) struct Container {
     /// The startup probe passed, or there is none.
     pub(crate) started: bool,
     pub(crate) ready: bool,
-    /// It runs, and no probe has said yet whether it is ready.
+    /// It runs, and no probe has decided yet whether it is ready.
     pub(crate) fresh: bool,
-    /// Why it cannot be used though it runs.
+    /// Why it cannot serve though it runs.
     pub(crate) complaint: Option<String>,
     /// An image was pulled for this start, so `Pulled` was already said.
     pub(super) pulled: bool,
     /// It ended, so its next launch counts as a restart.
     pub(super) restart_due: bool,
     pub(super) probes: Probes,
-    /// There is nothing to probe: it says itself when it is ready.
+    /// There is nothing to probe: its script says when it is ready.
     pub(super) scripted: bool,
     pub(super) crash: CrashBackoff,
     pub(super) pull: Backoff,
@@ -83,7 +83,7 @@ pub(super) struct Probes {
 /// All containers of a pod. One that ran under an earlier agent ended with it.
 pub(in crate::pod) fn of_pod(pod: &Pod, now: Timestamp) -> Vec<Container> {
     let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
-    // One that goes on beside the others (a sidecar) is one of them.
+    // A sidecar runs beside the app containers, and counts as one of them.
     let is_first = |spec: &Spec| spec.restart_policy.as_deref() != Some("Always");
     let init = spec.init_containers.iter().flatten().map(|spec| (spec, is_first(spec)));
     let apps = spec.containers.iter().map(|spec| (spec, false));
@@ -104,7 +104,7 @@ fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
     container.last = before.last_state.as_ref().and_then(|s| s.terminated.clone()).map(Box::new);
     let Some(state) = &before.state else { return container };
     let unseen = state.running.as_ref().map(|running| ContainerStateTerminated {
-        exit_code: UNSEEN_EXIT_CODE,
+        exit_code: UNOBSERVED_EXIT_CODE,
         reason: Some("ContainerStatusUnknown".to_owned()),
         message: Some("the container ended with the node agent that had started it".to_owned()),
         started_at: running.started_at.clone(),
@@ -127,7 +127,7 @@ pub(super) fn restarts_after(policy: &str, init: bool, exit_code: i32) -> bool {
     match policy {
         "Never" => false,
         "OnFailure" => exit_code != 0,
-        // Always; an init container that did its work is not done again.
+        // Always; an init container that succeeded is not run again.
         _ => !init || exit_code != 0,
     }
 }
@@ -187,7 +187,7 @@ impl Container {
     }
 }
 
-/// The word for a container that has not been tried yet.
+/// The waiting reason of a container that was not launched yet.
 fn waiting_word(init: bool) -> &'static str {
     if init { "PodInitializing" } else { "ContainerCreating" }
 }

@@ -1,4 +1,4 @@
-//! A container in the engine's terms: the request that creates it, and what is read from answers.
+//! A container in the engine's API: the request that creates it, and fields of responses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +11,9 @@ use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBu
 use crate::runtime::interface::ContainerSpec;
 use crate::spec::{Mount, PodRef, Security};
 
-/// Tells whose containers these are, when several platforms use one engine.
+/// Tells apart the containers of platforms that share an engine.
 const LABEL_DATA_DIR: &str = "dev.rouse.data-dir";
-/// Tells one run of a platform from the next one.
+/// Tells apart the runs of one platform.
 const LABEL_INSTANCE: &str = "dev.rouse.instance";
 const LABEL_POD: &str = "io.kubernetes.pod.uid";
 
@@ -24,18 +24,18 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// The label of everything of this data directory.
+    /// The label of all containers of this data directory.
     pub(super) fn of_data_dir(&self) -> String {
         format!("{LABEL_DATA_DIR}={}", self.data_dir)
     }
 }
 
-/// The label of everything of one pod.
+/// The label of all containers of one pod.
 pub(super) fn label_of_pod(pod: &PodRef) -> String {
     format!("{LABEL_POD}={}", pod.uid)
 }
 
-/// The label of everything of one run of a platform.
+/// The label of all containers of one run of a platform.
 pub(super) fn label_of_instance(instance: &str) -> String {
     format!("{LABEL_INSTANCE}={instance}")
 }
@@ -74,7 +74,7 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
         labels: Some(labels.map(|(name, value)| (name.to_owned(), value.clone())).into()),
         host_config: Some(HostConfig {
             memory: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
-            // The same: a limit that may be passed by swapping is none.
+            // Equal to the memory limit, so that the container cannot exceed it by swapping.
             memory_swap: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
             cpu_shares: spec.cpu_request_millis.map(cpu_shares),
             nano_cpus: spec
@@ -94,13 +94,13 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
     }
 }
 
-/// The weight of a container with this request, as the kubelet gives it: 1,024 a CPU, within what kernels take.
+/// The weight of a container with this request, as the kubelet computes it: 1,024 per CPU, within the kernel's range.
 fn cpu_shares(millis: u64) -> i64 {
     let shares = millis.saturating_mul(1024) / 1000;
     i64::try_from(shares.clamp(2, 262_144)).unwrap_or(262_144)
 }
 
-/// Docker takes a group only together with a user.
+/// Docker accepts a group only together with a user.
 fn user(security: &Security, of_image: &str) -> Option<String> {
     match (security.user, security.group) {
         (Some(user), Some(group)) => Some(format!("{user}:{group}")),
@@ -131,7 +131,7 @@ pub(super) fn ip(inspected: &ContainerInspectResponse) -> Option<IpAddr> {
     networks.values().find_map(|network| network.ip_address.as_ref()?.parse().ok())
 }
 
-/// Where Docker published the ports.
+/// The addresses at which Docker published the ports.
 pub(super) fn published(inspected: &ContainerInspectResponse) -> BTreeMap<u16, SocketAddr> {
     let ports = inspected.network_settings.as_ref().and_then(|settings| settings.ports.as_ref());
     ports

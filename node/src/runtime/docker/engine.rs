@@ -8,11 +8,11 @@ use bollard::errors::Error as DockerError;
 
 use crate::runtime::interface::Error;
 
-/// Where engines listen unless somebody says otherwise.
+/// The default socket of engines.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
-/// An engine that does not answer for so long is not there.
+/// An engine that does not answer within this time counts as absent.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
-/// Up to the head of an answer; as long as the kubelet waits for its runtime.
+/// Up to the head of a response; as long as the kubelet waits for its runtime.
 const CALL_MAX: Duration = Duration::from_secs(120);
 pub(super) const NO_ENGINE: &str =
     "cannot use the Docker Engine (is it running, and may this user use it?)";
@@ -31,12 +31,12 @@ pub(super) async fn connect(host: &str) -> Result<Docker, Error> {
     }
 }
 
-/// What was tried becomes part of the error.
+/// Adds the operation that failed to an error.
 pub(super) fn engine(what: &'static str) -> impl Fn(DockerError) -> Error {
     move |error| Error::Engine { what, why: why(&error) }
 }
 
-/// The engine's own sentence, without the wrapping.
+/// The engine's own message, without the client's wrapping.
 pub(super) fn why(error: &DockerError) -> String {
     match error {
         DockerError::DockerResponseServerError { message, .. } => message.clone(),
@@ -53,7 +53,7 @@ pub(super) fn default_host() -> String {
     std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned())
 }
 
-/// Whether the gateway of the default bridge is an address of this very host. Connecting a UDP
+/// Whether the gateway of the default bridge is an address of this host. Connecting a UDP
 /// socket sends nothing; it only asks the kernel which address it would send from.
 pub(super) async fn is_bridge_here(docker: &Docker) -> bool {
     let Ok(network) = docker.inspect_network("bridge", None).await else { return false };

@@ -1,4 +1,4 @@
-//! Images of the store in the engine's own store.
+//! Loads images of Rouse's store into the engine, and removes them there.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::engine::{connect, default_host, engine, is_code};
 use crate::images::LocalImage;
 use crate::runtime::interface::Error;
 
-/// An engine may take in a whole image before it begins to answer.
+/// An engine may read a whole image before it begins to answer.
 const LOAD_MAX: Duration = Duration::from_secs(1800);
 
-/// Images that containers have are waited for so long, all together, at this pace.
+/// The total wait for images that containers still use, and the pause between attempts.
 const IN_USE_MAX: Duration = Duration::from_secs(3);
 const IN_USE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Gives an image to the engine, unless it has it.
+/// Loads an image into the engine, unless it has it.
 pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> Result<(), Error> {
     if let Some(program) = image.image.needs_host() {
         return Err(Error::Unsupported(format!(
@@ -49,8 +49,8 @@ pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> 
     Ok(())
 }
 
-/// Takes images that were loaded for pods away from the engine, those that some container still has
-/// left out; gives how many went. An engine that does not answer has none to take away.
+/// Removes images that were loaded for pods from the engine, except those that a container still
+/// uses; returns how many were removed. An engine that does not answer counts as having none.
 pub async fn forget_images(tags: &[String]) -> usize {
     let Ok(docker) = connect(&default_host()).await else { return 0 };
     let until = Instant::now() + IN_USE_MAX;
@@ -61,8 +61,8 @@ pub async fn forget_images(tags: &[String]) -> usize {
     count
 }
 
-/// Whether an image went. One that is in use is asked for again until `until`: the last containers of
-/// a platform that has just ended may still be on their way out.
+/// Whether an image was removed. One that is in use is tried again until `until`: the last
+/// containers of a platform that has just ended may still be ending.
 async fn forget(docker: &Docker, tag: &str, until: Instant) -> bool {
     loop {
         let options = RemoveImageOptionsBuilder::default().build();
@@ -71,7 +71,7 @@ async fn forget(docker: &Docker, tag: &str, until: Instant) -> bool {
             Err(error) if is_code(&error, 409) && Instant::now() < until => {
                 tokio::time::sleep(IN_USE_PAUSE).await;
             }
-            // It never was there, or is in use.
+            // It does not exist, or is in use.
             Err(error) if is_code(&error, 404) || is_code(&error, 409) => return false,
             Err(error) => {
                 tracing::warn!(%error, tag, "cannot remove an image from Docker");

@@ -1,4 +1,4 @@
-//! The Docker runtime: creates, starts, signals and asks the containers of an engine.
+//! The Docker runtime: creates, starts, signals and inspects the containers of an engine.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -31,10 +31,10 @@ use crate::runtime::interface::{
 use crate::runtime::{detached, proc};
 use crate::spec::PodRef;
 
-/// The output of a probe's command is kept this far.
+/// Bytes of a probe command's output that are kept.
 const EXEC_OUTPUT_MAX: usize = 10 * 1024;
 const PODS_MAX: u32 = 250;
-/// So many containers are asked for their use at once.
+/// Containers whose usage is read at a time.
 const USAGES_AT_ONCE: usize = 16;
 const SCHEME: &str = "docker://";
 
@@ -50,10 +50,10 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
-    /// Containers that were made and not removed yet, and the first processes of those that run, as
-    /// the engine's host numbers them.
+    /// Containers that were created and not removed yet, with the first process of those that run,
+    /// by its pid on the engine's host.
     followed: Mutex<HashMap<String, Option<u32>>>,
-    /// Held while containers are made, whose ids nobody knows yet.
+    /// Held while a container is created, until its id is in `followed`.
     making: RwLock<()>,
     tasks: Tasks,
     _guard: Option<Guard>,
@@ -93,7 +93,7 @@ impl DockerRuntime {
         })
     }
 
-    /// Why this runtime, for people.
+    /// A sentence for users on why this runtime was chosen.
     #[must_use]
     pub fn describe(&self) -> String {
         format!("Docker Engine {} answers", self.version)
@@ -103,7 +103,7 @@ impl DockerRuntime {
         let body = || container::body(spec, &self.labels, self.direct);
         let options = container::name(spec);
         let created = match self.docker.create_container(Some(options.clone()), body()).await {
-            // The name is only for readers; somebody else may have it.
+            // The name is only for people; another container may have it.
             Err(error) if is_code(&error, 409) => self.docker.create_container(None, body()).await,
             Err(error) if is_code(&error, 404) => {
                 // Built or pulled here, and not yet started under this engine.
@@ -134,7 +134,7 @@ impl DockerRuntime {
         let inspected = match inspected {
             Ok(inspected) => inspected,
             Err(error) => {
-                // It runs, and nobody would know of it.
+                // It runs, but would not be tracked.
                 self.remove(&id).await;
                 return Err(engine("cannot inspect a container")(error));
             }
@@ -267,7 +267,7 @@ impl ContainerRuntime for DockerRuntime {
             let ours = labelled(&self.docker, label_of_instance(&self.labels.instance)).await?;
             let strays: Vec<&String> = {
                 let mut followed = self.followed.lock();
-                // Those that ended with their whole pod.
+                // Forgets those that were removed with their whole pod.
                 followed.retain(|id, _| ours.contains(id));
                 ours.iter().filter(|id| !followed.contains_key(*id)).collect()
             };

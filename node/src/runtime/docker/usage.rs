@@ -1,4 +1,4 @@
-//! The use of a container, as the engine counts it.
+//! The usage of a container, as the engine reports it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) async fn of_container(docker: &Docker, id: &str) -> Option<Usage> {
     usage(&stats.next().await?.ok()?)
 }
 
-/// The working set is what is used without the files that are only cached, as cAdvisor has it.
+/// The working set is the memory in use without inactive file cache, as in cAdvisor.
 fn usage(stats: &ContainerStatsResponse) -> Option<Usage> {
     let cpu = stats.cpu_stats.as_ref()?.cpu_usage.as_ref()?.total_usage?;
     let memory = stats.memory_stats.as_ref()?;

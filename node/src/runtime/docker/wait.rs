@@ -16,10 +16,10 @@ use crate::logs::{Lines, LogStream, LogWriter};
 use crate::runtime::interface::Exit;
 
 const OUTPUT_MAX: Duration = Duration::from_secs(2);
-/// Before a wait that broke off is begun again.
+/// The pause before an interrupted wait is repeated.
 const WAIT_AGAIN: Duration = Duration::from_secs(1);
 
-/// Waits for the container's end and for the rest of its output, and says how it ended.
+/// Waits for the container's end and for the rest of its output.
 pub(super) async fn wait(
     docker: Docker,
     id: String,
@@ -32,16 +32,15 @@ pub(super) async fn wait(
     }
     let state = docker.inspect_container(&id, None::<InspectContainerOptions>).await;
     let state = state.ok().and_then(|inspected| inspected.state).unwrap_or_default();
-    // Engines before 24 say so only when the first process itself was killed; 137 under a limit
-    // that nobody asked for is the same thing.
+    // Engines before 24 report it only when the first process itself was killed.
     let oom_killed = state.oom_killed.unwrap_or(false);
     let limit = memory_limit.filter(|_| oom_killed);
     let message = limit.map(|limit| format!("it used more memory than its limit of {limit} bytes"));
     Exit { code, oom_killed, message: message.or(state.error.filter(|error| !error.is_empty())) }
 }
 
-/// The exit code, whenever it can be had. An engine that breaks off the wait, restarts or is silent
-/// for a while says nothing of the container, which may well run on.
+/// The exit code, asked for until the engine gives it. An engine that breaks off the wait, restarts
+/// or is silent for a while says nothing about the container, which may run on.
 async fn exit_code(docker: &Docker, id: &str) -> i32 {
     let known = |code: i64| code.try_into().unwrap_or(Exit::UNKNOWN_CODE);
     let mut broken = false;

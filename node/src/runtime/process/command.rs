@@ -1,4 +1,4 @@
-//! From a container to the command line that this host runs, and what of the spec it cannot do.
+//! The command line of this host for a container, and the parts of its spec that are not enforced.
 
 use std::io;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
         .map_err(|error| Error::Start(error.to_string()))
 }
 
-/// Names what the user wrote: the first word of the command line may be a loader, and a missing
-/// working directory looks like a missing program.
+/// The error of a failed start, with the user's own words: the command line may begin with a
+/// loader, and a missing working directory looks like a missing program.
 pub(super) fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Error) -> Error {
     let argv = spec.image.image.argv(&spec.command, &spec.args);
     let program = argv.first().map_or("", String::as_str);
@@ -43,7 +43,7 @@ pub(super) fn not_started(spec: &ContainerSpec, plan: &InPlace, error: &io::Erro
     ))
 }
 
-/// The request without what only a container's own program has.
+/// The request, without the fields that only a container's own program has.
 pub(super) fn request(
     plan: &InPlace,
     env: Vec<(String, String)>,

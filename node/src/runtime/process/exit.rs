@@ -1,4 +1,4 @@
-//! Waiting for a container's end: its first process, then what that started, then its output.
+//! Waiting for a container's end: its first process, then its other processes, then its output.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -17,14 +17,14 @@ use crate::logs::{LogStream, LogWriter};
 use crate::runtime::interface::{ContainerSpec, Exit};
 use crate::runtime::proc;
 
-/// Output that is still in the pipe is read this long after all who could write have ended.
+/// Output that is still in the pipe is read this long after all writers have ended.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// 128 and SIGKILL.
 const KILLED_CODE: i32 = 137;
 const STARTER_ENDED: &str = "the process that starts pods ended, and the container with it";
 
-/// All that is needed to tell how a container ended.
+/// A container whose end is awaited.
 pub(super) struct Waiting {
     child: Spawned,
     running: Running,
@@ -32,7 +32,7 @@ pub(super) struct Waiting {
     memory: Option<(u64, Watch)>,
     grace: Duration,
     log: LogWriter,
-    /// What is left of it on the disk.
+    /// Its files on disk, removed at its end.
     files: (Record, Folder),
 }
 
@@ -55,14 +55,14 @@ impl Waiting {
 
     pub(super) async fn wait(mut self) -> Exit {
         let status = self.child.wait().await;
-        // It was asked to end, so those that it leaves get their grace as well.
+        // It was signalled to end, so its remaining processes get their grace as well.
         if self.running.terminating.load(Ordering::Relaxed) {
             let others = async {
                 while !proc::members(self.running.leader, None).is_empty() {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             };
-            // Whether they ended or not, what is left is ended now.
+            // Whether they ended or not, remaining processes are ended now.
             let _ended = tokio::time::timeout(self.grace, others).await;
         }
         self.child.end(&self.running.marker);
@@ -84,7 +84,7 @@ impl Waiting {
     }
 }
 
-/// As container engines say it: 128 and the signal where a signal ended it.
+/// As container engines report it: 128 and the signal if a signal ended it.
 pub(super) fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }

@@ -1,7 +1,7 @@
-//! The way by which unpacked images stay as they are, and the folders of containers.
+//! The protection of unpacked images from their containers' writes, and the folders of containers.
 //!
-//! Which way there is on this host is tried once, by a child of the starter.
-//! `docs/decisions/fresh-images.md` says which ways there are and why.
+//! Which protection this host allows is tried once, by a child of the starter.
+//! `docs/decisions/fresh-images.md` describes the choices.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -24,17 +24,17 @@ const HOME: &str = "home";
 const UPPER: &str = "upper";
 const WORK: &str = "work";
 
-/// How images stay as they are.
+/// How images are protected from their containers' writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Each container writes to a layer of its own, mounted over the image.
     Layers {
-        /// Without which only root may mount.
+        /// Without a user namespace only root may mount.
         user_namespace: bool,
     },
     /// Images are read-only, by the modes of their files.
     ReadOnly,
-    /// Not at all: pods run as root, whom modes do not stop.
+    /// Not protected: pods run as root, whom file modes do not stop.
     Shared,
 }
 
@@ -62,10 +62,10 @@ impl Way {
 pub(super) struct Layers {
     /// The platform's data directory.
     data_dir: PathBuf,
-    /// What ends with this run.
+    /// The folder of this run, removed at its end.
     run_dir: PathBuf,
     next: AtomicU64,
-    /// The number of a folder that is made already: a start does not wait for directories.
+    /// The number of a folder that was created ahead: a start does not wait for directories.
     spare: Mutex<Option<u64>>,
     way: OnceCell<Way>,
     tasks: Tasks,
@@ -84,17 +84,17 @@ impl Layers {
         Self { data_dir, run_dir, next, spare, way, tasks: tasks.clone() }
     }
 
-    /// The way that this host has, found out by the first who asks.
+    /// The protection that this host allows, tried at the first call.
     ///
     /// # Errors
-    /// If the starter is not there to try; the next who asks has it tried again.
+    /// If the starter could not try; the next call tries again.
     pub(super) async fn way(&self, spawner: &Spawner) -> io::Result<Way> {
         let found = self.way.get_or_try_init(|| async {
             let as_root = rustix::process::geteuid().is_root();
             let tried = Way::Layers { user_namespace: !as_root };
             match self.attempt(spawner, !as_root).await {
                 Ok(()) => Ok(tried),
-                // Not the kernel's word.
+                // Not an error of the kernel.
                 Err(error) if error.raw_os_error().is_none() => Err(error),
                 Err(why) if why.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) => {
                     Ok(without_layers(as_root, &"its limit of namespaces is reached"))
@@ -109,7 +109,7 @@ impl Layers {
     async fn attempt(&self, spawner: &Spawner, user_namespace: bool) -> io::Result<()> {
         let folder = self.folder();
         let image = folder.path.join("image");
-        // A full disk says nothing of the way.
+        // A full disk does not mean that layers cannot be mounted.
         fs::create_dir_all(&image).map_err(io::Error::other)?;
         let request = Request {
             program: "/".into(),
@@ -125,7 +125,7 @@ impl Layers {
         }
     }
 
-    /// The folder of one start of a container. The starter makes what is not there.
+    /// The folder of one start of a container. The starter creates what is missing.
     pub(super) fn folder(&self) -> Folder {
         let spare = self.spare.lock().take();
         let number = spare.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
@@ -136,7 +136,7 @@ impl Layers {
         self.run_dir.join(format!("container-{number}"))
     }
 
-    /// Makes the folder of the next container, if it is not made yet.
+    /// Creates the folder of the next container, if it does not exist yet.
     pub(super) async fn make_spare(&self) {
         if self.spare.lock().is_some() {
             return;
@@ -144,34 +144,34 @@ impl Layers {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let folders = [HOME, UPPER, WORK].map(|name| self.path(number).join(name));
         let making = move || folders.iter().try_for_each(fs::create_dir_all);
-        // The starter says what is wrong.
+        // The starter tries again, and reports the error.
         if let Ok(Ok(())) = self.tasks.blocking("container folder", making).await {
             self.spare.lock().get_or_insert(number);
         }
     }
 }
 
-/// What is left, and a word in the log.
+/// The protection without layers; logs a warning.
 fn without_layers(as_root: bool, why: &dyn Display) -> Way {
     if as_root {
         tracing::warn!(
             %why,
-            "this host lets the platform mount no overlay, and it runs as root: what a pod writes \
-             into its image, later pods find there; run the platform as another user, give it \
+            "this host does not let the platform mount overlays, and it runs as root: what a pod \
+             writes into its image, later pods see; run the platform as another user, give it \
              CAP_SYS_ADMIN, or use --runtime docker"
         );
         Way::Shared
     } else {
         tracing::warn!(
             %why,
-            "this host lets the platform mount no overlay: pods find their images read-only; a \
+            "this host does not let the platform mount overlays: images are read-only for pods; a \
              program can write to $HOME and /tmp, or run with --runtime docker"
         );
         Way::ReadOnly
     }
 }
 
-/// The files of one start of a container: its home, and what it writes over its image. Gone when
+/// The files of one start of a container: its home, and its writes to its image. Removed when
 /// dropped.
 pub(super) struct Folder {
     path: PathBuf,
@@ -192,7 +192,7 @@ impl Folder {
         self.path.join(WORK)
     }
 
-    /// To be made before the program starts.
+    /// The folders to create before the program starts.
     pub(super) fn to_make(&self, with_layer: bool) -> Vec<OsString> {
         let layer = with_layer.then(|| [self.upper().into(), self.work().into()]);
         [self.home().into()].into_iter().chain(layer.into_iter().flatten()).collect()
@@ -215,7 +215,7 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let (path, tasks) = (std::mem::take(&mut self.path), self.tasks.clone());
         self.tasks.detached("container folder", async move {
-            // What a container wrote may be much.
+            // A container may have written much.
             let removal = tasks.blocking("container folder removal", move || remove(&path));
             if let Ok(Err(error)) = removal.await {
                 tracing::warn!(%error, "the folder of a container cannot be removed");
@@ -224,7 +224,7 @@ impl Drop for Folder {
     }
 }
 
-/// Removes a folder and all in it, whatever modes its owner gave to what is there.
+/// Removes a folder and all in it, whatever the modes of its content.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_may_read_is_removed_too() {
+    fn files_without_permissions_are_removed_too() {
         let dir = tempfile::tempdir().unwrap();
         let top = dir.path().join("container-0");
         let mode = |path: &str| fs::metadata(top.join(path)).unwrap().permissions().mode() & 0o777;

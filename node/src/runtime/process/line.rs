@@ -1,9 +1,9 @@
-//! The line to the starter: one task sends requests and hands out answers.
+//! The connection to the starter: one task sends requests and hands out replies.
 //!
-//! A request and the pipes for the program's output go out over a socket, in the order in which
-//! they were asked for; starts and ends come back. If the starter ends by itself, what it had
-//! started dies with it. The next one begins only when the last is gone: it too is of this run of
-//! the platform, and ends all that is. Requests without an answer are then sent once more.
+//! Requests, with the pipes for the program's output, go out over a socket in the order of the
+//! calls; starts and ends come back. If the starter ends by itself, its programs die with it. The
+//! next one begins only when the last is gone, because a guard at its end ends all processes of
+//! this run. Requests without a reply are then sent once more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -24,15 +24,15 @@ use super::session::Owned;
 use super::wire::{self, Born, PIPES_MAX, Reply, Request};
 use crate::runtime::guard::Guard;
 
-/// How to get a starter: begins one and gives the socket to it.
+/// Begins a starter and returns the socket to it.
 pub(super) type Begin = Arc<dyn Fn() -> io::Result<(Option<Guard>, StdStream)> + Send + Sync>;
 
-/// A program to start, and who waits for it.
+/// A program to start, and the channel for the reply.
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) pipes: Arc<Vec<OwnedFd>>,
     pub(super) answer: oneshot::Sender<io::Result<Running>>,
-    /// A starter ended with it already.
+    /// A starter ended already before it replied.
     pub(super) again: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Running {
     pub(super) session: Owned,
 }
 
-/// Who waits for what, by request.
+/// Replies that are awaited, by request.
 #[derive(Default)]
 struct Open {
     starts: BTreeMap<u64, Job>,
@@ -63,7 +63,7 @@ impl Line {
     }
 }
 
-/// Has requests done until the shutdown, or until nobody can ask any more.
+/// Serves requests until the shutdown, or until the spawner is dropped.
 pub(super) async fn keep(
     begin: Begin,
     first: Line,
@@ -77,20 +77,20 @@ pub(super) async fn keep(
         let open = Mutex::new(Open::default());
         let (from, to) = line.stream.split();
         let asking = tokio::select! {
-            biased; // what was answered before the line broke is answered
+            biased; // replies that came before the connection broke are handed out
             () = listen(from, &open) => true,
             () = shutdown.cancelled() => false,
             asking = send(to, &mut waiting, &mut jobs, &open) => asking,
         };
         if asking {
-            tracing::warn!("the process that starts pods has ended; the next pod gets another");
+            tracing::warn!("the process that starts pods has ended; the next pod restarts it");
         }
         // Waits for the guard.
         let _ended = tasks.blocking("guard's end", move || drop(line)).await;
         if !asking {
             return;
         }
-        // What is not in there has its end told by this.
+        // Dropping the rest reports the end of the programs that ran.
         waiting.extend(unanswered(open.into_inner()));
         let next = next(&begin, &mut waiting, &mut jobs, &tasks);
         line = match shutdown.run_until_cancelled(next).await.flatten() {
@@ -100,13 +100,13 @@ pub(super) async fn keep(
     }
 }
 
-/// What is to be asked once more.
+/// Requests to send once more.
 fn unanswered(open: Open) -> impl Iterator<Item = Job> {
     open.starts.into_values().filter_map(|mut job| {
         if job.again {
             let twice = "the process that starts programs ended twice before it had started this \
                          one; the platform's log may say why, a restart of the platform may help";
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = job.answer.send(Err(io::Error::other(twice)));
             return None;
         }
@@ -115,7 +115,7 @@ fn unanswered(open: Open) -> impl Iterator<Item = Job> {
     })
 }
 
-/// A new line as soon as somebody asks for a program; who asks when none can be had is told so.
+/// A new connection once a program is requested; requests fail while no starter can be begun.
 async fn next(
     begin: &Begin,
     waiting: &mut VecDeque<Job>,
@@ -141,7 +141,7 @@ async fn next(
     }
 }
 
-/// Sends what is asked for; whether there may be more when the line broke.
+/// Sends requests; returns whether there may be more after the connection broke.
 async fn send(
     mut to: WriteHalf<'_>,
     waiting: &mut VecDeque<Job>,
@@ -183,7 +183,7 @@ async fn send_one(
     to.write_all(text).await
 }
 
-/// Hands out what the starter says until it has ended.
+/// Hands out the starter's replies until it has ended.
 async fn listen(from: ReadHalf<'_>, open: &Mutex<Open>) {
     let mut from = tokio::io::BufReader::new(from);
     while let Ok(reply) = wire::next_reply(&mut from).await {
@@ -195,7 +195,7 @@ async fn listen(from: ReadHalf<'_>, open: &Mutex<Open>) {
                 waiting.ends.insert(born.id, ended);
                 let job = waiting.starts.remove(&born.id);
                 drop(waiting);
-                // Who asked may have gone meanwhile: what nobody owns ends.
+                // The caller may be gone: dropping `running` then ends the program.
                 let _unowned = job.map(|job| job.answer.send(Ok(running)));
             }
             Reply::Failed { id, message, code } => {
@@ -233,11 +233,11 @@ mod tests {
         }
     }
 
-    /// Leaves its socket at the first request, and goes on for a while.
+    /// Closes its socket at the first request, and runs on for a while.
     const LEAVES: &str = "head -c 4 > /dev/null; exec 0<&-; sleep 0.1; echo ended >> $1/log";
 
     #[tokio::test]
-    async fn the_next_starter_begins_when_the_last_is_gone_and_does_what_was_asked_of_that() {
+    async fn the_next_starter_begins_when_the_last_is_gone_and_gets_its_requests() {
         let dir = tempfile::tempdir().unwrap();
         let (home, begun) = (dir.path().to_owned(), AtomicUsize::new(0));
         let tasks = Component::alone("runtime").tasks;
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ends_two_starters_is_not_asked_a_third_time() {
-        // A socket that nobody is behind.
+    async fn a_request_that_ends_two_starters_is_not_sent_a_third_time() {
+        // A socket without a peer.
         let begin: Begin = Arc::new(|| Ok((None, StdStream::pair()?.0)));
         let spawner = Spawner::start(begin, &Component::alone("runtime")).unwrap();
         let error = spawner.spawn(request("exit 3"), Output::Both).await.unwrap_err();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_starter_that_says_nothing_holds_nobody_up_for_ever() {
+    async fn a_request_to_a_silent_starter_times_out() {
         let (ours, _theirs) = StdStream::pair().unwrap();
         let begin: Begin = Arc::new(move || Ok((None, ours.try_clone()?)));
         let spawner = Spawner::start(begin, &Component::alone("runtime")).unwrap();

@@ -1,5 +1,5 @@
-//! The memory limits of containers where no cgroup can be had: resident memory is watched, and a
-//! container with too much is killed.
+//! The memory limits of containers without cgroups: resident memory is watched, and a container
+//! with too much is killed.
 //!
 //! One task watches all of them, and finds their processes by one reading of `/proc`.
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::runtime::proc;
 
-/// Far from its limit a container is looked at rarely, near it often.
+/// A container is checked rarely far from its limit, and often near it.
 const FAR: Duration = Duration::from_millis(200);
 const NEAR: Duration = Duration::from_millis(20);
 /// Looking for new processes reads all of `/proc`, so not every time.
@@ -85,7 +85,7 @@ impl Limits {
         }
     }
 
-    /// Looks at the containers that are due.
+    /// Checks the containers that are due.
     fn look(&self, processes: &mut Processes, now: Instant) {
         let mut watched = self.watched.lock();
         if watched.is_empty() {
@@ -122,7 +122,7 @@ impl Processes {
         self.of = leaders().into_iter().map(|leader| (leader, of(leader))).collect();
     }
 
-    /// A session that began since has its first process.
+    /// A session that began after the last reading has only its leader.
     fn of(&self, leader: u32) -> impl Iterator<Item = u32> {
         let others = self.of.get(&leader).into_iter().flatten().copied();
         others.filter(move |pid| *pid != leader).chain([leader])

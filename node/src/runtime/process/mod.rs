@@ -1,16 +1,16 @@
 //! Pods as processes of this host, in its network, without any privilege.
 //!
 //! A container is a session of its own: everything that its program starts ends with it. All are
-//! children of the `guard`'s one thread (`starter`, asked by `spawn` and `line`) and die with it, as it does
-//! with the platform, whatever ends that; what they started in turn is ended by the guard, and by
-//! the next start at the latest (`survivors`). `PORT` names a free port, and the pod's address says
-//! where it is.
+//! children of the `guard`'s one thread (`starter`, called by `spawn` over `line`) and die with it, as the
+//! guard does with the platform, whatever ends that; their own children are ended by the guard, and
+//! by the next start at the latest (`survivors`). `PORT` names a free port, which is in the pod's
+//! address annotation.
 //!
-//! What a program writes over its image goes to a folder of the container's, mounted in the child
-//! (`view`), and goes with it (`layers`).
+//! A program's writes to its image go to a folder of the container, mounted in the child (`view`) and
+//! removed with the container (`layers`).
 //!
-//! What is enforced: the memory limit, by watching resident memory. What is not: CPU, users,
-//! volumes, a file system of its own. The pod says so.
+//! Enforced: the memory limit, by watching resident memory. Not enforced: CPU, users, volumes, a file
+//! system of its own. The pod's Events say so.
 
 mod command;
 mod exit;

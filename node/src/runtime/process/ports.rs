@@ -1,8 +1,8 @@
-//! Free ports for `PORT`, one per container for as long as its pod is here.
+//! Free ports for `PORT`, one per container for as long as its pod is on this node.
 //!
 //! They are taken from outside the range from which the kernel gives ports to outgoing
-//! connections, so that none is taken by accident between here and the program's own `bind`. Two
-//! platforms on one host keep out of each other's way by a lock for each port, which ends with the
+//! connections, so that none is taken by accident before the program's own `bind`. Two
+//! platforms on one host exclude each other by a lock for each port, which ends with the
 //! platform: before the program listens, nothing else shows that its port is taken.
 
 use std::collections::BTreeMap;
@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 
 use crate::spec::PodRef;
 
-/// Below it are ports that people give to their services by hand.
+/// Ports below it are those that users assign by hand.
 const LOWEST: u16 = 20_000;
-/// Where the host does not say (the Linux default).
+/// The Linux default, where the host's range cannot be read.
 const EPHEMERAL: (u16, u16) = (32_768, 60_999);
-/// Fewer than that are no range to choose from.
+/// The smallest useful range.
 const ENOUGH: u16 = 1000;
 
 pub(super) struct Ports {
@@ -34,7 +34,7 @@ struct Taken {
     by: BTreeMap<(PodRef, String), Held>,
 }
 
-/// A port that is promised to a container.
+/// A port that is reserved for a container.
 struct Held {
     port: u16,
     _lock: UnixDatagram,
@@ -74,13 +74,13 @@ impl Ports {
     }
 }
 
-/// The lock of a port, if nobody has it: a name in the network namespace that the port is of.
+/// The lock of a port, if it is free: a socket's name in the port's network namespace.
 fn lock(port: u16) -> Option<UnixDatagram> {
     let name = SocketAddr::from_abstract_name(format!("rouse/port/{port}")).ok()?;
     UnixDatagram::bind_addr(&name).ok()
 }
 
-/// As a program would bind it: on every address.
+/// Bound as a program would bind it: on every address.
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
@@ -91,7 +91,7 @@ fn ephemeral() -> Option<(u16, u16)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// Beside the ephemeral range where there is room, inside it where there is none.
+/// Outside the ephemeral range where there is room, else inside it.
 fn range((low, high): (u16, u16)) -> Range<u16> {
     if low >= LOWEST + ENOUGH {
         LOWEST..low

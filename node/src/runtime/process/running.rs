@@ -1,4 +1,4 @@
-//! A container that runs, as the runtime remembers it.
+//! The runtime's record of a running container.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::spec::PodRef;
 pub(super) struct Running {
     pub(super) pod: PodRef,
     pub(super) leader: u32,
-    /// When it started, which with its number names it.
+    /// The leader's start time, which with its pid identifies it.
     pub(super) started: u64,
     pub(super) marker: String,
     pub(super) image: Arc<LocalImage>,
-    /// Complete, with the platform's own.
+    /// The complete environment, with the platform's own variables.
     pub(super) env: Vec<(String, String)>,
     pub(super) working_dir: PathBuf,
     pub(super) terminating: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! The process runtime: starts, signals and asks the processes that are containers.
+//! The process runtime: starts, signals and inspects the processes of containers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ use crate::runtime::interface::{
 use crate::runtime::{detached, proc};
 use crate::spec::PodRef;
 
-/// The output of a probe's command is kept this far.
+/// Bytes of a probe command's output that are kept.
 const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
 /// Pods that a laptop can be expected to run as processes.
 const PODS_MAX: u32 = 250;
@@ -48,7 +48,7 @@ pub struct ProcessRuntime {
 
 impl ProcessRuntime {
     /// `data_dir` tells platforms on one host apart. `component` ends after the pods. `guard` is a command that runs
-    /// `run_guard`; without one, what a program starts in turn outlives a `kill -9` of the
+    /// `run_guard`; without one, a program's children outlive a `kill -9` of the
     /// platform until the next start.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl ProcessRuntime {
         Self::open_with(data_dir, guard, None, component)
     }
 
-    /// `way` is how images stay as they are, where that is not to be found out.
+    /// `way` is the protection of images; None tries which one this host allows.
     fn open_with(
         data_dir: &Path,
         guard: Option<&[OsString]>,
@@ -93,7 +93,7 @@ impl ProcessRuntime {
         let layers = Layers::new(data_dir, survivors.run_dir(), way, &component.tasks);
         let layers = Arc::new(layers);
         let (trying, by) = (Arc::clone(&layers), Arc::clone(&spawner));
-        // Ahead of the first pod, which says so if it fails.
+        // Ahead of the first pod, which reports a failure.
         component.tasks.detached("image layers", async move {
             let _way = trying.way(&by).await;
             trying.make_spare().await;
@@ -103,7 +103,7 @@ impl ProcessRuntime {
         component.tasks.restarting("memory limits", move || {
             let (limits, shutdown) = (Arc::clone(&watching), shutdown.clone());
             async move {
-                // Either it is over, or it never ends.
+                // The loop never ends by itself.
                 let _over = shutdown.run_until_cancelled(limits.run()).await;
             }
         });
@@ -124,7 +124,7 @@ impl ProcessRuntime {
 
     async fn start_container(&self, spec: ContainerSpec) -> Result<Started, Error> {
         let plan = plan(&spec)?;
-        let way = self.keep_as_it_is(&spec.image).await?;
+        let way = self.protect_image(&spec.image).await?;
         let marker = self.survivors.marker(&spec.pod, &spec.container);
         let folder = self.layers.folder();
         let env = complete_env(&plan, &folder.home(), &marker);
@@ -136,7 +136,7 @@ impl ProcessRuntime {
         };
         let child = self.spawner.spawn(request, Output::Both).await;
         let child = child.map_err(|error| not_started(&spec, &plan, &error))?;
-        // Only now: a start does not wait for directories.
+        // After the start, which does not wait for directories.
         spec.log.open();
         let layers = Arc::clone(&self.layers);
         self.tasks.detached("container folder", async move { layers.make_spare().await });
@@ -170,15 +170,15 @@ impl ProcessRuntime {
             addresses,
             not_enforced,
             ready_after: None,
-            // Its own task, so that it is waited for whoever holds the future.
+            // A task of its own, so that the end is handled even if the future is dropped.
             exit: detached::detached(&self.tasks, exit),
         })
     }
 
-    /// Sees to it that no container changes an image; the way by which that is so.
-    async fn keep_as_it_is(&self, image: &LocalImage) -> Result<Way, Error> {
+    /// Protects an image from its containers' writes; returns how.
+    async fn protect_image(&self, image: &LocalImage) -> Result<Way, Error> {
         let failed = |why: &dyn Display| {
-            Error::Start(format!("its image cannot be kept from being changed: {why}"))
+            Error::Start(format!("its image cannot be protected from changes: {why}"))
         };
         let way = self.layers.way(&self.spawner).await.map_err(|error| failed(&error))?;
         let read_only = way == Way::ReadOnly;
@@ -217,13 +217,13 @@ impl ProcessRuntime {
         let mut output = Vec::new();
         let asked = tokio::time::timeout(limit, async {
             if let Some(stdout) = child.stdout.take() {
-                // What cannot be read is only missing from the message.
+                // Output that cannot be read is only missing from the message.
                 let _ = stdout.take(EXEC_OUTPUT_MAX).read_to_end(&mut output).await;
             }
             child.wait().await
         })
         .await;
-        // With all that it started.
+        // Ends the command with all that it started.
         drop(child);
         let status = asked.map_err(|_| {
             Error::Start(format!("command {:?} timed out after {limit:?}", argv.join(" ")))
@@ -242,7 +242,7 @@ fn complete_env(plan: &InPlace, home: &Path, marker: &str) -> Vec<(String, Strin
     env
 }
 
-/// The use of sessions, by one reading of `/proc`.
+/// The usage of sessions, by one reading of `/proc`.
 fn usage(leaders: &[(String, u32)]) -> BTreeMap<String, Usage> {
     let table = proc::Table::read();
     let of = |leader: u32| {
@@ -277,11 +277,11 @@ impl ContainerRuntime for ProcessRuntime {
     }
 
     fn prepare<'a>(&'a self, image: &'a LocalImage) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { self.keep_as_it_is(image).await.map(drop) })
+        Box::pin(async { self.protect_image(image).await.map(drop) })
     }
 
     fn reserve(&self, pod: &PodRef, container: &str, ports: &[u16]) -> BTreeMap<u16, SocketAddr> {
-        // One port is told to the program, as `PORT`. Others are the host's ports of that number.
+        // The serving port is the program's `PORT`. Others are the host's ports of that number.
         let serving = ports.first().map(|port| (*port, self.ports.reserve(pod, container)));
         let others = ports.iter().skip(1).map(|port| (*port, *port));
         serving
@@ -356,7 +356,7 @@ impl ContainerRuntime for ProcessRuntime {
         let leaders: Vec<_> = ids.iter().filter_map(leader).collect();
         Box::pin(async move {
             let read = self.tasks.blocking("usage", move || usage(&leaders));
-            // It says so itself if it fails.
+            // A failure is logged by the task itself.
             read.await.unwrap_or_default()
         })
     }

@@ -11,7 +11,7 @@ impl Owned {
         Self(Some(leader))
     }
 
-    /// Ends what is left of it, and what left it with this marker.
+    /// Ends its remaining processes, and those that left it but carry this marker.
     pub(super) fn end(&mut self, marker: Option<&str>) {
         if let Some(leader) = self.0.take() {
             proc::kill_session(leader, marker);

@@ -1,4 +1,4 @@
-//! Asking for processes: the platform's side of the starter. Requests go over the `line`.
+//! The platform's side of the starter: requests for processes, sent over the `line`.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
@@ -19,14 +19,14 @@ use crate::runtime::guard::Guard;
 
 /// Requests that wait to be sent.
 const WAITING_MAX: usize = 64;
-/// No program takes this long to be read from a disk; a disk that does not answer does.
+/// No program takes this long to load, except from a disk that does not answer.
 const START_MAX: Duration = Duration::from_secs(60);
 
-/// What is to be done with a program's output.
+/// The output of a program that is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
     Both,
-    /// Its errors go nowhere.
+    /// Standard error is discarded.
     Stdout,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct Spawned {
 }
 
 impl Spawned {
-    /// How it ended; nothing if its starter ended, and it with that.
+    /// How it ended; None if its starter ended, and the program with it.
     pub(super) async fn wait(&mut self) -> Option<ExitStatus> {
         (&mut self.exit).await.ok()
     }
 
-    /// Ends what its program started, and what of that left its session.
+    /// Ends the processes that its program started, also those that left its session.
     pub(super) fn end(&mut self, marker: &str) {
         self.session.end(Some(marker));
     }
@@ -60,8 +60,8 @@ pub(super) struct Spawner {
 }
 
 impl Spawner {
-    /// Begins a starter, which ends with this. Must be called within the runtime that is to listen
-    /// to it.
+    /// Begins a starter, which ends with this. Must be called within the tokio runtime that
+    /// is to serve it.
     pub(super) fn start(begin: Begin, component: &Component) -> io::Result<Self> {
         let first = Line::open(begin()?)?;
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
@@ -69,7 +69,7 @@ impl Spawner {
         Ok(Self { jobs, next: AtomicU64::new(0) })
     }
 
-    /// Whether requests are still taken.
+    /// Whether requests are still accepted.
     pub(super) fn is_open(&self) -> bool {
         !self.jobs.is_closed()
     }

@@ -1,9 +1,9 @@
-//! The loop that starts processes on request and tells their ends.
+//! The loop that starts processes on request and reports their ends.
 //!
 //! It runs in the guard, which is small: to fork the platform itself would copy its page tables and
 //! then fault on every page that it writes. Where there is no guard it runs on a thread of the
 //! platform. Linux sends the parent-death signal when the *thread* that forked ends, so all are
-//! forked by the one thread that is in here.
+//! forked by the one thread that runs this loop.
 
 use std::fs;
 use std::io;
@@ -23,16 +23,16 @@ use crate::runtime::proc;
 /// A thread that waits for one process needs next to nothing.
 const STACK: usize = 64 << 10;
 
-/// SIGKILL, as `wait` tells it: what is said of an end that nobody could see.
+/// SIGKILL as a wait status, reported for an end that could not be observed.
 const KILLED: i32 = 9;
 
 type Answers = Arc<Mutex<UnixStream>>;
 
-/// Starts what is asked for until the platform has gone; what was started then dies with the
-/// calling thread.
+/// Starts requested programs until the platform has ended; the programs then die with the calling
+/// thread.
 pub(in crate::runtime) fn serve(socket: &UnixStream) {
     let Ok(answers) = socket.try_clone().map(|socket| Arc::new(Mutex::new(socket))) else { return };
-    // A message that cannot be read is as good as none: the two sides are one program.
+    // A message that cannot be read ends the loop: both sides are the same program.
     while let Ok(Some((request, pipes))) = wire::receive(socket) {
         let id = request.id;
         let told = match start(request, pipes) {
@@ -68,7 +68,7 @@ fn start(request: Request, pipes: Vec<OwnedFd>) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Says that a process runs, and later that it has ended.
+/// Reports that a process runs, and later that it has ended.
 fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
     let pid = child.id();
     let started = proc::stat(pid).map_or(0, |stat| stat.started);
@@ -79,13 +79,13 @@ fn tell(id: u64, mut child: Child, answers: &Answers) -> io::Result<()> {
         reason = "of the starter, which says so when it cannot wait"
     )]
     let waiting = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-        // It fails where this process was made to ignore the ends of its children.
+        // It fails if this process inherited an ignored SIGCHLD.
         let status = child.wait().map_or(KILLED, ExitStatusExt::into_raw);
-        // Nobody listens any more when the platform has gone.
+        // The platform may have ended.
         let _ = wire::reply(&to.lock(), &Reply::Exited { id, status });
     });
     if waiting.is_err() {
-        // It has no one to wait for it: it must not run.
+        // No thread waits for it, so it must not run.
         proc::end(pid);
         return wire::reply(&answers.lock(), &Reply::Exited { id, status: KILLED });
     }
@@ -105,7 +105,7 @@ impl Ready {
     /// that forked it ends.
     fn enter(&self) -> io::Result<()> {
         rustix::process::setsid()?;
-        // Before the signal is asked for, which a change of rights may take back.
+        // Before the death signal is set, which a change of credentials may clear.
         self.view.enter()?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if self.no_new_privileges {
@@ -115,7 +115,7 @@ impl Ready {
             let maximum = getrlimit(Resource::Nofile).maximum;
             setrlimit(Resource::Nofile, Rlimit { current: self.open_files, maximum })?;
         }
-        // The parent may have died before the signal was asked for.
+        // The parent may have died before the signal was set.
         if rustix::process::getppid() != Some(self.parent) {
             return Err(rustix::io::Errno::SRCH.into());
         }

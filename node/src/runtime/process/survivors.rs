@@ -1,10 +1,10 @@
-//! Records of the processes of pods, by which a later start, or the guard, ends what a dead platform
-//! left.
+//! Records of the processes of pods, by which a later start, or the guard, ends those of a dead
+//! platform.
 //!
 //! Each run of a platform (an *instance*) has a directory with one file per container, named by the
 //! process id and holding its start time; and each process inherits a marker in its environment.
 //! Either alone can be lost (a program may leave its session, or overwrite its environment). The files
-//! of its containers (`layers`) are in there too, and go with it.
+//! of its containers (`layers`) are in the directory too, and are removed with it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -34,7 +34,7 @@ pub(super) struct Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        // Left behind it names a process that is no more, which the next start sees.
+        // A record that stays names an ended process, which the next start notices.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -48,7 +48,7 @@ impl Survivors {
         Ok(Self { place: place(&home), instance, home })
     }
 
-    /// The folder of this run, which goes with it.
+    /// The folder of this run, removed at its end.
     pub(super) fn run_dir(&self) -> PathBuf {
         self.home.join(format!("{PREFIX}{}", self.instance))
     }
@@ -65,14 +65,14 @@ impl Survivors {
         let dir = self.run_dir();
         let path = dir.join(leader.to_string());
         let write = || fs::write(&path, started.to_string());
-        // A guard that ended by itself took the directory along.
+        // A guard that ended by itself removed the directory.
         if let Err(error) = write().or_else(|_| fs::create_dir_all(&dir).and_then(|()| write())) {
             tracing::warn!(%error, path = %path.display(), "cannot record a pod's process");
         }
         Record { path }
     }
 
-    /// Ends what other instances of this directory left.
+    /// Ends the processes of other instances of this directory.
     pub(super) fn end_all(&self) -> usize {
         let own = format!("{PREFIX}{}", self.instance);
         let entries = fs::read_dir(&self.home).into_iter().flatten().flatten();
@@ -90,7 +90,7 @@ impl Survivors {
     }
 }
 
-/// Ends everything of one instance, which must not be running any more.
+/// Ends all processes of one instance, which must not be running any more.
 pub(in crate::runtime) fn end_instance(home: &Path, instance: &str) -> usize {
     let Ok(home) = home.canonicalize() else { return 0 };
     end(&home, &place(&home), instance)
@@ -105,7 +105,7 @@ fn end(home: &Path, place: &str, instance: &str) -> usize {
                 continue;
             };
             let recorded = fs::read_to_string(entry.path()).ok().and_then(|t| t.parse().ok());
-            // The number may long be another's; then what is left of the session has the marker.
+            // The pid may be reused; then the rest of the session is found by its marker.
             if proc::stat(pid).is_some_and(|stat| Some(stat.started) == recorded) {
                 ended.extend(proc::kill_session(pid, None));
             }

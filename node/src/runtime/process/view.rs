@@ -1,8 +1,8 @@
 //! A program's view of the host's files, made in the child between fork and exec.
 //!
 //! In a mount namespace of the program's own an overlay lies over the folder that its image is unpacked
-//! in: paths stay as they are, and what is written goes to the container's folder. Of the platform's
-//! data directory, with its keys, its state and other pods' files, nothing else is there. What needs
+//! in: paths stay as they are, and writes go to the container's folder. Nothing else
+//! of the platform's data directory (keys, state, other pods' files) is visible. All that allocates
 //! memory is prepared before the fork.
 
 use std::ffi::{CStr, CString, OsStr};
@@ -25,17 +25,17 @@ use rustix::thread::{
 use super::wire::{LayerView, View};
 use crate::runtime::proc;
 
-/// The error of a trial that came through, which is of no step that it is made of.
+/// The error that reports a passed trial; no step of a trial fails with it.
 pub(super) const TRIAL_PASSED: Errno = Errno::CANCELED;
 
-/// Room for the folders that lead to what is seen of the data directory, and for nothing more.
+/// Room for the folders that lead to image and home, and for nothing more.
 const COVER: &CStr = c"mode=555,size=64k";
 
 /// A view that is ready to be entered.
 pub(super) enum Prepared {
     Host,
     Layer(Layer),
-    /// That of another program.
+    /// The view of another program.
     Joined {
         program: OwnedFd,
         spaces: ThreadNameSpaceType,
@@ -54,7 +54,7 @@ pub(super) struct Layer {
     image_path: Vec<CString>,
     home_path: Vec<CString>,
     working_dir: CString,
-    /// A file to write, which is all of a trial.
+    /// The file that a trial writes instead of running a program.
     trial: Option<CString>,
 }
 
@@ -67,7 +67,7 @@ impl Prepared {
             View::Joined { leader, started, user_namespace } => {
                 let pid = proc::as_pid(*leader).ok_or(io::ErrorKind::NotFound)?;
                 let program = pidfd_open(pid, PidfdFlags::empty())?;
-                // The number may be another's by now.
+                // The pid may be reused by now.
                 if proc::stat(*leader).is_none_or(|stat| stat.started != *started) {
                     return Err(io::Error::other("its container has ended"));
                 }
@@ -78,7 +78,7 @@ impl Prepared {
         })
     }
 
-    /// To be called in the child: makes system calls only, and takes no memory and no lock.
+    /// To be called in the child: makes system calls only, allocates no memory and takes no lock.
     pub(super) fn enter(&self) -> io::Result<()> {
         match self {
             Self::Host => Ok(()),
@@ -102,8 +102,8 @@ impl Layer {
             options.extend(escaped(folder));
             options.push(b',');
         }
-        // Nobody reads it after a crash, so nobody waits for a disk: not even at the end, where
-        // without this the whole disk would be synchronised.
+        // The layer is not read after a crash, so it needs no sync; without this, even its unmount
+        // would sync the whole disk.
         options.extend(b"volatile");
         if layer.user_namespace {
             options.extend(b",userxattr");
@@ -137,7 +137,7 @@ impl Layer {
             write(c"/proc/self/uid_map", user)?;
             write(c"/proc/self/gid_map", group)?;
         }
-        // What the host mounts and unmounts is followed; what is mounted here stays here.
+        // The host's mounts and unmounts propagate here; mounts made here stay here.
         mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)?;
         let (overlay, options) = (c"overlay", Some(self.options.as_c_str()));
         mount(overlay, self.image.as_c_str(), overlay, MountFlags::empty(), options)?;
@@ -147,7 +147,7 @@ impl Layer {
             rustix::fs::open(file.as_c_str(), flags, Mode::RUSR)?;
             return Err(TRIAL_PASSED.into());
         }
-        // Where it was before is below the overlay.
+        // The working directory until now is below the overlay.
         Ok(rustix::process::chdir(self.working_dir.as_c_str())?)
     }
 

@@ -1,7 +1,7 @@
 //! The messages between the platform and the starter, over their socket.
 //!
-//! A frame is four bytes of length and then JSON. The ends of pipes that a program is to write to
-//! travel with the length of its request.
+//! A frame is four bytes of length and then JSON. The pipes for a program's output are sent
+//! with the length of its request.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -20,35 +20,35 @@ const LENGTH: usize = size_of::<u32>();
 pub(super) type Length = [u8; LENGTH];
 /// Standard output and standard error.
 pub(super) const PIPES_MAX: usize = 2;
-/// The kernel takes no longer command lines.
+/// The kernel accepts no longer command lines.
 const FRAME_MAX: usize = 32 << 20;
 
 /// A program to start, in a session of its own.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Request {
-    /// Comes back in the answer.
+    /// Returned in the reply.
     pub(super) id: u64,
     pub(super) program: OsString,
     pub(super) args: Vec<String>,
-    /// Complete.
+    /// The complete environment.
     pub(super) env: Vec<(String, String)>,
     pub(super) working_dir: OsString,
     pub(super) no_new_privileges: bool,
-    /// The soft limit of open files, where it is not to be the starter's.
+    /// The soft limit of open files, if it differs from the starter's.
     pub(super) open_files: Option<u64>,
-    /// To be made first.
+    /// Folders to create before the start.
     pub(super) folders: Vec<OsString>,
     pub(super) view: View,
 }
 
-/// What a program sees of the host's files.
+/// A program's view of the host's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum View {
-    /// What the starter sees.
+    /// The starter's view.
     #[default]
     Host,
     Layer(LayerView),
-    /// What that program sees.
+    /// The view of the program `leader`.
     Joined {
         leader: u32,
         started: u64,
@@ -56,19 +56,19 @@ pub(super) enum View {
     },
 }
 
-/// A layer to write to over the unpacked image, and of the platform's data directory nothing but that
-/// and a home.
+/// A writable layer over the unpacked image; of the platform's data directory only the image and a
+/// home are visible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LayerView {
     pub(super) image: OsString,
     pub(super) home: OsString,
-    /// Where what is written over the image is, and what the kernel needs beside it.
+    /// The overlay's upper directory, which takes the writes, and its work directory.
     pub(super) upper: OsString,
     pub(super) work: OsString,
     /// The data directory.
     pub(super) cover: OsString,
     pub(super) user_namespace: bool,
-    /// It is tried, and nothing is run.
+    /// The layer is only tried, and no program is run.
     pub(super) trial: bool,
 }
 
@@ -78,10 +78,10 @@ pub(super) enum Reply {
     Failed {
         id: u64,
         message: String,
-        /// The system's number of the error.
+        /// The error's number (errno).
         code: Option<i32>,
     },
-    /// As `wait` says it.
+    /// With the wait status.
     Exited {
         id: u64,
         status: i32,
@@ -92,12 +92,12 @@ pub(super) enum Reply {
 pub(super) struct Born {
     pub(super) id: u64,
     pub(super) pid: u32,
-    /// Clock ticks after boot, read before anybody could have waited for its end.
+    /// Clock ticks after boot, read before its end could be waited for.
     pub(super) started: u64,
 }
 
-/// The length and the text of a message. One that the other side would not take is refused here, for
-/// there it would end the line and with it all pods.
+/// The length and the text of a message. One that the other side would reject is refused here,
+/// since there it would end the connection and with it all pods.
 pub(super) fn frame(message: &impl Serialize) -> io::Result<(Length, Vec<u8>)> {
     let text = serde_json::to_vec(message)?;
     if text.len() > FRAME_MAX {
@@ -127,7 +127,7 @@ pub(super) fn send_length(
     }
 }
 
-/// The next request and its pipes; `None` when the other side has gone.
+/// The next request and its pipes; `None` when the other side has closed the socket.
 pub(super) fn receive(socket: &UnixStream) -> io::Result<Option<(Request, Vec<OwnedFd>)>> {
     let mut length = [0; LENGTH];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PIPES_MAX))];
@@ -159,13 +159,13 @@ fn checked(length: Length) -> io::Result<usize> {
     if length > FRAME_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(length) }
 }
 
-/// Sends an answer.
+/// Sends a reply.
 pub(super) fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
     let (length, text) = frame(reply)?;
     (&*socket).write_all(&[&length[..], &text].concat())
 }
 
-/// The next answer; an error when the other side has gone.
+/// The next reply; an error when the other side has closed the socket.
 pub(super) async fn next_reply(
     from: &mut (impl tokio::io::AsyncRead + Unpin),
 ) -> io::Result<Reply> {

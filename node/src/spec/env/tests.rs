@@ -1,4 +1,4 @@
-//! Variables: where they come from, what is missing, and how they expand.
+//! Variables: their sources, missing sources, and expansion.
 
 use super::*;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn single_keys_and_fields_of_the_pod() {
 }
 
 #[test]
-fn what_is_missing_is_said_as_the_kubelet_says_it() {
+fn missing_sources_are_reported_in_the_kubelets_words() {
     let key = |source: Value| json!({"env": [{"name": "X", "valueFrom": source}]});
     for (spec, want) in [
         (json!({"envFrom": [{"configMapRef": {"name": "no"}}]}), r#"configmap "no" not found"#),
@@ -85,7 +85,7 @@ fn what_is_missing_is_said_as_the_kubelet_says_it() {
 }
 
 #[test]
-fn what_is_optional_may_be_missing() {
+fn optional_sources_may_be_missing() {
     let spec = json!({
         "envFrom": [{"configMapRef": {"name": "no", "optional": true}}],
         "env": [
@@ -108,7 +108,7 @@ fn variables_expand_in_order() {
 }
 
 #[test]
-fn a_forced_port_is_what_others_expand_to() {
+fn other_variables_expand_to_a_forced_port() {
     let overrides = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
     let spec = json!({"env": [
         {"name": "PORT", "value": "8080"},

@@ -104,7 +104,7 @@ async fn http_passes_from_200_to_399() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_said_as_the_kubelet_says_it() {
+async fn a_refused_connection_is_reported_in_the_kubelets_words() {
     let (_held, address) = refusing();
     let refused = format!("dial tcp {address}: connect: connection refused");
     let probe = json!({"httpGet": {"port": 8080, "path": "/up"}});
@@ -114,7 +114,7 @@ async fn a_refused_connection_is_said_as_the_kubelet_says_it() {
 }
 
 #[tokio::test]
-async fn tcp_passes_when_somebody_listens() {
+async fn tcp_passes_when_a_program_listens() {
     let address = http_server().await;
     assert_eq!(asked(address, json!({"tcpSocket": {"port": "web"}})).await, Ok(()));
     let error = asked(address, json!({"tcpSocket": {"port": "no"}})).await.unwrap_err();

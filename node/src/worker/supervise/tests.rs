@@ -87,7 +87,7 @@ async fn the_containers_of_a_worker_that_panicked_are_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_is_tried_at_once_and_a_pod_that_is_gone_is_let_go() {
+async fn a_deletion_is_tried_at_once_and_a_pod_that_is_gone_is_released() {
     let bench = bench();
     let supervising = tokio::spawn(bench.supervise(usize::MAX));
     let began = Instant::now();

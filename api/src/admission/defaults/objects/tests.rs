@@ -1,4 +1,4 @@
-//! Defaults of documents that say nothing.
+//! Defaults of documents with required fields only.
 
 use super::*;
 use crate::config::{ApiConfig, Data};
@@ -151,7 +151,7 @@ fn the_clusters_settings_fill_in() {
 }
 
 #[test]
-fn container_names_keep_clear_of_one_another() {
+fn container_names_do_not_collide() {
     let mut object = minimal();
     object["spec"]["template"]["spec"]["containers"] = json!([
         { "image": "a", "ports": [{ "containerPort": 80 }] },
@@ -186,7 +186,7 @@ fn a_probe_with_a_period_gets_kubernetes_defaults() {
 }
 
 #[test]
-fn mounts_of_what_cannot_be_written_are_read_only() {
+fn mounts_of_volumes_that_cannot_be_written_are_read_only() {
     let mut object = minimal();
     let spec = &mut object["spec"]["template"]["spec"];
     spec["volumes"] =
@@ -217,7 +217,7 @@ fn secure_defaults_come_with_their_feature() {
 }
 
 #[test]
-fn traffic_says_what_it_means() {
+fn traffic_targets_get_their_defaults() {
     let mut object = json!({
         "metadata": { "name": "r" },
         "spec": { "traffic": [

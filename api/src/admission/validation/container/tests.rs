@@ -103,7 +103,7 @@ fn probes_are_checked() {
 }
 
 #[test]
-fn what_may_not_be_enforced_is_a_warning() {
+fn settings_that_may_not_be_enforced_are_warned_of() {
     let config = ApiConfig::default();
     let mut object = minimal();
     object["spec"]["template"]["spec"]["containers"][0]["securityContext"] = json!({

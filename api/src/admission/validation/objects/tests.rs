@@ -75,7 +75,7 @@ fn a_named_revision_keeps_its_content() {
 }
 
 #[test]
-fn who_made_an_object_cannot_be_rewritten() {
+fn the_creator_of_an_object_cannot_be_rewritten() {
     let config = ApiConfig::default();
     let mut old = minimal();
     defaults::service(&mut old, defaults::Request { config: &config, user: "a", old: None });

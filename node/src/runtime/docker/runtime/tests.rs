@@ -1,4 +1,4 @@
-//! An engine that is silent, breaks off, and does more than it told.
+//! An engine that is silent, breaks off, and has containers that it did not report.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ enum Answer {
 
 type Script = dyn Fn(&Method, &str) -> Answer + Send + Sync;
 
-/// An engine that answers by this script, at the address that is given back.
+/// An engine that answers by this script, at the returned address.
 fn engine_of(dir: &tempfile::TempDir, script: Arc<Script>) -> String {
     let socket: PathBuf = dir.path().join("docker.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -76,7 +76,7 @@ async fn runtime_of(host: &str, dir: &tempfile::TempDir) -> DockerRuntime {
 }
 
 #[tokio::test]
-async fn a_wait_that_breaks_off_is_begun_again_and_one_for_nothing_ends() {
+async fn a_wait_that_breaks_off_is_repeated_and_one_for_a_missing_container_ends() {
     let dir = tempfile::tempdir().unwrap();
     let asked = Arc::new(Mutex::new(0));
     let times = Arc::clone(&asked);
@@ -103,7 +103,7 @@ async fn a_wait_that_breaks_off_is_begun_again_and_one_for_nothing_ends() {
 }
 
 #[tokio::test]
-async fn containers_that_nobody_follows_are_removed_when_the_engine_answers_again() {
+async fn untracked_containers_are_removed_when_the_engine_answers_again() {
     let dir = tempfile::tempdir().unwrap();
     let removed = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&removed);

@@ -1,4 +1,4 @@
-//! Real processes: shells that do what is asked of a pod.
+//! Real processes: shells that play a pod's program.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -94,7 +94,7 @@ fn exited(code: i32) -> Exit {
 }
 
 #[tokio::test]
-async fn a_program_gets_its_variables_no_others_and_its_exit_code_is_told() {
+async fn a_program_gets_its_variables_no_others_and_its_exit_code_is_reported() {
     let host = Host::new();
     let run = host.run("echo $COLOR; echo ${CARGO_MANIFEST_DIR-none} >&2; cat; exit 7").await;
     assert_eq!(within(run.exit).await, exited(7));
@@ -104,7 +104,7 @@ async fn a_program_gets_its_variables_no_others_and_its_exit_code_is_told() {
 }
 
 #[tokio::test]
-async fn what_a_program_started_ends_with_it() {
+async fn processes_that_a_program_started_end_with_it() {
     let host = Host::new();
     let run = host.run("sleep 600 & echo $!; setsid sleep 601 & exit 0").await;
     let child = host.logged_pid().await;
@@ -115,7 +115,7 @@ async fn what_a_program_started_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_program_is_asked_to_end_and_then_made_to() {
+async fn a_program_gets_sigterm_and_then_sigkill() {
     let host = Host::new();
     let run = host.run("trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done").await;
     host.logged_pid().await;
@@ -143,7 +143,7 @@ async fn more_memory_than_the_limit_is_an_oom_kill() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_why() {
+async fn a_failed_start_says_why() {
     let host = Host::new();
     let mut spec = host.spec("");
     spec.command = vec!["/no/such/program".to_owned()];
@@ -170,7 +170,7 @@ async fn an_oversized_request_fails_alone() {
     spec.env = (0..34).map(|at| (format!("V{at}"), "x".repeat(1 << 20))).collect();
     let error = host.runtime.start(spec).await.err().unwrap().to_string();
     assert!(error.contains("longer than any kernel takes"), "{error}");
-    // The line is in order: what is asked next is done, and the first program runs.
+    // The connection is in order: the next request is served, and the first program runs.
     let command = ["/bin/true".to_owned()];
     assert_eq!(host.runtime.exec(&run.id, &command, LONG).await.unwrap().0, 0);
     assert!(is_alive(pid));
@@ -213,7 +213,7 @@ async fn a_process_is_recorded_though_the_directory_went() {
 }
 
 #[tokio::test]
-async fn what_is_not_enforced_is_said() {
+async fn settings_that_are_not_enforced_are_reported() {
     let host = Host::new();
     let mut spec = host.spec("exit 0");
     spec.cpu_limit_millis = Some(250);
@@ -258,7 +258,7 @@ async fn programs_end_with_the_thread_that_started_them() {
 }
 
 #[tokio::test]
-async fn what_a_dead_platform_left_is_ended_and_nothing_else() {
+async fn processes_of_a_dead_platform_are_ended_and_no_others() {
     let host = Host::new();
     let sleeper = || {
         let mut command = std::process::Command::new("setsid");
@@ -271,7 +271,7 @@ async fn what_a_dead_platform_left_is_ended_and_nothing_else() {
     std::fs::create_dir_all(&dead).unwrap();
     let started = |pid| proc::stat(pid).unwrap().started;
     std::fs::write(dead.join(left.id().to_string()), started(left.id()).to_string()).unwrap();
-    // The number of a process that has long ended, and is another's now.
+    // The pid of a process that has ended, now reused by another.
     std::fs::write(dead.join(other.id().to_string()), (started(other.id()) - 1).to_string())
         .unwrap();
     // `setsid` is not a leader until it has run.

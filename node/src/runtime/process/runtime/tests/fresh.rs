@@ -1,17 +1,17 @@
-//! Each container finds its image as it is unpacked, and a home of its own.
+//! Each container finds its image as it was unpacked, and a home of its own.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
 
-/// The ways that can be shown on this host.
+/// The protections that can be tested on this host.
 async fn ways() -> Vec<Way> {
     let host = Host::new();
     let found = host.runtime.layers.way(&host.runtime.spawner).await.unwrap();
     let layers = matches!(found, Way::Layers { .. });
     let of_users = layers.then_some(Way::Layers { user_namespace: true });
-    // As root both can be had.
+    // Root can use both.
     let of_root = (found == Way::Layers { user_namespace: false }).then_some(found);
     [of_root, of_users, Some(Way::ReadOnly)].into_iter().flatten().collect()
 }
@@ -39,7 +39,7 @@ impl Host {
         host
     }
 
-    /// As `spec`, as somebody whom modes stop.
+    /// As `spec`, but as a user whom file modes stop.
     fn ordinary(&self, script: &str) -> ContainerSpec {
         let mut spec = self.spec(script);
         if rustix::process::geteuid().is_root() {
@@ -57,7 +57,7 @@ impl Host {
         self.runtime.survivors.run_dir()
     }
 
-    /// Ends when of all containers nothing is left, but for the folder of the next.
+    /// Waits until no container's folder is left, except that of the next.
     async fn until_empty(&self) {
         let began = Instant::now();
         while fs::read_dir(self.run_dir()).unwrap().count() > 1 {
@@ -84,7 +84,7 @@ async fn what_a_container_writes_into_its_image_no_other_finds() {
 }
 
 #[tokio::test]
-async fn an_image_is_writable_again_where_layers_can_be_had_again() {
+async fn an_image_is_writable_again_where_layers_work_again() {
     let host = Host::with_files(Some(Way::ReadOnly));
     host.runtime.prepare(&host.spec("").image).await.unwrap();
     assert!(fs::metadata(host.image().join("app")).unwrap().permissions().readonly());
