@@ -1,9 +1,9 @@
-//! Settings of a store: limits of what is unpacked, and times for registries.
+//! Settings of a store: limits on unpacked images, and timeouts for registries.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How much an image may become, so that a small download cannot fill a disk.
+/// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Of all layers together, as fetched and as unpacked.
@@ -32,10 +32,10 @@ impl Default for Limits {
     }
 }
 
-/// How long registries may take, and who is asked there.
+/// Timeouts of registries, and the logins for them.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// For asking what a name means, all attempts together. Knative's default for tag resolution.
+    /// For resolving a tag, all attempts together. Knative's default for tag resolution.
     pub resolve_timeout: Duration,
     /// For opening a connection.
     pub connect_timeout: Duration,

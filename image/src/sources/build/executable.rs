@@ -1,4 +1,4 @@
-//! An executable and what it links to: an image that needs nothing of the host.
+//! Images of executables, with the libraries that they link to.
 
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ fn in_app(program: &Path) -> String {
     format!("{APP_DIR}/{}", program.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// A script runs a program that it does not bring along.
+/// Labels a script's image with the host's interpreter, which is not packed.
 fn note_interpreter(recipe: &mut Recipe, program: &Path) {
     if let Some((interpreter, argument)) = shebang(program) {
         let name = if interpreter.ends_with("/env") {
@@ -67,7 +67,7 @@ fn note_interpreter(recipe: &mut Recipe, program: &Path) {
 
 /// The layer with the loaders and libraries of `programs`, at the paths that they have here; none
 /// if all are static. A library outside the folders that every loader searches is put beside libc,
-/// which is in one by definition. `/tmp` comes along, for a root that has nothing else.
+/// which is in one by definition. The layer also has `/tmp`, as there is no base.
 pub(crate) fn libraries(programs: &[PathBuf]) -> Result<Option<(String, Content)>, Error> {
     let mut linked = Vec::new();
     for program in programs {
