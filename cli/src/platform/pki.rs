@@ -22,7 +22,7 @@ use crate::outcome::{Context, Result};
 pub(crate) struct Pki {
     pub(crate) authority_pem: String,
     pub(crate) server: Arc<rustls::ServerConfig>,
-    /// The administrator's bearer token, which only the kubeconfig holds.
+    /// The administrator's bearer token, which `pki/token` and the kubeconfig hold.
     pub(crate) token: String,
 }
 
@@ -72,8 +72,8 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// Whom the API's certificate names besides the addresses listened on: this machine, and the API as a cluster's
-/// clients call it.
+/// Names in the API's certificate besides the listen addresses: this machine's, and those that clients in a cluster
+/// use.
 const NAMES: [&str; 7] = [
     "localhost",
     "127.0.0.1",
