@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Adds what was being done to an error.
+/// Adds a description of the failed step to an error.
 pub(crate) trait Context<T> {
     fn or_fail(self, what: impl FnOnce() -> String) -> Result<T>;
 }

@@ -15,7 +15,7 @@ use crate::functions::MAIN;
 
 const READY: &str = "wait --for=condition=Ready --timeout=60s";
 
-/// Without an engine the test fails: a skipped check shows nothing.
+/// The engine's address. Without one the test fails: a skipped check shows nothing.
 pub(crate) fn engine() -> anyhow::Result<String> {
     std::env::var("ROUSE_TEST_DOCKER")
         .context("ROUSE_TEST_DOCKER names no Docker engine; tests/run starts one")

@@ -128,7 +128,7 @@ impl Example {
         }
     }
 
-    /// What the service predicts, and the whole answer.
+    /// The service's predictions, and the whole answer.
     fn predictions(&self, host: &str, images: &[Vec<f64>]) -> anyhow::Result<(Vec<u32>, Value)> {
         let body = json!({ "instances": images }).to_string();
         let answer = self.platform.send(&self.platform.host(host), PREDICT, Some(&body))?;

@@ -237,7 +237,7 @@ fn kubectl_verbs_work_on_a_kind_of_the_users_own() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Newer kubectls send what they make themselves as protobuf.
+/// Newer kubectls send objects made from flags as protobuf.
 #[test]
 fn kubectl_creates_objects_from_flags_whatever_form_it_sends_them_in() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;

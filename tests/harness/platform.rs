@@ -46,7 +46,7 @@ pub fn binary() -> PathBuf {
 }
 
 impl Platform {
-    /// With `process` pods, state in a temporary directory.
+    /// Starts a platform with `process` pods and its state in a temporary directory.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_with("process")
     }
@@ -55,7 +55,7 @@ impl Platform {
         Self::start_with_env(runtime, &[])
     }
 
-    /// With variables of its own, such as `RUST_LOG`.
+    /// The same with environment variables, such as `RUST_LOG`.
     pub fn start_with_env(runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let temp = tempfile::tempdir()?;
         let mut platform = Self::spawned(&temp.path().join("data"), runtime, env)?;
@@ -63,7 +63,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// In a directory that the caller keeps.
+    /// The same in a directory that the caller keeps.
     pub fn start_in(dir: &Path, runtime: &str) -> anyhow::Result<Self> {
         Self::spawned(dir, runtime, &[])
     }
@@ -90,7 +90,7 @@ impl Platform {
         self.dir.with_file_name(format!("{name}-{what}"))
     }
 
-    /// With these ports for API and gateway; 0 is any free one.
+    /// Starts it on these ports for API and gateway; 0 is any free one.
     fn spawn(&mut self, [api_port, http_port]: [u16; 2]) -> anyhow::Result<()> {
         if let Some(above) = self.dir.parent() {
             std::fs::create_dir_all(above)?;

@@ -1,4 +1,4 @@
-//! `rouse images`: what the local store holds.
+//! `rouse images`: the images of the local store.
 
 use super::build;
 use crate::args::Global;

@@ -1,4 +1,4 @@
-//! `rouse top`: what each revision does now, refreshed in place.
+//! `rouse top`: requests, latency, pods, CPU and memory of each revision, refreshed in place.
 //!
 //! Two readings of the admin port's `/metrics` make one table: rates and quantiles are those of
 //! the time between them.

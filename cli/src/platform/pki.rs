@@ -27,7 +27,7 @@ pub(crate) struct Pki {
 }
 
 impl Pki {
-    /// Reads `dir`, or makes what is not there.
+    /// Reads the files in `dir`, and makes the missing ones.
     pub(crate) fn load_or_make(dir: &Path, addresses: &[IpAddr]) -> Result<Self> {
         fs::create_dir_all(dir).or_fail(|| format!("cannot make {}", dir.display()))?;
         let key_pem =

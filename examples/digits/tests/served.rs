@@ -1,5 +1,5 @@
-//! The example's promises: both models are as good as stated, and what is served is what the
-//! model says.
+//! The example's promises: both models are as good as stated, and served predictions are the
+//! model's own.
 
 #![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]

@@ -1,4 +1,4 @@
-//! The limits on what registries send and layers hold, worded for the person who named the image.
+//! The limits on answers of registries and on layers, worded for the user.
 
 use super::digest::Digest;
 

@@ -131,9 +131,9 @@ pub(crate) struct RootFs {
 /// One image for this platform: what a runtime needs to know to start it.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Of the manifest: the image's identity in the store.
+    /// Digest of the manifest: the image's identity in the store.
     pub digest: Digest,
-    /// Of the configuration: Docker's image id.
+    /// Digest of the configuration: Docker's image id.
     pub config_digest: Digest,
     pub architecture: String,
     pub entrypoint: Vec<String>,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::digest::Digest;
 use super::error::Error;
 
-/// A parsed image name. What the user wrote is kept beside its full form.
+/// A parsed image name, which keeps the text that the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     written: String,

@@ -15,7 +15,7 @@ use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 /// The current resolution of a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// Of the manifest, or of the index when the registry offers several platforms.
+    /// Digest of the manifest, or of the index when the registry offers several platforms.
     pub digest: Digest,
     /// `NAME@DIGEST`, which means this image forever.
     pub pinned: String,

@@ -34,7 +34,7 @@ impl Budget {
         Ok(())
     }
 
-    /// For a layer whose blob has this size.
+    /// The budget of a layer whose blob has this size.
     pub(super) fn layer(&mut self, blob_bytes: u64) -> LayerBudget<'_> {
         let bytes = self.limits.ratio.saturating_mul(blob_bytes).max(self.limits.ratio_free_bytes);
         LayerBudget { image: self, bytes }

@@ -1,4 +1,4 @@
-//! Unpacked images that nobody may write to, for hosts on which containers cannot write elsewhere.
+//! Read-only unpacked images, for hosts on which containers cannot have an overlay of them.
 //!
 //! A mark file beside the folder says that modes were changed. It is written before the first
 //! change, so that the next call finishes or undoes an interrupted change.

@@ -53,8 +53,8 @@ fn read(path: &Path) -> Option<Made> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Brings all of `from` into `to` by hard links. Fails where the file system has none; what was
-/// linked by then may stay, because unpacking replaces it.
+/// Hard-links all files of `from` into `to`. Fails where the file system has no hard links; files
+/// linked by then may stay, because unpacking replaces them.
 pub(crate) fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

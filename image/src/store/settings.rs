@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of all layers together, as fetched and as unpacked.
+    /// Bytes of all layers together, as fetched and as unpacked.
     pub(crate) bytes: u64,
     /// Files, folders, links and whiteouts of all layers together.
     pub(crate) entries: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(crate) ratio: u64,
     /// … and this large in any case: files of zeros are no attack while they are small.
     pub(crate) ratio_free_bytes: u64,
-    /// For unpacking.
+    /// Longest time to unpack an image.
     pub(crate) time: Duration,
 }
 
@@ -39,7 +39,7 @@ pub struct RegistryOptions {
     pub resolve_timeout: Duration,
     /// For opening a connection.
     pub connect_timeout: Duration,
-    /// Without a byte of an answer, while pulling.
+    /// Longest wait for a byte of an answer, while pulling.
     pub read_timeout: Duration,
     /// For a manifest, a token or the start of a layer, from the request to the last byte.
     pub document_timeout: Duration,

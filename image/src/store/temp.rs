@@ -63,7 +63,7 @@ fn lock(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes what killed processes left in `tmp`. What cannot be removed stays.
+/// Removes leftovers of killed processes from `tmp`. Those that cannot be removed stay.
 pub(super) fn remove_leftovers(tmp: &Path) {
     for entry in fs::read_dir(tmp).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -2,8 +2,8 @@
 //!
 //! Ownership, device nodes and set-id bits are left out: the platform's user owns the files.
 //! Every path of a layer is resolved inside the folder as if it were `/`, so that neither `..` nor
-//! a link made by an earlier entry or layer reaches outside. Whiteouts delete what lower layers
-//! brought and are not kept.
+//! a link made by an earlier entry or layer reaches outside. Whiteouts delete files of lower
+//! layers and are not kept.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;

@@ -135,7 +135,7 @@ fn container(template: &mut Value, args: &Deploy, image: Option<&str>) -> Result
     Ok(())
 }
 
-/// Refuses what is not a quantity, with the right spelling where that can be told.
+/// Refuses an invalid quantity, with the right spelling where that can be told.
 fn checked(name: &str, quantity: &str) -> Result {
     if Quantity::parse(quantity).is_ok() {
         return Ok(());

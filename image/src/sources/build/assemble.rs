@@ -29,7 +29,7 @@ pub struct Built {
 /// One layer of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltLayer {
-    /// What is in it, for people: "dependencies".
+    /// A label for people: "dependencies".
     pub what: String,
     pub digest: Digest,
     pub size: u64,

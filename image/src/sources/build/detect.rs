@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// A `Procfile` wins, because somebody wrote down what to run; then `main.py`; then one executable.
+/// A `Procfile` wins, because it names the command; then `main.py`; then one executable.
 pub(crate) fn kind(source: &Path) -> Result<Kind, Error> {
     if source.is_file() {
         return if is_executable(source) {

@@ -11,7 +11,7 @@ use crate::files::program::shebang;
 use crate::formats::config::LABEL_HOST_PROGRAM;
 use crate::formats::error::Error;
 
-/// For an executable file, or a folder with exactly one and the files beside it.
+/// The recipe for an executable file, or a folder with exactly one and the files beside it.
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Error> {
     if context.base.is_none() && source.is_file() {
         return single(source);
@@ -37,7 +37,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
     Ok(recipe)
 }
 
-/// For a single file: the program above its libraries.
+/// The recipe for a single file: the program above its libraries.
 pub(crate) fn single(program: &Path) -> Result<Recipe, Error> {
     let mut recipe = Recipe { entrypoint: vec![in_app(program)], ..Recipe::default() };
     recipe.layers.extend(libraries(&[program.to_owned()])?);

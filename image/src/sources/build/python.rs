@@ -1,4 +1,4 @@
-//! A folder with `main.py` or `app.py`, and what it needs: `requirements.txt`, or the dependencies of `pyproject.toml`.
+//! A folder with `main.py` or `app.py`, and its dependencies by `requirements.txt` or `pyproject.toml`.
 //!
 //! `entry` decides how it is served. Dependencies are installed at build into a layer of their own,
 //! which is reused while requirements, interpreter version and platform stay the same. Their

@@ -21,7 +21,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// For `image` (with or without a tag of its own) and an extra `tag`, which wins.
+    /// Options for `image` (with or without a tag of its own) and an extra `tag`, which wins.
     pub fn new(image: &str, tag: Option<&str>) -> Result<Self, Error> {
         let mut reference: Reference = image.parse()?;
         if reference.digest().is_some() {

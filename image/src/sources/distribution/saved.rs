@@ -60,7 +60,7 @@ fn of_entry(saved: &Value) -> Option<Login> {
         let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
         let decoded = String::from_utf8(decoded).ok()?;
         let (user, password) = decoded.split_once(':')?;
-        // Docker pads what it encodes.
+        // Docker may pad the password with NUL bytes.
         let password = password.trim_end_matches('\0');
         return Some(Login { user: user.to_owned(), password: password.to_owned() });
     }
