@@ -224,7 +224,7 @@ impl Platform {
         }
         // The last writes are made durable on a blocking thread.
         let closed = components.apiserver.tasks.blocking("close", move || cluster.close());
-        // A store that cannot be closed has said so itself.
+        // It fails only by a panic, which the task has counted.
         let _closed = closed.await;
     }
 }

@@ -7,7 +7,7 @@
 //! rootfs/HEX.read-only                  marks an image that file modes protect (`protect`)
 //! reuse/KEY                             build layers, by the digest of their inputs
 //! layers/HEX/                           those layers, unpacked once; their images link to them
-//! tmp/                                  files that are being written; locked by their writer (`temp`)
+//! tmp/                                  files being written; locked by their writer (`temp`)
 //! ```
 //!
 //! Invariant: files appear by rename, complete; a manifest after its blobs.
