@@ -17,7 +17,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command understands.
+/// Flags of every command.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Global {
     /// Kubeconfig of the cluster to talk to
@@ -93,7 +93,7 @@ pub(crate) enum Command {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// The digits example: trains the demo's models, and is their server
+    /// The digits example: trains the demo's models, and serves them
     #[command(hide = true, subcommand)]
     Digits(Digits),
 }
@@ -127,12 +127,12 @@ pub(crate) struct Up {
     /// Return when everything answers, and keep running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// How log lines are written; RUST_LOG says which
+    /// Format of log lines; RUST_LOG selects which are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
 }
 
-/// Addresses that are listened on, one option for each: what is opened to others is opened by name.
+/// Listen addresses, one option for each, so that every port is opened to others explicitly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub(crate) struct Binds {
     /// Address of the gateway, where services answer; 0.0.0.0 is every address of this machine
@@ -225,7 +225,7 @@ pub(crate) struct Deploy {
     /// Environment variable, NAME=VALUE; NAME- removes it
     #[arg(long, short = 'e', value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,
-    /// Environment variables, NAME=VALUE,…; all others go
+    /// Environment variables, NAME=VALUE,…; all others are removed
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) set_env_vars: Vec<String>,
     /// Environment variables, NAME=VALUE,…; all others stay
@@ -243,7 +243,7 @@ pub(crate) struct Deploy {
     /// Service account of the pods
     #[arg(long, value_name = "NAME")]
     pub(crate) service_account: Option<String>,
-    /// What every service here does; for those who are used to saying it
+    /// Accepted as gcloud's flag; every service here allows it
     #[arg(long, hide = true)]
     pub(crate) allow_unauthenticated: bool,
     /// Command, instead of the image's; repeat for its words
@@ -385,10 +385,10 @@ pub(crate) struct Top {
     /// Of all namespaces
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
-    /// Print once and end, as where stdout is no terminal
+    /// Print once and end; the default where stdout is no terminal
     #[arg(long)]
     pub(crate) once: bool,
-    /// Seconds between two pictures
+    /// Seconds between two updates
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) interval: u64,
 }

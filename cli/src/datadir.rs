@@ -1,4 +1,4 @@
-//! The data directory of a local cluster: where it is, what lies in it, who runs in it.
+//! The data directory of a local cluster: its path, its files, and the platform that runs in it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Context, Failure, Result};
 
-/// Its name where it is one among others.
+/// Name of the data directory in a folder that holds other things.
 const FOLDER: &str = "rouse";
 const OPEN_TO_OTHERS: u32 = 0o077;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
-/// Bytes below which there is no use in starting: certificates and an empty state file need more.
+/// Least free bytes for a start: certificates and an empty state file need more.
 const LEAST_ROOM: usize = 1 << 20;
 
 /// A data directory, which need not exist yet.
@@ -24,12 +24,12 @@ pub(crate) struct DataDir {
     around: Option<PathBuf>,
 }
 
-/// What a running platform says of itself in `up.json`.
+/// The content of `up.json`, written by a running platform.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpInfo {
     pub(crate) pid: u32,
-    /// Start of the process, so that a reused process id is not taken for it.
+    /// Start time of the process, so that a reused process id is not taken for it.
     pub(crate) started: u64,
     pub(crate) version: String,
     pub(crate) api: String,
@@ -43,17 +43,17 @@ pub(crate) struct UpInfo {
     pub(crate) ephemeral: bool,
     /// RFC 3339.
     pub(crate) since: String,
-    /// What its user should know, such as ports that gave way.
+    /// Notes for the user, such as ports that moved.
     #[serde(default)]
     pub(crate) notes: Vec<String>,
 }
 
-/// Held while a platform runs; the kernel lets go of it when the process ends, however it ends.
+/// Held while a platform runs; the kernel releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] fs::File);
 
 impl DataDir {
-    /// The one that was named, else `ROUSE_DATA_DIR`, else the default under the user's data home.
+    /// The named directory, else `ROUSE_DATA_DIR`, else the default under the user's data home.
     pub(crate) fn chosen(named: Option<&Path>) -> Result<Self> {
         let from_env =
             || std::env::var_os("ROUSE_DATA_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -75,8 +75,8 @@ impl DataDir {
         }
     }
 
-    /// The folder that is meant: one that holds other things, or that others may read, keeps a
-    /// platform in a subfolder, so that neither is touched.
+    /// The data directory for a named folder: a subfolder of it, if the folder holds other things
+    /// or may be read by others.
     fn within(dir: PathBuf) -> Self {
         let is_ours = ["lock", "state.redb", "pki"].iter().any(|name| dir.join(name).exists());
         let is_empty = || fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
@@ -93,7 +93,7 @@ impl DataDir {
         &self.path
     }
 
-    /// A word on where it is, if it is not where it was asked for.
+    /// A note for the user, if the data directory is not the folder that was named.
     pub(crate) fn elsewhere(&self) -> Option<String> {
         let (named, own) = (self.around.as_ref()?.display(), self.path.display());
         Some(format!("{named} holds other things, or is open to others: the state is in {own}"))
@@ -111,7 +111,7 @@ impl DataDir {
         self.join("images")
     }
 
-    /// Makes the directory, for its owner only, and checks that it can be written. One that is there
+    /// Makes the directory, for its owner only, and checks that it can be written. An existing one
     /// is left as it is, and refused if others could write to it.
     pub(crate) fn create(&self) -> Result {
         let cannot = |error: std::io::Error| {
@@ -128,12 +128,12 @@ impl DataDir {
         }
         let probe = self.join(&format!(".probe-{}", std::process::id()));
         let written = fs::write(&probe, vec![0_u8; LEAST_ROOM]);
-        // Also what was written of it before the room was out.
+        // Also a part of it that was written before the disk was full.
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(cannot)
     }
 
-    /// Whether a directory that is there can be trusted: it holds the credentials.
+    /// Refuses an existing directory that others control: it holds the credentials.
     fn check(&self) -> Result {
         let refuse = |why: &str| {
             Err(Failure::new(format!("the data directory {} is not used", self.path.display()))
@@ -154,7 +154,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// Takes the directory for this process, or says who has it.
+    /// Locks the directory for this process, or says which process holds it.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.join("lock");
         let file = fs::OpenOptions::new()
@@ -175,7 +175,7 @@ impl DataDir {
             .next("rouse down, or rouse up --data-dir DIR for a second platform"))
     }
 
-    /// What runs here now, if something does.
+    /// The platform that runs here, if there is one.
     pub(crate) fn running(&self) -> Option<UpInfo> {
         let up: UpInfo = serde_json::from_slice(&fs::read(self.join("up.json")).ok()?).ok()?;
         (process_started(up.pid)? == up.started).then_some(up)
@@ -206,7 +206,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result {
         .or_fail(|| format!("cannot write {}", path.display()))
 }
 
-/// Finds out whether [`write_whole`] will do, and leaves nothing under the name or beside it.
+/// Checks that [`write_whole`] can write here, and removes an old file of that name.
 pub(crate) fn clear_for_whole(path: &Path) -> Result {
     let new = beside(path);
     let cleared = fs::write(&new, "").and_then(|()| fs::remove_file(&new)).and_then(|()| {
@@ -218,7 +218,7 @@ pub(crate) fn clear_for_whole(path: &Path) -> Result {
     cleared.or_fail(|| format!("cannot write {}", path.display()))
 }
 
-/// Where a file is written before it takes its name.
+/// The path at which a file is written before it is renamed.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_to_be_writable_before_it_is_there() {
+    fn a_path_is_checked_before_its_file_is_written() {
         let temp = tempfile::tempdir().unwrap();
         let names = || fs::read_dir(temp.path()).unwrap().count();
         let file = temp.path().join("ready.json");

@@ -1,7 +1,7 @@
 //! One HTTP/1.1 request to a service, by its URL.
 //!
-//! Names under `.localhost` are this machine's, whatever the resolver of the system says of them
-//! (RFC 6761): plain Debian's does not know them.
+//! Names under `.localhost` are this machine's (RFC 6761) and are not looked up: plain Debian's
+//! resolver does not know them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::outcome::{Context, Failure, Result};
 
-/// What came back, and how long it took from before the connection to the last byte.
+/// An answer, and the time from sending the request to the last byte.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the host of `base`, an `http://` URL, or to `elsewhere` as if it were that.
+    /// Connects to the host of `base`, an `http://` URL, or to `elsewhere` in its place.
     pub(crate) async fn open(base: &str, elsewhere: Option<SocketAddr>) -> Result<Self> {
         let uri: Uri = base.parse().or_fail(|| format!("{base:?} is no URL"))?;
         if uri.scheme_str() != Some("http") {

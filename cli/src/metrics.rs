@@ -1,6 +1,6 @@
-//! Metrics in OpenMetrics' text form, read back: samples, sums by label, rates and quantiles.
+//! A reader of OpenMetrics text: samples, sums by label, rates and quantiles.
 //!
-//! Commands read a running platform where any Prometheus would, so that both say the same.
+//! Commands read the endpoint that Prometheus scrapes, so that both report the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Scrape {
         sums
     }
 
-    /// The cumulative buckets of a histogram by the same, all other labels summed: upper bound and
+    /// The cumulative buckets of a histogram by two labels, all others summed: upper bound and
     /// count, in order.
     pub(crate) fn buckets(&self, name: &str, by: [&str; 2]) -> BTreeMap<Key, Vec<(f64, f64)>> {
         let mut all: BTreeMap<Key, Vec<(f64, f64)>> = BTreeMap::new();
@@ -115,15 +115,15 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// What was counted between two readings, a second. A counter that fell began again.
+/// Counts per second between two readings. A counter that fell was reset.
 pub(crate) fn rate(before: f64, after: f64, between: Duration) -> f64 {
     let counted = if after < before { after } else { after - before };
     let seconds = between.as_secs_f64();
     if seconds > 0.0 { counted / seconds } else { 0.0 }
 }
 
-/// The quantile `q` (0 to 1) of what came between two readings of cumulative buckets, linear within
-/// a bucket as Prometheus' `histogram_quantile`; None if nothing came.
+/// The quantile `q` (0 to 1) of the observations between two readings of cumulative buckets, linear
+/// within a bucket as in Prometheus' `histogram_quantile`; `None` without observations.
 pub(crate) fn quantile(q: f64, before: &[(f64, f64)], after: &[(f64, f64)]) -> Option<f64> {
     let counted = |at: usize| {
         let (bound, count) = after[at];
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_what_came_in_between() {
+    fn quantiles_are_those_of_observations_in_between() {
         let scrape = Scrape::read(TEXT);
         let buckets = &scrape.buckets("took", ["ns", "name"])[&("a".to_owned(), "b".to_owned())];
         assert_eq!(buckets, &[(0.1, 4.0), (0.2, 8.0), (f64::INFINITY, 8.0)]);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_began_again_has_counted_what_it_shows() {
+    fn a_reset_counter_is_counted_from_zero() {
         let second = Duration::from_secs(2);
         assert_eq!(rate(10.0, 30.0, second), 10.0);
         assert_eq!(rate(30.0, 4.0, second), 2.0);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The exit codes of DESIGN's command line.
+/// The exit codes of commands, besides 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     Failed = 1,
@@ -10,7 +10,7 @@ pub(crate) enum Code {
     NotReady = 3,
 }
 
-/// Why a command did not do what it was asked.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Adds what was being done to an error.
+/// Adds a description of the failed step to an error.
 pub(crate) trait Context<T> {
     fn or_fail(self, what: impl FnOnce() -> String) -> Result<T>;
 }
@@ -74,7 +74,7 @@ impl<T, E: Into<anyhow::Error>> Context<T> for std::result::Result<T, E> {
             let mut last = String::new();
             for cause in error.chain() {
                 let text = cause.to_string();
-                // A cause that only repeats its source says nothing new.
+                // A source that its error already quotes is left out.
                 if !last.contains(&text) {
                     failure.why.push(text.clone());
                 }
@@ -85,7 +85,7 @@ impl<T, E: Into<anyhow::Error>> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// A refusal by the API server, in its own words.
+/// The failure of a request to the cluster, with the server's message.
 pub(crate) fn refused(error: &kube::Error, doing: &str) -> Failure {
     match error {
         kube::Error::Api(status) => {

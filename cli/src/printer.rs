@@ -1,6 +1,6 @@
 //! Output: results on stdout, progress on stderr, tables, and the live line.
 //!
-//! The one place that prints. Control codes go only to a terminal, and not when `NO_COLOR` is set.
+//! The one place that prints. Control codes go only to a terminal; with `NO_COLOR` no styles.
 
 use std::io::{IsTerminal, Write};
 
@@ -10,7 +10,7 @@ use crate::args::Output;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     pub(crate) output: Output,
-    /// Results and progress are somebody else's to print.
+    /// Lines of results and progress are left out.
     quiet: bool,
     stdout_is_terminal: bool,
     colour: bool,

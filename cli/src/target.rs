@@ -1,8 +1,8 @@
 //! Choosing the cluster that a command talks to.
 //!
-//! `--kubeconfig`/`--context`; else `KUBECONFIG`; else the kubeconfig of the data directory, if one
-//! was ever made there; else `~/.kube/config`. A cluster that was named or is local and does not
-//! answer is an error, never a reason to try the next.
+//! `--kubeconfig`/`--context`; else `KUBECONFIG`, unless `--data-dir` is given; else the kubeconfig of
+//! the data directory, if it exists; else `~/.kube/config`. A chosen cluster that does not answer is
+//! an error, never a reason to try the next.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::outcome::{Context, Failure, Result};
 /// Name of the kubeconfig extension that holds the data directory of a local cluster.
 pub(crate) const EXTENSION: &str = "rouse.dev/data-dir";
 
-/// The cluster chosen, connected to nothing yet.
+/// The chosen cluster, with a client for it.
 pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) context: String,
@@ -29,7 +29,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Chooses and reads the kubeconfig, and asks the cluster whether it is there.
+    /// Chooses and reads the kubeconfig, and checks that the cluster answers.
     pub(crate) async fn connect(global: &Global) -> Result<Self> {
         let (kubeconfig, from) = choose(global)?
             .ok_or_else(|| Failure::new("there is no cluster to talk to").next("rouse up"))?;
@@ -109,8 +109,8 @@ fn from_environment() -> Option<OsString> {
     std::env::var_os("KUBECONFIG").filter(|names| !names.is_empty())
 }
 
-/// What `KUBECONFIG` names: one file, or several that are merged. As for kubectl, not all need be
-/// there, but one must.
+/// The files that `KUBECONFIG` names, merged. As for kubectl, not all of them must exist, but one
+/// must.
 fn read_all(names: &OsStr) -> Result<(Kubeconfig, String)> {
     let shown = names.to_string_lossy().into_owned();
     let mut merged: Option<Kubeconfig> = None;
@@ -149,11 +149,11 @@ fn data_dir_of(config: &Kubeconfig, context: &str) -> Option<PathBuf> {
     extension.extension.get("path")?.as_str().map(PathBuf::from)
 }
 
-/// The data directory of the local cluster that a command would talk to, if it would.
+/// The data directory of the cluster that a command would talk to, if that is local.
 ///
 /// # Errors
 ///
-/// A kubeconfig was named that cannot be read: that is no reason to take another cluster's.
+/// The named kubeconfig cannot be read, or its cluster is not local: another's store is not used.
 pub(crate) fn local_data_dir(global: &Global) -> Result<Option<PathBuf>> {
     if global.kubeconfig.is_none() && global.data_dir.is_some() {
         // It may have no cluster yet.

@@ -51,7 +51,7 @@ def read_instances(request):
 
 
 def answer(status, **fields):
-    """JSON with the headers that tell who answered."""
+    """A JSON answer with the headers of model version and revision."""
     response = jsonify(fields)
     response.status_code = status
     response.headers["x-model-version"] = MODEL["version"]

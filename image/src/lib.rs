@@ -1,4 +1,4 @@
-//! OCI images: what they are called, where they are kept, how they come here and how they are made.
+//! OCI images: references, the local store, pulls from registries, builds from source.
 //!
 //! A [`Store`] is an OCI image layout on disk with every image also unpacked beside it, so that
 //! starting a pod reads nothing but files that are already there. Images come into it by
@@ -7,12 +7,12 @@
 //! Layers, top to bottom:
 //!
 //! - `sources`: how images come into the store: registries, builds
-//! - `running`: how they leave it: as a command for this host, as a stream for Docker
+//! - `running`: an image as a command for this host, or as a stream for Docker
 //! - `store`: names, blobs and unpacked images in one folder
 //! - `files`: paths, programs and libraries of an unpacked image
-//! - `progress`, `formats`: what is told meanwhile; digests, references, documents, errors
+//! - `progress`, `formats`: progress reports; digests, references, documents, errors
 //!
-//! Invariant: a manifest is in the store only when everything that it names is.
+//! Invariant: a manifest is in the store only when every blob that it names is.
 //! Deliberately absent: Kubernetes, and any garbage collection: what a user built stays.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]

@@ -16,7 +16,7 @@ use crate::setup::Wanted;
 use crate::stats::Samples;
 
 const CONNECTIONS: usize = 16;
-/// Of one round.
+/// Length of one round.
 const TIME: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
@@ -28,9 +28,9 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     );
     let (mut creates, mut gets) = (Samples::default(), Samples::default());
     for round in 0..wanted.runs {
-        creates.add(a_second(&platform, round, None)?);
+        creates.add(per_second(&platform, round, None)?);
         let path = "/api/v1/namespaces/default/configmaps/c0-0-0";
-        gets.add(a_second(&platform, round, Some(path))?);
+        gets.add(per_second(&platform, round, Some(path))?);
     }
     for (what, samples) in
         [("durable creates of a 300-byte ConfigMap", creates), ("gets of a ConfigMap", gets)]
@@ -44,8 +44,12 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gets of `path`, or creates, on all connections for one round.
-fn a_second(platform: &Platform, round: usize, path: Option<&'static str>) -> anyhow::Result<f64> {
+/// Rate of gets of `path`, or of creates, on all connections in one round.
+fn per_second(
+    platform: &Platform,
+    round: usize,
+    path: Option<&'static str>,
+) -> anyhow::Result<f64> {
     let clients: Vec<Client> =
         (0..CONNECTIONS).map(|_| Client::connect(platform)).collect::<anyhow::Result<_>>()?;
     let started = Instant::now();
@@ -136,7 +140,7 @@ impl Client {
         Ok(())
     }
 
-    /// Until `end`: gets of `path`, or creates.
+    /// Repeats gets of `path`, or creates, until `end`.
     fn repeat(&mut self, prefix: &str, path: Option<&str>, end: Instant) -> anyhow::Result<u32> {
         let mut count = 0;
         while Instant::now() < end {

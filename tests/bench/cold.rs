@@ -1,6 +1,6 @@
 //! Cold start with `process`: a request at zero, beside starting the same program by hand.
 //!
-//! By hand is what a pod of it runs: the same program, arguments, variables and directory, asked the
+//! By hand means as its pod runs it: the same program, arguments, variables and directory, sent the
 //! same request every 1 ms until it answers 200, as the activator probes every 1 ms. Both are taken
 //! in turn. The phases of a request at zero: `wake` until the scale was decided, `writes` from there
 //! until its Pod had a node, `spawn` until its process had an address, `first probe` until it was in
@@ -25,10 +25,10 @@ use crate::setup::Wanted;
 use crate::stats::Samples;
 
 const PHASES: [&str; 5] = ["wake", "writes", "spawn", "first probe", "app"];
-const LONG: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
-    // Its log tells when a scale was decided.
+    // The platform's log tells when a scale was decided.
     let logged = [("RUST_LOG", "warn,rouse_autoscaler=info")];
     let platform = Platform::start_with_env("process", &logged)?;
     type Make = fn(&Platform) -> anyhow::Result<Program>;
@@ -76,7 +76,7 @@ fn measure(platform: &Platform, program: &Program, wanted: &Wanted) -> anyhow::R
 
 fn at_zero(platform: &Platform, name: &str) -> anyhow::Result<()> {
     let kubectl = platform.kubectl();
-    wait::until("zero pods", LONG, || {
+    wait::until("zero pods", TIMEOUT, || {
         let line = format!("get pods -l serving.knative.dev/service={name} -o name");
         let pods = kubectl.run(&line).map_err(|e| e.to_string())?;
         if pods.is_empty() { Ok(()) } else { Err(pods) }
@@ -94,7 +94,7 @@ fn scaled(log: &str, name: &str, sent: Timestamp) -> anyhow::Result<f64> {
     Ok((at.as_microsecond() - sent.as_microsecond()) as f64 / 1000.0)
 }
 
-/// The phases, of which the activator tells all but the first: `bind` ends when the Pod has a node.
+/// The phases; the activator reports all but `wake`. Its `bind` ends when the Pod has a node.
 fn split(answer: &Answer, wake: f64) -> anyhow::Result<[f64; 5]> {
     let timing = answer.header("server-timing").context("the request was not held")?;
     let told: HashMap<&str, f64> = timing
@@ -107,7 +107,7 @@ fn split(answer: &Answer, wake: f64) -> anyhow::Result<[f64; 5]> {
     Ok([wake, bound - wake, of("start")?, of("ready")?, of("app")?])
 }
 
-/// What a pod runs, to be started again without the platform.
+/// The command of a pod, to be started again without the platform.
 struct ByHand {
     program: PathBuf,
     args: Vec<OsString>,
@@ -134,7 +134,7 @@ impl ByHand {
             let value = OsString::from_vec(bytes[at + 1..].to_vec());
             Some((OsString::from_vec(bytes[..at].to_vec()), value))
         };
-        // By its marker the platform would take it for its own.
+        // With this marker the platform would take the process for its own.
         let own = |(name, _): &(OsString, OsString)| name != "ROUSE_CONTAINER" && name != "PORT";
         Ok(Self {
             program: std::fs::read_link(proc.join("exe"))?,
@@ -144,7 +144,7 @@ impl ByHand {
         })
     }
 
-    /// Starts it and asks until it answers.
+    /// Starts the program and sends requests until it answers.
     fn start(&self, program: &Program) -> anyhow::Result<Duration> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -159,14 +159,14 @@ impl ByHand {
         let took = loop {
             match ask() {
                 Ok(answer) if answer.status == 200 => break Ok(started.elapsed()),
-                other if started.elapsed() > LONG => break Err(format!("{other:?}")),
+                other if started.elapsed() > TIMEOUT => break Err(format!("{other:?}")),
                 Ok(_) | Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        // With whatever it started in turn.
+        // With its own children.
         let group = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
         child.wait()?;
-        took.map_err(|last| anyhow::anyhow!("by hand it did not answer in {LONG:?}: {last}"))
+        took.map_err(|last| anyhow::anyhow!("by hand it did not answer in {TIMEOUT:?}: {last}"))
     }
 }

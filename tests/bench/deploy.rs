@@ -35,7 +35,7 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the API itself, which costs less than another kubectl.
+/// Waits until all are Ready, by the API itself, which costs less than another kubectl.
 fn ready(platform: &Platform, names: &[String]) -> anyhow::Result<()> {
     let mut api = crate::api::Client::connect(platform)?;
     wait::until("Ready", Duration::from_secs(60), || {

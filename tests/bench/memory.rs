@@ -17,7 +17,7 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A platform and the guard of its pods, in MiB.
+/// PSS of a platform and the guard of its pods, in MiB.
 fn once() -> anyhow::Result<f64> {
     let platform = platform()?;
     let kubectl = platform.kubectl();
@@ -33,7 +33,7 @@ fn once() -> anyhow::Result<f64> {
     whole(platform.pid())
 }
 
-/// A platform and its children, in MiB.
+/// PSS of a platform and its children, in MiB.
 pub(crate) fn whole(pid: u32) -> anyhow::Result<f64> {
     let mut sum = pss(pid)?;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -78,7 +78,7 @@ fn build(platform: &Platform, source: &Path, image: &str) -> anyhow::Result<()> 
     platform.rouse_ok(&format!("build {} --image {image}", source.display())).map(drop)
 }
 
-/// The example's Service with the shortest window, and waits for its first pod.
+/// Applies a Service with the shortest window, and waits for its first pod.
 fn deploy(platform: &Platform, name: &str, args: &str) -> anyhow::Result<()> {
     let probe = if name == "cold" {
         String::new()

@@ -86,7 +86,7 @@ fn made(platform: &Platform, numbers: std::ops::Range<usize>) -> anyhow::Result<
     Ok(())
 }
 
-/// After a minute without work, in MiB.
+/// PSS after a minute without work, in MiB.
 fn settled(platform: &Platform) -> anyhow::Result<f64> {
     std::thread::sleep(SETTLE);
     pss(platform.pid())

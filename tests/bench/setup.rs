@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use rouse_tests::Platform;
 
-/// What a run was asked for.
+/// The arguments of a run.
 pub(crate) struct Wanted {
     pub(crate) runs: usize,
     names: Vec<String>,
@@ -30,7 +30,7 @@ impl Wanted {
     }
 }
 
-/// The program that pods run, beside this one.
+/// The test server's executable, beside this one.
 pub(crate) fn server() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("test-server");
     anyhow::ensure!(

@@ -37,8 +37,8 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Time until an authenticated write and a request have succeeded. The ready file, which is
-/// there by now, is looked for every millisecond.
+/// Time until an authenticated write and a request have succeeded, after the ready file, which
+/// is looked for every millisecond.
 fn until_answered(
     platform: &Platform,
     started: Instant,

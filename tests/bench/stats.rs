@@ -15,7 +15,7 @@ impl Samples {
         self.add(took.as_secs_f64() * 1000.0);
     }
 
-    /// The value that `share` of all are not above.
+    /// The value that a `share` of the samples do not exceed.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

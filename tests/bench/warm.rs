@@ -53,12 +53,12 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One way to the server, and what its rounds came to.
+/// One path to the server, and the results of its rounds.
 struct Row {
     what: String,
     address: SocketAddr,
     host: String,
-    /// Those whose CPU time is the proxy's.
+    /// The processes of the proxy.
     processes: Vec<u32>,
     per_second: Samples,
     p50: Samples,
@@ -89,7 +89,7 @@ impl Row {
         Ok(())
     }
 
-    /// Medians over the rounds; of the throughput also the value that 95 % reach.
+    /// Medians over the rounds; of the throughput also the value that 95 % of them reach.
     fn print(&self) {
         let cpu = if self.processes.is_empty() {
             String::new()
@@ -160,7 +160,7 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// The processes that proxy.
+    /// The worker processes.
     fn processes(&self) -> anyhow::Result<Vec<u32>> {
         let pid = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
@@ -170,7 +170,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its master ends the workers when it is asked to end, not when it is killed.
+        // The master ends its workers on SIGTERM, not on SIGKILL.
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
             let _asked = rustix::process::kill_process(pid, rustix::process::Signal::TERM);

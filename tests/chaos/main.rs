@@ -1,7 +1,7 @@
-//! Requests through random changes of what serves them, and the table of what was lost.
+//! Requests during random changes of Services, pods and platform, and the table of losses.
 //!
 //! `cargo build -p rouse -p rouse-tests && cargo run -p rouse-tests --bin chaos -- [TRANSITIONS] [SEED]`
-//! Ends with 1 if a request was lost that nothing may lose.
+//! Exits with 1 if a request was lost that no change may lose.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use rouse_tests::Platform;
 use rouse_tests::chaos::{self, Kind, Plan};
 
 const LIMIT: Duration = Duration::from_secs(45 * 60);
-/// Of the lost requests, as many as one reads.
+/// Most lost requests that are printed.
 const SHOWN: usize = 20;
 
 fn main() -> anyhow::Result<ExitCode> {

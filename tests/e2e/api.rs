@@ -1,4 +1,4 @@
-//! The API as clients other than kubectl meet it: credentials, discovery, watches, refusals.
+//! The API as clients other than kubectl use it: credentials, discovery, watches, refusals.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ struct Api {
 
 struct Answer {
     status: u16,
-    /// As they came, names in any case.
+    /// The status line and headers as received.
     head: String,
     body: String,
 }
@@ -31,7 +31,7 @@ impl Answer {
         lines.into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// A refusal of this status, reason and message, as a `Status`.
+    /// Checks that it is a `Status` with this status, reason and message.
     fn refuses(&self, status: u16, reason: &str, part: &str) -> anyhow::Result<()> {
         let said = self.json()?;
         let is_so = self.status == status
@@ -52,7 +52,7 @@ impl Api {
         Ok(Self { platform, credential: format!("Authorization: Bearer {token}") })
     }
 
-    /// curl, with nothing of its own; HTTP/1.1 so that the head is text.
+    /// Sends a request with curl, by HTTP/1.1 so that the head is text.
     fn ask(&self, path: &str, words: &[&str]) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.platform.api.trim_end_matches('/'));
         let output = Command::new("curl")
@@ -139,7 +139,7 @@ fn watches_end_with_a_bookmark_from_which_another_goes_on() -> anyhow::Result<()
 }
 
 #[test]
-fn what_is_not_served_yet_is_refused_by_name() -> anyhow::Result<()> {
+fn features_that_are_not_served_yet_are_refused_by_name() -> anyhow::Result<()> {
     let api = Api::start()?;
     let list = "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
     api.get(&format!("{MAPS}{list}"))?.refuses(422, "Invalid", "sendInitialEvents")?;
@@ -216,7 +216,7 @@ fn unknown_fields_are_refused_warned_of_or_dropped_as_the_client_says() -> anyho
 }
 
 #[test]
-fn a_dry_run_answers_as_if_and_changes_nothing() -> anyhow::Result<()> {
+fn a_dry_run_answers_like_a_write_and_changes_nothing() -> anyhow::Result<()> {
     let api = Api::start()?;
     assert_eq!(api.create("", &map("kept"))?.status, 201);
     let before = api.get(&format!("{MAPS}/kept"))?.json()?;
@@ -233,7 +233,7 @@ fn a_dry_run_answers_as_if_and_changes_nothing() -> anyhow::Result<()> {
 }
 
 #[test]
-fn pages_go_on_and_a_page_that_is_no_more_is_410() -> anyhow::Result<()> {
+fn pages_continue_and_an_expired_page_is_410() -> anyhow::Result<()> {
     let mut api = Api::start()?;
     for name in ["p1", "p2", "p3"] {
         assert_eq!(api.create("", &map(name))?.status, 201);

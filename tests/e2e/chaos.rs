@@ -1,4 +1,4 @@
-//! The short form of `chaos`: every kind of change, and no request lost that nothing may lose.
+//! The short form of `chaos`: every kind of change, and no request lost that no change may lose.
 
 use std::time::{Duration, SystemTime};
 

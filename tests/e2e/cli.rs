@@ -89,7 +89,7 @@ fn doctor_says_what_this_machine_can_run() -> anyhow::Result<()> {
         });
         assert!(is_whole, "{what}: {found:?}");
     }
-    // Without anything on PATH, what is missing is said, with what it would be for.
+    // With an empty PATH, Python is reported as missing.
     let output = Command::new(platform::binary())
         .args(["doctor", "-o", "json", "--data-dir", &dir])
         .env("PATH", temp.path())
@@ -130,7 +130,7 @@ fn commands_end_with_the_code_that_says_why() -> anyhow::Result<()> {
 }
 
 #[test]
-fn logs_are_there_when_their_pod_is_not() -> anyhow::Result<()> {
+fn logs_are_printed_when_their_pod_is_gone() -> anyhow::Result<()> {
     let platform = with_image()?;
     platform.rouse_ok("deploy quiet --image test-server --scale-window 6s")?;
     platform.rouse_ok("call quiet /log/before-sleep")?;
@@ -190,7 +190,7 @@ fn deploy_call_split_and_delete_without_kubectl() -> anyhow::Result<()> {
     platform.rouse_ok("deploy shop --env VERSION=2 --no-traffic --tag next")?;
     assert_eq!(platform.rouse_ok("call shop")?, "version 1 of shop-00001");
     assert_eq!(platform.rouse_ok("call shop --tag next")?, "version 2 of shop-00002");
-    // It stays when another revision is the latest.
+    // The tag stays when another revision is the latest.
     platform.rouse_ok("deploy shop --env VERSION=3 --no-traffic")?;
     assert_eq!(platform.rouse_ok("call shop --tag next")?, "version 2 of shop-00002");
     let moved = platform.rouse_ok("traffic shop next=100")?;

@@ -1,4 +1,4 @@
-//! `rouse demo` and its end, into a pipe.
+//! `rouse demo` and `rouse demo --stop`, into a pipe.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -21,7 +21,7 @@ fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
     Ok(command.output()?)
 }
 
-/// What a command that succeeded printed.
+/// The stdout of a command that must succeed.
 fn printed(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
     let output = rouse(dir, words)?;
     let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
@@ -42,7 +42,7 @@ fn figure(text: &str, start: &str, after: &str) -> anyhow::Result<f64> {
     number.parse().with_context(|| format!("no number after {after:?} in {line:?}"))
 }
 
-/// Who answered how many of 1,000 requests, as the bars say.
+/// How many of 1,000 requests each revision answered, by the bars.
 fn counts(shown: &str) -> anyhow::Result<Vec<u32>> {
     let is_bar =
         |line: &&str| line.contains("digits-0000") && (line.contains('█') || line.contains('░'));
@@ -103,7 +103,7 @@ fn the_demo_shows_the_whole_loop_and_its_end_leaves_nothing() -> anyhow::Result<
 fn docker_runs_the_demo_and_its_end_leaves_no_container() -> anyhow::Result<()> {
     engine()?;
     let temp = tempfile::tempdir()?;
-    // With a space, for the commands that the demo shows and runs name it.
+    // With a space, because commands that the demo shows and runs name it.
     let dir = temp.path().join("the demo");
     let _ended = Ended(&dir);
     let shown = printed(&dir, &["demo", "--runtime", "docker"])?;

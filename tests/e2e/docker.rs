@@ -15,7 +15,7 @@ use crate::functions::MAIN;
 
 const READY: &str = "wait --for=condition=Ready --timeout=60s";
 
-/// Without an engine the test fails: a skipped check shows nothing.
+/// The engine's address. Without one the test fails: a skipped check shows nothing.
 pub(crate) fn engine() -> anyhow::Result<String> {
     std::env::var("ROUSE_TEST_DOCKER")
         .context("ROUSE_TEST_DOCKER names no Docker engine; tests/run starts one")
@@ -29,7 +29,7 @@ fn platform() -> anyhow::Result<Platform> {
     Ok(platform)
 }
 
-/// What the engine says.
+/// The stdout of a docker command.
 pub(crate) fn docker(words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("docker").args(words).env("DOCKER_HOST", engine()?).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -65,9 +65,9 @@ fn container_status(
 }
 
 #[test]
-fn docker_runs_a_built_image_as_a_container_and_takes_it_away() -> anyhow::Result<()> {
+fn docker_runs_a_built_image_as_a_container_and_removes_it() -> anyhow::Result<()> {
     let platform = platform()?;
-    // Its grace period: the first program of a container does not end by SIGTERM unless it wants to.
+    // A short grace period: process 1 of a container does not end by SIGTERM without a handler.
     platform.rouse_ok(
         "deploy boxed --image test-server --env VERSION=1 --env COLOUR=blue --timeout 5",
     )?;
@@ -188,7 +188,7 @@ fn in_flight(
 }
 
 #[test]
-fn docker_requests_in_flight_finish_when_their_pod_is_taken_away() -> anyhow::Result<()> {
+fn docker_requests_in_flight_finish_when_their_pod_is_deleted() -> anyhow::Result<()> {
     let platform = platform()?;
     platform.rouse_ok("deploy deleted --image test-server --timeout 5")?;
     let answer = in_flight(&platform, "deleted", 3000)?;
@@ -215,7 +215,7 @@ fn docker_kubectl_given_settings_and_secrets_reach_the_container() -> anyhow::Re
     Ok(())
 }
 
-/// Somebody else's server at an address that a pod had; open until it is dropped.
+/// Another program's server at a pod's former address; open until it is dropped.
 fn stranger(address: &str) -> anyhow::Result<TcpListener> {
     let free = || TcpListener::bind(address).map_err(|e| e.to_string());
     let listener = wait::until("the end of the pod's socket", Duration::from_secs(5), free)?;
@@ -230,7 +230,7 @@ fn stranger(address: &str) -> anyhow::Result<TcpListener> {
 }
 
 #[test]
-fn docker_runs_the_image_that_ran_as_a_process_and_nobody_is_sent_to_where_that_was()
+fn docker_runs_the_image_that_ran_as_a_process_and_no_request_goes_to_its_old_address()
 -> anyhow::Result<()> {
     engine()?;
     let temp = tempfile::tempdir()?;

@@ -1,9 +1,9 @@
-//! The examples: the commands of each README as they stand there, and what it says that they print.
+//! The examples: the commands of each README as written, and the output that it states.
 //!
-//! Run by bash in a folder of their own that holds a copy of `examples/` and where `target/` goes. Of a
-//! reader's surroundings these differ, see [`Example::as_run`]: the gateway's port, the debug build
-//! instead of the release build, and where the workspace and its build are. `rouse` and `kubectl` are
-//! those of the test.
+//! Bash runs them in a folder that holds a copy of `examples/` and gets `target/`. It differs from a
+//! reader's machine in (see [`Example::as_run`]): the gateway's port, the debug build instead of the
+//! release build, and the paths of the workspace and its build. `rouse` and `kubectl` are those of
+//! the test.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,13 +21,13 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where cargo builds: `target/`, unless the user says otherwise.
+/// cargo's target folder: `target/`, unless the user sets another.
 fn target() -> anyhow::Result<PathBuf> {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     Ok(tmp.parent().context("a folder in the target folder")?.to_owned())
 }
 
-/// What stands between two fences.
+/// A fenced block of a README.
 #[derive(Debug, PartialEq)]
 enum Block {
     Commands(String),
@@ -48,7 +48,7 @@ fn blocks(readme: &str) -> Vec<Block> {
 
 struct Example {
     platform: Platform,
-    /// Kept from run to run, for what is slow to install.
+    /// Kept between runs, because some installs are slow.
     folder: PathBuf,
     blocks: std::vec::IntoIter<Block>,
 }
@@ -69,7 +69,7 @@ impl Example {
         let kubectl = std::env::var("ROUSE_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
         let cache = folder.join("kubectl-cache");
         wrap(&bin.join("rouse"), &format!("exec {:?} \"$@\"", platform::binary()))?;
-        // With the PATH from before, or this would find itself.
+        // With the old PATH, or the wrapper would find itself.
         wrap(
             &bin.join("kubectl"),
             &format!("PATH=$OLD_PATH exec {kubectl} --cache-dir {cache:?} \"$@\""),
@@ -120,7 +120,7 @@ impl Example {
         }
     }
 
-    /// What the README says next that is printed.
+    /// The README's next output.
     fn output(&mut self) -> anyhow::Result<String> {
         match self.blocks.next() {
             Some(Block::Output(output)) => Ok(output),
@@ -128,7 +128,7 @@ impl Example {
         }
     }
 
-    /// What the service predicts, and the whole answer.
+    /// The service's predictions, and the whole answer.
     fn predictions(&self, host: &str, images: &[Vec<f64>]) -> anyhow::Result<(Vec<u32>, Value)> {
         let body = json!({ "instances": images }).to_string();
         let answer = self.platform.send(&self.platform.host(host), PREDICT, Some(&body))?;
@@ -140,7 +140,7 @@ impl Example {
     }
 }
 
-/// A program that runs another one, whatever its name is.
+/// Writes a shell script that runs `line`.
 fn wrap(path: &Path, line: &str) -> anyhow::Result<()> {
     std::fs::write(path, format!("#!/bin/sh\n{line}\n"))?;
     Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
@@ -182,7 +182,7 @@ fn kubectl_example_digits_does_what_its_readme_says() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the held-out images with what the model says of them when it is called directly.
+/// Prints the held-out images, what the model predicts when called directly, and the labels.
 const DIRECT: &str = r#"
 import json, joblib
 from sklearn.datasets import load_digits

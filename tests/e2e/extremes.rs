@@ -1,4 +1,4 @@
-//! Extreme numbers in manifests: each is refused or harmless, and nobody else is harmed by it.
+//! Extreme numbers in manifests: each is refused or harmless, and harms no other Service.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const EXTREMES: [&str; 8] = [
     "1e99",
 ];
 
-/// Fields of a Knative Service's template: what is written, with `#` for the number.
+/// Fields of a Knative Service's template, as YAML with `#` for the number.
 const SERVICE: [&str; 9] = [
     "metadata: {annotations: {autoscaling.knative.dev/target: \"#\"}}\n    spec: {",
     "metadata: {annotations: {autoscaling.knative.dev/max-scale: \"#\"}}\n    spec: {",
@@ -125,7 +125,7 @@ fn kubectl_applies_extreme_numbers_and_a_neighbour_still_scales() -> anyhow::Res
         .collect();
     ensure!(taken.len() > 20 && taken.len() < manifests.len(), "{applied:?}");
     ensure!(!applied.stderr.contains("InternalError"), "{}", applied.stderr);
-    // Taken away again while they start: the arithmetic of ends comes to its turn.
+    // Deleted while they start, so that the arithmetic of termination runs too.
     let scaled = [&["scale", "--replicas=0", "deployment", "--all"][..]].concat();
     kubectl.try_run(&scaled, "")?;
     let mut deleted = vec!["delete", "--wait=false"];

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use rouse_tests::Platform;
 
-/// A function of the V1 shape that needs nothing but the framework.
+/// A function that needs nothing but functions-framework.
 pub(crate) const MAIN: &str = "import functions_framework
 
 @functions_framework.http
@@ -41,7 +41,7 @@ fn a_python_function_is_built_once_and_served_and_its_dependencies_are_used_agai
     Ok(())
 }
 
-/// A service, the files of its folder, further words of `deploy`, and the answer.
+/// A service, the files of its folder, flags of `deploy`, and the answer.
 type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
 
 const SOURCES: [Row; 7] = [

@@ -100,7 +100,7 @@ fn kubectl_verbs_get_and_describe_show_objects_in_every_form() -> anyhow::Result
     following.says("later")
 }
 
-/// A kubectl that knows where the API is, and has a wrong credential.
+/// A kubectl with the API's address and a wrong token.
 fn stranger(platform: &Platform) -> anyhow::Result<Kubectl> {
     let config = platform.dir().join("stranger");
     let url = platform.api.trim_end_matches('/');
@@ -110,7 +110,7 @@ fn stranger(platform: &Platform) -> anyhow::Result<Kubectl> {
             "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: \"{url}\", insecure-skip-tls-verify: true}}}}]\nusers: [{{name: u, user: {{token: wrong}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
         ),
     )?;
-    // A home of its own: what another kubectl found out is cached by address.
+    // A home of its own, because kubectl caches discovery by address.
     let home = platform.dir().join("strange-home");
     std::fs::create_dir_all(&home)?;
     Ok(Kubectl::new(&config, &home))
@@ -191,7 +191,7 @@ fn kubectl_verbs_watch_resumes_after_a_restart_and_too_old_is_gone() -> anyhow::
     )?;
     kubectl.apply(&LABELLED.replace("name: seen", "name: after"))?;
     following.says("\"after\"")?;
-    // More than is kept of one resource's past.
+    // More than the watch history of one resource holds.
     for n in 0..6 {
         let name = format!("name: big{n}");
         let big = LABELLED.replace("name: seen", &name).replace("\"1\"", &"x".repeat(900_000));

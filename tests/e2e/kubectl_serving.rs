@@ -217,7 +217,7 @@ fn kubectl_applies_a_service_as_cloud_run_exports_it() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A manifest that says less than what is there replaces it, as `kubectl replace` and kn's `--force` do.
+/// A manifest without the defaulted fields replaces the object, as `kubectl replace` and kn's `--force` do.
 #[test]
 fn kubectl_replaces_a_service_by_a_manifest_without_defaults() -> anyhow::Result<()> {
     let platform = platform()?;

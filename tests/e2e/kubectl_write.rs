@@ -1,4 +1,4 @@
-//! kubectl's writing verbs: what each leaves behind, and what it is refused.
+//! kubectl's writing verbs: what each writes, and which writes are refused.
 
 use anyhow::Context;
 use rouse_tests::Platform;
@@ -6,7 +6,7 @@ use rouse_tests::kubectl::Kubectl;
 
 const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
 
-/// Runs words that hold spaces; `args` and not one line.
+/// Runs arguments that may hold spaces.
 fn words(kubectl: &Kubectl, args: &[&str]) -> anyhow::Result<String> {
     let ran = kubectl.try_run(args, "")?;
     anyhow::ensure!(ran.ok, "kubectl {args:?}: {}{}", ran.stdout, ran.stderr);
@@ -237,7 +237,7 @@ fn kubectl_verbs_work_on_a_kind_of_the_users_own() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Newer kubectls send what they make themselves as protobuf.
+/// Newer kubectls send objects made from flags as protobuf.
 #[test]
 fn kubectl_creates_objects_from_flags_whatever_form_it_sends_them_in() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;
@@ -274,7 +274,7 @@ fn kubectl_creates_objects_from_flags_whatever_form_it_sends_them_in() -> anyhow
     Ok(())
 }
 
-/// Kinds that charts bring, and for which there is nothing here.
+/// Kinds that charts bring, and that nothing here acts on.
 const INERT: &str = "apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: 'app:reader', labels: {app: shop}}

@@ -1,4 +1,4 @@
-//! Start, stop, kill, start again: what is kept, and what bad circumstances are told.
+//! Start, stop, kill, start again: what state is kept, and which errors are reported.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -99,7 +99,7 @@ fn kubectl_writers_lose_nothing_over_five_kills() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_second_up_on_the_same_directory_says_who_has_it() -> anyhow::Result<()> {
+fn a_second_up_on_the_same_directory_says_which_process_has_it() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;
     let dir = platform.dir().display().to_string();
     let (code, said) =
@@ -123,8 +123,8 @@ fn a_port_that_was_asked_for_and_is_taken_is_an_error() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_default_port_that_is_taken_gives_way_and_that_is_said() -> anyhow::Result<()> {
-    // A demo that runs beside this may have it for a while; who has it for longer will do as well.
+fn a_taken_default_port_moves_to_the_next_with_a_note() -> anyhow::Result<()> {
+    // A demo's test beside this may hold the port for a while; any longer holder does as well.
     let _holder = wait::until("the default port", Duration::from_secs(60), || {
         TcpListener::bind("127.0.0.1:7080").map_err(|e| e.to_string())
     });
@@ -167,7 +167,7 @@ fn a_damaged_state_file_is_named_and_kept() -> anyhow::Result<()> {
 }
 
 #[test]
-fn kubectl_state_that_is_damaged_is_recovered_but_for_what_is_named() -> anyhow::Result<()> {
+fn kubectl_damaged_state_is_recovered_except_for_the_named_objects() -> anyhow::Result<()> {
     const MARK: &[u8] = b"flip-me-0451";
     let temp = tempfile::tempdir()?;
     let data = temp.path().join("data");
@@ -210,7 +210,7 @@ fn a_directory_that_cannot_be_written_is_an_error_that_says_so() -> anyhow::Resu
 }
 
 #[test]
-fn descriptors_of_whoever_starts_it_are_held_by_no_daemon() -> anyhow::Result<()> {
+fn inherited_descriptors_are_not_held_by_the_daemon() -> anyhow::Result<()> {
     let temp = tempfile::tempdir()?;
     let dir = temp.path().join("data").display().to_string();
     let ports = "--api-port 0 --http-port 0 --admin-port 0";
@@ -220,7 +220,7 @@ fn descriptors_of_whoever_starts_it_are_held_by_no_daemon() -> anyhow::Result<()
     let (told, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let output = Command::new("sh").args(["-c", &line]).env_remove("KUBECONFIG").output();
-        // It has all when nobody holds the pipe any more: neither the platform nor its guard.
+        // The output ends when no process holds the pipe: neither the platform nor its guard.
         told.send(output.map(|output| output.status.success()).unwrap_or(false))
     });
     let ended = ended.recv_timeout(Duration::from_secs(30));

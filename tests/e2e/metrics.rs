@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::fixtures::{platform, service};
 
 /// Longest until Prometheus has scraped twice, on a machine that does other things too.
-const SCRAPED: Duration = Duration::from_secs(60);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A Prometheus of the test's own. Ends with it.
 struct Prometheus {
@@ -62,7 +62,7 @@ impl Prometheus {
 
     /// The first sample of a selector for which `good` holds.
     fn sample(&self, selector: &str, good: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        wait::until(selector, SCRAPED, || {
+        wait::until(selector, SCRAPE_TIMEOUT, || {
             let samples = self.query(selector)?;
             let found = samples.iter().find(|sample| good(sample)).cloned();
             found.ok_or_else(|| Value::from(samples).to_string())

@@ -19,7 +19,7 @@ fn get(address: SocketAddr, path: &str) -> anyhow::Result<http::Answer> {
 }
 
 #[test]
-fn every_part_says_how_it_does() -> anyhow::Result<()> {
+fn every_part_reports_its_health() -> anyhow::Result<()> {
     let platform = Platform::start_with("fake")?;
     let status = wait::until("all parts ready", LIMIT, || {
         let status = platform.status().map_err(|error| error.to_string())?;
@@ -78,7 +78,7 @@ fn kubectl_deploys_and_metrics_and_top_count_the_requests() -> anyhow::Result<()
         assert!(line(name, labels).is_some(), "no {name} {labels:?} in {}", metrics.body);
     }
     assert!(metrics.body.ends_with("# EOF\n"));
-    // The node looks at what its containers use every ten seconds.
+    // The node samples the usage of its containers every ten seconds.
     wait::until("top's row of the revision", LIMIT, || {
         let rows = platform.rouse_ok("top -o json --interval 1").map_err(|e| e.to_string())?;
         let parsed: Value = serde_json::from_str(&rows).map_err(|e| e.to_string())?;
@@ -93,7 +93,7 @@ fn kubectl_deploys_and_metrics_and_top_count_the_requests() -> anyhow::Result<()
     })
 }
 
-/// Gives the bodies that are posted to it, until it is dropped.
+/// A trace collector: its endpoint, and the bodies that are posted to it.
 fn collector() -> anyhow::Result<(String, mpsc::Receiver<Vec<u8>>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let endpoint = format!("http://{}/v1/traces", listener.local_addr()?);
@@ -122,7 +122,7 @@ fn collector() -> anyhow::Result<(String, mpsc::Receiver<Vec<u8>>)> {
 }
 
 #[test]
-fn kubectl_turns_traces_on_and_a_cold_start_is_told_in_phases() -> anyhow::Result<()> {
+fn kubectl_turns_traces_on_and_a_cold_start_is_traced_in_phases() -> anyhow::Result<()> {
     let platform = with_image()?;
     let kubectl = platform.kubectl();
     let (endpoint, bodies) = collector()?;

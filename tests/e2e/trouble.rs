@@ -139,7 +139,7 @@ fn kubectl_writes_are_refused_while_the_disk_is_full_and_none_that_was_acknowled
     };
     kept(&kubectl)?;
 
-    // The file system goes with the platform: its state is taken out by a handle that is open by then.
+    // The file system ends with the platform: its state is read by a handle that was opened before.
     let mut state = File::open(mounted.inside("state.redb"))?;
     mounted.child.kill()?;
     mounted.ended()?;
@@ -197,7 +197,7 @@ fn kubectl_shows_that_a_program_never_listens_or_listens_elsewhere() -> anyhow::
     })?;
     ensure!(events.contains("probe failed") && events.contains("refused"), "{events}");
     let why = format!("listens on {port}, not on PORT=");
-    // A pod that starts late passes the deadline before anybody can tell where it listens.
+    // A pod that starts late passes the deadline before its port is known.
     wait::until("the port in the condition", Duration::from_secs(30), || {
         let told = failed(&kubectl, "ksvc/elsewhere", "ConfigurationsReady");
         let told = told.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The real kubectl, told which cluster by its kubeconfig and nothing else.
+//! The real kubectl, configured by its kubeconfig alone.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Kubectl {
     home: PathBuf,
 }
 
-/// What a run printed, and whether it succeeded.
+/// The output of a run, and whether it succeeded.
 #[derive(Clone, Debug)]
 pub struct Ran {
     pub ok: bool,
@@ -39,7 +39,7 @@ impl Kubectl {
         command
     }
 
-    /// Runs to the end, whatever comes of it.
+    /// Runs to the end, whether it succeeds or fails.
     pub fn try_run(&self, words: &[&str], stdin: &str) -> anyhow::Result<Ran> {
         let mut child = self
             .command(words)
@@ -57,7 +57,7 @@ impl Kubectl {
         })
     }
 
-    /// What it printed; an error if it failed.
+    /// Its stdout; an error if it failed.
     pub fn run(&self, line: &str) -> anyhow::Result<String> {
         self.run_with(line, "")
     }
@@ -69,7 +69,7 @@ impl Kubectl {
         Ok(ran.stdout)
     }
 
-    /// What it complained of; an error if it succeeded.
+    /// Its stderr; an error if it succeeded.
     pub fn fail(&self, line: &str, stdin: &str) -> anyhow::Result<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let ran = self.try_run(&words, stdin)?;

@@ -1,4 +1,4 @@
-//! A small closed-loop load generator: connections that ask again as soon as they are answered.
+//! A small closed-loop load generator: each connection sends its next request after an answer.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ pub struct Result {
     pub latencies: Vec<Duration>,
 }
 
-/// `connections` threads for `time`, each with keep-alive.
+/// Sends requests for `time` from `connections` threads, each with keep-alive.
 pub fn run(
     address: SocketAddr,
     host: &str,
@@ -49,7 +49,7 @@ fn one(address: SocketAddr, host: &str, end: Instant) -> anyhow::Result<Vec<Dura
     Ok(took)
 }
 
-/// Reads until the whole answer of a known length is there.
+/// Reads one whole answer with a `content-length`.
 fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> anyhow::Result<()> {
     let mut have = 0;
     loop {

@@ -12,9 +12,9 @@ use crate::kubectl::Kubectl;
 use crate::wait;
 
 /// Longest time until a platform answers.
-const START: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the ready file is looked for: benchmarks measure by it.
-const READY_LOOK: Duration = Duration::from_millis(1);
+const READY_POLL: Duration = Duration::from_millis(1);
 
 /// A running platform.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn binary() -> PathBuf {
 }
 
 impl Platform {
-    /// With `process` pods, state in a temporary directory.
+    /// Starts a platform with `process` pods and its state in a temporary directory.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_with("process")
     }
@@ -57,7 +57,7 @@ impl Platform {
         Self::start_with_env(runtime, &[])
     }
 
-    /// With variables of its own, such as `RUST_LOG`.
+    /// The same with environment variables, such as `RUST_LOG`.
     pub fn start_with_env(runtime: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         Self::start_in_temp(runtime, env, None)
     }
@@ -78,7 +78,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// In a directory that the caller keeps.
+    /// The same in a directory that the caller keeps.
     pub fn start_in(dir: &Path, runtime: &str) -> anyhow::Result<Self> {
         Self::spawned(dir, runtime, &[], None)
     }
@@ -105,13 +105,13 @@ impl Platform {
         Ok(platform)
     }
 
-    /// A file of the test's own: a directory that holds other things is not used.
+    /// A path beside the data directory, which may not hold other files.
     fn beside(&self, what: &str) -> PathBuf {
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
         self.dir.with_file_name(format!("{name}-{what}"))
     }
 
-    /// With these ports for API and gateway; 0 is any free one.
+    /// Starts it on these ports for API and gateway; 0 is any free one.
     fn spawn(&mut self, [api_port, http_port]: [u16; 2]) -> anyhow::Result<()> {
         if let Some(above) = self.dir.parent() {
             std::fs::create_dir_all(above)?;
@@ -153,7 +153,7 @@ impl Platform {
         let child = command.spawn().with_context(|| format!("start {}", binary().display()))?;
         let log = self.beside("up.log");
         let child = self.child.insert(child);
-        let said = wait::until_every(READY_LOOK, "rouse up", START, || {
+        let said = wait::until_every(READY_POLL, "rouse up", START_TIMEOUT, || {
             if let Ok(Some(status)) = child.try_wait() {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
                 return Ok(Err(format!("rouse up ended with {status}: {text}")));
@@ -231,7 +231,7 @@ impl Platform {
         http::send(self.http, host, path, body)
     }
 
-    /// What `rouse status -o json` says.
+    /// The document of `rouse status -o json`.
     pub fn status(&self) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.rouse_ok("status -o json")?)?)
     }
@@ -256,7 +256,7 @@ impl Platform {
         Ok(child.wait()?)
     }
 
-    /// SIGKILL: nothing gets to say goodbye.
+    /// SIGKILL: nothing is shut down in order.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("it was stopped already")?;
         child.kill()?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Asks every few milliseconds; gives what `look` found, or an error that says what was last seen.
+/// Calls `look` every 10 ms until it finds something; the error says what was last seen.
 pub fn until<T>(
     what: &str,
     limit: Duration,
@@ -11,7 +11,7 @@ pub fn until<T>(
     until_every(Duration::from_millis(10), what, limit, look)
 }
 
-/// The same, asking again after `pause`.
+/// The same, every `pause`.
 pub fn until_every<T>(
     pause: Duration,
     what: &str,

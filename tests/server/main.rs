@@ -1,10 +1,10 @@
 //! The program that test pods run: a small HTTP/1.1 server that does what its requests ask for.
 //!
-//! `/` says who it is; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`, `/stream/N/MS`,
-//! `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
+//! `/` answers its version and revision; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`,
+//! `/stream/N/MS`, `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
 //! `POST /echo`.
 //! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
-//! at once; `NEVER_LISTEN=1`; `DRAIN_MS` goes on that long after SIGTERM would end it.
+//! at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};

@@ -64,7 +64,7 @@ pub(crate) async fn for_deploy(
     Ok(format!("{}@{}", familiar(&built.reference), built.digest))
 }
 
-/// The image's name of a service that is built from a folder. Names of images have two letters or more.
+/// The image name of a service that is built from a folder. Image names have two letters or more.
 pub(crate) fn image_for(service: &str) -> String {
     if service.len() > 1 { service.to_owned() } else { format!("{service}-image") }
 }

@@ -1,4 +1,4 @@
-//! `rouse call NAME [PATH]`: one request; the answer on stdout, what is about it on stderr.
+//! `rouse call NAME [PATH]`: one request; the answer on stdout, its status and time on stderr.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     Ok(())
 }
 
-/// Why a service is not ready, if it is not: that explains most of what its URL answers.
+/// Why a service is not ready, which is the usual cause of an error answer.
 fn not_ready(service: &rouse_api::Service) -> Option<String> {
     let status = service.status.as_ref()?;
     let ready = condition(&status.conditions, "Ready")?;
@@ -57,7 +57,7 @@ fn not_ready(service: &rouse_api::Service) -> Option<String> {
         .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
 }
 
-/// Whether only pods, and this command, reach it.
+/// Whether a URL is cluster-local: only pods, and this command, reach it.
 fn is_cluster_local(url: &str) -> bool {
     let uri: Option<http::Uri> = url.parse().ok();
     uri.as_ref().and_then(http::Uri::host).is_some_and(|host| host.ends_with(CLUSTER_LOCAL))
@@ -65,7 +65,7 @@ fn is_cluster_local(url: &str) -> bool {
 
 const CLUSTER_LOCAL: &str = ".svc.cluster.local";
 
-/// Where a local cluster's gateway for cluster-local services listens, on this machine.
+/// The loopback address of a local cluster's gateway for cluster-local services.
 async fn local_gateway(target: &Target) -> Result<SocketAddr> {
     if target.data_dir.is_none() {
         return Err(Failure::new(
@@ -117,7 +117,7 @@ fn read_data(data: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// What was asked for; a body that looks like JSON is called so unless the user calls it otherwise.
+/// The given headers, and `content-type: application/json` for a body that looks like JSON.
 fn headers(given: &[String], body: Option<&[u8]>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if body.is_some_and(|b| matches!(b.trim_ascii_start().first(), Some(b'{' | b'['))) {

@@ -34,6 +34,6 @@ pub(crate) async fn run(args: Delete, global: &Global, printer: &Printer) -> Res
             printer.line(format!("service {name} deleted"));
         }
     }
-    // What could be deleted is; the first that could not is the outcome.
+    // One failure does not stop the rest; the first one is the outcome.
     failed.map_or(Ok(()), Err)
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         make_namespace(&target, printer).await?;
     }
     let image = match &args.source {
-        // A rehearsal builds nothing: the name stands for the image that would be built.
+        // A dry run builds nothing: the name stands for the image that would be built.
         Some(_) if args.dry_run => Some(super::build::image_for(&args.name)),
         Some(source) => {
             let (name, function) = (args.name.as_str(), args.function.as_deref());
@@ -71,8 +71,8 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
     print_result(&service, started, printer)
 }
 
-/// Gives a tag of the latest revision to that revision by its name, with which it stays when another is the latest. False
-/// if it has it already.
+/// Moves a tag from the latest revision to that revision's name, so that it stays there when a newer one is ready.
+/// False if it is there already.
 async fn keep_tag(api: &Api<DynamicObject>, name: &str, tag: &str) -> Result<bool> {
     for _ in 0..CONFLICTS_MAX {
         let service = api.get(name).await;
@@ -87,7 +87,7 @@ async fn keep_tag(api: &Api<DynamicObject>, name: &str, tag: &str) -> Result<boo
     Err(contended(name))
 }
 
-/// Services as they are: what this version does not know of them must survive a change.
+/// Untyped services, so that fields unknown to this version survive a change.
 fn services(target: &Target) -> Api<DynamicObject> {
     let kind = ApiResource::erase::<Service>(&());
     Api::namespaced_with(target.client.clone(), &target.namespace, &kind)
@@ -106,7 +106,7 @@ async fn make_namespace(target: &Target, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Plans anew upon what is there for as long as the service is changed between reading and writing.
+/// Plans and sends; after a conflict, again from the service as it now is.
 async fn plan_and_send(
     api: &Api<DynamicObject>,
     mut existing: Option<DynamicObject>,
@@ -127,7 +127,7 @@ async fn plan_and_send(
     Err(contended(&args.name))
 }
 
-/// What the cluster made of it; none if the service was changed since it was read.
+/// The object as stored by the cluster; `None` after a conflict.
 async fn send(
     api: &Api<DynamicObject>,
     wanted: Value,

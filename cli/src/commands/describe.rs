@@ -55,7 +55,7 @@ fn print_head(service: &Service, printer: &Printer) {
     }
 }
 
-/// The URL, and how a program reaches it that cannot resolve `*.localhost`.
+/// The URL, and its form for programs that cannot resolve `*.localhost`.
 pub(crate) fn print_urls(url: &str, printer: &Printer) {
     printer.line(format!("URL:        {url}"));
     if let Some((address, host)) = loopback_form(url) {

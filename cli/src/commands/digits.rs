@@ -8,7 +8,7 @@ use crate::args::Digits;
 use crate::outcome::{Context, Result};
 use crate::printer::Printer;
 
-/// What the image runs; the model lies beside the program.
+/// The command of the image; the model lies beside the program.
 const PROCFILE: &str = "web: ./rouse digits serve --model model.json\n";
 
 pub(crate) async fn run(args: &Digits, printer: &Printer) -> Result {
@@ -30,7 +30,7 @@ fn train(dir: &Path, printer: &Printer) -> Result {
         std::fs::create_dir_all(&source).or_fail(|| format!("cannot make {}", source.display()))?;
         model
             .save(&model_file(dir, &model.version))
-            .or_fail(|| "cannot keep a model".to_owned())?;
+            .or_fail(|| "cannot save a model".to_owned())?;
         std::fs::write(source.join("Procfile"), PROCFILE)
             .or_fail(|| "cannot write a Procfile".to_owned())?;
         place(&program, &source.join("rouse"))?;
@@ -58,7 +58,7 @@ pub(crate) fn shown(model: &Model, held_out: &[Digit]) -> Result<usize> {
     Ok(read.iter().zip(held_out).position(|(read, digit)| *read == digit.label).unwrap_or(0))
 }
 
-/// Where [`train`] puts a request that has one digit read.
+/// Where [`train`] puts a request to read one digit.
 pub(crate) fn request_file(dir: &Path) -> std::path::PathBuf {
     dir.join("digit.json")
 }
@@ -68,7 +68,7 @@ pub(crate) fn model_file(dir: &Path, version: &str) -> std::path::PathBuf {
     dir.join(version).join("model.json")
 }
 
-/// This program, as a link where that is possible.
+/// Puts this program at `at`, as a hard link where that is possible.
 fn place(program: &Path, at: &Path) -> Result {
     if at.exists() {
         std::fs::remove_file(at).or_fail(|| format!("cannot replace {}", at.display()))?;

@@ -53,7 +53,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
 
 fn data_dir(global: &Global) -> Result<Finding> {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
-    // Looking must leave nothing behind: what is not there yet can be made where its parent is ours.
+    // Nothing is made here: a missing directory can be made if its nearest parent is writable.
     let nearest = dir.path().ancestors().find(|path| path.exists());
     let writable =
         nearest.is_some_and(|path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok());
@@ -77,7 +77,7 @@ fn port(what: &'static str, port: u16) -> Finding {
     }
 }
 
-/// First line of what a program says of itself.
+/// First line of a program's output.
 fn says(program: &str, words: &[&str]) -> Option<String> {
     let output = Command::new(program).args(words).output().ok().filter(|o| o.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -131,7 +131,7 @@ fn memory() -> Finding {
         what: "control groups",
         ok: true,
         seen: if v2 { "version 2" } else { "version 1, or none" }.to_owned(),
-        means: "what of a limit a process pod gets is said on the pod",
+        means: "limits of process pods; each pod says which of its limits are enforced",
     }
 }
 

@@ -1,4 +1,4 @@
-//! `rouse down`: ends the platform of the data directory, and with `--purge` what it kept.
+//! `rouse down`: ends the platform of the data directory; `--purge` also removes its files.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::datadir::{DataDir, UpInfo, process_started};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 
-/// Longer than pods get to end in.
+/// Longer than pods are given to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
 const OURS: [&str; 12] = [
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &Down, global: &Global, printer: &Printer) -> Resu
     Ok(())
 }
 
-/// Whether something ran, and has ended now.
+/// Ends the platform; false if none ran.
 pub(crate) async fn stop(dir: &DataDir, printer: &Printer) -> Result<bool> {
     let Some(up) = dir.running() else { return Ok(false) };
     let pid = i32::try_from(up.pid).ok().and_then(Pid::from_raw);
@@ -80,14 +80,14 @@ pub(crate) async fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBu
         }
         gone.push(path);
     }
-    // Only if it is empty: what others put there is theirs.
+    // Only if it is empty: other files in it are not ours.
     let _kept = std::fs::remove_dir(dir.path());
     Ok(gone)
 }
 
-/// What Docker calls the images of the store that are `chosen`.
+/// Docker's tags of the store's images that are `chosen`.
 pub(crate) fn docker_tags(dir: &DataDir, chosen: impl Fn(&str) -> bool) -> Vec<String> {
-    // Of a damaged store there is nothing to be known.
+    // A damaged store lists no tags.
     let tags = || -> Option<Vec<String>> {
         let path = dir.images();
         let store = rouse_image::Store::open(path.exists().then_some(path)?).ok()?;
@@ -97,7 +97,7 @@ pub(crate) fn docker_tags(dir: &DataDir, chosen: impl Fn(&str) -> bool) -> Vec<S
     tags().unwrap_or_default()
 }
 
-/// Takes images away from a Docker Engine that was given them to run.
+/// Removes images from the Docker Engine that they were loaded into.
 pub(crate) async fn leave_docker(tags: &[String], printer: &Printer) {
     if tags.is_empty() {
         return;

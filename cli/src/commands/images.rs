@@ -1,4 +1,4 @@
-//! `rouse images`: what the local store holds.
+//! `rouse images`: the images of the local store.
 
 use super::build;
 use crate::args::Global;
@@ -7,7 +7,7 @@ use crate::printer::Printer;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
     let dir = build::store_dir(global)?;
-    // Looking makes no store.
+    // Listing makes no store.
     let listed = if dir.exists() {
         build::open(dir)?.list().or_fail(|| "cannot list the images".to_owned())?
     } else {

@@ -1,4 +1,4 @@
-//! `rouse list`: the services, where they answer, and whether they are ready.
+//! `rouse list`: the services, their URLs, and whether they are ready.
 
 use kube::api::{Api, ListParams};
 use rouse_api::Service;

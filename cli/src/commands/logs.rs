@@ -1,4 +1,4 @@
-//! `rouse logs NAME [-f]`: what the pods wrote; at zero, what the last one left.
+//! `rouse logs NAME [-f]`: the logs of the pods; at zero, the kept log of the last one.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -41,10 +41,10 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
     futures::future::try_join_all(streams).await.map(|_| ())
 }
 
-/// Failures in a row after which the cluster is taken for gone.
+/// Failures of the watch in a row after which `--follow` ends.
 const FAILURES_MAX: u32 = 3;
 
-/// Every run of every pod that there is, and of those that come, until the user ends it.
+/// Prints every container run of all present and later pods, until the user ends it.
 async fn follow(
     api: &Api<Pod>,
     labels: &str,
@@ -56,7 +56,7 @@ async fn follow(
     let mut pods = std::pin::pin!(watcher(api.clone(), config).default_backoff());
     let (mut seen, mut pods_seen) = (HashSet::new(), HashSet::new());
     let mut streams = FuturesUnordered::new();
-    // Of what ran before, as many lines as were asked for; of what starts from now on, all.
+    // `--tail` applies to pods of the first list; later ones are printed from their first line.
     let (mut tail, mut failures) = (tail, 0);
     loop {
         let event = tokio::select! {
@@ -64,7 +64,7 @@ async fn follow(
             Some((run, ended)) = streams.next(), if !streams.is_empty() => {
                 let ended: Result = ended;
                 if let Err(failure) = ended {
-                    // If its pod is still there, the next that is heard of it begins anew.
+                    // If its pod is still there, the pod's next event starts its log again.
                     printer.progress(failure.to_string());
                     seen.remove(&run);
                 }
@@ -88,7 +88,7 @@ async fn follow(
             }
             Some(Ok(watcher::Event::InitDone)) => tail = None,
             Some(Ok(watcher::Event::Init | watcher::Event::Delete(_))) => {}
-            // One may be a watch that was too old to go on, which begins anew by itself.
+            // It may be an expired watch, which starts again by itself.
             Some(Err(_)) if failures < FAILURES_MAX => {}
             Some(Err(error)) => {
                 return Err(Failure::new("the pods cannot be watched any more")
@@ -100,7 +100,7 @@ async fn follow(
     }
 }
 
-/// Which pod and which of its container's runs, once that has a log.
+/// The pod's uid and its container's restart count, once the container has a log.
 fn current_run(pod: &Pod) -> Option<(String, i32)> {
     let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
     let state = status.state.as_ref()?;
@@ -133,7 +133,7 @@ async fn print_log(
     }
 }
 
-/// Pods are gone, but a local cluster keeps their files for a while.
+/// Prints the log of the last pod, which a local cluster keeps for a while.
 async fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Result {
     let nothing = || {
         Failure::new(format!("{} has no pod, and no log of an earlier one is kept", args.name))

@@ -1,4 +1,4 @@
-//! One verb a file. Each takes its arguments and the printer, and gives back how it ended.
+//! The commands, one a file: each takes its arguments and the printer, and returns its outcome.
 
 mod build;
 mod call;
@@ -62,7 +62,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
             Box::pin(demo::run(&args, global, printer, runner)).await
         }
         Command::Digits(args) => digits::run(&args, printer).await,
-        // These need no runtime, and never come here.
+        // These need no runtime: `run` handles them.
         Command::Up(_) | Command::Env | Command::Completions { .. } => Ok(()),
     }
 }

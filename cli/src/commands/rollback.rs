@@ -1,4 +1,4 @@
-//! `rouse rollback NAME`: everything to the revision that served before.
+//! `rouse rollback NAME`: all requests to the revision that served before.
 
 use rouse_api::{ConditionStatus, Revision, TrafficTarget};
 
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn revisions_that_never_worked_are_passed_over() {
+    fn revisions_that_are_not_ready_are_skipped() {
         let revisions = [revision("c", "True"), revision("b", "False"), revision("a", "True")];
         let serving = [TrafficTarget {
             revision_name: Some("c".into()),

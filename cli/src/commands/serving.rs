@@ -22,7 +22,7 @@ pub(crate) fn missing(target: &Target, name: &str) -> Failure {
         .next("rouse list -A")
 }
 
-/// A cluster without the kinds of Knative Serving answers 404 to everything about them.
+/// The failure of a request; 404 means a missing namespace, or a cluster without Knative Serving.
 pub(crate) fn unavailable(error: &kube::Error, doing: &str) -> Failure {
     match error {
         kube::Error::Api(status)
@@ -40,11 +40,11 @@ pub(crate) fn unavailable(error: &kube::Error, doing: &str) -> Failure {
     }
 }
 
-/// How often a change to a service is made anew because it was changed since it was read: controllers
-/// write to it as well, its status above all.
+/// Most attempts to change a service after conflicts: controllers write to it as well, its status
+/// above all.
 pub(crate) const CONFLICTS_MAX: u32 = 10;
 
-/// The end of [`CONFLICTS_MAX`] tries.
+/// The failure after [`CONFLICTS_MAX`] conflicts.
 pub(crate) fn contended(name: &str) -> Failure {
     Failure::new(format!("service {name:?} is being changed by somebody else"))
         .next("run the command again")
@@ -101,12 +101,12 @@ pub(crate) fn status_text(status: ConditionStatus) -> &'static str {
     }
 }
 
-/// Name of an object that a server has given back.
+/// Name of an object from the API server.
 pub(crate) fn name_of<K: kube::Resource>(object: &K) -> &str {
     object.meta().name.as_deref().unwrap_or_default()
 }
 
-/// Seconds since the object was made.
+/// Time since the object was made, as text.
 pub(crate) fn age_of<K: kube::Resource>(object: &K) -> String {
     let Some(created) = &object.meta().creation_timestamp else { return String::new() };
     crate::printer::age(jiff::Timestamp::now().as_second() - created.0.as_second())

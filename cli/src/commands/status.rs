@@ -1,7 +1,7 @@
 //! `rouse status`: whether the platform of the data directory runs, where, with what, and how each
 //! part of it does.
 //!
-//! The parts are asked for over the admin port, so a platform that hangs is told from one that works.
+//! Health is read over the admin port, which tells a platform that hangs from one that works.
 
 use std::time::Duration;
 
@@ -49,17 +49,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Result {
     if problems.is_empty() {
         return Ok(());
     }
-    let mut failure = Failure::not_ready("the platform runs, but not all of it does its work");
+    let mut failure = Failure::not_ready("the platform runs, but a part of it is not ready");
     for problem in problems {
         failure = failure.because(problem);
     }
     Err(failure.next(format!("curl {}/debug/status, or the log {}", up.admin, log(&dir))))
 }
 
-/// What `/debug/status` answers.
+/// The answer of `/debug/status`.
 async fn health(up: &UpInfo) -> Result<Value> {
     let silent = || {
-        Failure::not_ready(format!("process {} runs, but does not say how it does", up.pid))
+        Failure::not_ready(format!("process {} runs, but its health cannot be read", up.pid))
             .next("rouse down, and rouse up again")
     };
     let asked = async {
@@ -70,7 +70,8 @@ async fn health(up: &UpInfo) -> Result<Value> {
         silent().because(format!("{} did not answer in {ANSWER_TIMEOUT:?}", up.admin))
     })?;
     let answer = answer.map_err(|failure| silent().because(failure))?;
-    serde_json::from_slice(&answer.body).or_fail(|| format!("{} answers something else", up.admin))
+    serde_json::from_slice(&answer.body)
+        .or_fail(|| format!("{} does not answer with JSON", up.admin))
 }
 
 fn describe(dir: &DataDir, up: &UpInfo, printer: &Printer) {

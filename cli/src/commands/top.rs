@@ -1,6 +1,6 @@
-//! `rouse top`: what each revision does now, refreshed in place.
+//! `rouse top`: requests, latency, pods, CPU and memory of each revision, refreshed in place.
 //!
-//! Two readings of the admin port's `/metrics` make one picture: rates and quantiles are those of
+//! Two readings of the admin port's `/metrics` make one table: rates and quantiles are those of
 //! the time between them.
 
 use std::collections::BTreeMap;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_what_came_between_two_readings() {
+    fn a_row_covers_the_time_between_two_readings() {
         let (before, after) = (Scrape::read(&text(10, 10, 1.0)), Scrape::read(&text(50, 50, 1.5)));
         let rows = rows(&before, &after, Duration::from_secs(2));
         let [busy, idle] = &rows[..] else { panic!("{rows:?}") };

@@ -1,4 +1,4 @@
-//! `rouse traffic NAME TARGET=PERCENT…`: who gets what share, and which tags.
+//! `rouse traffic NAME TARGET=PERCENT…`: the shares and tags of revisions.
 
 pub(crate) mod shift;
 
@@ -29,8 +29,8 @@ pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Re
     apply(&target, &current, wanted, printer).await
 }
 
-/// Replaces the traffic that `current` has. That somebody else wrote to the service meanwhile is no
-/// matter, as the controllers do all the time, unless it was the traffic.
+/// Replaces the traffic of `current`. After a conflict it tries again, as controllers write to the
+/// service all the time, unless the traffic itself was changed.
 async fn send(api: &Api<Service>, current: &Service, wanted: &[TrafficTarget]) -> Result {
     let name = name_of(current);
     let doing = format!("change the traffic of {name:?}");

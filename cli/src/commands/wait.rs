@@ -13,13 +13,13 @@ use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
 
-/// How long Ready may be False for another reason than a failed revision before that counts as the
-/// end: Routes pass through False while they learn of a new revision.
+/// How long Ready may be False for another reason than a failed revision before that counts as a
+/// failure: Routes are briefly False until they see a new revision.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Log lines shown of a revision that failed.
 const LOG_LINES: i64 = 10;
 
-/// What one look at a service says.
+/// The state of a service, by its conditions.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     Ready,
@@ -108,7 +108,8 @@ pub(crate) async fn until_ready(
             }
             Ok(Err(_)) => continue,
             Err(_) if started.elapsed() >= limit => {
-                let why = if said.is_empty() { "nothing was heard of it".to_owned() } else { said };
+                let why =
+                    if said.is_empty() { "no status of it was received".to_owned() } else { said };
                 let late = format!("{name} was not ready within {} s", limit.as_secs());
                 let failure = Failure::not_ready(late).because(why);
                 return Err(with_evidence(target, name, failure).await);
@@ -148,7 +149,7 @@ async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Fai
     with_evidence(target, name, failure).await
 }
 
-/// Adds what its pods complain of, the last log lines of the newest one, and which revision serves.
+/// Adds warnings about the newest pod, the last log lines, and which revision serves.
 async fn with_evidence(target: &Target, name: &str, mut failure: Failure) -> Failure {
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
     let status = api.get(name).await.ok().and_then(|s| s.status).unwrap_or_default();

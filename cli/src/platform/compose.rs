@@ -21,23 +21,23 @@ use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
 
 const NODE: &str = "local";
-/// Reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
+/// Load reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
 const REPORTS: usize = 1024;
 /// Longest until everything answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long requests in flight may take after the end was asked for.
+/// How long requests in flight may take after a shutdown begins.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Hidden word that makes this binary the guard of pod processes.
+/// Hidden first argument that makes this binary the guard of pod processes.
 pub(crate) const GUARD: &str = "internal-guard";
 
-/// Everything that runs.
+/// The running platform.
 pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
     pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
-    /// What all components share; says when the platform must end.
+    /// State that all components share; its ledger says when the platform must end.
     pub(super) process: Process,
     cluster: Cluster,
     activator: Arc<rouse_activator::Handle>,
@@ -50,7 +50,7 @@ struct Components {
     controller: Component,
     autoscaler: Component,
     node: Component,
-    /// Of the containers, which end with the node and before this.
+    /// Tasks of the containers, which end with the node and before this component.
     runtime: Component,
     /// Built-in controllers and the scheduler.
     controllers: Component,
@@ -75,7 +75,7 @@ impl Components {
 }
 
 impl Platform {
-    /// Starts all; done when everything answers. Gives notes for the user, such as moved ports.
+    /// Starts all components and waits until they answer. Returns notes for the user, such as moved ports.
     pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
         let binds = args.binds;
         let api_port =
@@ -206,7 +206,7 @@ impl Platform {
         for component in [&components.controller, &components.autoscaler, &components.node] {
             component.shutdown.cancel();
         }
-        // Its pods end with it, and that they have ended is still written.
+        // The node ends its pods and still writes their last status.
         components.node.tasks.finish().await;
         components.runtime.shutdown.cancel();
         components.runtime.tasks.finish().await;
@@ -222,21 +222,21 @@ impl Platform {
         ] {
             component.tasks.finish().await;
         }
-        // The last writes are made durable on a thread of their own.
+        // The last writes are made durable on a blocking thread.
         let closed = components.apiserver.tasks.blocking("close", move || cluster.close());
-        // A store that cannot be closed has said so itself.
+        // It fails only by a panic, which the task has counted.
         let _closed = closed.await;
     }
 }
 
-/// Why the platform ends by itself.
+/// The failure of a platform that ends by itself.
 pub(super) fn ended(reason: &str) -> Failure {
     Failure::new("a part of the platform ended, and it cannot go on without it")
         .because(reason)
         .next("rouse up again; RUST_LOG=info rouse up says more")
 }
 
-/// Which default ports gave way.
+/// A note for each default port that was taken.
 fn notes(ports: [(&str, Option<u16>, SocketAddr); 3]) -> Vec<String> {
     ports
         .into_iter()
@@ -247,7 +247,7 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 3]) -> Vec<String> {
         .collect()
 }
 
-/// URLs end in `.localhost`, which is 127.0.0.1 to those who resolve it.
+/// A note if URLs, whose hosts under `.localhost` are 127.0.0.1, do not reach the gateway.
 fn unreachable_urls(bind: IpAddr) -> Option<String> {
     let reached = bind.is_unspecified() || bind == IpAddr::V4(Ipv4Addr::LOCALHOST);
     (!reached).then(|| {
@@ -321,7 +321,7 @@ async fn choose(
         .map_err(|failure| failure.next("rouse doctor; or rouse up --runtime process"))
 }
 
-/// Done before anything routes: pods of an earlier run are not where they were.
+/// Runs before requests are routed: pods of an earlier run have lost their addresses.
 async fn run_node(
     cluster: &Cluster,
     dir: &DataDir,
@@ -369,8 +369,8 @@ fn run_controller(
     images: ReadyImages,
     component: &Component,
 ) {
-    // A pod is told to end when the activator sends it nothing more and it is empty: it need not
-    // linger for latecomers.
+    // A pod is terminated once the activator sends it no more requests and none is in flight: it
+    // needs no drain time.
     let config = rouse_controller::Config { drain: Duration::ZERO, settings };
     rouse_controller::start(
         config,
@@ -381,7 +381,7 @@ fn run_controller(
     );
 }
 
-/// Makes a damaged state file a whole one again; says what became of it.
+/// Recovers what can be read of a damaged state file; returns notes on the result.
 fn recover(dir: &DataDir) -> Result<Vec<String>> {
     let state = dir.join("state.redb");
     let recovered = without_panic_texts(|| rouse_apiserver::store::recover(&state))

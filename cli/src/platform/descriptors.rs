@@ -1,17 +1,17 @@
-//! Descriptors that the platform was started with: they are its own, and no pod's nor daemon's.
+//! File descriptors that the platform inherited, kept from pods and from the daemon.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
-/// Standard input, output and error are meant to be passed on, or are replaced.
+/// The first after standard input, output and error, which are passed on or replaced.
 const FIRST: RawFd = 3;
 
-/// Marks all open descriptors but the first three as closed on exec. What a shell left open (a lock, a
-/// pipe to a program that waits for its end) would else be held by everything that is started.
+/// Marks all open descriptors but the first three as closed on exec. A descriptor that a shell left
+/// open (a lock, a pipe to a program that waits for its end) would else be held by every child.
 #[expect(unsafe_code, reason = "descriptors are known by number alone")]
 pub(super) fn keep_from_children() {
-    // Where there is no /proc nothing else of this runs either.
+    // Without /proc the platform does not run at all.
     let numbers = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
     for number in numbers.filter(|number| *number >= FIRST).collect::<Vec<_>>() {
@@ -20,7 +20,7 @@ pub(super) fn keep_from_children() {
         // could have opened another under it.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         if let Ok(flags) = fcntl_getfd(descriptor) {
-            // It was just there.
+            // It fails only for a descriptor that was closed meanwhile.
             let _flagged = fcntl_setfd(descriptor, flags | FdFlags::CLOEXEC);
         }
     }

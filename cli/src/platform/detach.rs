@@ -1,4 +1,4 @@
-//! `rouse up -d`: the same binary again, in a session of its own, until it says that it is ready.
+//! `rouse up -d`: starts the same binary in a session of its own, and waits until it is ready.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const DETACHED: &str = "ROUSE_DETACHED";
 const START_TIMEOUT: Duration = Duration::from_secs(40);
 const LOG_LINES: usize = 15;
 
-/// A child of `-d` must not end with its terminal.
+/// Leaves the terminal's session, so that a child of `-d` does not end with it.
 pub(super) fn leave_the_terminal() {
     if std::env::var_os(DETACHED).is_some() {
         // Fails only for a leader of a session, which has left already.
@@ -26,13 +26,13 @@ pub(crate) fn start(args: &Up, dir: &DataDir, printer: &Printer) -> Result<UpInf
     dir.create()?;
     let lock = dir.lock()?;
     let log_path = dir.join("up.log");
-    // What the run before said may be why there is another.
+    // The log of the run before may say why it ended.
     let _kept = std::fs::rename(&log_path, dir.join("up.log.1"));
     let log = std::fs::File::create(&log_path)
         .or_fail(|| format!("cannot write {}", log_path.display()))?;
     let log_again = log.try_clone().or_fail(|| "cannot share the log".to_owned())?;
     let me = std::env::current_exe().or_fail(|| "cannot find the running program".to_owned())?;
-    // For the child to take.
+    // The child takes the lock.
     drop(lock);
     let child = Command::new(me)
         .args(words(args))

@@ -1,4 +1,4 @@
-//! The objects that say where the gateway is: what a real cluster's installation would have.
+//! Objects that a Knative installation brings: its first objects, and the gateway's Services.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,11 +30,11 @@ pub(super) fn initial() -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// How long Routes may take to hear of another port.
+/// Longest wait for Routes to name a new gateway port.
 const RENAME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The two gateway Services, with the ports of this run. Whether the public port is another than
-/// in the run before.
+/// Writes the two gateway Services with the ports of this run. True if the public port is another
+/// than in the run before.
 pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) -> Result<bool> {
     let mut moved = false;
     for (name, address) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
@@ -68,8 +68,8 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
     Ok(moved)
 }
 
-/// Waits, a while, until the URL of every public Route names `port`: what is printed as ready must be
-/// reached by the URLs that are read next. A Route without a URL is not waited for.
+/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names `port`, so that URLs read
+/// after the start work. A Route without a URL is not waited for.
 pub(super) async fn urls_name(port: u16, client: kube::Client) {
     let mut listed = false;
     let mut waiting = BTreeSet::new();
@@ -99,7 +99,7 @@ pub(super) async fn urls_name(port: u16, client: kube::Client) {
         }
     };
     if tokio::time::timeout(RENAME_TIMEOUT, all_named).await.is_err() {
-        // A Route that nothing can be done for must not keep the platform from starting.
+        // A Route that cannot be reconciled must not keep the platform from starting.
         tracing::warn!(port, "the URLs of some Routes do not name the gateway's port yet");
     }
 }

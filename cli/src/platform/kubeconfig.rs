@@ -1,4 +1,4 @@
-//! The kubeconfig of a local cluster. It alone holds the credential.
+//! The kubeconfig of a local cluster, with its credential.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn text(api: &str, authority_pem: &str, token: &str, data_dir: &Path)
         "users": [{ "name": NAME, "user": { "token": token } }],
         "contexts": [{ "name": NAME, "context": { "cluster": NAME, "user": NAME, "namespace": "default" } }]
     });
-    // The authority stays on one line, which simpler readers ask for.
+    // The authority stays on one line, for parsers without block scalars.
     let one_line = serde_yaml::ser_options! { prefer_block_scalars: false };
     serde_yaml::to_string_with_options(&config, one_line)
         .expect("a JSON document is a YAML document")

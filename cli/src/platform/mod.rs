@@ -1,7 +1,7 @@
 //! `rouse up`: the embedded Kubernetes and all components in one process.
 //!
-//! What differs from a real cluster is only what is plugged in here: in-process clients, a channel
-//! for load reports, the resolver of pod addresses, the local image store.
+//! It differs from a real cluster only in what is plugged in here: in-process clients, a channel for
+//! load reports, the resolver of pod addresses, the local image store.
 
 mod compose;
 mod descriptors;
@@ -36,7 +36,7 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     let dir = DataDir::chosen(global.data_dir.as_deref())?;
     if args.detach {
         let mut up = detach::start(args, &dir, printer)?;
-        // It was started with the folder itself, and so cannot say it.
+        // The child was given the folder itself, and so has no such note.
         up.notes.extend(dir.elsewhere());
         announce(&up, printer);
         return Ok(());
@@ -49,7 +49,7 @@ pub(crate) fn up(args: &Up, global: &Global, printer: &Printer) -> Result {
     };
     rouse_kit::telemetry::init(&filter, format);
     rouse_kit::panics::log_panics();
-    // Before anything reads it. A process that cannot raise it gets by with what it has.
+    // Before anything reads the limit. A process that cannot raise it goes on with it.
     if let Err(error) = rouse_kit::files::raise_limit() {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
@@ -74,7 +74,7 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     let (platform, mut notes) = Platform::start(args, dir).await?;
     notes.extend(dir.elsewhere());
     let up = info(&platform, args, dir, notes);
-    // The file of a user first: who waits in the background looks for ours.
+    // The user's ready file first: `rouse up -d` waits for `up.json`.
     let told = args.ready_file.as_deref().map_or(Ok(()), |file| write_ready(file, &up));
     if let Err(failure) = told.and_then(|()| dir.write_up(&up)) {
         platform.stop().await;
@@ -83,7 +83,6 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
     announce(&up, printer);
     let failed = tokio::select! {
         biased;
-        // A first signal of either kind is enough.
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
         reason = platform.process.ledger.must_end() => Some(compose::ended(&reason)),
@@ -126,13 +125,13 @@ fn write_ready(file: &Path, up: &UpInfo) -> Result {
     write_whole(file, &json(&ready), 0o644)
 }
 
-/// Finds out before anything runs whether the ready file can be written. Its name is not taken for a
-/// moment: whoever waits for it would believe it.
+/// Checks before the start that the ready file can be written, without ever making it: a program
+/// that waits for it would take the platform for ready.
 fn prepare_ready(args: &Up) -> Result {
     args.ready_file.as_deref().map_or(Ok(()), clear_for_whole)
 }
 
-/// A ready file says that the platform answers: not before, and not afterwards.
+/// Removes the ready file, which is there only while the platform answers.
 fn remove_ready(args: &Up) {
     if let Some(file) = &args.ready_file {
         // Gone already is as good as removed.

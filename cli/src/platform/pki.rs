@@ -22,12 +22,12 @@ use crate::outcome::{Context, Result};
 pub(crate) struct Pki {
     pub(crate) authority_pem: String,
     pub(crate) server: Arc<rustls::ServerConfig>,
-    /// The administrator's bearer token, which only the kubeconfig holds.
+    /// The administrator's bearer token, which `pki/token` and the kubeconfig hold.
     pub(crate) token: String,
 }
 
 impl Pki {
-    /// Reads `dir`, or makes what is not there.
+    /// Reads the files in `dir`, and makes the missing ones.
     pub(crate) fn load_or_make(dir: &Path, addresses: &[IpAddr]) -> Result<Self> {
         fs::create_dir_all(dir).or_fail(|| format!("cannot make {}", dir.display()))?;
         let key_pem =
@@ -72,8 +72,8 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// Whom the API's certificate names besides the addresses listened on: this machine, and the API as a cluster's
-/// clients call it.
+/// Names in the API's certificate besides the listen addresses: this machine's, and those that clients in a cluster
+/// use.
 const NAMES: [&str; 7] = [
     "localhost",
     "127.0.0.1",

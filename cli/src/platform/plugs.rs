@@ -35,7 +35,7 @@ impl Activators for OneActivator {
     }
 }
 
-/// The pods' requests all come through the activator of this process, once there is one.
+/// Draining of pods, whose requests all come through this process's activator, once it is set.
 #[derive(Default)]
 pub(super) struct GatewayTraffic(OnceLock<Arc<rouse_activator::Handle>>);
 
@@ -55,7 +55,7 @@ impl Traffic for GatewayTraffic {
     }
 }
 
-/// The image store, which makes what it pins ready for the runtime: a wake then loads nothing.
+/// The image store, which prepares pinned images for the runtime: a start from zero loads nothing.
 pub(super) struct ReadyImages {
     pub(super) store: rouse_image::Store,
     pub(super) runtime: Arc<dyn ContainerRuntime>,
@@ -71,12 +71,12 @@ impl Images for ReadyImages {
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;
-            // What is not here yet is made ready when it is pulled.
+            // An image that is not in the store is prepared when it is pulled.
             if let Ok(Some(local)) = rouse_node::StoreImages::new(store).find(&pinned)
                 && let Err(error) = runtime.prepare(&local).await
             {
-                // The start will say so, on the pod.
-                tracing::info!(%error, image = pinned, "an image cannot be made ready");
+                // The pod reports it when it starts.
+                tracing::info!(%error, image = pinned, "an image cannot be prepared for the runtime");
             }
             Ok(pinned)
         }
@@ -84,7 +84,7 @@ impl Images for ReadyImages {
     }
 }
 
-/// The controller's hooks in the cluster's form.
+/// The controller's admission hooks as the API server's type.
 pub(super) fn hooks(
     settings: &rouse_controller::Settings,
 ) -> Vec<rouse_apiserver::admission::Hook> {

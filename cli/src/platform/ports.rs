@@ -1,5 +1,5 @@
-//! Choosing a port: the one that was asked for, else the default, else the next free one. And what it
-//! means to listen elsewhere than on loopback.
+//! Choosing a port: the one that was asked for, else the default, else the next free one; and notes on
+//! listeners outside loopback.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,14 +12,14 @@ pub(crate) const ADMIN: u16 = 7090;
 /// How many ports after a default one are tried.
 const TRIES: u16 = 100;
 
-/// What holds a port, and whether that is another than the default.
+/// A held port, and the default if that was taken.
 #[derive(Debug)]
 pub(crate) struct Bound<T> {
     pub(crate) held: T,
     pub(crate) moved_from: Option<u16>,
 }
 
-/// Has `take` hold `asked`, or else the first free port from `default` on.
+/// Binds with `take` the port `asked`, or else the first free port from `default` on.
 pub(crate) fn bind<T>(
     ip: IpAddr,
     asked: Option<u16>,
@@ -48,7 +48,7 @@ pub(crate) fn bind<T>(
     .next(format!("rouse up {flag} 0, which picks any free one")))
 }
 
-/// What others can reach, and with what right: one sentence for each address that is not loopback.
+/// A note for each listener outside loopback: who can reach it, and what they may do.
 pub(crate) fn exposed(
     gateway: SocketAddr,
     local: SocketAddr,
@@ -98,7 +98,7 @@ mod tests {
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn what_others_can_reach_is_named_one_by_one() {
+    fn each_listener_outside_loopback_is_named() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let own = at("127.0.0.1:7080");
         assert!(exposed(own, own, own, at("[::1]:1")).is_empty());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_default_gives_way_and_a_taken_wish_is_an_error() {
+    fn a_taken_default_moves_and_a_taken_port_of_a_flag_is_an_error() {
         let take = |asked, default| {
             bind(LOOPBACK, asked, default, "--api-port", TcpListener::bind::<SocketAddr>)
         };

@@ -1,11 +1,11 @@
-//! Traces, as `config-observability` asks for them: followed live.
+//! Export of traces as set in `config-observability`, followed live.
 
 use rouse_api::config::{ApiConfig, ObservabilityConfig};
 use rouse_kit::traces::Destination;
 use rouse_kit::{Component, Live, Traces};
 use tokio::runtime::Handle;
 
-/// What of the settings concerns traces.
+/// The settings of the export.
 #[derive(Clone, Debug, PartialEq)]
 struct Wanted {
     destination: Option<Destination>,
@@ -20,7 +20,7 @@ impl Wanted {
             }
             "stdout" => Some(Destination::Stderr),
             "grpc" => {
-                tracing::warn!("tracing-protocol grpc is not spoken: write http/protobuf");
+                tracing::warn!("tracing-protocol grpc is not supported: write http/protobuf");
                 None
             }
             _ => None,
@@ -44,7 +44,7 @@ async fn run(settings: Live<ApiConfig>, component: Component) {
         if wanted != now {
             let (traces, next, runtime) =
                 (component.traces.clone(), wanted.clone(), Handle::current());
-            // Blocks until what was traced before is exported.
+            // Blocks until earlier traces are exported.
             let applied =
                 component.tasks.blocking("traces-apply", move || apply(&traces, &next, &runtime));
             // A panic is counted by the task.
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_spoken_is_exported() {
+    fn only_supported_protocols_are_exported() {
         let wanted = |protocol: &str| {
             let config = ObservabilityConfig {
                 tracing_protocol: protocol.to_owned(),

@@ -1,5 +1,5 @@
 //! The data: 1,797 images of 8×8 pixels from 0 (blank) to 16 (ink), which smartcore ships, and the
-//! fixed split between what models learn from and what they are judged by.
+//! fixed split into training and held-out images.
 
 use smartcore::dataset::digits;
 use smartcore::error::Failed;
@@ -11,7 +11,7 @@ pub(crate) const PIXELS: usize = 64;
 /// Every third image is held out. The order of the data is by writer, so both parts see all of them.
 const HELD_OUT_EVERY: usize = 3;
 
-/// One image and what it shows.
+/// One image and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Digit {
     /// [`PIXELS`] values from 0 to 16.
@@ -42,7 +42,7 @@ fn split(want_held_out: bool) -> Vec<Digit> {
         .collect()
 }
 
-/// Images and their labels as what smartcore learns from.
+/// Images and their labels in smartcore's types.
 pub(crate) fn table(digits: &[Digit]) -> Result<(DenseMatrix<f64>, Vec<u32>), Failed> {
     let pixels = digits.iter().flat_map(|digit| digit.pixels.iter().copied()).collect();
     let images = DenseMatrix::new(digits.len(), PIXELS, pixels, false)?;
@@ -65,7 +65,7 @@ pub fn draw(pixels: &[f64]) -> String {
     text
 }
 
-/// From which value on each shade is used.
+/// The least value of each shade.
 const SHADE_FROM: [f64; 5] = [0.0, 1.0, 5.0, 9.0, 13.0];
 
 #[cfg(test)]

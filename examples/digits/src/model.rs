@@ -1,4 +1,4 @@
-//! The two models: trained, saved, loaded, asked.
+//! The two models: trained, saved, loaded, queried.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use smartcore::tree::decision_tree_classifier::{
 use crate::dataset::{Digit, PIXELS, held_out, table, training};
 use crate::neighbours::Neighbours;
 
-/// Deep enough to be of use, shallow enough to be seen to be worse.
+/// Deep enough to be useful, shallow enough to be visibly worse than `v2`.
 const TREE_DEPTH: u16 = 5;
 type Tree = DecisionTreeClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>>;
 
-/// A trained model with what is known about it. Its file is JSON.
+/// A trained model with its version and accuracy. Its file is JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Model {
     /// `v1` or `v2`.
     pub version: String,
-    /// Of the held-out images, the share that it gets right.
+    /// The share of the held-out images that it gets right.
     pub accuracy: f64,
     classifier: Classifier,
 }
@@ -34,7 +34,7 @@ enum Classifier {
     NearestNeighbours(Neighbours),
 }
 
-/// What can go wrong with a model or its file.
+/// Failures of a model or its file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the model file {path}: {source}; write one with `digits train`")]
@@ -60,7 +60,7 @@ pub fn train() -> Result<Vec<Model>, Error> {
         .into_iter()
         .map(|(version, classifier)| {
             let mut model = Model { version: version.to_owned(), accuracy: 0.0, classifier };
-            // Rounded, so that what a file says is read back as the same number.
+            // Rounded, so that it is read back from the file as the same number.
             model.accuracy = (model.accuracy_on(&judged)? * 1e4).round() / 1e4;
             Ok(model)
         })
@@ -83,7 +83,7 @@ impl Model {
         fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
-    /// What each image shows, in their order.
+    /// The predicted digit of each image, in their order.
     pub fn predict(&self, instances: &[Vec<f64>]) -> Result<Vec<u32>, Error> {
         if instances.is_empty() {
             return Ok(Vec::new());

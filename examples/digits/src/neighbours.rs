@@ -1,5 +1,5 @@
-//! Classification by the most similar known images. What is learned is the images themselves, kept
-//! in the model file as one letter a pixel, which a start reads in well under a millisecond.
+//! Classification by the most similar training images. The model is these images, kept in the model
+//! file as one letter a pixel, which a start reads in well under a millisecond.
 
 use serde::{Deserialize, Serialize, Serializer};
 use smartcore::algorithm::neighbour::KNNAlgorithmName;
@@ -17,7 +17,7 @@ const BLANK: u8 = b'a';
 
 type Knn = KNNClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>, Euclidian<f64>>;
 
-/// A classifier ready to be asked, and what it was made from.
+/// A fitted classifier, and the images that it was made from.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Examples")]
 pub(crate) struct Neighbours {
@@ -25,16 +25,16 @@ pub(crate) struct Neighbours {
     classifier: Knn,
 }
 
-/// The form in the model file.
+/// The training images in the form of the model file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Examples {
     /// [`PIXELS`] letters an image.
     images: String,
-    /// One figure an image.
+    /// One label digit an image.
     labels: String,
 }
 
-/// Why a model file's examples cannot be used.
+/// Failures of the examples in a model file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{images} letters are not {PIXELS} for each of {labels} labels")]

@@ -1,4 +1,4 @@
-//! The V1 inference protocol: a request's method, path and body to an answer. Pure.
+//! The V1 inference protocol: from a request's method, path and body to an answer. Pure.
 //!
 //! Beside the protocol's own fields, every answer says which model version and revision gave it, in
 //! the JSON and in headers, so that a traffic split can be seen from outside.
@@ -12,11 +12,11 @@ use crate::model::{Error, Model};
 /// The name under which the model is served.
 pub(crate) const MODEL: &str = "digits";
 
-/// What answers are made from.
+/// The inputs of every answer.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) model: Model,
-    /// Of Knative, empty outside it.
+    /// Knative's revision, empty outside Knative.
     pub(crate) revision: String,
 }
 

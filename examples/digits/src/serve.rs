@@ -1,4 +1,4 @@
-//! The server: HTTP/1.1 on one thread, ended by SIGTERM with its requests answered.
+//! The server: HTTP/1.1 on one thread; on SIGTERM it ends once its requests are answered.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,11 +26,11 @@ use crate::protocol::{Service, refuse};
 const BODY_BYTES_MAX: usize = 8 << 20;
 /// How long open requests may take once the server is told to end.
 const DRAIN: Duration = Duration::from_secs(30);
-/// Knative's contract names the port.
+/// The default port of Knative's runtime contract.
 const DEFAULT_PORT: u16 = 8080;
 
-/// Loads a model file and serves it on `PORT` until SIGTERM or SIGINT. What the `serve` command of
-/// any binary does.
+/// Loads a model file and serves it on `PORT` until SIGTERM or SIGINT: the `serve` command of both
+/// binaries.
 pub async fn run(model: &Path) -> anyhow::Result<()> {
     // Before the port opens, so that no signal after readiness is lost.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -60,7 +60,7 @@ pub async fn listen() -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("cannot listen on port {port}; set PORT to a free one"))
 }
 
-/// Serves `model` until `ended`, then answers what was begun.
+/// Serves `model` until `ended`, then answers the requests that were begun.
 pub async fn serve(
     listener: TcpListener,
     model: Model,
@@ -72,7 +72,7 @@ pub async fn serve(
     let mut ended = pin!(ended);
     loop {
         let accepted = tokio::select! {
-            // The end first, or a flood of connections would keep it away.
+            // `ended` first, or a flood of connections would starve it.
             biased;
             () = &mut ended => break,
             accepted = listener.accept() => accepted,
@@ -98,7 +98,7 @@ fn connection(graceful: &GracefulShutdown, service: Arc<Service>, stream: TcpStr
     let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answering));
     #[expect(clippy::disallowed_methods, reason = "watched by `graceful`")]
     tokio::spawn(async move {
-        // A client that breaks off is no concern of the server.
+        // A client that breaks off is no error of the server.
         let _ = connection.await;
     });
 }

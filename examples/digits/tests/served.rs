@@ -1,5 +1,5 @@
-//! The example's promises: both models are as good as stated, and what is served is what the
-//! model says.
+//! The example's promises: both models are as good as stated, and served predictions are the
+//! model's own.
 
 #![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is the failure")]
@@ -136,7 +136,7 @@ async fn bad_requests_are_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_ended_server_answers_what_was_begun_and_takes_nothing_new() {
+async fn a_stopping_server_answers_begun_requests_and_takes_no_new_ones() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = start(models().remove(0)).await;
     let body = json!({"instances": [held_out()[0].pixels]}).to_string();

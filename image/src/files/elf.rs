@@ -1,4 +1,4 @@
-//! The head of an executable: its loader, and the folders that it names for libraries.
+//! ELF headers of an executable: its loader and its library search paths.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use object::elf::{DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, Progr
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::read::{ReadCache, ReadRef, StringTable};
 
-/// What matters of a 64-bit little-endian ELF file here.
+/// The loader and library paths of a 64-bit little-endian ELF file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Elf {
     /// The loader, for dynamically linked programs.
@@ -20,7 +20,7 @@ pub(crate) struct Elf {
 
 type Header = FileHeader64<LittleEndian>;
 
-/// Reads the head of an ELF file; `None` if it is something else.
+/// Reads the ELF headers; `None` if the file is not ELF.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Elf>> {
     let data = ReadCache::new(File::open(path)?);
     let Ok(header) = Header::parse(&data) else { return Ok(None) };
@@ -62,13 +62,13 @@ mod tests {
 
     #[test]
     fn a_linked_program_names_its_loader() {
-        // The test itself is one.
+        // The test binary is dynamically linked.
         let elf = read(&std::env::current_exe().unwrap()).unwrap().unwrap();
         let loader = elf.interpreter.unwrap();
         assert!(loader.contains("ld-"), "{loader}");
     }
 
-    /// A program of a header, a segment that is loaded at 0x1000, and a dynamic section in it.
+    /// An ELF file: a header, a segment that is loaded at 0x1000, and a dynamic section in it.
     fn program(dynamic: &[(u64, u64)], strings: &[u8]) -> Vec<u8> {
         let (start, size) = (176_u64, 16 * dynamic.len() as u64);
         let whole = start + size + strings.len() as u64;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_elf_is_none() {
+    fn a_file_that_is_not_elf_is_none() {
         let dir = tempfile::tempdir().unwrap();
         for (name, bytes) in
             [("empty", &b""[..]), ("script", b"#!/bin/sh\n"), ("short", b"\x7fELF\x02\x01")]

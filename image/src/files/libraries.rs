@@ -8,9 +8,9 @@ use super::elf;
 use super::paths::resolve_in_rootfs;
 use crate::formats::error::Error;
 
-/// The files of the host that a program needs besides itself, by their paths there: its loader and
-/// every library, also those that libraries need. Asks the program's loader, which knows the host's
-/// search order and starts nothing. Empty for a static program.
+/// Host paths of a program's loader and of every library that it needs, directly or not. Asks the
+/// loader (`--list`), which knows the host's search order and does not run the program. Empty for a
+/// static program.
 pub(crate) fn linked_files(program: &Path) -> Result<Vec<PathBuf>, Error> {
     let elf = elf::read(program).map_err(Error::io("read", program))?;
     let Some(loader) = elf.and_then(|elf| elf.interpreter) else { return Ok(Vec::new()) };
@@ -45,7 +45,7 @@ pub(crate) fn linked_files(program: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The paths in the loader's `NAME => PATH (0x…)` lines; the name of a library that has none.
+/// The paths in the loader's `NAME => PATH (0x…)` lines; the name of a library not found.
 fn parse_listing(listing: &str) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for line in listing.lines().map(str::trim) {
@@ -82,7 +82,7 @@ pub(crate) fn library_dirs(rootfs: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What `/etc/ld.so.conf.d` names.
+/// The folders listed in the image's `/etc/ld.so.conf.d`.
 fn configured_dirs(rootfs: &Path) -> Vec<String> {
     let Some(conf) = resolve_in_rootfs(rootfs, Path::new("/etc/ld.so.conf.d")) else {
         return Vec::new();
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_linked_program_needs_its_loader_and_libraries() {
-        // The test itself is one.
+        // The test binary is dynamically linked.
         let program = std::env::current_exe().unwrap();
         let loader = elf::read(&program).unwrap().unwrap().interpreter.unwrap();
         let files = linked_files(&program).unwrap();

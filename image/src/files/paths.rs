@@ -1,4 +1,4 @@
-//! Paths inside an unpacked image, followed as its own root would have them.
+//! Resolution of paths in an unpacked image, whose folder stands for `/`.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// As many symbolic links as Linux follows.
 const LINKS_MAX: usize = 40;
-/// Folders in each other; a path of the host's could not name more of them either.
+/// Most folders nested in one path.
 const DEPTH_MAX: usize = 512;
 
 /// Where `path` of the image lies on the host: symbolic links are followed as if `rootfs` were `/`,
@@ -48,7 +48,7 @@ fn host_path(rootfs: &Path, inside: &[OsString]) -> PathBuf {
     path
 }
 
-/// Names and `..`; the root and `.` say nothing inside an image.
+/// Names and `..`; the root and `.` are dropped.
 fn parts(path: &Path) -> impl Iterator<Item = OsString> + '_ {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),

@@ -1,4 +1,4 @@
-//! Whether a file can be started, and by whom if it is a script.
+//! Executable files, and the `#!` interpreters of scripts.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The limits on what registries send and layers hold, worded for the person who named the image.
+//! The limits on answers of registries and on layers, worded for the user.
 
 use super::digest::Digest;
 
@@ -6,11 +6,11 @@ use super::digest::Digest;
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 /// The answer of a token endpoint.
 pub(crate) const TOKEN_BYTES_MAX: u64 = 1 << 20;
-/// From one address to another, for one request.
+/// Redirects followed for one request.
 pub(crate) const REDIRECTS_MAX: usize = 5;
-/// Above what engines can stack (127).
+/// Well above the 127 that container engines can stack.
 pub(crate) const LAYERS_MAX: usize = 512;
-/// Of a layer while it is fetched: this much in each `RegistryOptions::stall_timeout`.
+/// Bytes of a layer that must arrive in each `RegistryOptions::stall_timeout`.
 pub(crate) const LAYER_STEP_BYTES: u64 = 1 << 20;
 
 /// A limit that an image went over. `Display` is half a sentence about the image.
@@ -45,7 +45,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// What the person who named the image can do.
+    /// What the user can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Document { .. } | Self::Redirects { .. } | Self::LongerThanAnnounced { .. } => {
@@ -70,7 +70,7 @@ impl Bound {
         }
     }
 
-    /// Whether another attempt may well succeed, and what has arrived is worth keeping.
+    /// Whether a retry may succeed; the bytes that arrived are then kept for it.
     pub(crate) fn is_slowness(&self) -> bool {
         matches!(self, Self::DocumentTime { .. } | Self::LayerTime { .. })
     }
@@ -91,7 +91,7 @@ impl Bound {
     }
 }
 
-/// In the largest unit of which it is a whole number.
+/// `count` in the largest unit that divides it.
 fn bytes(count: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.iter().find(|(shift, _)| count != 0 && count.trailing_zeros() >= *shift);

@@ -1,5 +1,5 @@
 //! Manifests and image configurations: the wire forms of the OCI image specification, reduced to
-//! what is read here, and [`Image`], which is what the rest of Rouse sees.
+//! the fields that Rouse reads, and [`Image`], the form that other crates use.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// Where programs are looked up when neither image nor pod says.
+/// `PATH` where neither the image nor the pod sets it.
 pub(crate) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The image runs the host's Python of this minor version, such as `python3.11`.
 pub const LABEL_HOST_PYTHON: &str = "dev.rouse.host-python";
-/// The image runs this program of the host, because its command names one that it does not hold.
+/// The image runs this program of the host, because its command names one that is not in it.
 pub const LABEL_HOST_PROGRAM: &str = "dev.rouse.host-program";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -131,9 +131,9 @@ pub(crate) struct RootFs {
 /// One image for this platform: what a runtime needs to know to start it.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Of the manifest: the image's identity in the store.
+    /// Digest of the manifest: the image's identity in the store.
     pub digest: Digest,
-    /// Of the configuration: Docker's image id.
+    /// Digest of the configuration: Docker's image id.
     pub config_digest: Digest,
     pub architecture: String,
     pub entrypoint: Vec<String>,
@@ -222,7 +222,7 @@ impl Image {
 
     /// Bytes of all layers in the store.
     pub fn size(&self) -> u64 {
-        // A manifest may announce anything.
+        // The sizes are the manifest's claims, of any magnitude.
         self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 #[error("{0:?} is not a digest: expected \"sha256:\" and 64 lowercase hexadecimal digits")]
 pub struct NotADigest(String);
 
-/// The name of some bytes: their SHA-256. Other algorithms are refused.
+/// The SHA-256 of some bytes. Other algorithms are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_the_blob_folder_is_no_digest() {
+    fn text_that_could_leave_the_blob_folder_is_no_digest() {
         for text in ["", "sha256:", "sha256:../../etc/passwd", "md5:00", &"a".repeat(71)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }

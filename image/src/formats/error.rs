@@ -1,4 +1,4 @@
-//! Errors of images, worded for the person who named the image.
+//! Errors of images, worded for the user.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Names and documents of images: digests, references, manifests, and what can be wrong with them.
+//! Names and documents of images: digests, references, manifests, limits, errors.
 
 pub(crate) mod bound;
 pub(crate) mod config;

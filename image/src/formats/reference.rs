@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::digest::Digest;
 use super::error::Error;
 
-/// A parsed image name. What the user wrote is kept beside its full form.
+/// A parsed image name, which keeps the text that the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     written: String,
@@ -56,12 +56,12 @@ impl Reference {
         }
     }
 
-    /// The same repository by digest: `nginx@sha256:…`. What a Revision is pinned to.
+    /// The same repository by digest: `nginx@sha256:…`. Revisions are pinned to it.
     pub fn pinned(&self, digest: &Digest) -> String {
         format!("{}@{digest}", self.name())
     }
 
-    /// Registries on this machine speak plain HTTP, as Docker has it.
+    /// Registries on this machine speak plain HTTP, as with Docker.
     pub fn is_insecure(&self) -> bool {
         let host = self.registry();
         let name = if host.starts_with('[') {
@@ -72,7 +72,7 @@ impl Reference {
         matches!(name, "localhost" | "::1") || name.starts_with("127.")
     }
 
-    /// The host that is asked, which for Docker Hub is not the one in the name.
+    /// The host that requests go to; for Docker Hub it is not the one in the name.
     pub(crate) fn host(&self) -> &str {
         self.parsed.resolve_registry()
     }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_none_are_refused_with_the_reason() {
+    fn invalid_names_are_refused_with_the_reason() {
         for (text, says) in [
             ("", "empty"),
             ("https://a/b", "without http"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_registries_on_this_machine_are_spoken_to_in_the_clear() {
+    fn only_registries_on_this_machine_are_asked_over_plain_http() {
         let insecure = |text: &str| text.parse::<Reference>().unwrap().is_insecure();
         assert!(insecure("localhost:5000/a"));
         assert!(insecure("127.0.0.1:5000/a"));

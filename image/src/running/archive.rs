@@ -12,7 +12,7 @@ use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::store::Store;
 
-/// Chunks on their way to the engine: 16 of 256 KiB.
+/// Chunks that wait for the engine: 16 of 256 KiB.
 const CHUNKS: usize = 16;
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -36,11 +36,11 @@ impl Store {
             reason = "its end, by panic too, goes to the receiver"
         )]
         tokio::task::spawn_blocking(move || {
-            // Without a word, the end of a panic would look like the end of the archive.
+            // A panic that sends no error would look like the end of the archive.
             let written = catch_unwind(AssertUnwindSafe(write))
                 .unwrap_or_else(|_| Err(io::Error::other("writing the archive panicked")));
             if let Err(error) = written {
-                // The receiver may be gone, which is how a load is given up.
+                // A cancelled load has dropped its receiver.
                 let _ = failures.blocking_send(Err(error));
             }
         });

@@ -1,8 +1,8 @@
-//! Starting an image's program where it lies, without a root of its own.
+//! Starting an image's program from its unpacked folder, without `chroot`.
 //!
-//! The `process` runtime needs no privilege and so cannot `chroot`. What the image means by a path
-//! is found under its unpacked folder instead: the program, its interpreter, and every argument or
-//! variable that names a file of the image.
+//! The `process` runtime has no privilege and so cannot `chroot`. Absolute paths are translated into
+//! the unpacked folder instead: the program, its interpreter, and every argument or variable that
+//! names a file of the image.
 //!
 //! A dynamically linked program is started through the image's own loader with the image's own
 //! libraries (`ld.so --library-path … program`), never the host's: so it runs the same on any host
@@ -21,7 +21,7 @@ use crate::formats::error::Error;
 /// As many `#!` lines in a row as Linux follows.
 const INTERPRETERS_MAX: usize = 4;
 
-/// What a pod's container says over the image. Empty means "as the image says".
+/// The fields of a pod's container that override the image. Empty means "as the image says".
 #[derive(Clone, Debug, Default)]
 pub struct Overrides<'a> {
     pub command: &'a [String],
@@ -36,8 +36,8 @@ pub struct InPlace {
     /// Absolute path on the host.
     pub program: PathBuf,
     pub args: Vec<String>,
-    /// The whole environment, each name once, in order of first mention. Nothing of the host's is in
-    /// it but the folders of `PATH`.
+    /// The whole environment, each name once, in order of first mention. Of the
+    /// host's it holds only the folders of `PATH`.
     pub env: Vec<(String, String)>,
     /// A folder of the host.
     pub working_dir: PathBuf,
@@ -115,7 +115,7 @@ fn environment(image: &Image, rootfs: &Path, overrides: &Overrides<'_>) -> Vec<(
     env
 }
 
-/// A path of the image as a path of the host; anything else stays.
+/// A path of the image as a path of the host; `None` for any other text.
 fn translated(rootfs: &Path, text: &str) -> Option<String> {
     if !text.starts_with('/')
         || text.starts_with("//")
@@ -128,7 +128,7 @@ fn translated(rootfs: &Path, text: &str) -> Option<String> {
     path.into_os_string().into_string().ok()
 }
 
-/// Each member of a colon-separated list that is a path of the image.
+/// A colon-separated list with each path of the image translated.
 fn path_list(rootfs: &Path, value: &str) -> String {
     if !value.contains('/') {
         return value.to_owned();
@@ -138,7 +138,7 @@ fn path_list(rootfs: &Path, value: &str) -> String {
     parts.collect::<Vec<_>>().join(":")
 }
 
-/// `/path` and `--flag=/path`.
+/// Translates `/path` and `--flag=/path`.
 fn argument(rootfs: &Path, arg: &str) -> String {
     if let Some(path) = translated(rootfs, arg) {
         return path;
@@ -165,8 +165,8 @@ fn find_program(rootfs: &Path, program: &str, working_dir: &Path, path: &str) ->
     path.split(':').map(|dir| Path::new(dir).join(program)).find(|file| is_executable(file))
 }
 
-/// Puts before a program of the image what the kernel would have found at absolute paths: its `#!`
-/// interpreter or its loader. Programs of the host are started as they are.
+/// Prepends the `#!` interpreter or the loader of an image's program, which the kernel would look for
+/// on the host. Programs of the host are started as they are.
 fn runnable(
     image: &Image,
     rootfs: &Path,
@@ -180,7 +180,7 @@ fn runnable(
             return Ok((program, args));
         }
         let Some((interpreter, argument)) = shebang(&program) else { break };
-        // `env` of a script stands for a search on PATH, done here so that the image's wins.
+        // `#!/usr/bin/env NAME` searches PATH; done here so that the image's program wins.
         let (interpreter, argument) = match argument {
             Some(name) if interpreter.ends_with("/env") && !name.contains(' ') => (name, None),
             argument => (interpreter, argument),
@@ -206,7 +206,7 @@ fn through_loader(rootfs: &Path, program: PathBuf, args: Vec<String>) -> (PathBu
     let Some(interpreter) = elf.interpreter else { return (program, args) };
     let loader =
         resolve_in_rootfs(rootfs, Path::new(&interpreter)).filter(|file| is_executable(file));
-    // An image without its loader can only mean the host's.
+    // An image without its loader uses the host's.
     let Some(loader) = loader else { return (program, args) };
     let mut all = Vec::with_capacity(args.len() + 5);
     let is_glibc =
@@ -217,7 +217,7 @@ fn through_loader(rootfs: &Path, program: PathBuf, args: Vec<String>) -> (PathBu
     let dirs = own.chain(libraries::library_dirs(rootfs));
     let libraries = dirs.map(|dir| text(&dir)).collect::<Vec<_>>().join(":");
     if is_glibc {
-        // Without its cache, which on the host lists the host's libraries.
+        // The loader's cache would list the host's libraries.
         all.push("--inhibit-cache".to_owned());
     }
     all.extend(["--library-path".to_owned(), libraries, text(&program)]);

@@ -1,4 +1,4 @@
-//! Images on their way out of the store: as a command for this host, or as a stream for Docker.
+//! An image as a command for this host, or as a stream for Docker.
 
 pub(crate) mod archive;
 pub(crate) mod in_place;

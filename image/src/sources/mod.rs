@@ -1,4 +1,4 @@
-//! Images on their way into the store: from a registry, or built from a folder or an executable.
+//! Sources of images: registries, and builds from a folder or an executable.
 
 pub mod build;
 mod distribution;

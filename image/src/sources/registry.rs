@@ -1,4 +1,4 @@
-//! Registries: what a name means there, and bringing it here.
+//! Resolving and pulling images from registries.
 
 use std::fs;
 use std::io::Write;
@@ -12,10 +12,10 @@ use crate::formats::reference::Reference;
 use crate::progress::{Progress, ProgressFn};
 use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 
-/// What a reference means now.
+/// The current resolution of a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// Of the manifest, or of the index when the registry offers several platforms.
+    /// Digest of the manifest, or of the index when the registry offers several platforms.
     pub digest: Digest,
     /// `NAME@DIGEST`, which means this image forever.
     pub pinned: String,
@@ -24,9 +24,9 @@ pub struct Resolved {
 }
 
 impl Store {
-    /// The digest that a reference means. A digest means itself; an image built here means what was
-    /// built; for any other name the registry is asked, and the copy in the store answers when that
-    /// cannot be reached.
+    /// The digest that a reference resolves to: a digest to itself, the name of an image built here
+    /// to that image, any other name by its registry, or to the copy in the store if the registry
+    /// fails.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, Error> {
         let resolved = |digest: Digest, in_store| Resolved {
             pinned: reference.pinned(&digest),
@@ -84,7 +84,7 @@ impl Store {
         self.pull(reference, progress).await
     }
 
-    /// Brings an image here from its registry. Layers that are here already are not fetched.
+    /// Pulls an image from its registry. Layers already in the store are not fetched.
     pub async fn pull(&self, reference: &Reference, progress: &ProgressFn) -> Result<Image, Error> {
         let mut fetched = Vec::new();
         let pulled = self.pull_noting(reference, progress, &mut fetched).await;
@@ -94,7 +94,7 @@ impl Store {
             Ok(_) | Err(_) => false,
         };
         if hostile {
-            // What such an image brought has no name and would stay for ever. The manifest goes first.
+            // The blobs of such an image have no name and would stay for ever. The manifest goes first.
             for blob in fetched.iter().rev() {
                 let _ = fs::remove_file(self.blob_path(blob));
             }
@@ -168,7 +168,7 @@ impl Store {
     }
 }
 
-/// Whether what a manifest announces is within the limits.
+/// Checks the sizes in a manifest against the limits.
 fn check(manifest: &Manifest, limits: &Limits) -> Result<(), Bound> {
     if manifest.config.size > DOCUMENT_BYTES_MAX {
         return Err(Bound::Document { what: "configuration", max: DOCUMENT_BYTES_MAX });

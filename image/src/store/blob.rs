@@ -1,4 +1,4 @@
-//! A blob on its way into the store: named by its digest when it is whole.
+//! A blob that is being written: named by its digest once it is complete.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ impl Store {
     }
 }
 
-/// A blob on its way into the store; dropped before [`BlobWriter::finish`] it leaves nothing.
+/// A blob that is being written; dropped before [`BlobWriter::finish`] it leaves nothing.
 pub(crate) struct BlobWriter {
     store: Store,
     inner: HashingWriter<tempfile::NamedTempFile>,
@@ -32,7 +32,7 @@ impl BlobWriter {
         let (file, digest, _) = self.inner.finish();
         let path = self.store.blob_path(expected);
         if digest != *expected {
-            return Err(Error::damaged(path, format!("what arrived has digest {digest}")));
+            return Err(Error::damaged(path, format!("its content has digest {digest}")));
         }
         file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The budget of unpacking: entries, bytes, time; and a reader that keeps an archive to it.
+//! The budget of unpacking: entries, bytes, time; and a reader that enforces it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::settings::Limits;
 use crate::formats::bound::Bound;
 
-/// Names, attributes and holes of one file. The library that reads archives keeps them in memory.
+/// Names, attributes and sparse maps of one file, which the tar library keeps in memory.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
-/// Archives are made of such blocks.
+/// The block size of tar.
 const BLOCK_BYTES: u64 = 512;
 
-/// What is left for an image.
+/// The budget left for an image.
 pub(super) struct Budget {
     limits: Limits,
     entries: u64,
@@ -27,21 +27,21 @@ impl Budget {
         Self { limits, entries: limits.entries, bytes: limits.bytes, until }
     }
 
-    /// One more file, folder or whiteout, or one more look at a file.
+    /// One more file, folder or whiteout, or one file that an opaque whiteout looks at.
     pub(super) fn take_entry(&mut self) -> Result<(), Bound> {
         let left = self.entries.checked_sub(1);
         self.entries = left.ok_or(Bound::Entries { max: self.limits.entries })?;
         Ok(())
     }
 
-    /// For a layer whose blob has this size.
+    /// The budget of a layer whose blob has this size.
     pub(super) fn layer(&mut self, blob_bytes: u64) -> LayerBudget<'_> {
         let bytes = self.limits.ratio.saturating_mul(blob_bytes).max(self.limits.ratio_free_bytes);
         LayerBudget { image: self, bytes }
     }
 }
 
-/// What is left for a layer, and for the image that it is of.
+/// The budget left for a layer, and for its image.
 pub(super) struct LayerBudget<'a> {
     image: &'a mut Budget,
     bytes: u64,
@@ -52,7 +52,7 @@ impl LayerBudget<'_> {
         self.image.take_entry()
     }
 
-    /// Before they are written.
+    /// Called before the bytes are written.
     pub(super) fn take_bytes(&mut self, bytes: u64) -> Result<(), Bound> {
         let left = self.image.bytes.checked_sub(bytes);
         self.image.bytes = left.ok_or(Bound::Unpacked { max: self.image.limits.bytes })?;
@@ -61,7 +61,7 @@ impl LayerBudget<'_> {
         Ok(())
     }
 
-    /// A reader that gives no more than this layer may become, and no longer than unpacking may take.
+    /// A reader that fails once the layer's bytes or the time for unpacking are used up.
     pub(super) fn meter<R: Read>(&self, inner: R) -> (Meter<R>, Gauge) {
         let gauge = Gauge(Rc::new(Reading {
             total: Cell::new(self.bytes),
@@ -79,7 +79,7 @@ impl LayerBudget<'_> {
 struct Reading {
     /// Bytes that the whole stream may still have.
     total: Cell<u64>,
-    /// Bytes that may still be read before the next entry is there.
+    /// Bytes that may still be read before the next entry begins.
     ahead: Cell<u64>,
     /// Bytes that were read of this entry.
     passed: Cell<u64>,
@@ -89,20 +89,20 @@ struct Reading {
     breach: RefCell<Option<Bound>>,
 }
 
-/// The part of a [`Meter`] that stays outside the library that reads from it.
+/// The handle on a [`Meter`] that the tar library owns.
 #[derive(Clone)]
 pub(super) struct Gauge(Rc<Reading>);
 
 impl Gauge {
-    /// The next entry is looked for; of the one before, which has `content` bytes, is passed over what
-    /// was not read.
+    /// Called before the next entry is read: allows for headers, and for the unread rest of the
+    /// entry before, which has `content` bytes.
     pub(super) fn advance(&self, content: u64) {
         let left = content.saturating_sub(self.0.passed.get());
         let blocks = left.saturating_add(BLOCK_BYTES).saturating_add(HEADER_BYTES_MAX);
         self.0.ahead.set(blocks);
     }
 
-    /// An entry is there, and its content is read.
+    /// Called when an entry has begun, before its content is read.
     pub(super) fn content(&self) {
         self.0.passed.set(0);
         self.0.ahead.set(u64::MAX);

@@ -1,4 +1,4 @@
-//! `index.json`: which reference means which manifest, who put it there and when.
+//! `index.json`: the manifest, origin and time of each reference.
 //!
 //! Readers read the file whole and never wait; a writer holds an advisory lock on `lock` while it
 //! reads, changes and replaces it, so that several processes may write without losing an entry.
@@ -25,7 +25,7 @@ const ORIGIN: &str = "dev.rouse.origin";
 pub enum Origin {
     /// Made here: its name means this image and no registry is asked.
     Built,
-    /// From a registry, which is asked again what the name means.
+    /// From a registry, which is asked again when the name is resolved.
     Pulled,
 }
 

@@ -3,14 +3,14 @@
 //! ```text
 //! oci-layout  index.json  lock          names -> manifest digests
 //! blobs/sha256/HEX                      manifests, configurations, layers
-//! rootfs/HEX/                           the image with manifest HEX, unpacked; nothing is changed there
-//! rootfs/HEX.read-only                  where only modes keep that so (`protect`)
-//! reuse/KEY                             build layers by what they were made from
+//! rootfs/HEX/                           the image with manifest HEX, unpacked; never changed
+//! rootfs/HEX.read-only                  marks an image that file modes protect (`protect`)
+//! reuse/KEY                             build layers, by the digest of their inputs
 //! layers/HEX/                           those layers, unpacked once; their images link to them
-//! tmp/                                  what is being written; locked by its writer (`temp`)
+//! tmp/                                  files being written; locked by their writer (`temp`)
 //! ```
 //!
-//! Invariant: files appear by rename, complete; a manifest after all that it names.
+//! Invariant: files appear by rename, complete; a manifest after its blobs.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -58,7 +58,7 @@ impl Listed {
 }
 
 impl Store {
-    /// Opens the store in `dir` and makes it if there is none. Removes what killed processes left.
+    /// Opens the store in `dir`, or makes it. Removes temporary files of killed processes.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(dir, RegistryOptions::default())
     }
@@ -85,7 +85,7 @@ impl Store {
         &self.dir
     }
 
-    /// The image that a reference means in this store, asking no registry.
+    /// The image of a reference in this store; asks no registry.
     pub fn find(&self, reference: &Reference) -> Result<Option<Image>, Error> {
         match self.find_entry(reference)? {
             Some((digest, _)) => self.image(&digest).map(Some),
@@ -93,7 +93,7 @@ impl Store {
         }
     }
 
-    /// The digest that a reference means here and where it came from.
+    /// The digest and origin of a reference in this store.
     pub(crate) fn find_entry(
         &self,
         reference: &Reference,
@@ -192,7 +192,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// A digest and all that hangs on it, top first; what cannot be read is left out.
+    /// A digest and all that it references, top first, without unreadable documents.
     fn reachable(&self, digest: &Digest) -> Vec<Digest> {
         let mut all = vec![digest.clone()];
         let Ok(manifest_digest) = self.manifest_digest(digest) else { return all };
@@ -206,7 +206,7 @@ impl Store {
         all
     }
 
-    /// Makes a reference mean a digest.
+    /// Points a reference at a digest.
     pub(crate) fn name(
         &self,
         reference: &Reference,
@@ -277,7 +277,7 @@ impl Store {
         })
     }
 
-    /// A folder under `tmp` that goes when dropped.
+    /// A folder under `tmp`, removed when dropped.
     pub(crate) fn temp_dir(&self) -> Result<TempFolder, Error> {
         let tmp = self.dir.join("tmp");
         TempFolder::new_in(&tmp).map_err(Error::io("create a folder in", &tmp))

@@ -1,7 +1,7 @@
-//! Unpacked images that nobody may write to, for hosts on which containers cannot write elsewhere.
+//! Read-only unpacked images, for hosts on which containers cannot have an overlay of them.
 //!
-//! A mark beside the folder says that modes were changed. It is there before the first of them is,
-//! so that a change that was cut off is finished, or undone, by the next.
+//! A mark file beside the folder says that modes were changed. It is written before the first
+//! change, so that the next call finishes or undoes an interrupted change.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -16,7 +16,7 @@ const OWNER_WRITE: u32 = 0o200;
 const BEGUN: &str = "begun";
 const DONE: &str = "done";
 
-/// Whether nobody may write to an unpacked image, or its owner may; `None` if a change was cut off.
+/// Whether an unpacked image is read-only; `None` if a change of its modes was interrupted.
 pub fn is_read_only(rootfs: &Path) -> Option<bool> {
     match fs::read_to_string(mark(rootfs)) {
         Ok(text) => (text == DONE).then_some(true),
@@ -42,7 +42,7 @@ pub fn set_read_only(rootfs: &Path, read_only: bool) -> Result<(), Error> {
 /// Removes an unpacked image.
 pub(super) fn remove(rootfs: &Path) {
     if is_read_only(rootfs) != Some(false) {
-        // What it cannot change it leaves.
+        // Files whose modes cannot be changed are left.
         let _ = set_read_only(rootfs, false);
     }
     let _ = fs::remove_dir_all(rootfs);
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_read_only_and_writable_again_and_what_was_cut_off_is_finished() {
+    fn an_image_becomes_read_only_and_writable_again_and_an_interrupted_change_is_finished() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("image");
         fs::create_dir_all(root.join("app")).unwrap();

@@ -1,5 +1,5 @@
-//! Layers that builds make once and use again: found by what they were made from, and unpacked once
-//! for all images, which link to their files.
+//! Build layers that are reused: found by the digest of their inputs, and unpacked once for all
+//! images, which link to their files.
 //!
 //! Invariant: such a layer only adds files; it has no whiteouts, because a build never deletes.
 
@@ -26,13 +26,13 @@ pub(crate) struct Made {
 }
 
 impl Store {
-    /// The layer made from what `key` is the digest of, if it is still here.
+    /// The layer made from the inputs with digest `key`, if the store still has it.
     pub(crate) fn made_from(&self, key: &Digest) -> Option<Made> {
         let made = read(&self.reuse_path(key))?;
         self.blob_path(&made.digest).exists().then_some(made)
     }
 
-    /// Remembers what a layer was made from.
+    /// Records a layer under the digest of its inputs.
     pub(crate) fn remember(&self, key: &Digest, made: &Made) -> Result<(), Error> {
         let bytes = serde_json::to_vec(made).expect("a digest and a number are JSON");
         index::replace(self.dir(), &self.reuse_path(key), &bytes)
@@ -53,8 +53,8 @@ fn read(path: &Path) -> Option<Made> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Brings all of `from` into `to` by hard links. Fails where the file system has none; what was
-/// linked by then may stay, because unpacking replaces it.
+/// Hard-links all files of `from` into `to`. Fails where the file system has no hard links; files
+/// linked by then may stay, because unpacking replaces them.
 pub(crate) fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -1,12 +1,12 @@
-//! Settings of a store: limits of what is unpacked, and times for registries.
+//! Settings of a store: limits on unpacked images, and timeouts for registries.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How much an image may become, so that a small download cannot fill a disk.
+/// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of all layers together, as fetched and as unpacked.
+    /// Bytes of all layers together, as fetched and as unpacked.
     pub(crate) bytes: u64,
     /// Files, folders, links and whiteouts of all layers together.
     pub(crate) entries: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(crate) ratio: u64,
     /// … and this large in any case: files of zeros are no attack while they are small.
     pub(crate) ratio_free_bytes: u64,
-    /// For unpacking.
+    /// Longest time to unpack an image.
     pub(crate) time: Duration,
 }
 
@@ -32,14 +32,14 @@ impl Default for Limits {
     }
 }
 
-/// How long registries may take, and who is asked there.
+/// Timeouts of registries, and the logins for them.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// For asking what a name means, all attempts together. Knative's default for tag resolution.
+    /// For resolving a tag, all attempts together. Knative's default for tag resolution.
     pub resolve_timeout: Duration,
     /// For opening a connection.
     pub connect_timeout: Duration,
-    /// Without a byte of an answer, while pulling.
+    /// Longest wait for a byte of an answer, while pulling.
     pub read_timeout: Duration,
     /// For a manifest, a token or the start of a layer, from the request to the last byte.
     pub document_timeout: Duration,

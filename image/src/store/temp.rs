@@ -1,8 +1,8 @@
-//! Files and folders that are being written, below `tmp`, and the removal of those that nobody will finish.
+//! Temporary files and folders in `tmp`, and the removal of those that killed processes left.
 //!
-//! Whoever writes one holds an advisory lock on it, which ends with the process, however that ends. So
-//! what is not locked was left by a process that was killed, also where several processes, or
-//! containers that cannot see each other's process ids, share the store.
+//! The writer holds an advisory lock, which ends with its process. So an unlocked one was left by a
+//! killed process, also where several processes, or containers that cannot see each other's process
+//! ids, share the store.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::{NamedTempFile, TempDir};
 
-/// A folder that goes when dropped.
+/// A folder that is removed when dropped.
 #[derive(Debug)]
 pub(crate) struct TempFolder {
     dir: TempDir,
@@ -20,13 +20,13 @@ pub(crate) struct TempFolder {
 }
 
 impl TempFolder {
-    /// A new one in `tmp`.
+    /// A new folder in `tmp`.
     pub(super) fn new_in(tmp: &Path) -> io::Result<Self> {
         loop {
             let dir = TempDir::new_in(tmp)?;
             match File::open(dir.path()) {
                 Ok(folder) if lock(&folder, dir.path())? => return Ok(Self { dir, _lock: folder }),
-                // Taken for a leftover.
+                // Another process removed it as a leftover.
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -39,7 +39,7 @@ impl TempFolder {
     }
 }
 
-/// A new file in `tmp` that goes when dropped, unless it is given a name.
+/// A new file in `tmp`, removed when dropped unless it is persisted.
 pub(super) fn file_in(tmp: &Path) -> io::Result<NamedTempFile> {
     loop {
         let file = NamedTempFile::new_in(tmp)?;
@@ -49,8 +49,8 @@ pub(super) fn file_in(tmp: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
-/// Locks what was just made at `path`, until it is closed. Not if another process took it for a leftover
-/// before that, and removed it.
+/// Locks a file or folder just made at `path`, until it is closed; `false` if another process removed
+/// it as a leftover before.
 fn lock(file: &File, path: &Path) -> io::Result<bool> {
     flock(file, FlockOperation::LockExclusive)?;
     match fs::symlink_metadata(path) {
@@ -63,11 +63,11 @@ fn lock(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes what killed processes left in `tmp`. What cannot be removed stays.
+/// Removes leftovers of killed processes from `tmp`. Those that cannot be removed stay.
 pub(super) fn remove_leftovers(tmp: &Path) {
     for entry in fs::read_dir(tmp).into_iter().flatten().flatten() {
         let path = entry.path();
-        // Another's, or gone.
+        // Another user's, or removed meanwhile.
         let Ok(file) = File::open(&path) else { continue };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
@@ -77,7 +77,7 @@ pub(super) fn remove_leftovers(tmp: &Path) {
         if let Err(error) = gone
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::warn!(%error, path = %path.display(), "what a pull left cannot be removed");
+            tracing::warn!(%error, path = %path.display(), "a leftover temporary file cannot be removed");
         }
     }
 }
@@ -87,12 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leftovers_go_and_what_is_being_written_stays() {
+    fn leftovers_are_removed_and_files_being_written_stay() {
         let tmp = tempfile::tempdir().unwrap();
         let (folder, file) =
             (TempFolder::new_in(tmp.path()).unwrap(), file_in(tmp.path()).unwrap());
         fs::create_dir(folder.path().join("rootfs")).unwrap();
-        // As a kill leaves them: there, and locked by nobody.
+        // As a kill leaves them: unlocked.
         fs::create_dir_all(tmp.path().join(".tmpA/rootfs/app")).unwrap();
         fs::write(tmp.path().join(".tmpA/rootfs/app/f"), "1").unwrap();
         fs::write(tmp.path().join(".tmpB"), "half").unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_for_a_leftover_before_it_was_locked_is_made_anew() {
+    fn a_file_removed_as_a_leftover_before_its_lock_is_not_used() {
         let tmp = tempfile::tempdir().unwrap();
         let path = tmp.path().join("f");
         let file = File::create(&path).unwrap();

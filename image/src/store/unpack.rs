@@ -1,9 +1,9 @@
-//! Layers become a folder: once, at build or pull, complete or not at all.
+//! Unpacking of layers into a folder, at build or pull: completely or not at all.
 //!
-//! Ownership, device nodes and set-id bits are left out: whoever runs the platform owns the files.
+//! Ownership, device nodes and set-id bits are left out: the platform's user owns the files.
 //! Every path of a layer is resolved inside the folder as if it were `/`, so that neither `..` nor
-//! a link made by an earlier entry or layer reaches outside. Whiteouts delete what lower layers
-//! brought and are not kept.
+//! a link made by an earlier entry or layer reaches outside. Whiteouts delete files of lower
+//! layers and are not kept.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -30,14 +30,14 @@ use crate::formats::error::Error;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Of a path in a layer and of the target of a link; the host's paths, which are longer by the
-/// folder of the image, end at 4,096.
+/// For a path in a layer and the target of a link; with the image's folder before it, it stays
+/// within the host's 4,096.
 const PATH_BYTES_MAX: usize = 2048;
 const NAME_BYTES_MAX: usize = 255;
 const PATH_DEPTH_MAX: usize = 256;
 
 impl Store {
-    /// Unpacks an image of the store if it is not unpacked yet. Blocks; for images of any size.
+    /// Unpacks an image of the store if it is not unpacked yet. Blocks, long for a large image.
     pub fn unpack(&self, digest: &Digest) -> Result<PathBuf, Error> {
         let image = self.image(digest)?;
         unpack_image(self, &image)
@@ -89,8 +89,8 @@ fn apply_blob(
     })
 }
 
-/// Links a layer that builds use again into an image, after unpacking it if this is its first use.
-/// False where files cannot be linked; then it is unpacked like any other.
+/// Links a reusable layer into an image, after unpacking it if this is its first use.
+/// False where files cannot be linked; the layer must then be unpacked like any other.
 fn link_shared(store: &Store, image: &Image, layer: &Layer, root: &Path) -> Result<bool, Error> {
     let shared = store.shared_path(&layer.digest);
     if !shared.is_dir() {
@@ -134,8 +134,7 @@ fn decoder(file: impl Read + 'static, media_type: &str) -> Result<Box<dyn Read>,
     Ok(Box::new(file))
 }
 
-/// Paths that a layer wrote, by hashes, which an attacker cannot choose: the paths themselves could
-/// fill the memory.
+/// Paths that a layer wrote, as randomly keyed hashes: the paths themselves could fill the memory.
 #[derive(Default)]
 struct Written {
     hashes: HashSet<u64>,
@@ -143,7 +142,7 @@ struct Written {
 }
 
 impl Written {
-    /// The path and the folders that it is in.
+    /// Inserts the path and its parents.
     fn insert(&mut self, path: &Path) {
         for path in path.ancestors() {
             if !self.hashes.insert(self.hasher.hash_one(path)) {
@@ -161,7 +160,7 @@ impl Written {
 fn apply(stream: impl Read, root: &Path, budget: &mut LayerBudget<'_>) -> Result<(), Failure> {
     let (stream, gauge) = budget.meter(stream);
     let applied = apply_entries(stream, &gauge, root, budget);
-    // The libraries in between make other errors of a limit that was met.
+    // The tar and gzip libraries wrap the error of an exceeded limit.
     applied.map_err(|failure| gauge.breach().map_or(failure, Failure::Bound))
 }
 
@@ -183,15 +182,15 @@ fn apply_entries(
         budget.take_entry()?;
         budget.take_bytes(entry.size())?;
         apply_entry(&mut entry, root, &mut written, budget)?;
-        // Holes are no part of the archive, and what is between them has been read.
+        // Holes are not in the archive, and the data between them has been read.
         let sparse = entry.header().entry_type() == EntryType::GNUSparse;
         gauge.advance(if sparse { 0 } else { entry.size() });
     }
     Ok(())
 }
 
-/// A path of the layer, or the target of a link, that is not longer than it may be.
-fn within(path: PathBuf) -> Result<PathBuf, Bound> {
+/// Checks the length of a path of the layer, or of a link's target.
+fn check_length(path: PathBuf) -> Result<PathBuf, Bound> {
     let name = |part: Component<'_>| part.as_os_str().len();
     if path.as_os_str().len() > PATH_BYTES_MAX
         || path.components().count() > PATH_DEPTH_MAX
@@ -209,9 +208,9 @@ fn apply_entry<R: Read>(
     budget: &mut LayerBudget<'_>,
 ) -> Result<(), Failure> {
     let name = entry.path().map_err(|e| Failure::Layer(e.to_string()))?.into_owned();
-    let name = within(name)?;
+    let name = check_length(name)?;
     let Some(file_name) = name.file_name().map(OsStr::to_owned) else {
-        // The root itself (`./`); `..` at the end is nothing that a layer needs.
+        // The root itself (`./`); a path that ends in `..` is skipped.
         return Ok(());
     };
     let parent = inside(root, name.parent().unwrap_or(Path::new("")))?;
@@ -256,7 +255,7 @@ fn write_entry<R: Read>(
             options.write(true).create_new(true).mode(mode | 0o400);
             let mut file = options.open(path).map_err(disk)?;
             copy(entry, &mut file, path)?;
-            // Not left to the creation mode, which the umask narrows.
+            // The umask has narrowed the mode of creation.
             file.set_permissions(Permissions::from_mode(mode | 0o400)).map_err(disk)
         }
         EntryType::Symlink => symlink(link_name(entry)?, path).map_err(disk),
@@ -269,12 +268,12 @@ fn write_entry<R: Read>(
                 _other => disk(error),
             })
         }
-        // Devices, fifos and what tar may yet invent: not for files of an unprivileged user.
+        // Devices, fifos and unknown kinds are skipped: an unprivileged user cannot make devices.
         _other => Ok(()),
     }
 }
 
-/// Errors of the source are the layer's, errors of the target the disk's.
+/// Read errors are the layer's, write errors the disk's.
 fn copy(from: &mut impl Read, to: &mut impl io::Write, path: &Path) -> Result<(), Failure> {
     let mut buffer = [0; 1 << 16];
     loop {
@@ -289,7 +288,7 @@ fn copy(from: &mut impl Read, to: &mut impl io::Write, path: &Path) -> Result<()
 
 fn link_name<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Failure> {
     match entry.link_name() {
-        Ok(Some(target)) => Ok(within(target.into_owned())?),
+        Ok(Some(target)) => Ok(check_length(target.into_owned())?),
         Ok(None) => Err(Failure::Layer("a link without a target".to_owned())),
         Err(error) => Err(Failure::Layer(error.to_string())),
     }
@@ -301,7 +300,7 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Makes `path` and what is above it, replacing files that stand where a folder must be.
+/// Makes `path` and its parents, replacing files that are in their place.
 fn make_dirs(root: &Path, path: &Path, budget: &mut LayerBudget<'_>) -> Result<(), Failure> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         return Ok(());
@@ -318,7 +317,7 @@ fn clear(dir: &Path, written: &Written, budget: &mut LayerBudget<'_>) -> Result<
     let Ok(children) = fs::read_dir(dir) else { return Ok(()) };
     for child in children {
         let path = child.map_err(|e| Failure::Disk(dir.to_owned(), e))?.path();
-        // Counted, because a layer may ask for the same folder again and again.
+        // Counted, because a layer may clear the same folder again and again.
         budget.take_entry()?;
         if !written.contains(&path) {
             remove(&path)?;

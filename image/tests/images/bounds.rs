@@ -1,4 +1,4 @@
-//! Answers of registries beyond their limits are refused, in time, and with a word on what to do.
+//! Answers of registries beyond their limits are refused, in time, and with the next step.
 
 use std::io::Write;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn store(dir: &tempfile::TempDir) -> Store {
     Store::open_with(dir.path().join("images"), options).unwrap()
 }
 
-/// Pulls what must be refused; the limit that it went over. Nothing of it is left.
+/// Pulls an image that must be refused; returns the limit that it exceeded. Nothing of it is left.
 async fn refused(registry: &Hostile) -> Bound {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir);
@@ -51,7 +51,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> serde_json::Value {
     })
 }
 
-/// An image of this configuration and these layers, as it would be if nothing were wrong with it.
+/// Serves the manifest of an image with this configuration and these layers.
 fn serve(registry: &Hostile, config: &serde_json::Value, layers: &[serde_json::Value]) {
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
     registry.says("team/app/manifests/v1", Answer::ok(manifest.to_string()));
@@ -102,7 +102,7 @@ async fn a_manifest_index_or_configuration_has_8_mib_and_no_more() {
 #[tokio::test]
 async fn resolving_a_tag_reads_no_more_of_a_manifest_either() {
     let registry = Hostile::start().await;
-    // Without a digest in the head, the manifest is read.
+    // Without a digest in the answer to HEAD, the manifest is read.
     registry.says("team/app/manifests/v1", Answer::endless("200 OK", b"{", &vec![b' '; MIB], NOW));
     let dir = tempfile::tempdir().unwrap();
     let name: Reference = registry.name("team/app:v1").parse().unwrap();

@@ -1,4 +1,4 @@
-//! A registry that answers by a script, and as no registry should.
+//! A hostile registry whose answers are scripted.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// No test takes as long.
+/// Longer than any test.
 const SERVED_MAX: Duration = Duration::from_secs(120);
 
-/// What is sent for one path: a head, and after it a body that may have no end.
+/// The answer for one path: a head, and a body that may be endless.
 #[derive(Clone)]
 pub(crate) struct Answer {
     head: String,
@@ -48,13 +48,13 @@ impl Answer {
         }
     }
 
-    /// An answer that says it is longer than it is.
+    /// An answer whose `content-length` is never reached.
     pub(crate) fn announcing(length: u64) -> Self {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
         Self { head, body: Vec::new(), tail: Some((Vec::new(), Duration::from_secs(3600))) }
     }
 
-    /// Nothing but a head that says where to go.
+    /// A redirect without a body.
     pub(crate) fn redirect(to: &str) -> Self {
         Self::new("307 Temporary Redirect", &format!("location: {to}\r\n"), "")
     }
@@ -98,7 +98,7 @@ impl Hostile {
         format!("{}/{rest}", self.address)
     }
 
-    /// Bytes that went out, up to what the kernel's buffers hold.
+    /// Bytes written, part of them perhaps still in the kernel's buffers.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(std::sync::atomic::Ordering::Relaxed)
     }
@@ -114,7 +114,7 @@ async fn accept(listener: TcpListener, script: watch::Sender<Script>, sent: Sent
 }
 
 async fn serve(stream: TcpStream, script: watch::Sender<Script>, sent: Sent) -> Option<()> {
-    // An answer may have no end; its test has one.
+    // Ends an endless answer after its test.
     let ends = Instant::now() + SERVED_MAX;
     let mut stream = BufReader::new(stream);
     while Instant::now() < ends {

@@ -26,7 +26,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 struct State {
     /// `repository/manifests/TAG-OR-DIGEST` and `repository/blobs/DIGEST`: media type and bytes.
     content: HashMap<String, (String, Vec<u8>)>,
-    /// Repository to the `Authorization` that opens it.
+    /// The `Authorization` that a repository requires.
     logins: HashMap<String, String>,
     blobs_sent: usize,
 }
@@ -87,7 +87,7 @@ impl Registry {
         }
     }
 
-    /// An image of the layers' files; its manifest's digest.
+    /// Pushes an image with these files; returns the digest of its manifest.
     pub(crate) fn push(&self, repository: &str, tag: &str, layers: &[&[(&str, &str)]]) -> String {
         let manifest = self.push_manifest(repository, std::env::consts::ARCH, layers);
         let mut state = self.state.lock();
@@ -99,7 +99,7 @@ impl Registry {
         digest
     }
 
-    /// An index with an image for each architecture, with a file `arch`; the index's digest.
+    /// Pushes an index with an image for each architecture, with a file `arch`; returns its digest.
     pub(crate) fn push_index(
         &self,
         repository: &str,
@@ -184,7 +184,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
 fn answer(state: &mut State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().trim_start_matches("/v2/").trim_start_matches('/').to_owned();
     if path.is_empty() {
-        // The version check; it also says how to log in, for a registry where some may.
+        // The version check; a registry with logins answers it with its challenge.
         let mut response = Response::new(Full::default());
         if !state.logins.is_empty() {
             *response.status_mut() = StatusCode::UNAUTHORIZED;

@@ -8,7 +8,7 @@ use super::transitions::Kind;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
     pub(crate) kind: Kind,
-    /// Index of the Service; none if it met all.
+    /// Index of the Service; `None` if it affects all.
     pub(crate) service: Option<usize>,
     pub(crate) began: Instant,
     pub(crate) ended: Instant,

@@ -12,8 +12,8 @@ use anyhow::anyhow;
 use super::random::Random;
 use crate::{http, wait};
 
-/// Between attempts while nobody listens.
-const AGAIN: Duration = Duration::from_millis(5);
+/// Pause between attempts while no server listens.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -25,11 +25,11 @@ pub(crate) struct Request {
     pub(crate) outcome: Outcome,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Answered,
-    /// Nobody listened, or closed before a byte of an answer.
+    /// No server listened, or it closed before a byte of an answer.
     NoConnection,
     /// The gateway says that there is no such Service.
     Away,
@@ -75,7 +75,7 @@ impl Clients {
     }
 }
 
-/// A request that ends at once, soon, or goes on for a while.
+/// Sends a request that ends at once, soon, or after a while.
 fn send(to: SocketAddr, service: usize, host: &str, random: &mut Random) -> Request {
     let (path, whole) = match random.below(10) {
         0..4 => ("/".to_owned(), String::new()),
@@ -85,7 +85,7 @@ fn send(to: SocketAddr, service: usize, host: &str, random: &mut Random) -> Requ
     let began = Instant::now();
     let outcome = outcome(http::send(to, host, &path, None), &path, &whole);
     if outcome == Outcome::NoConnection {
-        wait::pause(AGAIN);
+        wait::pause(RETRY_PAUSE);
     }
     Request { service, began, ended: Instant::now(), outcome }
 }

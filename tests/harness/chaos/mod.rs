@@ -1,9 +1,9 @@
-//! Requests through random changes of what serves them: which change loses which request.
+//! Requests during random changes of Services, pods and platform: which change loses which request.
 //!
 //! Clients send one request after the other to a few Services while the Services, their pods and the
-//! platform are changed in random order. Every request is counted to the changes that it met, and
-//! judged by what these may cost: nothing, the answer of a Service that is away, a connection while
-//! nobody listens, or what a pod that is killed held.
+//! platform are changed in random order. Every request is counted for the changes that it overlaps,
+//! and judged by what these may cost: nothing, a 404 while the Service is deleted, a connection while
+//! no server listens, or the requests in a killed pod.
 
 mod change;
 mod clients;

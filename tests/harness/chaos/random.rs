@@ -1,4 +1,4 @@
-//! Numbers that a seed repeats, whatever becomes of libraries: SplitMix64.
+//! SplitMix64: a seed gives the same numbers with any version of the libraries.
 
 /// A sequence of numbers.
 #[derive(Clone, Debug)]
@@ -17,13 +17,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Of `0..count`.
+    /// A number of `0..count`.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         let count = u64::try_from(count.max(1)).unwrap_or(1);
         usize::try_from(self.next() % count).unwrap_or_default()
     }
 
-    /// Of `0.0..1.0`.
+    /// A number of `0.0..=1.0`.
     pub(crate) fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
     }

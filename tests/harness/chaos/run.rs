@@ -15,7 +15,7 @@ use crate::{Platform, wait};
 /// Clients of each Service.
 const CLIENTS: usize = 3;
 
-/// What a run is to do.
+/// The seed, length and limits of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
@@ -50,7 +50,7 @@ pub fn run(platform: &mut Platform, server: &Path, plan: &Plan) -> anyhow::Resul
         wait::pause(PAUSE.mul_f64(random.fraction()));
     }
     for service in 0..world.len() {
-        wait::until_every(Duration::from_millis(200), "a Service's end", SETTLED, || {
+        wait::until_every(Duration::from_millis(200), "an answer at the end", SETTLED, || {
             world.answers(service, platform)
         })
         .with_context(|| platform.log())?;

@@ -1,4 +1,4 @@
-//! The report of a run: changes by kind, the requests that they met, and what became of these.
+//! The report of a run: changes by kind, the requests that overlapped them, and their outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,8 +8,8 @@ use super::change::Change;
 use super::clients::{Outcome, Request};
 use super::transitions::{Cost, Kind};
 
-/// A change is felt this much longer than it takes to ask for it.
-const FELT: Duration = Duration::from_secs(2);
+/// How long after its command a change may still affect requests.
+const AFTEREFFECT: Duration = Duration::from_secs(2);
 
 /// One kind of change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,20 +17,20 @@ pub struct Row {
     pub changes: usize,
     /// Requests that were under way while such a change was.
     pub requests: usize,
-    /// Those that found nobody listening.
+    /// Those for which no server listened.
     pub unconnected: usize,
-    /// Those that were told that there is no such Service.
+    /// Those answered that there is no such Service.
     pub away: usize,
     pub failed: usize,
 }
 
-/// The table of a run. Shown, it says its seed.
+/// The table of a run. Displayed, it includes the seed.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub seed: u64,
     pub requests: usize,
     pub rows: BTreeMap<Kind, Row>,
-    /// Requests that were lost though nothing that they met may lose any.
+    /// Requests that were lost though no change that they overlapped may lose any.
     pub lost: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Report {
             let mut kinds: Vec<Kind> = met.iter().map(|change| change.kind).collect();
             kinds.sort_unstable();
             kinds.dedup();
-            // Of the changes that it met, those that may have cost it are to blame; else all are.
+            // A loss counts for the overlapping changes that may cost it; if none may, for all.
             let explained = kinds.iter().any(|kind| kind.cost().covers(&request.outcome));
             for kind in &kinds {
                 let row = rows.entry(*kind).or_default();
@@ -78,7 +78,7 @@ impl Report {
 fn met(change: &Change, request: &Request) -> bool {
     change.service.is_none_or(|service| service == request.service)
         && change.began <= request.ended
-        && request.began <= change.ended + FELT
+        && request.began <= change.ended + AFTEREFFECT
 }
 
 impl Cost {

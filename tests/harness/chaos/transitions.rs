@@ -34,15 +34,15 @@ pub enum Kind {
     ForceDelete,
 }
 
-/// What a change may cost the requests that meet it.
+/// What a change may cost the requests that overlap it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
     Nothing,
-    /// The Service is away, and they are told so.
+    /// The Service is deleted, and they are answered 404.
     Away,
-    /// Nobody listens for a moment.
+    /// No server listens for a moment.
     Restart,
-    /// What a killed pod held.
+    /// The requests in a killed pod.
     InFlight,
 }
 
@@ -124,7 +124,7 @@ pub(super) struct World {
 
 struct Service {
     name: &'static str,
-    /// Of the template, so that each change makes a revision.
+    /// A value in the template, so that each change makes a revision.
     generation: usize,
     concurrency: usize,
     tag: Option<String>,
@@ -260,14 +260,14 @@ impl World {
                 }
             }
             Kind::Crash => {
-                // The answer is that there is none.
+                // The program exits without an answer.
                 let _none = platform.get(name, "/exit/3");
             }
         }
         Ok(())
     }
 
-    /// Half to the newest revision, half to the one that was ready before it, if there is one.
+    /// Half to `@latest`, half to the revision that is the latest ready now, if there is one.
     fn split(&self, index: usize, platform: &Platform) -> anyhow::Result<()> {
         let name = self.services[index].name;
         let object = platform.kubectl().json(&format!("get ksvc {name} -o json"))?;

@@ -16,7 +16,7 @@ pub(super) struct Made {
     pub(super) state: bool,
     /// It created the namespace.
     pub(super) namespace: bool,
-    /// The service of its name is its own: none was there before.
+    /// It created the service.
     pub(super) service: bool,
 }
 
@@ -26,20 +26,20 @@ impl Made {
         serde_json::from_slice(&fs::read(path(dir)).ok()?).ok()
     }
 
-    /// Adds to what earlier runs made. Called before the making, so that a demo that is broken off
-    /// can be removed, too.
+    /// Adds to the record of earlier runs. Called before anything is made, so that an interrupted
+    /// demo can be removed, too.
     pub(super) fn note(self, dir: &DataDir) -> Result {
         self.and(Self::read(dir).unwrap_or_default()).write(dir)
     }
 
-    /// Instead of what was noted.
+    /// Replaces the record.
     pub(super) fn write(self, dir: &DataDir) -> Result {
         let parent = dir.join("demo");
         fs::create_dir_all(&parent).or_fail(|| format!("cannot make {}", parent.display()))?;
         write_whole(&path(dir), &json(&self), 0o600)
     }
 
-    /// Removes the note, and the folder that it lies in if nothing else does.
+    /// Removes the record, and its folder if that is then empty.
     pub(super) fn forget(dir: &DataDir) -> Result {
         let path = path(dir);
         fs::remove_file(&path).or_fail(|| format!("cannot remove {}", path.display()))?;
@@ -47,7 +47,7 @@ impl Made {
         Ok(())
     }
 
-    /// Of several runs, what any of them made.
+    /// The union of two records.
     fn and(self, other: Self) -> Self {
         Self {
             platform: self.platform || other.platform,

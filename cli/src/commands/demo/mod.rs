@@ -3,11 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `stage` | the platform, the namespace, and running a shown command |
-//! | `made` | what is the demo's own, and may go at its end |
-//! | `models` | training, packing, and what a model answers |
-//! | `split` | who answers 1,000 requests |
-//! | `sleep` | to zero, and awake again |
-//! | `stop` | leaves nothing |
+//! | `made` | the record of what the demo made |
+//! | `models` | training, packing and querying the models |
+//! | `split` | 1,000 requests, counted by revision |
+//! | `sleep` | scale to zero, and waking up |
+//! | `stop` | removal of what the demo made |
 
 mod made;
 mod models;

@@ -1,4 +1,4 @@
-//! The two models: trained here, packed with this program as their server, and asked.
+//! The two models: trained here, packed with this program as their server, and queried.
 
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ use crate::outcome::{Context, Failure, Result};
 
 pub(super) const PREDICT: &str = "/v1/models/digits:predict";
 
-/// What models are judged by.
+/// The images that models are judged by.
 pub(super) struct Models {
     held_out: Vec<Digit>,
-    /// The image that is drawn, and lies beside the models as a request.
+    /// Index of the image that is drawn, and saved beside the models as a request.
     shown: usize,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn build(stage: &Stage) -> Result {
 }
 
 impl Models {
-    /// A request that reads one digit.
+    /// A request to read one digit.
     pub(super) fn one(&self) -> Value {
         json!({ "instances": [self.held_out[self.shown].pixels] })
     }

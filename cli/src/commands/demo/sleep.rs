@@ -1,4 +1,4 @@
-//! To zero when nobody asks, and awake again when somebody does.
+//! Scale to zero without requests, and waking up at the next one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use crate::outcome::{Context, Failure, Result, refused};
 
 /// Longest until the last pod is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
-/// How often the pods are looked at for the live line.
-const LOOK: Duration = Duration::from_millis(100);
-/// Longest until the autoscaler has written why it woke a revision.
-const WRITTEN: Duration = Duration::from_secs(5);
+/// How often the pods are listed for the live line.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Longest until the autoscaler has written its reason for a scale-up.
+const REASON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Watches the pods go.
 pub(super) async fn to_zero(stage: &Stage) -> Result {
@@ -50,7 +50,7 @@ pub(super) async fn to_zero(stage: &Stage) -> Result {
             ))
             .next(format!("rouse explain {SERVICE} -n {NAMESPACE}")));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     stage.printer.live_done();
     stage.by_hand(&format!("kubectl get pods -n {NAMESPACE}"));
@@ -63,7 +63,7 @@ pub(super) async fn to_zero(stage: &Stage) -> Result {
     Ok(())
 }
 
-/// The model servers: processes that work in an unpacked image of this store.
+/// The model servers: processes whose working directory is in this image store.
 fn processes(images: &Path) -> Vec<u32> {
     let images = images.canonicalize().unwrap_or_else(|_| images.to_owned());
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -77,7 +77,7 @@ fn processes(images: &Path) -> Vec<u32> {
     found
 }
 
-/// One request to nothing, beside one to a warm pod, and the autoscaler's reasons.
+/// One request to a service without pods, one to a warm pod, and the autoscaler's reasons.
 pub(super) async fn wake(stage: &Stage, models: &Models, url: &str) -> Result {
     stage.title("Ask again: the request waits while a pod starts");
     stage.by_hand(&format!(
@@ -111,7 +111,7 @@ pub(super) async fn wake(stage: &Stage, models: &Models, url: &str) -> Result {
     reasons(stage, &woken).await
 }
 
-/// How long a request to the revision takes that now runs; others may be asleep still.
+/// How long a request to the woken revision takes; the other may still have no pod.
 async fn warm(url: &str, request: &serde_json::Value, revision: &str) -> Result<Duration> {
     let mut took = Duration::ZERO;
     for _ in 0..10 {
@@ -146,7 +146,7 @@ async fn reasons(stage: &Stage, revision: &str) -> Result {
         })
     };
     let waited = await_condition(api.clone(), revision, woken);
-    if let Ok(result) = tokio::time::timeout(WRITTEN, waited).await {
+    if let Ok(result) = tokio::time::timeout(REASON_TIMEOUT, waited).await {
         result.or_fail(|| "the watch of the autoscaler broke".to_owned())?;
     }
     let of_service = ListParams::default().labels(&format!("{}={SERVICE}", keys::SERVICE));

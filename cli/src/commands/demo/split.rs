@@ -1,4 +1,4 @@
-//! Two revisions, and who answers how many of 1,000 requests.
+//! Two revisions, and how many of 1,000 requests each answers.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::printer::bar;
 const REQUESTS: usize = 1000;
 const CONNECTIONS: usize = 4;
 const BAR: usize = 40;
-/// The second revision's own host.
+/// The second revision's tag.
 const TAG: &str = "next";
 
 /// Deploys the second model without traffic, and judges both.

@@ -22,8 +22,8 @@ use crate::target::Target;
 
 pub(super) const NAMESPACE: &str = "demo";
 pub(super) const SERVICE: &str = "digits";
-/// Longest until what an earlier demo left is gone.
-const LEFTOVERS: Duration = Duration::from_secs(30);
+/// Longest until an earlier demo's revisions are gone.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs one of the user's commands, as the binary would.
 pub(crate) type Runner = for<'a> fn(Command, &'a Global, &'a Printer) -> LocalBoxFuture<'a, Result>;
@@ -93,7 +93,7 @@ impl Stage {
         made.map(drop).map_err(|e| refused(&e, "create the namespace"))
     }
 
-    /// An earlier demo's service would go on counting its revisions.
+    /// Deletes an earlier demo's service, whose revisions would be counted on.
     async fn clear(&self) -> Result {
         let services: Api<rouse_api::Service> = Api::namespaced(self.client(), NAMESPACE);
         let found = services.get_opt(SERVICE).await;
@@ -109,8 +109,8 @@ impl Stage {
         self.run(&["rouse", "delete", SERVICE, "-n", NAMESPACE]).await?;
         let started = Instant::now();
         while !serving::revisions(&self.target, SERVICE).await?.is_empty() {
-            if started.elapsed() > LEFTOVERS {
-                return Err(Failure::not_ready("what an earlier demo left is still there")
+            if started.elapsed() > LEFTOVERS_TIMEOUT {
+                return Err(Failure::not_ready("the revisions of an earlier demo are still there")
                     .next("rouse demo --stop"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -122,7 +122,7 @@ impl Stage {
         self.target.client.clone()
     }
 
-    /// Where models and their folders are.
+    /// The folder of the models.
     pub(super) fn folder(&self) -> PathBuf {
         self.dir.join("demo")
     }
@@ -132,7 +132,7 @@ impl Stage {
         digits::request_file(&self.folder())
     }
 
-    /// The same as `rouse call` takes it.
+    /// The same in the form that `rouse call -d` takes.
     pub(super) fn digit_shown(&self) -> String {
         quoted(&format!("@{}", shown(&self.digit())))
     }
@@ -145,7 +145,7 @@ impl Stage {
         self.printer.line(format!("   {}", text.as_ref()).trim_end());
     }
 
-    /// Shows a command that is done in another way here.
+    /// Shows a command that the demo does not run itself.
     pub(super) fn by_hand(&self, line: &str) {
         command(&self.printer, line);
     }
@@ -178,7 +178,7 @@ impl Stage {
     }
 }
 
-/// What a reader needs so that the commands do the same in a shell.
+/// Prints the environment that the shown commands need in a shell.
 fn introduce(dir: &DataDir, global: &Global, printer: &Printer) {
     let on_path = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join("rouse").is_file()));

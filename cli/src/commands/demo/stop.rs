@@ -20,7 +20,7 @@ use crate::target::Target;
 
 /// Longest until the service or the namespace is gone.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const IMAGES: [&str; 2] = ["digits:v1", "digits:v2"];
 
 pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
@@ -31,7 +31,7 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
     };
     let ran = dir.running().is_some();
     if !ran {
-        // Only a platform that runs can say what is stored, and change it.
+        // Stored objects are listed and deleted through a running platform only.
         platform::start_detached(&detached(Runtime::Process), &dir, &printer.quiet())?;
     }
     let target = Target::connect(&local(global, &dir)).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
     if others.is_empty() {
         Made::forget(&dir)?;
     } else {
-        // By this a later stop removes the rest.
+        // By this record a later `--stop` removes the rest.
         Made { namespace: false, service: false, ..made }.write(&dir)?;
     }
     if !ran || (made.platform && others.is_empty()) {
@@ -75,7 +75,7 @@ async fn others(target: &Target, dir: &DataDir) -> Result<Vec<String>> {
     Ok(services.chain(images.map(|name| format!("image {name}"))).collect())
 }
 
-/// Out of a platform that stays.
+/// Removes what the demo made from a platform that stays.
 async fn remove(target: &Target, dir: &DataDir, made: Made, printer: &Printer) -> Result {
     let services: Api<Service> = Api::namespaced(target.client.clone(), NAMESPACE);
     let mut in_docker = Vec::new();
@@ -99,7 +99,8 @@ async fn remove(target: &Target, dir: &DataDir, made: Made, printer: &Printer) -
     Ok(())
 }
 
-/// Except those that the user's own services run. Gives what Docker calls those that are gone.
+/// Removes the demo's images, except those that the user's own services run. Returns the Docker
+/// tags of the removed ones.
 async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Result<Vec<String>> {
     let store = store(dir)?;
     let mut in_docker = Vec::new();
@@ -114,7 +115,7 @@ async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Res
         in_docker.extend(down::docker_tags(dir, |image| image == name));
         match store.remove(&reference) {
             Ok(_) => printer.line(format!("removed image {name}")),
-            // The demo was broken off before it made the image.
+            // The demo was interrupted before it made the image.
             Err(Error::NotInStore { .. }) => {}
             Err(error) => return Err(error).or_fail(|| format!("cannot remove image {name}")),
         }
@@ -122,7 +123,7 @@ async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Res
     Ok(in_docker)
 }
 
-/// Of all services that are left.
+/// The revisions of all services that are left.
 async fn all_revisions(target: &Target) -> Result<Vec<Revision>> {
     let api: Api<Revision> = Api::all(target.client.clone());
     let all = api.list(&ListParams::default()).await.map_err(|e| refused(&e, "list revisions"))?;
@@ -142,7 +143,7 @@ async fn remove_service(target: &Target, api: &Api<Service>, printer: &Printer) 
     let started = Instant::now();
     while !revisions(target, SERVICE).await?.is_empty() {
         late(started, &format!("service {SERVICE}"))?;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     printer.line(format!("removed service {SERVICE} of namespace {NAMESPACE}"));
     Ok(())
@@ -163,7 +164,7 @@ async fn remove_namespace(target: &Target, printer: &Printer) -> Result {
     let started = Instant::now();
     while found().await?.is_some() {
         late(started, &format!("namespace {NAMESPACE}"))?;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     printer.line(format!("removed namespace {NAMESPACE}"));
     Ok(())

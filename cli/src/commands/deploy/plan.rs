@@ -44,7 +44,7 @@ pub(super) fn service(
         set_annotation(template, UPDATE_TIMESTAMP, Some(now.to_string()));
     }
     if before != *template {
-        // A name given by hand belongs to the revision that has it.
+        // A revision name in the template belongs to the existing revision.
         member(template, "metadata").as_object_mut().map(|m| m.remove("name"));
     }
     if !args.label.is_empty() {
@@ -135,7 +135,7 @@ fn container(template: &mut Value, args: &Deploy, image: Option<&str>) -> Result
     Ok(())
 }
 
-/// Whether `quantity` is one, with the right spelling where that can be told.
+/// Refuses an invalid quantity, with the right spelling where that can be told.
 fn checked(name: &str, quantity: &str) -> Result {
     if Quantity::parse(quantity).is_ok() {
         return Ok(());
@@ -158,7 +158,7 @@ fn checked(name: &str, quantity: &str) -> Result {
     Err(failure.next(suggested))
 }
 
-/// A change of one of many: NAME=VALUE, or NAME- to remove it.
+/// A change of one entry: NAME=VALUE, or NAME- to remove it.
 enum Change<'a> {
     Set(&'a str, &'a str),
     Remove(&'a str),
@@ -187,7 +187,7 @@ fn pairs(map: &mut Value, flag: &str, changes: &[String]) -> Result {
     Ok(())
 }
 
-/// The one with a port, or the only one.
+/// The container with a port, else the first.
 fn serving_container(spec: &mut Value) -> Option<&mut Value> {
     let containers = spec["containers"].as_array_mut()?;
     let index = containers.iter().position(|c| c.get("ports").is_some()).unwrap_or(0);
@@ -244,7 +244,7 @@ fn traffic(service: &mut Value, args: &Deploy, serving_now: Option<&str>) -> Res
     Ok(())
 }
 
-/// The service with a tag of whatever is latest given to the latest revision by its name; none if it has it already.
+/// The service with a tag moved from `@latest` to the latest revision's name; `None` if `@latest` does not have it.
 pub(super) fn tag_by_name(
     service: &kube::api::DynamicObject,
     tag: &str,
@@ -262,7 +262,7 @@ pub(super) fn tag_by_name(
     Some(service)
 }
 
-/// Requests that went to whatever is latest stay with the revision that serves them now.
+/// Requests that went to the latest revision stay with the revision that serves them now.
 fn pin_latest(traffic: &mut [Value], serving: &str) {
     for target in traffic {
         let latest = target["latestRevision"] == true || target["revisionName"].is_null();

@@ -1,10 +1,10 @@
-//! From a traffic block and what the user named to the new block. Pure.
+//! The edits of a traffic block. Pure.
 
 use rouse_api::TrafficTarget;
 
 use crate::outcome::{Failure, Result};
 
-/// What the user named.
+/// The changes that the user asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Edits {
     /// (revision, tag or `@latest`; percent)
@@ -70,7 +70,7 @@ fn is_latest(target: &TrafficTarget) -> bool {
     target.revision_name.is_none()
 }
 
-/// What is not named shares the rest in its present proportion.
+/// Applies the edits; targets that are not named share the rest in their present proportion.
 pub(crate) fn shift(
     spec: &[TrafficTarget],
     edits: &Edits,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_shares_the_rest_in_its_proportion() {
+    fn targets_that_are_not_named_share_the_rest_in_proportion() {
         assert_eq!(shifted("@latest:100", "a=10").unwrap(), "@latest:90 a:10");
         assert_eq!(shifted("a:60 b:30 c:10", "c=40").unwrap(), "a:40 b:20 c:40");
         assert_eq!(shifted("a:50 b:25 c:25", "a=0").unwrap(), "b:50 c:50");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_wishes_are_refused_by_name() {
+    fn impossible_shares_are_refused_with_the_reason() {
         for (words, complaint) in [
             ("a=60 b=50", "make 110"),
             ("a=101", "0 to 100"),

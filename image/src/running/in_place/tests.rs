@@ -111,7 +111,7 @@ fn a_script_runs_by_the_interpreter_of_the_image_or_else_of_the_host() {
 }
 
 #[test]
-fn a_program_of_the_host_is_found_behind_those_of_the_image() {
+fn a_program_of_the_host_is_found_after_those_of_the_image() {
     let fixture = Fixture::new(&["sh", "-c", "true"]);
     assert!(
         !fixture.command(&Overrides::default()).unwrap().program.starts_with(fixture.dir.path())

@@ -1,4 +1,4 @@
-//! From a recipe to an image in the store, unpacked and named.
+//! A recipe made into an image: packed, stored, unpacked and named.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::formats::reference::Reference;
 use crate::progress::{Progress, ProgressFn};
 use crate::store::{Origin, Store, unpack_image};
 
-/// What came of a build.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct Built {
     pub reference: Reference,
@@ -29,7 +29,7 @@ pub struct Built {
 /// One layer of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltLayer {
-    /// What is in it, for people: "dependencies".
+    /// A label for people: "dependencies".
     pub what: String,
     pub digest: Digest,
     pub size: u64,
@@ -38,7 +38,7 @@ pub struct BuiltLayer {
 }
 
 impl Store {
-    /// Packs, stores, unpacks and names what a recipe says. Blocks.
+    /// Packs, stores, unpacks and names the image of a recipe. Blocks.
     pub fn assemble(
         &self,
         reference: &Reference,

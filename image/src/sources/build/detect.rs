@@ -1,4 +1,4 @@
-//! The kind of a source: decided by what lies in it, said when that is not clear.
+//! The kind of a source, decided by its files; an unclear one is refused with the next step.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::files::program::is_executable;
 use crate::formats::error::Error;
 
-/// The Python files that are served, the first that is there.
+/// The served Python file: the first that exists.
 pub(super) const MODULES: [&str; 2] = ["main.py", "app.py"];
 
 /// How a source is built.
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// A `Procfile` wins, because somebody wrote down what to run; then `main.py`; then one executable.
+/// A `Procfile` wins, because it names the command; then `main.py`; then one executable.
 pub(crate) fn kind(source: &Path) -> Result<Kind, Error> {
     if source.is_file() {
         return if is_executable(source) {
@@ -49,7 +49,7 @@ pub(crate) fn kind(source: &Path) -> Result<Kind, Error> {
         return Ok(Kind::Procfile);
     }
     if MODULES.iter().any(|file| source.join(file).is_file()) {
-        // Or an application: what is in it decides.
+        // Or an application: its content decides later.
         return Ok(Kind::PythonFunction);
     }
     match executables(source)?.as_slice() {
@@ -68,7 +68,7 @@ pub(crate) fn kind(source: &Path) -> Result<Kind, Error> {
     }
 }
 
-/// Other tools' sources get the step that is missing.
+/// The refusal of a source; for other tools' sources it names the missing step.
 fn nothing_to_run(source: &Path) -> String {
     let expected = "expected a Procfile (`web: COMMAND`), a main.py, or one executable file";
     let hints = [
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_a_folder_decides() {
+    fn the_files_in_a_folder_decide_its_kind() {
         for (files, kind_) in [
             (&[("Procfile", 0o644), ("main.py", 0o644), ("a", 0o755)][..], Kind::Procfile),
             (&[("main.py", 0o755), ("a", 0o755)], Kind::PythonFunction),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unclear_is_said_with_the_next_step() {
+    fn an_unclear_source_is_refused_with_the_next_step() {
         for (files, says) in [
             (&[][..], "expected a Procfile"),
             (&[("Dockerfile", 0o644)], "docker build"),

@@ -1,4 +1,4 @@
-//! An executable and what it links to: an image that needs nothing of the host.
+//! Images of executables, with the libraries that they link to.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::files::program::shebang;
 use crate::formats::config::LABEL_HOST_PROGRAM;
 use crate::formats::error::Error;
 
-/// For an executable file, or a folder with exactly one and the files beside it.
+/// The recipe for an executable file, or a folder with exactly one and the files beside it.
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Error> {
     if context.base.is_none() && source.is_file() {
         return single(source);
@@ -37,7 +37,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
     Ok(recipe)
 }
 
-/// For a single file: the program above its libraries.
+/// The recipe for a single file: the program above its libraries.
 pub(crate) fn single(program: &Path) -> Result<Recipe, Error> {
     let mut recipe = Recipe { entrypoint: vec![in_app(program)], ..Recipe::default() };
     recipe.layers.extend(libraries(&[program.to_owned()])?);
@@ -52,7 +52,7 @@ fn in_app(program: &Path) -> String {
     format!("{APP_DIR}/{}", program.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// A script runs a program that it does not bring along.
+/// Labels a script's image with the host's interpreter, which is not packed.
 fn note_interpreter(recipe: &mut Recipe, program: &Path) {
     if let Some((interpreter, argument)) = shebang(program) {
         let name = if interpreter.ends_with("/env") {
@@ -67,7 +67,7 @@ fn note_interpreter(recipe: &mut Recipe, program: &Path) {
 
 /// The layer with the loaders and libraries of `programs`, at the paths that they have here; none
 /// if all are static. A library outside the folders that every loader searches is put beside libc,
-/// which is in one by definition. `/tmp` comes along, for a root that has nothing else.
+/// which is in one by definition. The layer also has `/tmp`, as there is no base.
 pub(crate) fn libraries(programs: &[PathBuf]) -> Result<Option<(String, Content)>, Error> {
     let mut linked = Vec::new();
     for program in programs {

@@ -59,17 +59,17 @@ impl LayerFiles {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    /// Adds a folder and all in it at `path`, but for what is [`SKIPPED`].
+    /// Adds a folder at `path`, without virtual environments and [`SKIPPED`] names.
     pub(crate) fn add_tree(&mut self, path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_tree_but(SKIPPED, path, dir)
+        self.add_tree_except(SKIPPED, path, dir)
     }
 
-    /// Adds a folder and really all in it at `path`.
+    /// As [`Self::add_tree`], with the [`SKIPPED`] names.
     pub(crate) fn add_whole_tree(&mut self, path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_tree_but(&[], path, dir)
+        self.add_tree_except(&[], path, dir)
     }
 
-    fn add_tree_but(&mut self, skipped: &[&str], path: &Path, dir: &Path) -> Result<(), Error> {
+    fn add_tree_except(&mut self, skipped: &[&str], path: &Path, dir: &Path) -> Result<(), Error> {
         self.add_dir(path, 0o755);
         for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
             let entry = entry.map_err(Error::io("read", dir))?;
@@ -85,7 +85,7 @@ impl LayerFiles {
     fn add_any(&mut self, skipped: &[&str], path: &Path, from: &Path) -> Result<(), Error> {
         let found = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
         if found.is_dir() {
-            return self.add_tree_but(skipped, path, from);
+            return self.add_tree_except(skipped, path, from);
         }
         if found.is_symlink() {
             return self.add_link(path, from);
@@ -94,12 +94,12 @@ impl LayerFiles {
             let executable = found.permissions().mode() & 0o111 != 0;
             self.add_file(path, Source::File(from.to_owned()), executable);
         }
-        // Sockets and pipes are of the moment, not of the program.
+        // Sockets and pipes are not packed.
         Ok(())
     }
 
-    /// A link to a neighbour stays one; any other would point at nothing in the image, so the file
-    /// that it means is taken instead.
+    /// A relative link without `..` is kept; the target of any other may not be in the image, so
+    /// the file that it points to is packed instead.
     fn add_link(&mut self, path: &Path, from: &Path) -> Result<(), Error> {
         let target = fs::read_link(from).map_err(Error::io("read", from))?;
         let leaves =

@@ -1,6 +1,6 @@
-//! From a folder or an executable to an image in the store.
+//! Builds of images from a folder or an executable.
 //!
-//! What the source is decides how it is built (`detect`); that yields a [`Recipe`]: layers by their
+//! `detect` chooses the kind of build by the source; that yields a [`Recipe`]: layers by their
 //! files, and a configuration. [`Store::assemble`](crate::Store::assemble) turns a recipe into an
 //! image, unpacked and named.
 

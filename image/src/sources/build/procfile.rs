@@ -13,13 +13,13 @@ use crate::files::program::is_executable;
 use crate::formats::config::LABEL_HOST_PROGRAM;
 use crate::formats::error::Error;
 
-/// What only a shell understands.
+/// Characters that need a shell.
 const SHELL: &[char] = &[
     '$', '\'', '"', '\\', '`', ';', '|', '&', '<', '>', '*', '?', '(', ')', '[', ']', '{', '}',
     '~', '#',
 ];
-/// What makes a line more than one command, which `exec` would cut short.
-const SEVERAL: &[char] = &[';', '|', '&'];
+/// Characters that join commands; with `exec` before them, only the first would run.
+const SEPARATORS: &[char] = &[';', '|', '&'];
 
 /// The entrypoint of a `web` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,11 +106,11 @@ fn web(line: &str) -> Web {
         return Web::Words(line.split_whitespace().map(str::to_owned).collect());
     }
     // `exec` so that the program, not a shell, gets the signal to end.
-    let several = line.contains(SEVERAL) || assigns || line.starts_with("exec ");
+    let several = line.contains(SEPARATORS) || assigns || line.starts_with("exec ");
     Web::Shell(if several { line.to_owned() } else { format!("exec {line}") })
 }
 
-/// The first word that is not a variable.
+/// The first word that is neither an assignment nor `exec`.
 fn program(line: &str) -> &str {
     let mut words = line.split_whitespace().filter(|word| !is_assignment(word) && *word != "exec");
     words.next().unwrap_or_default()

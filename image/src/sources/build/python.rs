@@ -1,8 +1,8 @@
-//! A folder with `main.py` or `app.py`, and what it needs: `requirements.txt`, or the dependencies of `pyproject.toml`.
+//! A folder with `main.py` or `app.py`, and its dependencies by `requirements.txt` or `pyproject.toml`.
 //!
 //! `entry` decides how it is served. Dependencies are installed at build into a layer of their own,
-//! which is used again as long as requirements, interpreter version and platform stay. Their
-//! bytecode is compiled here too, with checks by nothing (`unchecked-hash`), so that a start
+//! which is reused while requirements, interpreter version and platform stay the same. Their
+//! bytecode is compiled at build, never checked against the source (`unchecked-hash`), so that a start
 //! compiles nothing. Without a base image the interpreter is the host's, and the image says so in a
 //! label.
 
@@ -30,12 +30,12 @@ const DEPENDENCIES_DIR: &str = "/python";
 const PROGRAMS_DIR: &str = "/python/bin";
 /// Part of the reuse key: raise it when the way a layer is made changes.
 const LAYER_FORMAT: u32 = 2;
-/// What is installed when requirements do not name it, as Google's builders do.
+/// Servers: package and requirement, installed when the requirements do not name them, as Google's builders do.
 const FRAMEWORK: (&str, &str) = ("functions-framework", "functions-framework>=3.8,<4");
 const GUNICORN: (&str, &str) = ("gunicorn", "gunicorn>=22");
 const UVICORN: (&str, &str) = ("uvicorn", "uvicorn>=0.30");
 
-/// Listens where the platform says.
+/// Listens on `PORT`.
 const UVICORN_SCRIPT: &str =
     "import os, uvicorn; uvicorn.run('{app}', host='0.0.0.0', port=int(os.environ['PORT']))";
 const STREAMLIT_SCRIPT: &str = "import os, sys; from streamlit.web import cli; sys.argv = ['streamlit', 'run', '{file}', '--server.port', os.environ['PORT'], '--server.address', '0.0.0.0', '--server.headless', 'true', '--browser.gatherUsageStats', 'false']; sys.exit(cli.main())";
@@ -49,7 +49,7 @@ def serve(request):
     body = request.get_json(silent=True)
     return module.{function}({} if body is None else body)
 ";
-/// Where that is in the image.
+/// Its path in the image.
 const JSON_FUNCTION_FILE: &str = "/rouse/function.py";
 
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Recipe), Error> {
@@ -89,7 +89,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Reci
             words(&["-m", "functions_framework"])
         }
         Entry::App { name: app, server: Server::Gunicorn } => {
-            // It listens at `PORT` by itself.
+            // gunicorn reads `PORT` itself.
             let threads = ["-m", "gunicorn", "--workers", "1", "--threads", "8", "--timeout", "0"];
             let mut start = words(&threads);
             start.push(format!("{name}:{app}"));
@@ -125,21 +125,21 @@ fn requirements(host: &HostPython, source: &Path) -> Result<String, Error> {
     Ok(listed.unwrap_or_default().join("\n"))
 }
 
-/// What was installed.
+/// The result of installing dependencies.
 pub(crate) struct Installed {
     /// The interpreter to run.
     pub(crate) python: String,
-    /// Names of the programs that came with it.
+    /// Names of the programs that packages installed.
     pub(crate) programs: Vec<String>,
 }
 
-/// Whether a source has dependencies for Python.
+/// Whether a source lists Python dependencies.
 pub(crate) fn has_dependencies(source: &Path) -> bool {
     ["requirements.txt", "pyproject.toml"].iter().any(|file| source.join(file).is_file())
 }
 
-/// Adds the layer of installed requirements, what makes Python find them, and their programs to
-/// `PATH`. `needed` is installed too, unless it is among them.
+/// Adds the layer of installed requirements, and sets `PYTHONPATH` and `PATH` for them. `needed` is
+/// installed too, unless it is listed.
 pub(crate) fn add_dependencies(
     context: &Context<'_>,
     source: &Path,
@@ -245,8 +245,7 @@ fn install(
     Ok((content, made.programs))
 }
 
-/// The programs that packages installed. In an image with a Python of its own they are run by that one, and not by the
-/// one that installed them.
+/// The programs that packages installed. With a base image, its Python runs them, not the one that installed them.
 fn programs(dir: &Path, has_base: bool) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten() {
@@ -257,7 +256,7 @@ fn programs(dir: &Path, has_base: bool) -> Result<Vec<String>, Error> {
             continue;
         };
         names.push(name.to_owned());
-        // What is no text is a program of its own.
+        // A file that is not text is a binary.
         let Some(text) = fs::read_to_string(&path).ok().filter(|_| has_base) else { continue };
         if let Some(script) = on_any_python(&text) {
             fs::write(&path, script).map_err(Error::io("write", &path))?;
@@ -267,8 +266,8 @@ fn programs(dir: &Path, has_base: bool) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// A script of Python with the interpreter that is on `PATH`; none if it is something else. pip writes the interpreter
-/// in the first line, or, where that would be too long, in a line of the shell behind it.
+/// A Python script rewritten to run by the `python3` on `PATH`; `None` for any other script. pip writes the interpreter
+/// in the first line or, where that would be too long, in a shell command after it.
 fn on_any_python(script: &str) -> Option<String> {
     let (first, rest) = script.split_once('\n')?;
     let rest = match first.strip_prefix("#!")? {
@@ -279,13 +278,13 @@ fn on_any_python(script: &str) -> Option<String> {
     Some(format!("#!/usr/bin/env python3\n{rest}"))
 }
 
-/// Compiles what was installed. Packages ship files that no Python compiles (templates, tests of
-/// syntax errors), so a failure only means that those are compiled when imported.
+/// Compiles the installed packages. They ship files that no Python compiles (templates, tests of syntax
+/// errors), so a failure only means that those are compiled when imported.
 fn compile(host: &HostPython, target: &Path) {
     let mut compile = Command::new(&host.executable);
     compile
         .args(["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"])
-        // The layer must not know the folder in which it was made.
+        // Keeps the path of the build folder out of the layer.
         .arg("-s")
         .arg(target)
         .args(["-p", DEPENDENCIES_DIR])
@@ -312,8 +311,8 @@ fn run(mut command: Command, source: &Path, what: &str) -> Result<(), Error> {
 }
 
 struct HostPython {
-    /// What Python calls itself. Not what PATH has, which may be a script of a version manager that
-    /// costs more than the start of Python.
+    /// Python's own `sys.executable`: `python3` on PATH may be a version manager's script, which
+    /// takes longer than Python to start.
     executable: String,
     /// `3.11`.
     version: String,
@@ -336,7 +335,7 @@ fn host_python(source: &Path) -> Result<HostPython, Error> {
     }
 }
 
-/// The minor version of the base's Python: what official images say, else what is in it.
+/// The minor version of the base's Python: `PYTHON_VERSION`, as official images set it, else its library folder.
 fn base_version(
     context: &Context<'_>,
     base: &crate::Image,

@@ -1,4 +1,4 @@
-//! The request for a build, its context, and the recipe that it makes: layers and a start.
+//! The request for a build, its context, and its recipe: layers and the start command.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::formats::reference::Reference;
 use crate::progress::{Progress, ProgressFn};
 use crate::store::Store;
 
-/// What to build and what to call it.
+/// The name, the base and the function of an image to build.
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
     pub reference: Reference,
@@ -21,7 +21,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// For `image` (with or without a tag of its own) and an extra `tag`, which wins.
+    /// Options for `image` (with or without a tag of its own) and an extra `tag`, which wins.
     pub fn new(image: &str, tag: Option<&str>) -> Result<Self, Error> {
         let mut reference: Reference = image.parse()?;
         if reference.digest().is_some() {
@@ -35,10 +35,10 @@ impl BuildOptions {
     }
 }
 
-/// An image to be: what is in it and how it starts.
+/// A planned image: its layers, environment and start command.
 #[derive(Clone, Debug, Default)]
 pub struct Recipe {
-    /// From the bottom up: what is in it, and its files.
+    /// From the bottom up: a label for people, and the content.
     pub layers: Vec<(String, Content)>,
     pub entrypoint: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -54,10 +54,10 @@ pub enum Content {
     Stored { digest: Digest, size: u64, reused: bool },
 }
 
-/// Where a source's files are in its image.
+/// The folder of the image that holds the source's files.
 pub const APP_DIR: &str = "/app";
 
-/// What every kind of build may look at.
+/// The inputs of every kind of build.
 pub(crate) struct Context<'a> {
     pub(crate) store: &'a Store,
     pub(crate) base: Option<&'a Image>,

@@ -1,4 +1,4 @@
-//! From a folder or an executable to an image.
+//! Entry points of builds: [`Store::build`] and [`Store::pack_program`].
 
 use std::path::Path;
 

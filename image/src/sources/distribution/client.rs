@@ -1,4 +1,4 @@
-//! Requests to one registry for one image. Whatever it answers is read to a limit and no further.
+//! Requests to one registry for one image. Every answer is read up to a limit.
 
 use std::future::Future;
 
@@ -22,7 +22,7 @@ use crate::formats::error::Error;
 use crate::formats::reference::Reference;
 use crate::store::RegistryOptions;
 
-/// One image's registry.
+/// The client of one image's registry.
 pub(crate) struct Remote<'a> {
     http: Client,
     reference: &'a Reference,
@@ -48,7 +48,7 @@ impl<'a> Remote<'a> {
         Ok(Self { http, reference, options, authorization: OnceCell::new() })
     }
 
-    /// The digest of what the reference means now.
+    /// The digest that the reference resolves to now.
     pub(crate) async fn digest(&self) -> Result<Digest, Error> {
         let url = self.url("manifests", self.tag())?;
         let answer = self.in_time("manifest", self.send(Method::HEAD, url)).await?;
@@ -58,11 +58,11 @@ impl<'a> Remote<'a> {
         {
             return Ok(digest.parse()?);
         }
-        // An error has no body here, and some registries leave the digest out.
+        // A HEAD answer has no error body, and some registries omit the digest.
         Ok(self.manifest(self.tag()).await?.1)
     }
 
-    /// The manifest or index that the reference means.
+    /// The manifest or index that the reference names.
     pub(crate) async fn top(&self) -> Result<(Bytes, Digest), Error> {
         let (bytes, digest) = self.manifest(self.tag()).await?;
         match self.reference.digest() {
@@ -119,7 +119,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// What the name says after the repository.
+    /// The digest or tag of the reference.
     fn tag(&self) -> &str {
         match self.reference.digest() {
             Some(digest) => digest.as_str(),
@@ -154,7 +154,7 @@ impl<'a> Remote<'a> {
         request.send().await.map_err(|error| failed(self.reference, &error))
     }
 
-    /// What the registry wants to see with each request; it says so when asked for its version.
+    /// The `Authorization` for each request, by the challenge that `GET /v2/` answers.
     async fn authorize(&self) -> Result<Option<HeaderValue>, Error> {
         let asking = self.http.get(self.root("")?).send();
         let answer = asking.await.map_err(|error| failed(self.reference, &error))?;
@@ -172,7 +172,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// A token for pulling. Where none is given, requests go without, and the registry says no.
+    /// A token for pulling. Without one, requests go anonymously and the registry refuses them.
     async fn token(
         &self,
         bearer: &login::Bearer,
@@ -240,7 +240,7 @@ impl<'a> Remote<'a> {
         Ok(body.freeze())
     }
 
-    /// Slow answers end: a timeout for each byte would let a registry send for weeks.
+    /// Bounds the whole answer: a timeout for each byte would let a registry send for weeks.
     async fn in_time<T>(
         &self,
         what: &'static str,
@@ -262,13 +262,13 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// A layer on its way here.
+/// A layer that is being fetched.
 pub(crate) struct Blob<'a> {
     answer: Response,
     remote: &'a Remote<'a>,
     blob: &'a Descriptor,
     read: u64,
-    /// Bytes of this step, which must be done by `until`.
+    /// Bytes of this step; [`LAYER_STEP_BYTES`] must arrive by `until`.
     step: u64,
     until: Instant,
 }
@@ -301,7 +301,7 @@ impl Blob<'_> {
     }
 }
 
-/// Registries hand layers over to storage elsewhere, but never from an encrypted address to another.
+/// Registries redirect to storage elsewhere; a redirect from https to http is refused.
 fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if attempt.previous().len() > REDIRECTS_MAX {
         return attempt.error(Bound::Redirects { max: REDIRECTS_MAX });

@@ -1,4 +1,4 @@
-//! Refusals of registries and failures of connections, as errors of ours.
+//! Refusals of registries and failures of connections, as [`Error`]s.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::formats::bound::Bound;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
 
-/// Of an answer that reports an error, this much is read and quoted.
+/// Most bytes that are read of an error's body; a quote is [`QUOTED_CHARS_MAX`].
 pub(super) const ERROR_BYTES_MAX: usize = 64 << 10;
 const QUOTED_CHARS_MAX: usize = 300;
 
@@ -25,7 +25,7 @@ struct Reported {
     message: String,
 }
 
-/// The error for an answer with another status than 200, and the beginning of its body.
+/// The error for an answer whose status is not 200, by the beginning of its body.
 pub(super) fn refusal(reference: &Reference, status: u16, body: &[u8]) -> Error {
     let (written, registry) = (reference.written().to_owned(), reference.registry().to_owned());
     let reported = serde_json::from_slice::<Envelope>(body).unwrap_or_default().errors;
@@ -62,8 +62,8 @@ pub(super) fn exceeded(reference: &Reference, bound: Bound) -> Error {
     Error::exceeded(reference.written(), bound)
 }
 
-/// The cause at the bottom, which is the one that people can act on ("connection refused"), and the
-/// limit among the causes.
+/// The innermost cause, on which people can act ("connection refused"), and the limit among the
+/// causes.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> (String, Option<Bound>) {
     let (mut error, mut bound) = (error, None);
     while let Some(source) = error.source() {

@@ -1,4 +1,4 @@
-//! Logging in: a login, and the tokens that a registry asks for.
+//! Logins, and the bearer tokens that registries ask for.
 
 use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
-/// Where a registry wants tokens to be fetched.
+/// The token endpoint of a registry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bearer {
     pub(super) realm: String,
@@ -29,7 +29,7 @@ pub(super) fn bearer(header: &str) -> Option<Bearer> {
     Some(Bearer { realm: param("realm")?, service: param("service") })
 }
 
-/// A token endpoint's answer, which names the token by either name.
+/// A token endpoint's answer, which holds the token under either name.
 #[derive(Deserialize)]
 struct Answer {
     token: Option<String>,

@@ -1,4 +1,4 @@
-//! Logins that `docker login` saved: in plain in `config.json`, or with a credential helper that it names.
+//! Logins that `docker login` saved: in clear in `config.json`, or with a credential helper that it names.
 //!
 //! Clients have saved them under a host, under `https://HOST`, and under the address of an API; all are found by the host.
 
@@ -14,14 +14,14 @@ use tokio::process::Command;
 
 use super::login::Login;
 
-/// Docker Hub's logins stand under the address that it had in 2013.
+/// The key of Docker Hub's login: the address of its first API.
 const HUB: &str = "https://index.docker.io/v1/";
-/// Helpers may ask a service in the network; they are not asked for longer.
+/// Longest wait for a helper, which may ask a network service.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The user of a helper that keeps a token for getting tokens, which this does not use.
+/// The user name that marks an identity token, which Rouse does not use.
 const TOKEN_USER: &str = "<token>";
 
-/// The login for a registry in Docker's folder, as its helper or its `config.json` has it.
+/// The login for a registry: from Docker's `config.json`, or from the helper that it names.
 pub(super) async fn saved(docker_config: &Path, registry: &str) -> Option<Login> {
     let config = std::fs::read(docker_config.join("config.json")).ok()?;
     let config: Value = match serde_json::from_slice(&config) {
@@ -47,7 +47,7 @@ pub(super) async fn saved(docker_config: &Path, registry: &str) -> Option<Login>
 
 fn in_plain(config: &Value, registry: &str) -> Option<Login> {
     let auths = config.get("auths")?.as_object()?;
-    // The host itself first, as it was meant for exactly this.
+    // The exact key goes before other spellings.
     let exact = auths.get(registry);
     let others =
         auths.iter().filter(|(key, _)| host(key) == host(registry)).map(|(_, saved)| saved);
@@ -60,14 +60,14 @@ fn of_entry(saved: &Value) -> Option<Login> {
         let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
         let decoded = String::from_utf8(decoded).ok()?;
         let (user, password) = decoded.split_once(':')?;
-        // Docker pads what it encodes.
+        // Docker may pad the password with NUL bytes.
         let password = password.trim_end_matches('\0');
         return Some(Login { user: user.to_owned(), password: password.to_owned() });
     }
     Some(Login { user: text("username")?.to_owned(), password: text("password")?.to_owned() })
 }
 
-/// The host in a key of `auths`, with its port; one name for all that Docker Hub has.
+/// The host in a key of `auths`, with its port; one name for all hosts of Docker Hub.
 fn host(key: &str) -> &str {
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
     match rest.split('/').next().unwrap_or(rest) {
@@ -76,12 +76,12 @@ fn host(key: &str) -> &str {
     }
 }
 
-/// The helper of a registry, else that of all.
+/// The helper of a registry, else the default helper.
 fn helper<'a>(config: &'a Value, registry: &str) -> Option<&'a str> {
     let of = config.get("credHelpers").and_then(Value::as_object).into_iter().flatten();
     let mut of = of.filter(|(key, _)| host(key) == host(registry));
     let named = of.next().map(|(_, helper)| helper).or(config.get("credsStore"));
-    // It becomes part of a program's name.
+    // It becomes part of a program's name, so it may not be a path.
     named?.as_str().filter(|name| !name.is_empty() && !name.contains('/'))
 }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_of_the_registry_comes_before_that_of_all() {
+    fn a_helper_of_the_registry_comes_before_the_default() {
         let config = json!({ "credsStore": "pass", "credHelpers": { "https://ghcr.io": "gh" } });
         assert_eq!(helper(&config, "ghcr.io"), Some("gh"));
         assert_eq!(helper(&config, "docker.io"), Some("pass"));

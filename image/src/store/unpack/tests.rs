@@ -1,4 +1,4 @@
-//! Layers by hand, good and hostile.
+//! Unpacking of handmade layers, good and hostile.
 
 use std::os::unix::fs::symlink as make_link;
 
@@ -22,8 +22,8 @@ fn link(path: &'static str, target: &'static str) -> Item {
     Item(path, EntryType::Symlink, target)
 }
 
-/// Paths are written into the header as they are: the library that makes archives refuses what an
-/// attacker would not.
+/// Paths are written into the header as they are, because the tar library refuses the paths of an
+/// attacker.
 fn layer(items: &[Item]) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for Item(path, kind, content) in items {
@@ -174,7 +174,7 @@ fn a_hard_link_cannot_bring_in_a_file_of_the_host() {
     assert!(matches!(image.result, Err(Failure::Layer(_))), "{:?}", image.result);
 }
 
-/// One layer, as long as it is.
+/// Applies one layer, with its own length as the blob's size.
 fn applied(layer: &[u8], root: &Path, limits: Limits) -> Result<(), Failure> {
     let mut budget = Budget::new(limits, Instant::now());
     apply(layer, root, &mut budget.layer(layer.len() as u64))
@@ -214,7 +214,7 @@ fn a_folder_that_is_cleared_again_and_again_uses_up_the_entries() {
     assert_eq!(refused(&items, limits), Bound::Entries { max: 100 });
 }
 
-/// A layer in which each entry may have any header, name and content.
+/// Appends an entry of any kind, name and content.
 fn entry(tar: &mut Builder<Vec<u8>>, kind: EntryType, name: &[u8], content: &[u8]) {
     let mut header = Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
@@ -272,7 +272,7 @@ fn names_and_attributes_do_not_fill_the_memory() {
 }
 
 #[test]
-fn what_is_no_file_may_have_content_that_is_passed_over() {
+fn content_of_a_device_is_skipped() {
     let mut tar = Builder::new(Vec::new());
     entry(&mut tar, EntryType::Char, b"device", &[1; 3 << 20]);
     entry(&mut tar, EntryType::Regular, b"f", b"1");
@@ -346,7 +346,7 @@ fn unpacking_ends_in_time() {
 
 #[test]
 fn links_that_lead_too_deep_are_refused() {
-    // Each leads a hundred folders deeper, through the one before.
+    // Each leads forty folders deeper, through the one before.
     let deep = "x/".repeat(40);
     let deep: &'static str = deep.leak();
     let links = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9", "l10", "l11", "l12"];
@@ -361,7 +361,7 @@ fn links_that_lead_too_deep_are_refused() {
 }
 
 #[test]
-fn a_stream_that_is_no_archive_is_the_layers_fault() {
+fn a_stream_that_is_no_archive_is_an_error_of_the_layer() {
     let dir = tempfile::tempdir().unwrap();
     let failure = applied(&[7; 2048], dir.path(), Limits::default()).unwrap_err();
     assert!(matches!(failure, Failure::Layer(_)), "{failure:?}");

@@ -50,7 +50,7 @@ fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
 }
 
 #[test]
-fn spellings_of_gcloud_and_kn_mean_what_they_mean_there() {
+fn flags_of_gcloud_and_kn_have_their_meaning_there() {
     let changed = plan(
         "--set-env-vars B=2,C=3 -e D=4 --concurrency 80 --min-instances 1 --max-instances 5 \
          -p h2c:9000 --service-account robot -l team=blue --annotation a/b=c --allow-unauthenticated",
@@ -74,7 +74,7 @@ fn spellings_of_gcloud_and_kn_mean_what_they_mean_there() {
 }
 
 #[test]
-fn a_quantity_that_is_none_is_refused_with_its_right_spelling() {
+fn an_invalid_quantity_is_refused_with_its_right_spelling() {
     for (memory, says) in [
         ("2GB", "write 2G or 2Gi"),
         ("512mb", "write 512M or 512Mi"),
@@ -118,7 +118,7 @@ fn no_traffic_on_a_service_that_never_served_is_refused() {
 }
 
 #[test]
-fn a_tag_of_whatever_is_latest_becomes_one_of_the_revision() {
+fn a_tag_of_latest_moves_to_the_revision_by_name() {
     let mut object = existing();
     object.data["spec"]["traffic"] = json!([
         { "revisionName": "hello-00001", "percent": 100 },

@@ -7,13 +7,13 @@
 //! | `streamlit` or `gradio` imported | that |
 //! | `if __name__ == "__main__":`, or a call that serves | itself, as a script |
 //!
-//! Signatures are those of functions-framework; applications are found as Google's builders find them. What is none of
-//! these is refused, for it would be a Service that answers every request with an error. Pure.
+//! Signatures are those of functions-framework; applications are found as Google's builders find them. Any other
+//! module is refused: its Service would answer every request with an error. Pure.
 
 use super::module::{Function, Module};
 use super::requirement;
 
-/// How it is served.
+/// How a module is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Function {
@@ -30,17 +30,17 @@ pub(super) enum Entry {
     Script,
 }
 
-/// What a function takes.
+/// The parameters of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signature {
-    /// A request of Flask's.
+    /// A Flask request.
     Http,
     /// The request's JSON, as a dictionary.
     Json,
     /// An event's data and its context.
     Event,
     CloudEvent,
-    /// A type of its own, which the decorator knows.
+    /// The type given to its decorator.
     Typed,
 }
 
@@ -64,7 +64,7 @@ pub(super) enum Server {
     Uvicorn,
 }
 
-/// What makes an application, and who serves it.
+/// Constructors of applications, and their servers.
 const FRAMEWORKS: [(&str, Server); 19] = [
     ("flask.Flask", Server::Gunicorn),
     ("flask.app.Flask", Server::Gunicorn),
@@ -86,7 +86,7 @@ const FRAMEWORKS: [(&str, Server); 19] = [
     ("connexion.AsyncApp", Server::Uvicorn),
     ("connexion.FlaskApp", Server::Uvicorn),
 ];
-/// Packages by which the application of a factory is told.
+/// Packages that tell the server of an application made by a factory.
 const PACKAGES: [(&str, Server); 9] = [
     ("fastapi", Server::Uvicorn),
     ("starlette", Server::Uvicorn),
@@ -109,8 +109,8 @@ const DECORATORS: [(&str, Signature); 3] = [
     ("functions_framework.typed", Signature::Typed),
 ];
 
-/// Decides for a module in the file `file`; `requirements` are the text of its requirements, `function` is what the user
-/// named. An error says what to write.
+/// Decides how the module in `file` is served; `requirements` is the text of its requirements, `function` the name that
+/// the user gave. An error says what to write.
 pub(super) fn entry(
     module: &Module,
     file: &str,
@@ -223,7 +223,7 @@ fn of_parameter(function: &Function) -> Signature {
     }
 }
 
-/// Whether a function looks like one that is called for each request.
+/// Whether a function takes a request or an event, by its parameters.
 fn is_for_requests(function: &Function) -> bool {
     let Some(first) = function.parameters.first() else { return false };
     let by_name = ["request", "req", "event", "cloud_event", "cloudevent"];

@@ -1,4 +1,4 @@
-"""Says as JSON what a Python module defines at its top level, without running it."""
+"""Prints the top-level definitions of a Python module as JSON, without running it."""
 
 import ast
 import json
@@ -6,7 +6,7 @@ import sys
 
 
 def dotted(node):
-    """`a.b.c` of a name or an attribute, else nothing."""
+    """`a.b.c` of a name, an attribute or the callee of a call, else None."""
     if isinstance(node, ast.Call):
         return dotted(node.func)
     if isinstance(node, ast.Name):
@@ -42,7 +42,7 @@ class Module:
             self.statement(node)
 
     def resolved(self, name):
-        """A dotted name with what its first part was imported as."""
+        """A dotted name, its first part replaced by the import that it names."""
         if not name:
             return None
         first, _, rest = name.partition(".")

@@ -9,12 +9,12 @@ use crate::formats::error::Error;
 
 const SCRIPT: &str = include_str!("module.py");
 
-/// The top level of a module, and the dependencies of the project that it is of.
+/// The top level of a module, and the dependencies of its project.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Module {
     pub(super) functions: Vec<Function>,
-    /// Assignments of a call: `app = Flask(__name__)`.
+    /// Assignments of a call or an attribute: `app = Flask(__name__)`.
     pub(super) apps: Vec<Assigned>,
     /// Everything that it defines or imports by name.
     pub(super) names: Vec<String>,
@@ -22,13 +22,13 @@ pub(super) struct Module {
     pub(super) packages: Vec<String>,
     /// Calls that are statements of their own.
     pub(super) calls: Vec<String>,
-    /// It does something when it is run as a script.
+    /// It has an `if __name__ == "__main__":`.
     pub(super) guard: bool,
     /// Names that its functions use.
     pub(super) used: Vec<String>,
     /// `app` or `application`, if it imports one.
     pub(super) imported: Vec<String>,
-    /// Why it is no Python, with the line.
+    /// The syntax error, with its line.
     syntax: Option<String>,
     dependencies: Option<Vec<String>>,
     problem: Option<String>,
@@ -38,11 +38,11 @@ pub(super) struct Module {
 pub(super) struct Function {
     pub(super) name: String,
     pub(super) parameters: Vec<Parameter>,
-    /// How many of them have no default.
+    /// The number of parameters without a default.
     pub(super) required: usize,
     /// `*args`.
     pub(super) takes_more: bool,
-    /// With the names of what was imported: `functions_framework.http`.
+    /// With imports resolved: `functions_framework.http`.
     pub(super) decorators: Vec<String>,
 }
 
@@ -56,13 +56,13 @@ pub(super) struct Parameter {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Assigned {
     pub(super) name: String,
-    /// With the names of what was imported: `flask.Flask`.
+    /// With imports resolved: `flask.Flask`.
     pub(super) call: String,
 }
 
-/// Reads `source` by the interpreter `python`.
+/// Parses `source` with the interpreter `python`.
 pub(super) fn read(python: &str, source: &Path) -> Result<Module, Error> {
-    let module = asked(python, source, source, Path::new(""))?;
+    let module = run_script(python, source, source, Path::new(""))?;
     match &module.syntax {
         Some(why) => {
             let name = source.file_name().unwrap_or_default().to_string_lossy();
@@ -75,20 +75,20 @@ pub(super) fn read(python: &str, source: &Path) -> Result<Module, Error> {
     }
 }
 
-/// The dependencies that `pyproject.toml` in a folder lists; none if there is no such file, or if it is of something else.
+/// The dependencies that `pyproject.toml` in a folder lists; `None` without the file or a project in it.
 pub(super) fn dependencies(python: &str, folder: &Path) -> Result<Option<Vec<String>>, Error> {
     let project = folder.join("pyproject.toml");
     if !project.is_file() {
         return Ok(None);
     }
-    let said = asked(python, folder, Path::new(""), &project)?;
+    let said = run_script(python, folder, Path::new(""), &project)?;
     match said.problem {
         Some(why) => Err(Error::build(&project, why)),
         None => Ok(said.dependencies),
     }
 }
 
-fn asked(python: &str, of: &Path, source: &Path, project: &Path) -> Result<Module, Error> {
+fn run_script(python: &str, of: &Path, source: &Path, project: &Path) -> Result<Module, Error> {
     let output = Command::new(python).args(["-I", "-c", SCRIPT]).args([source, project]).output();
     let failed = |why: String| Error::build(of, format!("{python} cannot read it: {why}"));
     let output = output.map_err(|e| failed(e.to_string()))?;

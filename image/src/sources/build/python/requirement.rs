@@ -1,6 +1,6 @@
 //! Lines of requirements, as pip takes them.
 
-/// The name of the package that a line of requirements is for, as PyPI writes it; empty if it is for none.
+/// The package on a line of requirements, in lower case with `-` as on PyPI; empty if there is none.
 pub(super) fn name(line: &str) -> String {
     let spelled = line
         .trim()

@@ -1,4 +1,4 @@
-//! Modules as people write them, read by Python and decided on.
+//! Decisions for modules as people write them, parsed by Python.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn app(name: &str, server: Server) -> Entry {
 }
 
 #[test]
-fn what_people_write_is_served_as_they_mean_it() {
+fn each_form_of_module_has_its_entry() {
     use Signature::{CloudEvent, Event, Http, Json, Typed};
     for (text, entry) in [
         ("def hello(request):\n  return 'x'\n", function("hello", Http)),
@@ -100,7 +100,7 @@ fn a_function_or_application_that_is_named_is_served() {
 }
 
 #[test]
-fn what_would_answer_every_request_with_an_error_is_refused_with_what_to_write() {
+fn a_module_that_cannot_serve_is_refused_with_what_to_write() {
     for (text, says) in [
         ("", "def NAME(request)"),
         ("x = 1\n", "a Procfile"),
@@ -120,7 +120,7 @@ fn what_would_answer_every_request_with_an_error_is_refused_with_what_to_write()
 }
 
 #[test]
-fn dependencies_of_a_project_are_read_and_what_cannot_be_read_says_why() {
+fn dependencies_of_a_project_are_read_or_the_reason_is_given() {
     let read = |text: &str| {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("pyproject.toml"), text).unwrap();
