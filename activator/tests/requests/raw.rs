@@ -24,7 +24,11 @@ impl Raw {
 
     /// All that comes until `end` does.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
-        let mut seen = String::new();
+        self.read_on(String::new(), end).await
+    }
+
+    /// What was seen before and all that comes until both hold `end`, wherever they were divided.
+    pub(crate) async fn read_on(&mut self, mut seen: String, end: &str) -> String {
         let reading = async {
             while !seen.contains(end) {
                 let mut bytes = [0; 4096];
@@ -105,10 +109,8 @@ pub(crate) async fn answering(answer: &'static str) -> SocketAddr {
 /// A pod that answers each request with its head and its body as they came, once it holds `end`.
 pub(crate) async fn mirror(end: &'static str) -> SocketAddr {
     raw_pod(move |mut pod| async move {
-        let mut seen = pod.head().await;
-        if !seen.contains(end) {
-            seen += &pod.read_until(end).await;
-        }
+        let head = pod.head().await;
+        let seen = pod.read_on(head, end).await;
         pod.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{seen}", seen.len())).await;
     })
     .await
