@@ -23,6 +23,7 @@ pub mod live;
 pub mod memory;
 pub mod mirror;
 pub mod plan;
+mod usage;
 
 pub use address::AddressResolver;
 pub use apply::{Applier, ApplyError};

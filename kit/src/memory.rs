@@ -8,37 +8,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::Component;
+use crate::component::Component;
+use crate::usage::Usage;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Of one core: below this the process has time, and a pause of some milliseconds harms nobody.
 const IDLE: f64 = 0.1;
 /// Less than this is not worth a look at every free piece.
 const WORTH: u64 = 4 << 20;
-
-/// What the process has used.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Usage {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) resident_bytes: u64,
-}
-
-impl Usage {
-    /// As `/proc/self` says; none if it cannot be read.
-    pub(crate) fn read() -> Option<Self> {
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The name in parentheses may hold anything; the fields after it are numbers.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        // Counted from the third field, the state: utime is the 14th, stime the 15th, rss the 24th.
-        let ticks = number(11)?.saturating_add(number(12)?);
-        let page = u64::try_from(rustix::param::page_size()).ok()?;
-        Some(Self {
-            cpu_seconds: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-            resident_bytes: number(21)?.saturating_mul(page),
-        })
-    }
-}
 
 /// When free memory is worth giving back.
 #[derive(Debug, Default)]
@@ -123,12 +100,6 @@ mod tests {
         policy.given_back(usage(5.5, 60));
         assert!(!due(&mut policy, 5.6, 50), "some went by itself");
         assert!(due(&mut policy, 5.7, 55));
-    }
-
-    #[test]
-    fn this_process_has_memory() {
-        let usage = Usage::read().unwrap();
-        assert!(usage.resident_bytes > MIB && usage.cpu_seconds >= 0.0, "{usage:?}");
     }
 
     #[cfg(target_env = "gnu")]

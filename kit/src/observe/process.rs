@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::life::{Health, Ledger};
-use crate::memory::Usage;
+use crate::usage::Usage;
 
 /// Reads `/proc/self` at each scrape.
 #[derive(Debug)]
