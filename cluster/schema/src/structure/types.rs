@@ -177,7 +177,7 @@ fn of(expression: &str) -> Node {
         "time" | "microtime" => scalar(Type::String, Some("date-time")),
         "quantity" => scalar(Type::Quantity, None),
         "intorstring" => scalar(Type::IntOrString, None),
-        "any" => Node { preserve_unknown: true, ..scalar(Type::Any, None) },
+        "any" => scalar(Type::Any, None),
         "raw" => Node { preserve_unknown: true, ..scalar(Type::Object, None) },
         name => named(name, go_type),
     }

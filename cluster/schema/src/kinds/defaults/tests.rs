@@ -110,6 +110,16 @@ fn a_service_gets_a_type_and_its_ports_a_target() {
 }
 
 #[test]
+fn a_null_goes_from_a_built_in_kind_before_its_default_comes() {
+    let set = defaulted(
+        "apps",
+        "ReplicaSet",
+        json!({"spec": {"replicas": null, "minReadySeconds": null}}),
+    );
+    assert_eq!(set["spec"], json!({"replicas": 1}));
+}
+
+#[test]
 fn other_kinds_get_what_depends_on_other_fields() {
     let secret = defaulted(
         "",
