@@ -57,7 +57,8 @@ impl Reader {
                 &document["additionalProperties"],
                 &format!("{path}.additionalProperties"),
             )?)),
-            Value::Bool(true) => Some(Box::new(Node { preserve_unknown: true, ..Node::default() })),
+            // Without a type a node is anything.
+            Value::Bool(true) => Some(Box::default()),
             _ => None,
         };
         if document["items"].is_object() {

@@ -155,6 +155,16 @@ fn a_new_pod_is_pending_with_a_quality_of_service() {
 }
 
 #[test]
+fn ports_of_endpoints_get_a_protocol() {
+    let endpoints =
+        json!({"subsets": [{"ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]}]});
+    assert_eq!(
+        defaulted("", "Endpoints", endpoints)["subsets"][0]["ports"],
+        json!([{"port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}])
+    );
+}
+
+#[test]
 fn ports_of_an_endpoint_slice_get_a_name_and_a_protocol() {
     let slice = json!({"addressType": "IPv4", "endpoints": [], "ports": [{"port": 80}, {"port": 53, "name": "dns", "protocol": "UDP"}]});
     assert_eq!(
