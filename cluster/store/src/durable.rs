@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::{fs, io};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable};
 
 use super::object::{Key, Object, from_stored};
@@ -107,16 +107,16 @@ impl File {
         let (opener, repair) = checking(path);
         let (file, loaded) = Self::open_by(opener, path, fields)?;
         let version = loaded.version;
-        match repair.load(Ordering::Relaxed) {
-            ROLLED_BACK => tracing::warn!(
+        match *repair.lock() {
+            Repair::RolledBack => tracing::warn!(
                 version,
                 "the last commit before the platform ended was incomplete and is rolled back; no client was told that it was stored"
             ),
-            CHECKED => tracing::info!(
+            Repair::Checked => tracing::info!(
                 version,
                 "the state file was not closed; it was checked and is intact"
             ),
-            _ => {}
+            Repair::None => {}
         }
         Ok((file, loaded))
     }
@@ -165,14 +165,18 @@ impl File {
     }
 }
 
-/// The state of the last commit, as opening found it.
-const WHOLE: u8 = 0;
-const CHECKED: u8 = 1;
-const ROLLED_BACK: u8 = 2;
+/// What opening did about the last commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Repair {
+    #[default]
+    None,
+    Checked,
+    RolledBack,
+}
 
-/// The opener of a file, and the state in which it finds the last commit.
-fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
-    let (path, repair) = (path.to_owned(), Arc::new(AtomicU8::new(WHOLE)));
+/// The opener of a file, and what it did about the last commit.
+fn checking(path: &Path) -> (Opener, Arc<Mutex<Repair>>) {
+    let (path, repair) = (path.to_owned(), Arc::<Mutex<Repair>>::default());
     let found = Arc::clone(&repair);
     let opener = move || {
         let found = Arc::clone(&found);
@@ -182,8 +186,9 @@ fn checking(path: &Path) -> (Opener, Arc<AtomicU8>) {
                 // Called at the start (0.0), and after the first of three scans if that found the last
                 // commit incomplete (0.3).
                 let torn = (0.1..0.5).contains(&session.progress());
-                let now = if torn { ROLLED_BACK } else { CHECKED };
-                found.fetch_max(now, Ordering::Relaxed);
+                let now = if torn { Repair::RolledBack } else { Repair::Checked };
+                let mut found = found.lock();
+                *found = now.max(*found);
             })
             .create(&path)
     };
@@ -212,9 +217,10 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Renames a complete file to `path` and syncs the directory.
 pub(super) fn replace_by(new: &Path, path: &Path) -> io::Result<()> {
     fs::rename(new, path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
-        Some(_) | None => Ok(()),
+    // A bare name has no parent.
+    match std::path::absolute(path)?.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 

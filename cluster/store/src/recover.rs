@@ -45,10 +45,6 @@ pub fn recover(path: &Path) -> Result<Option<Recovery>, Error> {
     let salvaged = salvage(&copy, path);
     fs::remove_file(&copy).map_err(|error| unwritable(path, error))?;
     let Some(salvage) = salvaged? else { return Ok(None) };
-    if salvage.empty {
-        let damaged = moved_away(path)?;
-        return Ok(Some(Recovery { kept: 0, older: Vec::new(), gone: Vec::new(), damaged }));
-    }
     let (rows, older, gone) = salvage.objects();
     let new = path.with_extension("new");
     remove(&new).map_err(|error| unwritable(path, error))?;
@@ -64,9 +60,7 @@ fn salvage(copy: &Path, path: &Path) -> Result<Option<Salvage>, Error> {
     match File::open(copy, &|_| Vec::new()) {
         Ok(_whole) => return Ok(None),
         Err(error) if !error.is_damage() => return Err(error),
-        Err(Error::Empty { .. }) => {
-            return Ok(Some(Salvage { empty: true, ..Salvage::default() }));
-        }
+        Err(Error::Empty { .. }) => return Ok(Some(Salvage::default())),
         Err(_) => {}
     }
     let read = catch_unwind(AssertUnwindSafe(|| Salvage::read(copy)));
@@ -80,14 +74,12 @@ fn salvage(copy: &Path, path: &Path) -> Result<Option<Salvage>, Error> {
 /// The rows of a damaged file.
 #[derive(Default)]
 struct Salvage {
-    /// The file has no content at all.
-    empty: bool,
     version: u64,
     whole: BTreeMap<String, Bytes>,
     /// Keys of damaged rows.
     broken: BTreeSet<String>,
-    /// The newest undamaged event of each key.
-    events: BTreeMap<String, (u64, Change, Bytes)>,
+    /// The undamaged events, by key and version.
+    events: BTreeMap<(String, u64), (Change, Bytes)>,
 }
 
 impl Salvage {
@@ -134,9 +126,8 @@ impl Salvage {
         json: &dyn Fn(&str, &[u8]) -> Option<Bytes>,
     ) {
         self.version = self.version.max(version);
-        let Some(json) = json(key, row) else { return };
-        if self.events.get(key).is_none_or(|(newest, ..)| *newest < version) {
-            self.events.insert(key.to_owned(), (version, change_of(change), json));
+        if let Some(json) = json(key, row) {
+            self.events.insert((key.to_owned(), version), (change_of(change), json));
         }
     }
 
@@ -144,7 +135,9 @@ impl Salvage {
     fn objects(&self) -> (BTreeMap<String, Bytes>, Vec<String>, Vec<String>) {
         let mut rows = self.whole.clone();
         let (mut older, mut gone) = (Vec::new(), Vec::new());
-        for (key, (_, change, json)) in &self.events {
+        // Of each key the last one stays, which is the newest.
+        let newest: BTreeMap<_, _> = self.events.iter().map(|((key, _), e)| (key, e)).collect();
+        for (key, (change, json)) in newest {
             if !rows.contains_key(key) && *change != Change::Deleted {
                 rows.insert(key.clone(), json.clone());
                 older.push(shown(key));

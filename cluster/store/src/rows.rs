@@ -93,6 +93,8 @@ mod tests {
         let (key, json) = ("configmaps\0d\0a", br#"{"data":{"n":"1"}}"#);
         let row = seal(key, json);
         assert_eq!(unseal(key, &row), Some(json.as_slice()));
+        let sum = b"\x77\xdc\x95\xc7\xca\xce\x4d\x01";
+        assert_eq!(row.strip_prefix(json), Some(sum.as_slice()), "files of before are read");
         for at in 0..row.len() {
             for bit in 0..8 {
                 let mut flipped = row.clone();

@@ -85,10 +85,7 @@ fn storage(group: &str, version: &str, kind: &str) -> StorageVersion {
 
 /// The kind of the scale subresource, which is no resource of its own.
 pub(super) fn scale() -> Resource {
-    Resource {
-        status: true,
-        ..subresource("autoscaling", "Scale", "scales", "autoscaling.v1.Scale")
-    }
+    subresource("autoscaling", "Scale", "scales", "autoscaling.v1.Scale")
 }
 
 /// The kind of a Pod's binding subresource, which is no resource of its own here.

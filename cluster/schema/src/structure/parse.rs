@@ -40,7 +40,6 @@ impl Reader {
             default: document.get("default").cloned(),
             required: strings(&document["required"]),
             list: list(document),
-            atomic: document["x-kubernetes-map-type"] == "atomic",
             preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
             embedded: flag("x-kubernetes-embedded-resource"),
             ..Node::default()
@@ -58,7 +57,8 @@ impl Reader {
                 &document["additionalProperties"],
                 &format!("{path}.additionalProperties"),
             )?)),
-            Value::Bool(true) => Some(Box::new(Node { preserve_unknown: true, ..Node::default() })),
+            // Without a type a node is anything.
+            Value::Bool(true) => Some(Box::default()),
             _ => None,
         };
         if document["items"].is_object() {

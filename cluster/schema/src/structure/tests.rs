@@ -56,6 +56,7 @@ fn pruning_keeps_what_the_schema_knows_or_leaves_open() {
         "a": {"type": "string"},
         "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"in": {"type": "object", "properties": {}}}},
         "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"k": {"type": "string"}}}},
+        "free": {"type": "object", "additionalProperties": true},
         "raw": {"x-kubernetes-preserve-unknown-fields": true},
         "inner": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
     }}));
@@ -65,6 +66,7 @@ fn pruning_keeps_what_the_schema_knows_or_leaves_open() {
             "a": "x", "b": 1,
             "open": {"anything": {"goes": 1}, "in": {"gone": 1}},
             "map": {"x": {"k": "v", "z": 1}},
+            "free": {"x": {"k": "v"}},
             "raw": [{"q": 1}],
             "inner": {"kind": "K", "apiVersion": "v1", "metadata": {"name": "n", "bogus": 1}, "spec": {"q": 1}},
         },
@@ -78,6 +80,7 @@ fn pruning_keeps_what_the_schema_knows_or_leaves_open() {
                 "a": "x",
                 "open": {"anything": {"goes": 1}, "in": {}},
                 "map": {"x": {"k": "v"}},
+                "free": {"x": {"k": "v"}},
                 "raw": [{"q": 1}],
                 "inner": {"kind": "K", "apiVersion": "v1", "metadata": {"name": "n"}, "spec": {"q": 1}},
             },
@@ -230,6 +233,7 @@ fn what_a_schema_allows_is_not_refused() {
 #[test]
 fn a_typed_decoder_names_the_struct_and_the_path() {
     let cases = [
+        ("", "Pod", json!([]), "json: cannot unmarshal array into Go value of type v1.Pod"),
         (
             "",
             "ConfigMap",

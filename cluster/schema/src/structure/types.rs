@@ -159,7 +159,8 @@ fn of(expression: &str) -> Node {
         };
     }
     if let Some(inner) = expression.strip_prefix("or:") {
-        return Node { kind: Type::Any, reference: Some(inner.to_owned()), ..Node::default() };
+        // Anything, or that type.
+        return Node { reference: Some(inner.to_owned()), ..Node::default() };
     }
     let scalar = |kind: Type, format: Option<&str>| Node {
         kind,
@@ -177,7 +178,7 @@ fn of(expression: &str) -> Node {
         "time" | "microtime" => scalar(Type::String, Some("date-time")),
         "quantity" => scalar(Type::Quantity, None),
         "intorstring" => scalar(Type::IntOrString, None),
-        "any" => Node { preserve_unknown: true, ..scalar(Type::Any, None) },
+        "any" => scalar(Type::Any, None),
         "raw" => Node { preserve_unknown: true, ..scalar(Type::Object, None) },
         name => named(name, go_type),
     }
@@ -190,12 +191,7 @@ fn named(name: &str, go_type: String) -> Node {
             let limits = Limits { allowed, ..Limits::default() };
             Node { kind: Type::String, limits: Some(Box::new(limits)), go_type, ..Node::default() }
         }
-        None => Node {
-            kind: Type::Object,
-            reference: Some(name.to_owned()),
-            go_type,
-            ..Node::default()
-        },
+        None => Node { kind: Type::Object, reference: Some(name.to_owned()), ..Node::default() },
     }
 }
 

@@ -276,15 +276,24 @@ fn a_crds_columns_show_what_their_paths_find() {
                     {"name": "Count", "type": "integer", "jsonPath": ".spec.count", "priority": 1},
                     {"name": "Gone", "type": "string", "jsonPath": ".spec.gone"},
                     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+                    {"name": "On", "type": "boolean", "jsonPath": ".spec.on"},
+                    {"name": "Much", "type": "boolean", "jsonPath": ".spec.count"},
+                    {"name": "Share", "type": "number", "jsonPath": ".spec.share"},
+                    {"name": "Part", "type": "number", "jsonPath": ".spec.on"},
+                    {"name": "Born", "type": "date", "jsonPath": ".spec.count"},
                 ]}]},
     });
     let toy = Resource::from_crd(&crd, "v1").expect("a good CRD");
-    let object = json!({"metadata": {"name": "t", "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"count": 2},
+    let object = json!({"metadata": {"name": "t", "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"count": 2, "on": true, "share": 0.5},
         "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
-    assert_eq!(json!(row(&toy, &object, now())), json!(["t", "True", 2, null, "24h"]));
+    let want = json!(["t", "True", 2, null, "24h", true, null, 0.5, null, null]);
+    assert_eq!(json!(row(&toy, &object, now())), want);
     let names: Vec<Value> =
         columns(&toy).as_array().expect("a list").iter().map(|c| c["name"].clone()).collect();
-    assert_eq!(json!(names), json!(["Name", "Ready", "Count", "Gone", "Age"]));
+    assert_eq!(
+        json!(names),
+        json!(["Name", "Ready", "Count", "Gone", "Age", "On", "Much", "Share", "Part", "Born"])
+    );
 }
 
 #[test]

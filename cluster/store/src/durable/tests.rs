@@ -103,14 +103,14 @@ async fn a_last_commit_that_is_whole_is_kept_after_a_crash_and_a_torn_one_is_rol
         fs::write(&copy, bytes).unwrap();
         let (opener, repair) = checking(&copy);
         let (_, loaded) = File::open_by(opener, &copy, &no_fields).unwrap();
-        (repair.load(Ordering::Relaxed), loaded.objects.len())
+        (*repair.lock(), loaded.objects.len())
     };
-    assert_eq!(found(&copies[2]), (CHECKED, 3));
+    assert_eq!(found(&copies[2]), (Repair::Checked, 3));
     // The header says that there was a third commit, and none of its pages was written.
     let torn = [&copies[2][..4096], &copies[1][4096..]].concat();
-    assert_eq!(found(&torn), (ROLLED_BACK, 2));
+    assert_eq!(found(&torn), (Repair::RolledBack, 2));
     store.close();
-    assert_eq!(found(&fs::read(&path).unwrap()), (WHOLE, 3));
+    assert_eq!(found(&fs::read(&path).unwrap()), (Repair::None, 3));
 }
 
 #[tokio::test]

@@ -41,7 +41,9 @@ fn of_a_file_without_content_nothing_is_recovered_and_it_is_kept() {
     let recovery = recover(&path).unwrap().unwrap();
     assert_eq!((recovery.kept, recovery.gone.len()), (0, 0));
     assert!(recovery.damaged.exists());
-    Store::open(&path, &no_fields).unwrap().close();
+    let store = Store::open(&path, &no_fields).unwrap();
+    assert!(store.version() > 1000, "no version is given out twice");
+    store.close();
     fs::write(&path, b"hello, this is a letter").unwrap();
     assert!(recover(&path).unwrap_err().is_damage());
     assert_eq!(fs::read(&path).unwrap(), b"hello, this is a letter");
@@ -82,6 +84,22 @@ async fn the_newest_whole_version_comes_back_and_what_was_deleted_does_not() {
         assert_eq!(values, ["7011"]);
         store.close();
     }
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_not_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.redb");
+    Store::open(&path, &no_fields).unwrap().close();
+    let newer = Database::create(&path).unwrap();
+    let write = newer.begin_write().unwrap();
+    write.open_table(FACTS).unwrap().insert("format", FORMAT + 1).unwrap();
+    write.commit().unwrap();
+    drop(newer);
+    let before = fs::read(&path).unwrap();
+    let error = recover(&path).unwrap_err();
+    assert!(matches!(error, Error::Format { .. }), "{error}");
+    assert!(fs::read(&path).unwrap() == before, "it is left as it is");
 }
 
 #[test]

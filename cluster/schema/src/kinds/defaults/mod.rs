@@ -13,13 +13,12 @@ use super::Resource;
 
 /// Sets the defaults that Kubernetes sets on a write: the schema's, then the kind's own. Idempotent.
 pub fn apply(resource: &Resource, object: &mut Value) {
-    if !resource.custom {
-        resource.schema.normalise(object);
-    }
-    resource.schema.default(object);
     if resource.custom {
+        resource.schema.default(object);
         return;
     }
+    resource.schema.normalise(object);
+    resource.schema.default(object);
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => pod::pod(object),
         ("", "Service") => workload::service(object),

@@ -110,6 +110,16 @@ fn a_service_gets_a_type_and_its_ports_a_target() {
 }
 
 #[test]
+fn a_null_goes_from_a_built_in_kind_before_its_default_comes() {
+    let set = defaulted(
+        "apps",
+        "ReplicaSet",
+        json!({"spec": {"replicas": null, "minReadySeconds": null}}),
+    );
+    assert_eq!(set["spec"], json!({"replicas": 1}));
+}
+
+#[test]
 fn other_kinds_get_what_depends_on_other_fields() {
     let secret = defaulted(
         "",
@@ -142,6 +152,16 @@ fn a_new_pod_is_pending_with_a_quality_of_service() {
     assert_eq!(of(json!({})), "BestEffort");
     assert_eq!(of(json!({"limits": both, "requests": both})), "Guaranteed");
     assert_eq!(of(json!({"requests": {"cpu": "1"}})), "Burstable");
+}
+
+#[test]
+fn ports_of_endpoints_get_a_protocol() {
+    let endpoints =
+        json!({"subsets": [{"ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]}]});
+    assert_eq!(
+        defaulted("", "Endpoints", endpoints)["subsets"][0]["ports"],
+        json!([{"port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}])
+    );
 }
 
 #[test]

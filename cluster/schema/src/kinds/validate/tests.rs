@@ -294,11 +294,23 @@ fn a_service_has_ports_that_differ() {
             "spec.type: Unsupported value: \"Magic\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"",
         ),
     ]);
-    let at = |ip: &str| service(json!({"clusterIP": ip, "ports": [{"port": 1}]}));
-    assert_eq!(
-        said("", "Service", at("10.0.0.2"), Some(at("10.0.0.1"))),
-        "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set"
-    );
+}
+
+#[test]
+fn the_address_of_a_service_stays_unless_its_type_changes() {
+    let at = |ip: Value| json!({"spec": {"clusterIP": ip, "ports": [{"port": 1}]}});
+    let external = json!({"spec": {"type": "ExternalName", "externalName": "a.b"}});
+    let changed = "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set";
+    for (old, new, want) in [
+        (at(json!("10.0.0.1")), at(json!("10.0.0.2")), changed),
+        (at(json!("10.0.0.1")), at(json!("10.0.0.1")), ""),
+        (at(json!("10.0.0.1")), at(Value::Null), ""),
+        (at(Value::Null), at(json!("10.0.0.2")), ""),
+        (at(json!("10.0.0.1")), external.clone(), ""),
+        (external, at(json!("10.0.0.2")), ""),
+    ] {
+        assert_eq!(said("", "Service", new.clone(), Some(old.clone())), want, "{old} {new}");
+    }
 }
 
 #[test]
@@ -553,6 +565,11 @@ fn a_selector_of_a_workload_has_a_syntax() {
 fn ports_of_a_container_are_named_once_and_shortly() {
     let ports = |ports: Value| pod(json!({"ports": ports}));
     let name = |name: &str| ports(json!([{"containerPort": 80, "name": name}]));
+    let on_host = |port: Value| {
+        let mut pod = ports(json!([port]));
+        pod["spec"]["hostNetwork"] = json!(true);
+        pod
+    };
     let at = "spec.containers[0].ports[0].name: Invalid value:";
     refused(&[
         ("", "Pod", name("http-1"), ""),
@@ -581,6 +598,13 @@ fn ports_of_a_container_are_named_once_and_shortly() {
             "spec.containers[0].ports[1].name: Duplicate value: \"a\"",
         ),
         ("", "Pod", ports(json!([{"containerPort": 80, "hostPort": 0}])), ""),
+        ("", "Pod", on_host(json!({"containerPort": 80, "hostPort": 80})), ""),
+        (
+            "",
+            "Pod",
+            on_host(json!({"containerPort": 80, "hostPort": 81})),
+            "spec.containers[0].ports[0].containerPort: Invalid value: 80: must match `hostPort` when `hostNetwork` is true",
+        ),
         (
             "",
             "Pod",
