@@ -23,7 +23,12 @@ fn main() -> anyhow::Result<ExitCode> {
     println!("seed {seed}: {transitions} changes …");
     let server = std::env::current_exe()?.with_file_name("test-server");
     let mut platform = Platform::start()?;
-    let plan = Plan { seed, transitions, kinds: Kind::ALL.to_vec(), limit: LIMIT };
+    let progress = |done| {
+        if done % 50 == 0 {
+            eprintln!("  {done} changes …");
+        }
+    };
+    let plan = Plan { seed, transitions, kinds: Kind::ALL.to_vec(), limit: LIMIT, progress };
     let report = chaos::run(&mut platform, &server, &plan)?;
     println!("{report}");
     for lost in report.lost.iter().take(SHOWN) {

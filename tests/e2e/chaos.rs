@@ -17,6 +17,7 @@ fn kubectl_changes_everything_and_no_request_is_lost() -> anyhow::Result<()> {
         transitions: 4 * Kind::ALL.len(),
         kinds: Kind::ALL.to_vec(),
         limit: Duration::from_secs(90),
+        progress: |_| (),
     };
     let report = chaos::run(&mut platform, &server(), &plan)?;
     println!("{report}");

@@ -168,6 +168,7 @@ pub(crate) struct Stage {
     /// Lines of the request log, several at a time.
     pub(crate) log: mpsc::UnboundedReceiver<String>,
     pub(crate) component: Component,
+    pub(crate) ledger: rouse_kit::Ledger,
     pub(crate) shutdown: Shutdown,
     version: i64,
 }
@@ -194,7 +195,8 @@ impl Stage {
 
     pub(crate) fn learning(api: Api, client: kube::Client) -> Self {
         let (reports, load) = mpsc::channel(64);
-        let component = Component::alone("activator");
+        let process = rouse_kit::Process::new(rouse_kit::Clock::of_tokio());
+        let component = process.component("activator", Shutdown::new());
         let reserve = || Reserved::new(([127, 0, 0, 1], 0).into()).expect("a free port");
         let config = Config::new(reserve(), reserve());
         let (lines, log) = mpsc::unbounded_channel();
@@ -208,7 +210,8 @@ impl Stage {
         let handle = start(config, client, resolve, reports, &component);
         let handle = handle.expect("free ports");
         let shutdown = component.shutdown.clone();
-        Self { api, handle, load, log, component, shutdown, version: 0 }
+        let ledger = process.ledger;
+        Self { api, handle, load, log, component, ledger, shutdown, version: 0 }
     }
 
     pub(crate) async fn revision(&self, name: &str, spec: Spec) {
@@ -230,6 +233,11 @@ impl Stage {
 
     pub(crate) async fn no_pod(&self, name: &str, pod: Pod) {
         self.api.delete("pods", pod.object(name)).await;
+    }
+
+    /// Tasks of the activator that panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.ledger.report().iter().map(|task| task.panics).sum()
     }
 
     /// Waits until the activator's health parts are as `wanted`: name, and whether it is ready.

@@ -12,6 +12,7 @@ mod drained;
 mod failure;
 mod files;
 mod framing;
+mod fuzz;
 mod harness;
 mod hold;
 mod hostile;

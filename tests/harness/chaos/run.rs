@@ -24,6 +24,8 @@ pub struct Plan {
     pub kinds: Vec<Kind>,
     /// No further change is begun after this long.
     pub limit: Duration,
+    /// Told of the number of changes after each.
+    pub progress: fn(usize),
 }
 
 /// Runs the plan against a platform that holds nothing yet. `server` is the test server's executable.
@@ -47,6 +49,7 @@ pub fn run(platform: &mut Platform, server: &Path, plan: &Plan) -> anyhow::Resul
             .with_context(|| format!("{kind:?} after {} changes", changes.len()))?;
         let met = (kind.cost() != Cost::Restart && kind != Kind::Settings).then_some(service);
         changes.push(Change { kind, service: met, began: started, ended: Instant::now() });
+        (plan.progress)(changes.len());
         wait::pause(PAUSE.mul_f64(random.fraction()));
     }
     for service in 0..world.len() {
