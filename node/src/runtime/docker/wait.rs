@@ -66,23 +66,47 @@ async fn exit_code(docker: &Docker, id: &str) -> i32 {
     }
 }
 
-/// Copies the output of a container to its log.
+/// Copies the output of a container to its log, until the container has ended. An engine that
+/// restarts under a container that runs on is asked again, and what it repeats is passed over.
 pub(super) async fn pump(docker: Docker, id: String, log: LogWriter) {
     log.open();
     let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
-    let mut chunks = std::pin::pin!(docker.logs(&id, Some(options)));
     let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-    while let Some(Ok(chunk)) = chunks.next().await {
-        match chunk {
-            LogOutput::StdErr { message } => {
-                stderr.feed(&message, |whole, text| log.line(LogStream::Stderr, whole, text));
+    let mut copied = 0_u64;
+    loop {
+        let chunks = docker.logs(&id, Some(options.clone())).enumerate();
+        let mut chunks = std::pin::pin!(chunks);
+        while let Some((index, Ok(chunk))) = chunks.next().await {
+            if (index as u64) < copied {
+                continue;
             }
-            LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                stdout.feed(&message, |whole, text| log.line(LogStream::Stdout, whole, text));
+            copied += 1;
+            match chunk {
+                LogOutput::StdErr { message } => {
+                    stderr.feed(&message, |whole, text| log.line(LogStream::Stderr, whole, text));
+                }
+                LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                    stdout.feed(&message, |whole, text| log.line(LogStream::Stdout, whole, text));
+                }
+                LogOutput::StdIn { .. } => {}
             }
-            LogOutput::StdIn { .. } => {}
         }
+        if !runs_on(&docker, &id).await {
+            break;
+        }
+        tokio::time::sleep(WAIT_AGAIN).await;
     }
     stdout.finish(|whole, text| log.line(LogStream::Stdout, whole, text));
     stderr.finish(|whole, text| log.line(LogStream::Stderr, whole, text));
+}
+
+/// Whether a container runs, asked until the engine answers.
+async fn runs_on(docker: &Docker, id: &str) -> bool {
+    loop {
+        match docker.inspect_container(id, None::<InspectContainerOptions>).await {
+            Ok(inspected) => return inspected.state.and_then(|state| state.running) == Some(true),
+            Err(error) if is_code(&error, 404) => return false,
+            Err(_) => tokio::time::sleep(WAIT_AGAIN).await,
+        }
+    }
 }

@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 
 use super::*;
+use crate::logs::Logs;
 use crate::runtime::docker::wait;
 
 /// One answer of the engine.
 enum Answer {
     Is(u16, Value),
+    /// Output of a container: stdout in the engine's frames.
+    Output(&'static [&'static str]),
     /// The connection ends.
     BreaksOff,
 }
@@ -40,14 +43,18 @@ fn engine_of(dir: &tempfile::TempDir, script: Arc<Script>) -> String {
                     path.strip_prefix("/v1.").and_then(|p| p.split_once('/')).map_or(path, |p| p.1);
                 let answer = script(request.method(), path.trim_start_matches('/'));
                 async move {
-                    let Answer::Is(status, value) = answer else {
-                        return Err(std::io::Error::other("the engine breaks off"));
+                    let (status, body) = match answer {
+                        Answer::Is(status, Value::Null) => (status, Bytes::new()),
+                        Answer::Is(status, value) => (status, value.to_string().into()),
+                        Answer::Output(texts) => (200, framed(texts)),
+                        Answer::BreaksOff => {
+                            return Err(std::io::Error::other("the engine breaks off"));
+                        }
                     };
-                    let text = if value.is_null() { String::new() } else { value.to_string() };
                     let answer = Response::builder()
                         .status(status)
                         .header("content-type", "application/json")
-                        .body(Full::new(Bytes::from(text)));
+                        .body(Full::new(body));
                     Ok::<_, std::io::Error>(answer.unwrap())
                 }
             });
@@ -59,6 +66,15 @@ fn engine_of(dir: &tempfile::TempDir, script: Arc<Script>) -> String {
         Ok::<(), Infallible>(())
     });
     format!("unix://{}", socket.display())
+}
+
+/// Each text as a frame of the engine's log stream: 1 is stdout, then the length.
+fn framed(texts: &[&str]) -> Bytes {
+    let frame = |text: &&str| {
+        let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+        [&[1, 0, 0, 0], &length[..], text.as_bytes()].concat()
+    };
+    texts.iter().flat_map(frame).collect()
 }
 
 fn version() -> Answer {
@@ -100,6 +116,38 @@ async fn a_wait_that_breaks_off_is_repeated_and_one_for_a_missing_container_ends
     assert_eq!((exit.code, *asked.lock()), (7, 3));
     let exit = wait::wait(docker, "gone".to_owned(), output(), None).await;
     assert_eq!(exit.code, 255);
+}
+
+#[tokio::test]
+async fn what_a_container_writes_after_its_engine_restarted_is_in_its_log_and_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked = Arc::new(Mutex::new(0));
+    let times = Arc::clone(&asked);
+    let script = move |_: &Method, path: &str| match path {
+        "version" => version(),
+        "containers/one/logs" => {
+            *times.lock() += 1;
+            match *times.lock() {
+                1 => Answer::Output(&["one\n", "tw"]),
+                2 => Answer::BreaksOff,
+                _ => Answer::Output(&["one\n", "tw", "o\n", "three\n"]),
+            }
+        }
+        "containers/one/json" => {
+            let running = *times.lock() < 3;
+            Answer::Is(200, json!({ "Id": "one", "State": { "Running": running } }))
+        }
+        _ => not_found(),
+    };
+    let host = engine_of(&dir, Arc::new(script));
+    let docker = engine::connect(&host).await.unwrap();
+    let component = Component::alone("node");
+    let logs = Logs::new(dir.path().join("logs"), component.clock, component.tasks);
+    let pod = PodRef { namespace: "n".into(), name: "p".into(), uid: "u".into() };
+    let log = logs.writer(&pod, "user", 0);
+    let tail = log.later();
+    wait::pump(docker, "one".to_owned(), log).await;
+    assert_eq!(tail.text(10, 1000), "one\ntwo\nthree\n");
 }
 
 #[tokio::test]
