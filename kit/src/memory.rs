@@ -16,23 +16,33 @@ const EVERY: Duration = Duration::from_secs(10);
 const IDLE: f64 = 0.1;
 /// Less than this is not worth a look at every free piece.
 const WORTH: u64 = 4 << 20;
+/// A minute after a load, what it held is free.
+const LOOKS: u32 = 6;
 
-/// When free memory is worth giving back.
+/// When free memory is given back: some times after a load, for what it held is freed bit by bit.
 #[derive(Debug, Default)]
 struct Policy {
     last: Option<Usage>,
-    /// The size after memory was given back, or less.
+    /// The smallest size since memory was given back.
     least_bytes: u64,
+    /// Looks at which memory is still given back.
+    left: u32,
 }
 
 impl Policy {
     /// Whether it is now, `passed` after the last look.
     fn is_due(&mut self, now: Usage, passed: Duration) -> bool {
-        let last = self.last.replace(now);
+        let Some(last) = self.last.replace(now) else { return false };
         self.least_bytes = self.least_bytes.min(now.resident_bytes);
-        let idle = last
-            .is_some_and(|last| now.cpu_seconds - last.cpu_seconds < passed.as_secs_f64() * IDLE);
-        idle && now.resident_bytes - self.least_bytes >= WORTH
+        let load = now.cpu_seconds - last.cpu_seconds >= passed.as_secs_f64() * IDLE;
+        if load || now.resident_bytes - self.least_bytes >= WORTH {
+            self.left = LOOKS;
+        }
+        if load || self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        true
     }
 
     fn given_back(&mut self, now: Usage) {
@@ -88,18 +98,30 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_when_a_load_has_gone_and_left_some() {
+    fn memory_is_given_back_for_a_minute_after_a_load_and_after_growth() {
         let mut policy = Policy::default();
-        let due = |policy: &mut Policy, cpu, mib| policy.is_due(usage(cpu, mib), EVERY);
-        assert!(!due(&mut policy, 1.0, 50), "nothing is known of the load yet");
-        assert!(due(&mut policy, 1.5, 50));
-        policy.given_back(usage(1.5, 40));
-        assert!(!due(&mut policy, 1.6, 43), "it is not worth it");
-        assert!(!due(&mut policy, 5.0, 130), "there is load");
-        assert!(due(&mut policy, 5.5, 130));
-        policy.given_back(usage(5.5, 60));
-        assert!(!due(&mut policy, 5.6, 50), "some went by itself");
-        assert!(due(&mut policy, 5.7, 55));
+        // CPU seconds and MiB at each look; the size after memory was given back, if it is.
+        let looks = [
+            (1.0, 50, None),
+            (1.5, 50, Some(40)),
+            (1.6, 41, Some(40)),
+            (5.0, 130, None),
+            (5.1, 130, Some(60)),
+            (5.2, 60, Some(55)),
+            (5.3, 55, Some(50)),
+            (5.4, 50, Some(50)),
+            (5.5, 50, Some(50)),
+            (5.6, 50, Some(50)),
+            (5.7, 50, None),
+            (5.8, 53, None),
+            (5.9, 54, Some(51)),
+        ];
+        for (look, (cpu, mib, after)) in looks.into_iter().enumerate() {
+            assert_eq!(policy.is_due(usage(cpu, mib), EVERY), after.is_some(), "look {look}");
+            if let Some(mib) = after {
+                policy.given_back(usage(cpu, mib));
+            }
+        }
     }
 
     #[cfg(target_env = "gnu")]

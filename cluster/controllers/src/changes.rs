@@ -44,7 +44,9 @@ impl Pass {
         });
         self.nodes = Nodes::default();
         for object in lists.iter().flatten() {
-            self.guarded(object, |pass| pass.place(object));
+            self.guarded(object, |pass| {
+                pass.place(object);
+            });
         }
         lists
     }
@@ -75,22 +77,28 @@ impl Pass {
         }
     }
 
-    /// Updates the scheduler's index of nodes and their pods.
-    fn place(&mut self, object: &Object) {
+    /// Updates the scheduler's index of nodes and their pods. Returns whether a node may have more
+    /// room than before.
+    fn place(&mut self, object: &Object) -> bool {
         if !self.group.has(Controller::Scheduler) {
-            return;
+            return false;
         }
         match &*object.key.resource {
             PODS => self.nodes.set_pod(object),
-            NODES => self.nodes.set_node(object),
-            _ => {}
+            NODES => {
+                self.nodes.set_node(object);
+                true
+            }
+            _ => false,
         }
     }
 
     /// Queues the work for an object that was added or modified.
     fn look_at(&mut self, object: &Object) {
         let key = &object.key;
-        self.place(object);
+        if self.place(object) {
+            self.try_unscheduled();
+        }
         match &*key.resource {
             DEPLOYMENTS => self.deployment(key.clone()),
             REPLICA_SETS => {
@@ -104,7 +112,6 @@ impl Pass {
                 self.push(Work::Pod(key.clone()));
                 self.pod_changed(object);
             }
-            NODES => self.try_unscheduled(),
             SERVICES => {
                 self.push(Work::Endpoints(key.clone()));
             }

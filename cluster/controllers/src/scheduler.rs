@@ -274,24 +274,29 @@ impl Nodes {
         self.nodes.remove(name);
     }
 
-    /// Adds or updates a pod; one without a node, or one that has ended, is removed.
-    pub(super) fn set_pod(&mut self, object: &Object) {
+    /// Adds or updates a pod; one without a node, or one that has ended, is removed. Returns whether it
+    /// took room until now and no longer does.
+    pub(super) fn set_pod(&mut self, object: &Object) -> bool {
         let field = |name: &str| object.fields.get(name).map(String::as_str).unwrap_or_default();
         let (node, phase) = (field("spec.nodeName"), field("status.phase"));
         if node.is_empty() || phase == "Succeeded" || phase == "Failed" {
-            self.remove_pod(&object.key);
-        } else if !self.pods.contains_key(&object.key)
+            return self.remove_pod(&object.key);
+        }
+        if !self.pods.contains_key(&object.key)
             && let Ok(Pod { spec: Some(spec), .. }) = object.decode()
         {
             self.occupy(object.key.clone(), node, &spec);
         }
+        false
     }
 
-    pub(super) fn remove_pod(&mut self, key: &Key) {
-        let Some(pod) = self.pods.remove(key) else { return };
+    /// Forgets a pod. Returns whether it took room.
+    pub(super) fn remove_pod(&mut self, key: &Key) -> bool {
+        let Some(pod) = self.pods.remove(key) else { return false };
         if let Some(info) = self.nodes.get_mut(&pod.node) {
             info.remove(&pod);
         }
+        true
     }
 
     fn occupy(&mut self, key: Key, node: &str, spec: &PodSpec) {

@@ -162,6 +162,25 @@ fn a_deleted_pod_makes_room_for_a_pending_one() {
 }
 
 #[test]
+fn a_pod_that_has_ended_makes_room_for_a_pending_one() {
+    let mut cluster = cluster();
+    cluster.node("laptop");
+    let large = |name: &str| {
+        json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": { "containers": [
+            { "name": "c", "image": "i", "resources": { "requests": { "cpu": "3" } } }] } })
+    };
+    let first = cluster.create(PODS, large("first"));
+    cluster.settle();
+    let second = cluster.create(PODS, large("second"));
+    cluster.settle();
+    assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], Value::Null);
+    let end = |pod: &mut Value| pod["status"]["phase"] = "Succeeded".into();
+    cluster.objects().change(&first.key, end).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], "laptop");
+}
+
+#[test]
 fn a_service_has_the_addresses_of_its_pods() {
     let mut cluster = cluster();
     cluster.node("laptop");

@@ -390,3 +390,37 @@ async fn finalizers_in_spec_hold_a_namespace_and_nothing_else() {
     assert!(registry.write(target, Change::Edit(Part::Finalize, &edit), &trusted).unwrap().gone);
     assert!(registry.get(&kind, "", "d").unwrap_err().is_not_found());
 }
+
+#[tokio::test]
+async fn a_service_keeps_its_address_through_updates_and_gives_it_up_with_its_type() {
+    let registry = registry();
+    let resource = registry.builtin("", "v1", "Service");
+    let service = |spec: Value| json!({ "metadata": { "name": "s" }, "spec": spec });
+    let ports = json!([{ "port": 80 }]);
+    let made = create(&registry, "", "Service", service(json!({ "ports": ports }))).unwrap();
+    let address = made["spec"]["clusterIP"].clone();
+    let update = |spec: Value| {
+        let options = Options::internal();
+        let written =
+            registry.update(&resource, "d", "s", Part::Main, service(spec), &options).unwrap();
+        written.object.value()["spec"].clone()
+    };
+    for spec in [
+        json!({ "ports": ports }),
+        json!({ "ports": ports, "clusterIP": "" }),
+        json!({ "ports": ports, "clusterIP": "", "clusterIPs": [""] }),
+        json!({ "ports": ports, "clusterIP": address }),
+    ] {
+        let kept = update(spec.clone());
+        assert_eq!(
+            (&kept["clusterIP"], &kept["clusterIPs"]),
+            (&address, &json!([address])),
+            "{spec}"
+        );
+    }
+    let external = json!({ "type": "ExternalName", "externalName": "a.example", "ports": ports });
+    let gone = update(external);
+    assert_eq!((&gone["clusterIP"], &gone["clusterIPs"]), (&Value::Null, &Value::Null));
+    let back = update(json!({ "ports": ports }));
+    assert!(back["clusterIP"].as_str().is_some_and(|ip| ip.starts_with("10.")), "{back}");
+}

@@ -15,16 +15,28 @@ pub(super) const STRATEGY: Strategy = Strategy {
         allocate(&registry.store, service)?;
         Ok(Followup::Nothing)
     },
-    prepare_for_update: |_, service, old| {
-        keep_allocated(service, old);
+    prepare_for_update: |registry, service, old| {
+        if has_address(old) {
+            keep_allocated(service, old);
+        } else {
+            allocate(&registry.store, service)?;
+        }
         Ok(Followup::Nothing)
     },
     ..PLAIN
 };
 
-/// Allocates the `clusterIP` of a new Service, unless it names one or is an ExternalName.
+/// Fields that an address comes with.
+const ALLOCATED: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
+
+/// Whether a Service has an address by its type.
+fn has_address(service: &Value) -> bool {
+    service["spec"]["type"] != "ExternalName"
+}
+
+/// Allocates the `clusterIP` of a Service, unless it names one or is an ExternalName.
 fn allocate(store: &Store, object: &mut Value) -> Result<(), Failure> {
-    if object["spec"]["type"] == "ExternalName" {
+    if !has_address(object) {
         return Ok(());
     }
     let given = object["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
@@ -41,13 +53,25 @@ fn allocate(store: &Store, object: &mut Value) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An update without the address keeps it.
+/// An update without an address, or with an empty one, keeps it. A Service that becomes an ExternalName
+/// gives it up unless it is changed. Upstream: `patchAllocatedValues`, `dropTypeDependentFields`.
 fn keep_allocated(new: &mut Value, old: &Value) {
-    if new["spec"]["type"] == "ExternalName" {
+    if !has_address(new) {
+        if new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+            && let Some(spec) = new["spec"].as_object_mut()
+        {
+            ALLOCATED.iter().for_each(|field| drop(spec.remove(*field)));
+        }
         return;
     }
-    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-        if new["spec"][field].is_null() && !old["spec"][field].is_null() {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.iter().all(|item| item == ""),
+        _ => false,
+    };
+    for field in ALLOCATED {
+        if empty(&new["spec"][field]) && !old["spec"][field].is_null() {
             new["spec"][field] = old["spec"][field].clone();
         }
     }

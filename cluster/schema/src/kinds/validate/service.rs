@@ -90,11 +90,13 @@ fn ports(ports: &Field<'_>, found: &mut Problems) {
     }
 }
 
-/// `clusterIP` may not change once it is set, unless the type is or was ExternalName.
+/// `clusterIP` may not change once it is set, unless the type is or was ExternalName; an empty one keeps
+/// what was allocated.
 fn cluster_ip(spec: &Field<'_>, old: &Field<'_>, found: &mut Problems) {
     let (new, before) = (spec.at("clusterIP"), old.at("clusterIP"));
     let external = [spec, old].iter().any(|s| s.at("type").text() == "ExternalName");
-    if !external && !before.text().is_empty() && new.is_set() && new.value != before.value {
+    if !external && !before.text().is_empty() && !new.text().is_empty() && new.value != before.value
+    {
         let list = Value::Array(vec![new.value.clone()]);
         found.invalid(&Field::new(&list, "spec.clusterIPs[0]"), "may not change once set");
     }

@@ -305,6 +305,7 @@ fn the_address_of_a_service_stays_unless_its_type_changes() {
         (at(json!("10.0.0.1")), at(json!("10.0.0.2")), changed),
         (at(json!("10.0.0.1")), at(json!("10.0.0.1")), ""),
         (at(json!("10.0.0.1")), at(Value::Null), ""),
+        (at(json!("10.0.0.1")), at(json!("")), ""),
         (at(Value::Null), at(json!("10.0.0.2")), ""),
         (at(json!("10.0.0.1")), external.clone(), ""),
         (external, at(json!("10.0.0.2")), ""),
