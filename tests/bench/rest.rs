@@ -24,12 +24,13 @@ pub(crate) fn connections(_: &Wanted) -> anyhow::Result<()> {
     platform.kubectl().apply(&service("warm", "autoscaling.knative.dev/max-scale: \"1\""))?;
     platform.kubectl().run("wait --for=condition=Ready --timeout=60s ksvc/warm")?;
     let (pid, before) = (platform.pid(), settled(&platform)?);
-    let (peak, result) =
-        memory::peak(pid, || load::run(platform.http, &platform.host("warm"), CONNECTIONS, LOAD));
+    let (peak, result) = memory::peak_rss(pid, || {
+        load::run(platform.http, &platform.host("warm"), CONNECTIONS, LOAD)
+    })?;
     let result = result?;
     let after = settled(&platform)?;
     println!(
-        "{CONNECTIONS} connections for {} s: before {before:.1} MiB, peak {peak:.1}, a minute after \
+        "{CONNECTIONS} connections for {} s: before {before:.1} MiB, peak (RSS) {peak:.1}, a minute after \
          {after:.1}   ({:.0} requests a second)",
         LOAD.as_secs(),
         result.per_second,

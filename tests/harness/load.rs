@@ -8,8 +8,13 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Result {
     pub per_second: f64,
+    pub count: usize,
+    /// Of the first answers of each connection.
     pub latencies: Vec<Duration>,
 }
+
+/// Latencies that are kept of a connection.
+const KEPT: usize = 100_000;
 
 /// Sends requests for `time` from `connections` threads, each with keep-alive.
 pub fn run(
@@ -26,27 +31,33 @@ pub fn run(
             std::thread::spawn(move || one(address, &host, started + time))
         })
         .collect();
-    let mut latencies = Vec::new();
+    let (mut count, mut latencies) = (0, Vec::new());
     for thread in threads {
-        latencies.extend(thread.join().map_err(|_| anyhow::anyhow!("a connection panicked"))??);
+        let joined = thread.join().map_err(|_| anyhow::anyhow!("a connection panicked"))?;
+        let (answers, took) = joined?;
+        count += answers;
+        latencies.extend(took);
     }
-    let per_second = latencies.len() as f64 / started.elapsed().as_secs_f64();
-    Ok(Result { per_second, latencies })
+    let per_second = count as f64 / started.elapsed().as_secs_f64();
+    Ok(Result { per_second, count, latencies })
 }
 
-fn one(address: SocketAddr, host: &str, end: Instant) -> anyhow::Result<Vec<Duration>> {
+fn one(address: SocketAddr, host: &str, end: Instant) -> anyhow::Result<(usize, Vec<Duration>)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let (mut took, mut buffer) = (Vec::new(), [0_u8; 4096]);
+    let (mut count, mut took, mut buffer) = (0, Vec::new(), [0_u8; 4096]);
     while Instant::now() < end {
         let started = Instant::now();
         stream.write_all(request.as_bytes())?;
         read_answer(&mut stream, &mut buffer)?;
-        took.push(started.elapsed());
+        count += 1;
+        if took.len() < KEPT {
+            took.push(started.elapsed());
+        }
     }
-    Ok(took)
+    Ok((count, took))
 }
 
 /// Reads one whole answer with a `content-length`.

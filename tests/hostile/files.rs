@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use rouse_tests::{Platform, http, memory, wait};
 
 use crate::report::Row;
@@ -39,10 +40,22 @@ pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
         measured: after.as_ref().map_or_else(ToString::to_string, ToString::to_string),
         held: after.is_ok(),
     };
-    let suspects = platform.log().matches("suspect").count();
+    let blamed = unreachable(&platform)?;
     Ok(vec![
         Row::at_most(&what, 0.0, failed as f64, "failed"),
-        Row::at_most("pods that were blamed", 0.0, suspects as f64, "times"),
+        Row::at_most("pods that were taken for unreachable", 0.0, blamed, "times"),
         left,
     ])
+}
+
+/// How often a request was sent to another pod because one could not be reached.
+fn unreachable(platform: &Platform) -> anyhow::Result<f64> {
+    let metrics = http::send(platform.admin()?, "admin", "/metrics", None)?.body;
+    let lines = metrics.lines().filter(|line| line.starts_with("rouse_request_retries_total"));
+    let counts = lines.filter(|line| line.contains("unreachable")).map(|line| {
+        line.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok()).context("a count")
+    });
+    let counts = counts.collect::<anyhow::Result<Vec<_>>>()?;
+    anyhow::ensure!(!counts.is_empty(), "the metrics have no rouse_request_retries_total");
+    Ok(counts.into_iter().sum())
 }

@@ -61,5 +61,5 @@ fn held<T>(
         Ok(())
     })?;
     let memory = Row::at_most(&format!("memory, {what}"), f64::from(bound_mib), grown, "MiB");
-    Ok(vec![memory, others.end()?])
+    Ok([memory].into_iter().chain(others.end()?).collect())
 }

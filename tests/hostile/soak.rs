@@ -21,19 +21,20 @@ pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
     let platform = platform()?;
     let (pid, host) = (platform.pid(), platform.host("victim"));
     wait::pause(WARM);
-    let (start, files) = (memory::pss(pid)?, memory::open_files(pid)?);
+    let (start, files) = (memory::rss(pid)?, memory::open_files(pid)?);
     load::run(platform.http, &host, CONNECTIONS, WARM)?;
-    let warm = memory::pss(pid)?;
+    let warm = memory::rss(pid)?;
     println!("  {CONNECTIONS} connections for {} s …", TIME.as_secs());
-    let (peak, result) = memory::peak(pid, || load::run(platform.http, &host, CONNECTIONS, TIME));
+    let (peak, result) =
+        memory::peak_rss(pid, || load::run(platform.http, &host, CONNECTIONS, TIME))?;
     let result = result?;
     wait::pause(REST);
-    let (rest, files_after) = (memory::pss(pid)?, memory::open_files(pid)?);
+    let (rest, files_after) = (memory::rss(pid)?, memory::open_files(pid)?);
     println!(
         "  {:.0} requests a second, {} in all, none failed; memory {start:.1} MiB at the start, \
          {warm:.1} warm, {peak:.1} at the peak, {rest:.1} after {} s of rest",
         result.per_second,
-        result.latencies.len(),
+        result.count,
         REST.as_secs(),
     );
     let more = files_after.saturating_sub(files) as f64;

@@ -37,7 +37,7 @@ pub(crate) fn growth<T>(
     platform: &Platform,
     work: impl FnOnce() -> anyhow::Result<T>,
 ) -> anyhow::Result<(f64, T)> {
-    let before = memory::pss(platform.pid()).context("the platform's memory")?;
-    let (peak, result) = memory::peak(platform.pid(), work);
+    let before = memory::rss(platform.pid()).context("the platform's memory")?;
+    let (peak, result) = memory::peak_rss(platform.pid(), work)?;
     Ok(((peak - before).max(0.0), result?))
 }

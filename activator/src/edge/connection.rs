@@ -71,7 +71,11 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
             () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
         }
         unread.close();
-        let _ = serving.await;
+        tokio::select! {
+            biased;
+            _ = serving.as_mut() => {}
+            () = due.passed() => {}
+        }
     }
 }
 

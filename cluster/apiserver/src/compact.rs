@@ -9,11 +9,15 @@ use std::time::Duration;
 use rouse_kit::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::http::BOOKMARK_EVERY;
 use crate::store::Store;
 
 /// Events are kept for as long, and until the next look.
 const KEPT: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_secs(10);
+/// A client that watches a quiet part of a busy resource knows no newer version than its last bookmark's,
+/// and has as long again to come back with it.
+const _: () = assert!(KEPT.as_secs() >= 2 * BOOKMARK_EVERY.as_secs());
 
 /// Forgets old events until the shutdown.
 pub(crate) async fn run(store: Store, shutdown: Shutdown) {

@@ -1,8 +1,8 @@
 //! The scheduler: binds pods to nodes that have room for them.
 //!
 //! A pod that fits no node gets a condition and an Event in kube-scheduler's words, and is retried
-//! when a node changes or a pod is deleted. Of several nodes the one with the largest free part of
-//! its CPU is taken.
+//! when a node changes or a pod ends or is deleted. Of several nodes the one with the largest free
+//! part of its CPU is taken.
 
 use std::collections::BTreeMap;
 

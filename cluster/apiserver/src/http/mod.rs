@@ -26,3 +26,4 @@ pub use api::KubeletService;
 pub use auth::Credentials;
 pub(crate) use body::ResponseBody;
 pub(crate) use listen::listen;
+pub(crate) use watch::BOOKMARK_EVERY;

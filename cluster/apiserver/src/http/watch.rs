@@ -23,7 +23,7 @@ use crate::status::Failure;
 use crate::store::{Change, Event, Object, Watch};
 
 /// The time between bookmarks, which keep the version of a quiet client recent.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(45);
+pub(crate) const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
 /// The longest watch, whatever limit the client names; the client then starts another.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 

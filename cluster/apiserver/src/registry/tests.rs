@@ -419,8 +419,14 @@ async fn a_service_keeps_its_address_through_updates_and_gives_it_up_with_its_ty
         );
     }
     let external = json!({ "type": "ExternalName", "externalName": "a.example", "ports": ports });
-    let gone = update(external);
-    assert_eq!((&gone["clusterIP"], &gone["clusterIPs"]), (&Value::Null, &Value::Null));
-    let back = update(json!({ "ports": ports }));
-    assert!(back["clusterIP"].as_str().is_some_and(|ip| ip.starts_with("10.")), "{back}");
+    for given in [Value::Null, json!(""), Value::Null] {
+        let mut external = external.clone();
+        if !given.is_null() {
+            external["clusterIP"] = given;
+        }
+        let gone = update(external);
+        assert_eq!((&gone["clusterIP"], &gone["clusterIPs"]), (&Value::Null, &Value::Null));
+        let back = update(json!({ "ports": ports }));
+        assert!(back["clusterIP"].as_str().is_some_and(|ip| ip.starts_with("10.")), "{back}");
+    }
 }

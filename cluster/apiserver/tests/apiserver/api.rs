@@ -142,7 +142,7 @@ async fn a_quiet_watch_gets_bookmarks_with_recent_versions() {
     let start = version(&get(&cluster, MAPS).await);
     post(&cluster, "/api/v1/namespaces/default/secrets", &map("other", "x")).await;
     let path = format!(
-        "{MAPS}?watch=true&allowWatchBookmarks=true&resourceVersion={start}&timeoutSeconds=60"
+        "{MAPS}?watch=true&allowWatchBookmarks=true&resourceVersion={start}&timeoutSeconds=15"
     );
     let events = get(&cluster, &path).await.events();
     assert_eq!(events.len(), 2, "one on the way, one at the end: {events:?}");

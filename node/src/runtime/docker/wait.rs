@@ -1,5 +1,6 @@
 //! Waiting for a container's end, and copying its output to its log.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -66,38 +67,101 @@ async fn exit_code(docker: &Docker, id: &str) -> i32 {
     }
 }
 
-/// Copies the output of a container to its log, until the container has ended. An engine that
-/// restarts under a container that runs on is asked again, and what it repeats is passed over.
+/// Copies the output of a container to its log, until the container has ended. A stream that breaks off
+/// is begun again where it was, for an engine may restart under a container that runs on.
 pub(super) async fn pump(docker: Docker, id: String, log: LogWriter) {
     log.open();
-    let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
-    let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-    let mut copied = 0_u64;
+    let mut copy = Copy::new(log);
+    let mut running = true;
+    // Once more after its end: its last lines may have come while the engine was away.
     loop {
-        let chunks = docker.logs(&id, Some(options.clone())).enumerate();
-        let mut chunks = std::pin::pin!(chunks);
-        while let Some((index, Ok(chunk))) = chunks.next().await {
-            if (index as u64) < copied {
-                continue;
-            }
-            copied += 1;
-            match chunk {
-                LogOutput::StdErr { message } => {
-                    stderr.feed(&message, |whole, text| log.line(LogStream::Stderr, whole, text));
-                }
-                LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    stdout.feed(&message, |whole, text| log.line(LogStream::Stdout, whole, text));
-                }
-                LogOutput::StdIn { .. } => {}
-            }
-        }
-        if !runs_on(&docker, &id).await {
+        let readable = copy.read(&docker, &id).await;
+        if !(readable && running) {
             break;
         }
-        tokio::time::sleep(WAIT_AGAIN).await;
+        running = runs_on(&docker, &id).await;
+        if running {
+            tokio::time::sleep(WAIT_AGAIN).await;
+        }
     }
-    stdout.finish(|whole, text| log.line(LogStream::Stdout, whole, text));
-    stderr.finish(|whole, text| log.line(LogStream::Stderr, whole, text));
+    copy.finish();
+}
+
+/// A container's output as far as it is copied.
+struct Copy {
+    log: LogWriter,
+    stdout: Lines,
+    stderr: Lines,
+    /// The engine's time of the last entry, RFC 3339 in UTC with nine digits of a second, and how many
+    /// entries had it: the parts of a long line share one.
+    last: String,
+    same: usize,
+}
+
+impl Copy {
+    fn new(log: LogWriter) -> Self {
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        Self { log, stdout, stderr, last: String::new(), same: 0 }
+    }
+
+    /// Copies what is new until the stream ends. Returns whether there can be more.
+    async fn read(&mut self, docker: &Docker, id: &str) -> bool {
+        let since = self.last.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+        let options = LogsOptionsBuilder::default()
+            .follow(true)
+            .stdout(true)
+            .stderr(true)
+            .timestamps(true)
+            .since(i32::try_from(since).unwrap_or(i32::MAX));
+        let mut entries = std::pin::pin!(docker.logs(id, Some(options.build())));
+        let mut repeated = self.same;
+        while let Some(entry) = entries.next().await {
+            match entry {
+                Ok(entry) => self.entry(entry, &mut repeated),
+                // The engine keeps no log that can be read, or has no such container.
+                Err(DockerError::DockerResponseServerError { status_code, .. }) => {
+                    return status_code != 501 && !(400..500).contains(&status_code);
+                }
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    /// Copies one entry, unless it was copied before a break: `repeated` of those with the last time
+    /// were.
+    fn entry(&mut self, entry: LogOutput, repeated: &mut usize) {
+        let (stream, lines, message) = match entry {
+            LogOutput::StdErr { message } => (LogStream::Stderr, &mut self.stderr, message),
+            LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                (LogStream::Stdout, &mut self.stdout, message)
+            }
+            LogOutput::StdIn { .. } => return,
+        };
+        let Some(space) = message.iter().position(|byte| *byte == b' ') else { return };
+        let at = String::from_utf8_lossy(&message[..space]);
+        match at.as_ref().cmp(&self.last) {
+            Ordering::Less => return,
+            Ordering::Equal if *repeated > 0 => {
+                *repeated -= 1;
+                return;
+            }
+            Ordering::Equal => self.same += 1,
+            Ordering::Greater => {
+                self.last = at.into_owned();
+                self.same = 1;
+                *repeated = 0;
+            }
+        }
+        let log = &self.log;
+        lines.feed(&message[space + 1..], |whole, text| log.line(stream, whole, text));
+    }
+
+    fn finish(mut self) {
+        let log = self.log;
+        self.stdout.finish(|whole, text| log.line(LogStream::Stdout, whole, text));
+        self.stderr.finish(|whole, text| log.line(LogStream::Stderr, whole, text));
+    }
 }
 
 /// Whether a container runs, asked until the engine answers.

@@ -57,23 +57,28 @@ fn allocate(store: &Store, object: &mut Value) -> Result<(), Failure> {
 /// gives it up unless it is changed. Upstream: `patchAllocatedValues`, `dropTypeDependentFields`.
 fn keep_allocated(new: &mut Value, old: &Value) {
     if !has_address(new) {
-        if new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+        let given = &new["spec"]["clusterIP"];
+        if (is_empty(given) || *given == old["spec"]["clusterIP"])
             && let Some(spec) = new["spec"].as_object_mut()
         {
             ALLOCATED.iter().for_each(|field| drop(spec.remove(*field)));
         }
         return;
     }
-    let empty = |value: &Value| match value {
+    for field in ALLOCATED {
+        if is_empty(&new["spec"][field]) && !old["spec"][field].is_null() {
+            new["spec"][field] = old["spec"][field].clone();
+        }
+    }
+}
+
+/// Whether a field names nothing: absent, or empty as charts write it.
+fn is_empty(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.iter().all(|item| item == ""),
         _ => false,
-    };
-    for field in ALLOCATED {
-        if empty(&new["spec"][field]) && !old["spec"][field].is_null() {
-            new["spec"][field] = old["spec"][field].clone();
-        }
     }
 }
 

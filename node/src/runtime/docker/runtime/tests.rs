@@ -119,7 +119,12 @@ async fn a_wait_that_breaks_off_is_repeated_and_one_for_a_missing_container_ends
 }
 
 #[tokio::test]
-async fn what_a_container_writes_after_its_engine_restarted_is_in_its_log_and_nothing_twice() {
+async fn a_log_goes_on_after_its_engine_restarted_to_the_last_line_and_repeats_none() {
+    // Times as the engine writes them; the parts of a long line share one.
+    const FIRST: &str = "2026-01-02T03:04:05.000000001Z one\n";
+    const PART: &str = "2026-01-02T03:04:06.000000002Z tw";
+    const REST: &str = "2026-01-02T03:04:06.000000002Z o\n";
+    const LAST: &str = "2026-01-02T03:04:06.500000000Z three\n";
     let dir = tempfile::tempdir().unwrap();
     let asked = Arc::new(Mutex::new(0));
     let times = Arc::clone(&asked);
@@ -128,15 +133,21 @@ async fn what_a_container_writes_after_its_engine_restarted_is_in_its_log_and_no
         "containers/one/logs" => {
             *times.lock() += 1;
             match *times.lock() {
-                1 => Answer::Output(&["one\n", "tw"]),
+                1 => Answer::Output(&[FIRST, PART]),
                 2 => Answer::BreaksOff,
-                _ => Answer::Output(&["one\n", "tw", "o\n", "three\n"]),
+                3 => Answer::Output(&[PART, REST]),
+                // It ended while nobody read.
+                _ => Answer::Output(&[PART, REST, LAST]),
             }
         }
         "containers/one/json" => {
             let running = *times.lock() < 3;
             Answer::Is(200, json!({ "Id": "one", "State": { "Running": running } }))
         }
+        "containers/mute/logs" => Answer::Is(
+            501,
+            json!({ "message": "configured logging driver does not support reading" }),
+        ),
         _ => not_found(),
     };
     let host = engine_of(&dir, Arc::new(script));
@@ -144,10 +155,12 @@ async fn what_a_container_writes_after_its_engine_restarted_is_in_its_log_and_no
     let component = Component::alone("node");
     let logs = Logs::new(dir.path().join("logs"), component.clock, component.tasks);
     let pod = PodRef { namespace: "n".into(), name: "p".into(), uid: "u".into() };
-    let log = logs.writer(&pod, "user", 0);
-    let tail = log.later();
-    wait::pump(docker, "one".to_owned(), log).await;
-    assert_eq!(tail.text(10, 1000), "one\ntwo\nthree\n");
+    for (id, text, reads) in [("one", "one\ntwo\nthree\n", 4), ("mute", "", 4)] {
+        let log = logs.writer(&pod, id, 0);
+        let tail = log.later();
+        wait::pump(docker.clone(), id.to_owned(), log).await;
+        assert_eq!((tail.text(10, 1000).as_str(), *asked.lock()), (text, reads), "{id}");
+    }
 }
 
 #[tokio::test]
