@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::{HOST, SOON, Spec, one_pod, says};
-use crate::raw::{raw_pod, request};
+use crate::raw::{PREFACE, frame, raw_pod, request};
 
 /// xorshift64*: the same numbers for the same seed, on every machine.
 struct Random(u64);
@@ -32,8 +32,6 @@ impl Random {
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Pieces of messages that parsers take differently.
 const PIECES: [&[u8]; 16] = [
@@ -79,15 +77,6 @@ fn damaged(message: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-fn h2_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
 fn requests() -> Vec<Vec<u8>> {
     // `:method: POST`, `:scheme: http`, `:path: /` of the static table, and a literal authority.
     let mut head = vec![0x83, 0x86, 0x84, 0x41];
@@ -95,11 +84,11 @@ fn requests() -> Vec<Vec<u8>> {
     head.extend(HOST.as_bytes());
     let h2 = [
         PREFACE.to_vec(),
-        h2_frame(4, 0, 0, &[]),
-        h2_frame(1, 4, 1, &head),
-        h2_frame(0, 1, 1, b"hello"),
-        h2_frame(8, 0, 0, &1000_u32.to_be_bytes()),
-        h2_frame(6, 0, 0, &[0; 8]),
+        frame(4, 0, 0, &[]),
+        frame(1, 4, 1, &head),
+        frame(0, 1, 1, b"hello"),
+        frame(8, 0, 0, &1000_u32.to_be_bytes()),
+        frame(6, 0, 0, &[0; 8]),
     ];
     let upgrade = ["Connection: upgrade", "Upgrade: websocket"];
     vec![

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::{HOST, SOON, Spec, Stage, one_pod, says, server, spawn, text};
-use crate::raw::{Raw, answering, ask, raw_pod};
+use crate::raw::{PREFACE, Raw, answering, ask, frame, raw_pod};
 
 /// An activator whose pod records all bytes that reach it.
 async fn recording() -> (Stage, Arc<Mutex<Vec<String>>>) {
@@ -207,17 +207,6 @@ async fn a_stream_of_http2_that_is_never_read_keeps_its_slot_no_longer_and_other
     read.await.expect("the other stream is answered");
 }
 
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 /// A header block of literals that are not indexed.

@@ -142,42 +142,41 @@ fn a_pod_waits_for_a_node_with_room() {
     assert_eq!(cluster.get(&key)["status"]["replicas"], 1);
 }
 
-#[test]
-fn a_deleted_pod_makes_room_for_a_pending_one() {
-    let mut cluster = cluster();
+/// A node that `first` fills, so that `second` waits for room.
+fn full_node(cluster: &mut Cluster) -> [Key; 2] {
     cluster.node("laptop");
     let large = |name: &str| {
         json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": { "containers": [
             { "name": "c", "image": "i", "resources": { "requests": { "cpu": "3" } } }] } })
     };
-    let first = cluster.create(PODS, large("first"));
-    cluster.settle();
-    let second = cluster.create(PODS, large("second"));
-    cluster.settle();
+    let pods = ["first", "second"].map(|name| {
+        let pod = cluster.create(PODS, large(name));
+        cluster.settle();
+        pod.key.clone()
+    });
     let message = "0/1 nodes are available: 1 Insufficient cpu.";
-    assert_eq!(cluster.get(&second.key)["status"]["conditions"][0]["message"], message);
-    cluster.objects().delete(&first.key, Propagation::Background).unwrap();
+    assert_eq!(cluster.get(&pods[1])["status"]["conditions"][0]["message"], message);
+    pods
+}
+
+#[test]
+fn a_deleted_pod_makes_room_for_a_pending_one() {
+    let mut cluster = cluster();
+    let [first, second] = full_node(&mut cluster);
+    cluster.objects().delete(&first, Propagation::Background).unwrap();
     cluster.run_pods();
-    assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], "laptop");
+    assert_eq!(cluster.get(&second)["spec"]["nodeName"], "laptop");
 }
 
 #[test]
 fn a_pod_that_has_ended_makes_room_for_a_pending_one() {
     let mut cluster = cluster();
-    cluster.node("laptop");
-    let large = |name: &str| {
-        json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": { "containers": [
-            { "name": "c", "image": "i", "resources": { "requests": { "cpu": "3" } } }] } })
-    };
-    let first = cluster.create(PODS, large("first"));
-    cluster.settle();
-    let second = cluster.create(PODS, large("second"));
-    cluster.settle();
-    assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], Value::Null);
+    let [first, second] = full_node(&mut cluster);
+    assert_eq!(cluster.get(&second)["spec"]["nodeName"], Value::Null);
     let end = |pod: &mut Value| pod["status"]["phase"] = "Succeeded".into();
-    cluster.objects().change(&first.key, end).unwrap();
+    cluster.objects().change(&first, end).unwrap();
     cluster.settle();
-    assert_eq!(cluster.get(&second.key)["spec"]["nodeName"], "laptop");
+    assert_eq!(cluster.get(&second)["spec"]["nodeName"], "laptop");
 }
 
 #[test]
