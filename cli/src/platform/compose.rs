@@ -14,7 +14,7 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, hooks};
+use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, hooks};
 use super::{gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -137,11 +137,12 @@ impl Platform {
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
-        run_builtin(&cluster, &components.controllers);
+        let metrics = Arc::new(NodeMetrics::default());
+        run_builtin(&cluster, Arc::clone(&metrics), &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         let traffic = Arc::new(GatewayTraffic::default());
-        let node = (&components.node, Arc::clone(&traffic));
+        let node = (&components.node, Arc::clone(&traffic), &*metrics);
         run_node(&cluster, dir, &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let activator = start_activator(&cluster, (public, local), reports, &components.activator)?;
@@ -293,8 +294,9 @@ fn serve_process(process: &Process, listener: TcpListener, component: &Component
     Ok(())
 }
 
-fn run_builtin(cluster: &Cluster, component: &Component) {
-    rouse_controllers::start(&rouse_controllers::Config::of(cluster), component);
+fn run_builtin(cluster: &Cluster, metrics: Arc<NodeMetrics>, component: &Component) {
+    let config = rouse_controllers::Config { metrics, ..rouse_controllers::Config::of(cluster) };
+    rouse_controllers::start(&config, component);
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {
@@ -327,7 +329,7 @@ async fn run_node(
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
-    (component, traffic): (&Component, Arc<GatewayTraffic>),
+    (component, traffic, metrics): (&Component, Arc<GatewayTraffic>, &NodeMetrics),
 ) -> Result {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
@@ -339,6 +341,7 @@ async fn run_node(
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());
+    metrics.set(node.usages());
     component.tasks.vital("agent", node.run());
     Ok(())
 }

@@ -10,3 +10,4 @@ mod usage;
 
 pub use node::Node;
 pub use server::{Body, BoxError, KubeletService};
+pub use usage::{ContainerSample, PodSample, PodUsages};

@@ -28,21 +28,25 @@ const FIELDS: [&str; 10] = [
     "securityContext",
 ];
 
-/// Fields that Knative admits by a feature. Rouse acts on none of them yet.
-const BY_FEATURE: [(&str, &str); 14] = [
+/// Fields that Knative admits by a feature and that the scheduler acts on.
+const SCHEDULED: [(&str, &str); 3] = [
     ("affinity", "kubernetes.podspec-affinity"),
+    ("nodeSelector", "kubernetes.podspec-nodeselector"),
+    ("tolerations", "kubernetes.podspec-tolerations"),
+];
+
+/// Fields that Knative admits by a feature and that nothing acts on yet.
+const BY_FEATURE: [(&str, &str); 11] = [
     ("dnsConfig", "kubernetes.podspec-dnsconfig"),
     ("dnsPolicy", "kubernetes.podspec-dnspolicy"),
     ("hostAliases", "kubernetes.podspec-hostaliases"),
     ("hostIPC", "kubernetes.podspec-hostipc"),
     ("hostNetwork", "kubernetes.podspec-hostnetwork"),
     ("hostPID", "kubernetes.podspec-hostpid"),
-    ("nodeSelector", "kubernetes.podspec-nodeselector"),
     ("priorityClassName", "kubernetes.podspec-priorityclassname"),
     ("runtimeClassName", "kubernetes.podspec-runtimeclassname"),
     ("schedulerName", "kubernetes.podspec-schedulername"),
     ("shareProcessNamespace", "kubernetes.podspec-shareprocessnamespace"),
-    ("tolerations", "kubernetes.podspec-tolerations"),
     ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
 ];
 
@@ -128,15 +132,32 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             }
             continue;
         }
-        let permitted = UNHANDLED.contains(&name)
-            || BY_FEATURE
-                .iter()
-                .any(|(field, feature)| *field == name && config.features.permits(feature));
+        let on = |fields: &[(&str, &str)]| {
+            fields.iter().any(|(field, feature)| *field == name && config.features.permits(feature))
+        };
+        if on(&SCHEDULED) {
+            errors.extend(scheduled(name, value));
+            continue;
+        }
+        let permitted = UNHANDLED.contains(&name) || on(&BY_FEATURE);
         errors.push(if permitted {
             FieldError::not_handled(name)
         } else {
             FieldError::disallowed(name)
         });
+    }
+    errors
+}
+
+/// The parts of a field for the scheduler that the scheduler does not know.
+fn scheduled(name: &str, value: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let rules = value.field(kind).map(|rules| rules.list(required)).unwrap_or_default();
+        if name == "affinity" && !rules.is_empty() {
+            errors.push(FieldError::not_handled(&format!("affinity.{kind}.{required}")));
+        }
     }
     errors
 }
