@@ -99,10 +99,11 @@ impl Reconciler {
             Some(autoscaler) => desired::plan(autoscaler, found.as_deref(), &config, now),
             None => desired::abandoned(found.as_deref()),
         });
+        let applier = self.applier.clone();
         let failure = match (planned, autoscaler, found) {
             (Err(panicked), _, _) => Some(panicked.to_string()),
-            (Ok(plan), Some(autoscaler), _) => self.apply(autoscaler.as_ref(), plan).await,
-            (Ok(plan), None, Some(found)) => self.apply(found.as_ref(), plan).await,
+            (Ok(plan), Some(autoscaler), _) => apply(applier, autoscaler.as_ref(), plan).await,
+            (Ok(plan), None, Some(found)) => apply(applier, found.as_ref(), plan).await,
             (Ok(_), None, None) => None,
         };
         if let Some(failure) = failure {
@@ -110,11 +111,12 @@ impl Reconciler {
             self.failed.insert(key);
         }
     }
+}
 
-    async fn apply<K>(&self, object: &K, plan: desired::HpaPlan) -> Option<String>
-    where
-        K: kube::Resource<DynamicType = ()> + serde::Serialize,
-    {
-        self.applier.apply(object, plan).await.err().map(|error| error.to_string())
-    }
+/// Why a plan could not be carried out.
+async fn apply<K>(applier: Applier, object: &K, plan: desired::HpaPlan) -> Option<String>
+where
+    K: kube::Resource<DynamicType = ()> + serde::Serialize,
+{
+    applier.apply(object, plan).await.err().map(|error| error.to_string())
 }

@@ -29,7 +29,7 @@ pub struct ContainerUsage {
 
 /// A cluster whose nodes measure nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Unmeasured;
+pub(crate) struct Unmeasured;
 
 impl PodMetrics for Unmeasured {
     fn of(&self, _: &str, _: &str) -> Option<PodUsage> {

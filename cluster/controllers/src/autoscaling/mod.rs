@@ -26,7 +26,8 @@ use rouse_apiserver::status::Failure;
 use rouse_apiserver::store::{Key, Object};
 use rouse_k8s::{Quantity, time};
 
-pub use self::metrics::{ContainerUsage, PodMetrics, PodUsage, Unmeasured};
+pub(crate) use self::metrics::Unmeasured;
+pub use self::metrics::{ContainerUsage, PodMetrics, PodUsage};
 
 use self::behavior::{Behavior, Bounded, History};
 use self::replicas::{Measured, Proposal, Target, Usage};
