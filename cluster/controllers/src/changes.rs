@@ -220,8 +220,7 @@ impl Pass {
 
     /// Queues an autoscaler whose spec has changed; its own status comes back as a change too.
     fn autoscaler_changed(&mut self, object: &Object) {
-        let value = object.value();
-        if value["status"]["observedGeneration"] != value["metadata"]["generation"] {
+        if self.histories.is_news(&object.key, &object.value()["spec"]) {
             self.push(Work::Autoscaler(object.key.clone()));
         }
     }

@@ -26,7 +26,7 @@ pub(super) struct Pass {
     pub(super) objects: Objects,
     ca: String,
     metrics: Arc<dyn PodMetrics>,
-    histories: Histories,
+    pub(super) histories: Histories,
     work: BTreeSet<Work>,
     /// Work for the next pass, so that it delays nothing else in this one.
     rest: BTreeSet<Work>,

@@ -25,6 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rouse_apiserver::status::Failure;
 use rouse_apiserver::store::{Key, Object};
 use rouse_k8s::{Quantity, time};
+use serde_json::Value;
 
 pub(crate) use self::metrics::Unmeasured;
 pub use self::metrics::{ContainerUsage, PodMetrics, PodUsage};
@@ -45,10 +46,22 @@ const LIMITED: &str = "ScalingLimited";
 
 /// What each autoscaler proposed and did lately.
 #[derive(Debug, Default)]
-pub(super) struct Histories(BTreeMap<Key, History>);
+pub(super) struct Histories(BTreeMap<Key, Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// The spec of the last sync.
+    spec: Value,
+    history: History,
+}
 
 impl Histories {
-    pub(super) fn forget(&mut self, key: &Key) {
+    /// Whether a spec is another than that of the last sync.
+    pub(super) fn is_news(&self, key: &Key, spec: &Value) -> bool {
+        self.0.get(key).is_none_or(|remembered| remembered.spec != *spec)
+    }
+
+    fn forget(&mut self, key: &Key) {
         self.0.remove(key);
     }
 }
@@ -77,6 +90,9 @@ pub(super) fn sync(
     if object.deletion_timestamp.is_some() {
         return Ok(());
     }
+    let remembered = histories.0.entry(key.clone()).or_default();
+    remembered.spec = object.value()["spec"].take();
+    let history = &mut remembered.history;
     let now = objects.now();
     next.at = Some(time::later(now, PERIOD));
     let mut status = Status::of(&autoscaler, now);
@@ -94,7 +110,6 @@ pub(super) fn sync(
     };
     let current = scaled.replicas;
     status.next.current_replicas = Some(current);
-    let history = histories.0.entry(key.clone()).or_default();
     let (decision, values) = decide(spec, &scaled, metrics, history, now);
     status.next.current_metrics = (!values.is_empty()).then_some(values);
     match decision {
