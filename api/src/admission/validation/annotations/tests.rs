@@ -103,8 +103,9 @@ fn other_annotations_are_checked() {
     );
     assert_eq!(
         refused(|o| o["metadata"]["annotations"] =
-            json!({ "serving.knative.dev/rollout-duration": "30s" })),
-        "invalid value: 30s: metadata.annotations.serving.knative.dev/rollout-duration\nnot handled by Rouse yet"
+            json!({ "serving.knative.dev/rollout-duration": "1500ms" })),
+        "rollout-duration=1500ms is not at second precision: \
+         metadata.annotations.serving.knative.dev/rollout-duration"
     );
 }
 
