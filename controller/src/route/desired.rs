@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use rouse_api::annotations;
+use rouse_api::config::features;
 use rouse_api::route::{ALL_TRAFFIC_ASSIGNED, INGRESS_READY};
 use rouse_api::{Route, RouteStatus};
 use rouse_kit::Plan;
@@ -39,7 +40,7 @@ pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<Ro
         Ok(names) => names,
         Err(error) => {
             status::mark(&mut next, route, now, |conditions| {
-                conditions.mark_false(INGRESS_READY, "IngressNotConfigured", &error.to_string());
+                conditions.mark_false(ALL_TRAFFIC_ASSIGNED, "ErrorConfig", &error.to_string());
             });
             plan.status = Some(next);
             return plan;
@@ -93,7 +94,11 @@ fn assign(
         },
     );
     let portions = portions(&targets, &rollout);
-    let hosts = routing::compile(names, &targets, &portions, &rollout);
+    let options = routing::Options {
+        http: seen.gateway.http_option(route.annotations(), &seen.config.network),
+        tag_header: seen.config.features.is_enabled(features::TAG_HEADER_BASED_ROUTING),
+    };
+    let hosts = routing::compile(names, &targets, &portions, &rollout, options);
     let compiled = versioned(written.as_ref(), hosts, now);
     let is_written = written.as_ref() == Some(&compiled);
     let is_served = seen.serving.serves(compiled.version);

@@ -1,7 +1,7 @@
 //! Compiles resolved targets to the routing that activators serve.
 
 use rouse_api::rollout::Rollout;
-use rouse_api::routing::{Host, HttpOption, Share};
+use rouse_api::routing::{Host, HttpOption, Share, TagShares};
 
 use super::hosts::Names;
 use super::portions::Portion;
@@ -13,20 +13,41 @@ pub(super) fn compile(
     targets: &[Target],
     portions: &[Portion],
     rollout: &Rollout,
+    options: Options,
 ) -> Vec<Host> {
+    let by_header = |names: &Names| {
+        // A host of a tag has no choice, but tells the Revision its tag.
+        let tags = || names.tag.is_none().then(|| all_tags(targets, rollout)).unwrap_or_default();
+        options.tag_header.then(tags)
+    };
     names
         .iter()
         .map(|names| Host {
             public: names.public.iter().cloned().collect(),
             local: names.local.clone(),
             tag: names.tag.clone(),
-            http: HttpOption::Enabled,
+            http: options.http,
             split: match &names.tag {
                 None => shares(portions.iter().map(|p| (p.revision.as_str(), p.percent))),
                 Some(tag) => tagged(targets, tag, rollout),
             },
+            header_tags: by_header(names),
             rewrite_host: None,
         })
+        .collect()
+}
+
+/// The settings that hold for all hosts of a Route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) http: HttpOption,
+    /// Whether requests may name their tag in a header.
+    pub(super) tag_header: bool,
+}
+
+fn all_tags(targets: &[Target], rollout: &Rollout) -> Vec<TagShares> {
+    let tags = targets.iter().filter_map(|target| target.tag.as_deref());
+    tags.map(|tag| TagShares { tag: tag.to_owned(), split: tagged(targets, tag, rollout) })
         .collect()
 }
 

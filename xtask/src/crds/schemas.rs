@@ -209,7 +209,9 @@ fn rollout() -> Value {
 fn routing() -> Value {
     let share =
         required(&["percent", "revision"], json!({ "percent": int32(), "revision": string() }));
+    let tag = required(&["tag"], json!({ "split": list(share.clone()), "tag": string() }));
     let host = object(json!({
+        "headerTags": list(tag),
         "http": string(),
         "local": list(string()),
         "public": list(string()),

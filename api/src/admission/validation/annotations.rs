@@ -53,6 +53,17 @@ pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
     seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration")
 }
 
+/// What plain http is for the hosts of an object.
+pub(super) fn http_protocol(annotations: &Annotations) -> FieldErrors {
+    let said = keyed::HTTP_PROTOCOL.get(annotations).filter(|(_, value)| !value.is_empty());
+    match said {
+        Some((key, value)) if keyed::http_protocol(annotations).is_none() => {
+            FieldError::invalid(value, key).with_details("write enabled or redirected").into()
+        }
+        Some(_) | None => FieldErrors::none(),
+    }
+}
+
 /// Autoscaling annotations, of a template or a Revision.
 pub(super) fn autoscaling(annotations: &Annotations, config: &AutoscalerConfig) -> FieldErrors {
     let mut errors = class(annotations);

@@ -107,6 +107,18 @@ fn other_annotations_are_checked() {
         "rollout-duration=1500ms is not at second precision: \
          metadata.annotations.serving.knative.dev/rollout-duration"
     );
+    for (key, value, want) in [
+        ("networking.knative.dev/http-protocol", "Redirected", ""),
+        ("networking.knative.dev/httpOption", "enabled", ""),
+        (
+            "networking.knative.dev/http-protocol",
+            "off",
+            "invalid value: off: metadata.annotations.networking.knative.dev/http-protocol\n\
+             write enabled or redirected",
+        ),
+    ] {
+        assert_eq!(refused(|o| o["metadata"]["annotations"] = json!({ key: value })), want);
+    }
 }
 
 #[test]
