@@ -17,8 +17,10 @@ pub(super) fn compile(
 ) -> Vec<Host> {
     let by_header = |names: &Names| {
         // A host of a tag has no choice, but tells the Revision its tag.
-        let tags = || names.tag.is_none().then(|| all_tags(targets, rollout)).unwrap_or_default();
-        options.tag_header.then(tags)
+        options.tag_header.then(|| match names.tag {
+            None => all_tags(targets, rollout),
+            Some(_) => Vec::new(),
+        })
     };
     names
         .iter()

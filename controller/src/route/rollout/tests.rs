@@ -89,7 +89,7 @@ impl World {
         for _ in 0..most {
             let wake = self.settle();
             let (at, shares) = (self.passed.as_millis(), self.shares().join(" | "));
-            told.push_str(&format!("{:>4}.{}s {shares}\n", at / 1000, at % 1000 / 100));
+            told.push_str(&format!("{}.{}s {shares}\n", at / 1000, at % 1000 / 100));
             let Some(wake) = wake else { return told };
             assert_eq!(conditions(self.status())[1], ROLLING);
             self.wait(wake);
@@ -111,16 +111,16 @@ fn traffic_moves_in_equal_steps_over_the_duration() {
     let mut world = World::new(LATEST, "10s");
     world.latest(2);
     expect![[r#"
-           0.0s 1: 99, 2: 1
-           1.0s 1: 88, 2: 12
-           2.0s 1: 77, 2: 23
-           3.0s 1: 66, 2: 34
-           4.0s 1: 55, 2: 45
-           5.0s 1: 44, 2: 56
-           6.0s 1: 33, 2: 67
-           7.0s 1: 22, 2: 78
-           8.0s 1: 11, 2: 89
-           9.0s 2: 100
+        0.0s 1: 99, 2: 1
+        1.0s 1: 88, 2: 12
+        2.0s 1: 77, 2: 23
+        3.0s 1: 66, 2: 34
+        4.0s 1: 55, 2: 45
+        5.0s 1: 44, 2: 56
+        6.0s 1: 33, 2: 67
+        7.0s 1: 22, 2: 78
+        8.0s 1: 11, 2: 89
+        9.0s 2: 100
     "#]]
     .assert_eq(&world.run(100));
     assert_eq!(conditions(world.status()), ["True", "True"]);
@@ -159,11 +159,11 @@ fn steps_are_as_long_as_the_first_percent_took_to_be_served() {
     assert_eq!(world.shares(), ["1: 99, 2: 1"]);
     world.seen.serving = Serving::Known { version: i64::MAX };
     expect![[r#"
-          19.5s 1: 99, 2: 1
-          39.5s 1: 74, 2: 26
-          59.5s 1: 49, 2: 51
-          79.5s 1: 24, 2: 76
-          99.5s 2: 100
+        19.5s 1: 99, 2: 1
+        39.5s 1: 74, 2: 26
+        59.5s 1: 49, 2: 51
+        79.5s 1: 24, 2: 76
+        99.5s 2: 100
     "#]]
     .assert_eq(&world.run(100));
     // Longer than the duration: one step.
@@ -173,7 +173,7 @@ fn steps_are_as_long_as_the_first_percent_took_to_be_served() {
     world.pass();
     world.wait(SECOND * 60);
     world.seen.serving = Serving::Known { version: i64::MAX };
-    assert_eq!(world.run(100), "  60.0s 1: 99, 2: 1\n  61.0s 2: 100\n");
+    assert_eq!(world.run(100), "60.0s 1: 99, 2: 1\n61.0s 2: 100\n");
 }
 
 #[test]
@@ -187,12 +187,12 @@ fn a_restart_in_the_middle_goes_on_from_the_written_state() {
     world.seen.serving = Serving::Unknown;
     world.wait(SECOND * 30);
     expect![[r#"
-          34.0s 1: 55, 2: 45
-          35.0s 1: 44, 2: 56
-          36.0s 1: 33, 2: 67
-          37.0s 1: 22, 2: 78
-          38.0s 1: 11, 2: 89
-          39.0s 2: 100
+        34.0s 1: 55, 2: 45
+        35.0s 1: 44, 2: 56
+        36.0s 1: 33, 2: 67
+        37.0s 1: 22, 2: 78
+        38.0s 1: 11, 2: 89
+        39.0s 2: 100
     "#]]
     .assert_eq(&world.run(100));
 }
@@ -204,10 +204,10 @@ fn a_new_revision_in_the_middle_begins_with_one_percent_and_takes_from_the_newes
     world.run(2);
     world.latest(3);
     expect![[r#"
-           2.0s 1: 66, 2: 33, 3: 1
-           3.0s 1: 66, 3: 34
-           4.0s 1: 33, 3: 67
-           5.0s 3: 100
+        2.0s 1: 66, 2: 33, 3: 1
+        3.0s 1: 66, 3: 34
+        4.0s 1: 33, 3: 67
+        5.0s 3: 100
     "#]]
     .assert_eq(&world.run(100));
 }
@@ -230,13 +230,13 @@ fn a_changed_duration_holds_for_the_next_rollout_and_zero_at_once() {
     world.latest(2);
     world.run(2);
     world.duration("1000s");
-    assert_eq!(world.run(2), "   2.0s 1: 77, 2: 23\n   3.0s 1: 66, 2: 34\n");
+    assert_eq!(world.run(2), "2.0s 1: 77, 2: 23\n3.0s 1: 66, 2: 34\n");
     world.duration("0s");
-    assert_eq!(world.run(100), "   4.0s 2: 100\n");
+    assert_eq!(world.run(100), "4.0s 2: 100\n");
     // Without an annotation, the cluster's setting holds.
     Arc::make_mut(&mut world.seen.config).network.rollout_duration = 2;
     world.latest(3);
-    assert_eq!(world.run(100), "   4.0s 2: 99, 3: 1\n   5.0s 3: 100\n");
+    assert_eq!(world.run(100), "4.0s 2: 99, 3: 1\n5.0s 3: 100\n");
 }
 
 #[test]
@@ -245,9 +245,9 @@ fn tags_and_shares_are_rolled_out_each_for_itself() {
     let mut world = World::new(traffic, "3s");
     world.latest(2);
     expect![[r#"
-           0.0s 1: 39, 2: 1, 3: 60 | 1: 99, 2: 1 | 1: 99, 2: 1
-           1.0s 1: 19, 2: 21, 3: 60 | 1: 49, 2: 51 | 1: 49, 2: 51
-           2.0s 2: 40, 3: 60 | 2: 100 | 2: 100
+        0.0s 1: 39, 2: 1, 3: 60 | 1: 99, 2: 1 | 1: 99, 2: 1
+        1.0s 1: 19, 2: 21, 3: 60 | 1: 49, 2: 51 | 1: 49, 2: 51
+        2.0s 2: 40, 3: 60 | 2: 100 | 2: 100
     "#]]
     .assert_eq(&world.run(100));
     world.latest(1);
@@ -307,7 +307,7 @@ fn a_target_added_in_the_middle_has_nothing_to_move_from() {
     let mut world = World::new("[{revisionName: greet-1, percent: 100}]", "10s");
     world.route.spec = route(LATEST).spec;
     world.latest(2);
-    assert_eq!(world.run(100), "   0.0s 2: 100\n");
+    assert_eq!(world.run(100), "0.0s 2: 100\n");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn traffic_of_a_deleted_revision_goes_to_the_next_newer_one() {
     world.pass();
     assert_eq!(world.shares(), ["2: 88, 3: 12"]);
     world.seen.revisions.remove("greet-2");
-    assert_eq!(world.run(100).lines().last(), Some("   3.0s 3: 100"));
+    assert_eq!(world.run(100).lines().last(), Some("3.0s 3: 100"));
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn an_edited_state_that_makes_no_sense_is_dropped() {
         let mut world = World::new(LATEST, "10s");
         edit(world.route.status.as_mut().unwrap().rollout.as_mut().unwrap());
         world.latest(2);
-        assert_eq!(world.run(100), "   0.0s 2: 100\n");
+        assert_eq!(world.run(100), "0.0s 2: 100\n");
     }
     // Extreme times saturate.
     let mut world = World::new(LATEST, "2540400h");
