@@ -13,7 +13,7 @@ use crate::config::annotations as keyed;
 use crate::config::annotations::Key;
 use crate::config::autoscaler as limits;
 use crate::config::deployment::PROGRESS_DEADLINE_MAX;
-use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
 use rouse_k8s::Quantity;
@@ -31,16 +31,20 @@ pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> 
     errors
 }
 
-/// The rollout duration of a Route. Traffic moves at once for now, so any duration but 0 is
-/// refused.
+/// How long a Route takes to move traffic to a new Revision.
 pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
-    let mut errors = seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration");
-    if let (true, Some((key, raw))) = (errors.is_empty(), keyed::ROLLOUT_DURATION.get(annotations))
-        && GoDuration::parse(raw).is_ok_and(|time| time != GoDuration::default())
-    {
-        errors.push(FieldError::invalid(raw, key).with_details(NOT_HANDLED));
+    seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration")
+}
+
+/// What plain http is for the hosts of an object.
+pub(super) fn http_protocol(annotations: &Annotations) -> FieldErrors {
+    let said = keyed::HTTP_PROTOCOL.get(annotations).filter(|(_, value)| !value.is_empty());
+    match said {
+        Some((key, value)) if keyed::http_protocol(annotations).is_none() => {
+            FieldError::invalid(value, key).with_details("write enabled or redirected").into()
+        }
+        Some(_) | None => FieldErrors::none(),
     }
-    errors
 }
 
 /// Autoscaling annotations, of a template or a Revision.

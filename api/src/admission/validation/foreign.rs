@@ -85,9 +85,6 @@ const KNATIVE: &[(&str, &str)] = &[
     ("networking.knative.dev/disable-auto-tls", PLAIN),
     ("networking.knative.dev/disable-external-domain-tls", PLAIN),
     ("networking.knative.dev/disableAutoTLS", PLAIN),
-    ("networking.knative.dev/http-option", PLAIN),
-    ("networking.knative.dev/http-protocol", PLAIN),
-    ("networking.knative.dev/httpOption", PLAIN),
     ("networking.knative.dev/ingress-class", INGRESS),
     ("networking.knative.dev/ingress.class", INGRESS),
 ];

@@ -28,27 +28,26 @@ const FIELDS: [&str; 10] = [
     "securityContext",
 ];
 
-/// Fields that Knative admits by a feature and that the scheduler acts on.
-const SCHEDULED: [(&str, &str); 3] = [
+/// Fields that Knative admits by a feature.
+const BY_FEATURE: [(&str, &str); 14] = [
     ("affinity", "kubernetes.podspec-affinity"),
-    ("nodeSelector", "kubernetes.podspec-nodeselector"),
-    ("tolerations", "kubernetes.podspec-tolerations"),
-];
-
-/// Fields that Knative admits by a feature and that nothing acts on yet.
-const BY_FEATURE: [(&str, &str); 11] = [
     ("dnsConfig", "kubernetes.podspec-dnsconfig"),
     ("dnsPolicy", "kubernetes.podspec-dnspolicy"),
     ("hostAliases", "kubernetes.podspec-hostaliases"),
     ("hostIPC", "kubernetes.podspec-hostipc"),
     ("hostNetwork", "kubernetes.podspec-hostnetwork"),
     ("hostPID", "kubernetes.podspec-hostpid"),
+    ("nodeSelector", "kubernetes.podspec-nodeselector"),
     ("priorityClassName", "kubernetes.podspec-priorityclassname"),
     ("runtimeClassName", "kubernetes.podspec-runtimeclassname"),
     ("schedulerName", "kubernetes.podspec-schedulername"),
     ("shareProcessNamespace", "kubernetes.podspec-shareprocessnamespace"),
+    ("tolerations", "kubernetes.podspec-tolerations"),
     ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
 ];
+
+/// Those of them that the scheduler acts on.
+const ACTED_ON: [&str; 3] = ["affinity", "nodeSelector", "tolerations"];
 
 /// Fields that Knative always admits and that Rouse does not act on.
 const UNHANDLED: [&str; 1] = ["imagePullSecrets"];
@@ -146,7 +145,9 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (name, value) in spec.as_object().into_iter().flatten() {
         let name = name.as_str();
-        if !is_set(value) || FIELDS.contains(&name) {
+        // An empty object says nothing, whatever it is about: gcloud sends some.
+        let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+        if !is_set(value) || is_empty || FIELDS.contains(&name) {
             continue;
         }
         if name == "automountServiceAccountToken" {
@@ -156,30 +157,27 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             }
             continue;
         }
-        let on = |fields: &[(&str, &str)]| {
-            fields.iter().any(|(field, feature)| *field == name && config.features.permits(feature))
-        };
-        if on(&SCHEDULED) {
-            errors.extend(scheduled(name, value));
-            continue;
+        let permitted = UNHANDLED.contains(&name)
+            || BY_FEATURE
+                .iter()
+                .any(|(field, feature)| *field == name && config.features.permits(feature));
+        match (permitted, ACTED_ON.contains(&name)) {
+            (true, true) if name == "affinity" => errors.extend(affinity(value)),
+            (true, true) => {}
+            (true, false) => errors.push(FieldError::not_handled(name)),
+            (false, _) => errors.push(FieldError::disallowed(name)),
         }
-        let permitted = UNHANDLED.contains(&name) || on(&BY_FEATURE);
-        errors.push(if permitted {
-            FieldError::not_handled(name)
-        } else {
-            FieldError::disallowed(name)
-        });
     }
     errors
 }
 
-/// The parts of a field for the scheduler that the scheduler does not know.
-fn scheduled(name: &str, value: &Value) -> FieldErrors {
+/// The rules of an affinity that the scheduler does not know.
+fn affinity(value: &Value) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for kind in ["podAffinity", "podAntiAffinity"] {
         let required = "requiredDuringSchedulingIgnoredDuringExecution";
         let rules = value.field(kind).map(|rules| rules.list(required)).unwrap_or_default();
-        if name == "affinity" && !rules.is_empty() {
+        if !rules.is_empty() {
             errors.push(FieldError::not_handled(&format!("affinity.{kind}.{required}")));
         }
     }

@@ -16,6 +16,9 @@ fn pod_fields_are_refused_by_name() {
     for (field, value, want) in [
         ("nodeSelector", json!({ "a": "b" }), "must not set the field(s): nodeSelector"),
         ("nodeName", json!("n"), "must not set the field(s): nodeName"),
+        ("nodeSelector", json!({}), ""),
+        ("tolerations", json!([]), ""),
+        ("affinity", json!({}), ""),
         ("hostNetwork", json!(false), ""),
         ("automountServiceAccountToken", json!(false), ""),
         (
@@ -91,9 +94,10 @@ fn pod_fields_are_refused_by_name() {
             "must not set the field(s): affinity.podAntiAffinity.{required}\nnot handled by Rouse yet"
         )
     );
+    let priority = with("config-features", &[("kubernetes.podspec-priorityclassname", "allowed")]);
     assert_eq!(
-        pod(&on, "hostNetwork", json!(true)),
-        "must not set the field(s): hostNetwork\nnot handled by Rouse yet"
+        pod(&priority, "priorityClassName", json!("high")),
+        "must not set the field(s): priorityClassName\nnot handled by Rouse yet"
     );
     for (init, want) in [
         (json!({ "image": "a/b", "env": [{ "name": "PORT", "value": "1" }] }), ""),
