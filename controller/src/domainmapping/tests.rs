@@ -9,6 +9,7 @@ use rouse_kit::Plan;
 use rouse_kit::plan::Action;
 
 use super::DomainMappings;
+use super::certificate::Certificate;
 use super::desired::{Observed, Target, desired};
 use crate::lookups::served::Serving;
 use crate::objects::gateway::Gateway;
@@ -54,6 +55,7 @@ fn seen() -> Observed {
         claim: claim("shop", ""),
         held: true,
         target: route(),
+        certificate: Certificate::None,
         gateway: Gateway { port: Some(7080), https: None },
         serving: Serving::Unknown,
         config: with_claims_made(false),
