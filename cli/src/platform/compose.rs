@@ -87,14 +87,14 @@ impl Platform {
             })?;
         let http_port =
             ports::bind(binds.public, args.http_port, ports::HTTP, "--http-port", |at| {
-                Ok(rouse_activator::Reserved::new(at)?)
+                Ok(Reserved::new(at)?)
             })?;
         // Next to that of http, and any free one where that is any free one.
         let https_asked = args.https_port.or(args.http_port.filter(|port| *port == 0));
         let https_default = http_port.held.address().port().saturating_add(1);
         let https_port =
             ports::bind(binds.public, https_asked, https_default, "--https-port", |at| {
-                Ok(rouse_activator::Reserved::new(at)?)
+                Ok(Reserved::new(at)?)
             })?;
         let admin_port =
             ports::bind(binds.admin, args.admin_port, ports::ADMIN, "--admin-port", |address| {
@@ -110,7 +110,7 @@ impl Platform {
             ("admin port", admin_port.moved_from, admin_address),
         ]);
         said.extend(unreachable_urls(binds.public));
-        let local = rouse_activator::Reserved::new(SocketAddr::new(binds.local, 0))
+        let local = Reserved::new(SocketAddr::new(binds.local, 0))
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
         let (at, secure_at) = (public.address(), secure.address());
