@@ -144,7 +144,6 @@ const GC: &[Key] = &[
 const OWN_GATEWAY: &str = "requests come in by the activator, which is the only ingress";
 const NO_ISSUER: &str = "no certificates are issued";
 const NO_MESH: &str = "pods are always addressed one by one";
-const PLAIN: &str = "the gateway speaks plain HTTP";
 
 const NETWORK: &[Key] = &[
     inert_renamed(
@@ -162,7 +161,7 @@ const NETWORK: &[Key] = &[
     inert("namespace-wildcard-cert-selector", "", NO_ISSUER),
     renamed("domain-template", &["domainTemplate"]),
     renamed("tag-template", &["tagTemplate"]),
-    inert_renamed("external-domain-tls", &["auto-tls", "autoTLS"], "disabled", PLAIN),
+    renamed("external-domain-tls", &["auto-tls", "autoTLS"]),
     inert("cluster-local-domain-tls", "disabled", "pods reach Services by plain HTTP"),
     inert_renamed(
         "system-internal-tls",

@@ -70,7 +70,6 @@ pub const CLOUD_RUN: &[(&str, &str)] = &[
 const SCALES: &str = "write autoscaling.knative.dev/min-scale and max-scale under spec.template.metadata.annotations";
 
 const NO_SIDECAR: &str = "there is no queue-proxy";
-const PLAIN: &str = "the gateway speaks plain HTTP";
 const IN_PATH: &str = "the activator is in the path of every request";
 const INGRESS: &str = "requests come in by the activator, which is the only ingress";
 const NO_ISSUER: &str = "no certificates are issued";
@@ -82,9 +81,6 @@ const KNATIVE: &[(&str, &str)] = &[
     ("features.knative.dev/queueproxy-podinfo", NO_SIDECAR),
     ("networking.knative.dev/certificate-class", NO_ISSUER),
     ("networking.knative.dev/certificate.class", NO_ISSUER),
-    ("networking.knative.dev/disable-auto-tls", PLAIN),
-    ("networking.knative.dev/disable-external-domain-tls", PLAIN),
-    ("networking.knative.dev/disableAutoTLS", PLAIN),
     ("networking.knative.dev/ingress-class", INGRESS),
     ("networking.knative.dev/ingress.class", INGRESS),
 ];
