@@ -51,8 +51,7 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
         shutdown.clone(),
     );
     tasks.vital("settings", follow);
-    let horizontal =
-        hpa::Reconciler::new(&client, settings.autoscaler.clone(), events.clone(), clock);
+    let horizontal = hpa::Reconciler::new(&client, settings.autoscaler.clone(), events, clock);
     let end = shutdown.clone();
     tasks.vital("hpa", horizontal.run(end));
     let reconciler = Reconciler::new(&client, Arc::clone(&scaler), settings);

@@ -100,7 +100,7 @@ fn each_row_of_an_annotation_says_what_becomes_of_it() {
         let annotations = json!({ name: example });
         match on {
             "template" => {
-                object["spec"]["template"]["metadata"] = json!({ "annotations": annotations })
+                object["spec"]["template"]["metadata"] = json!({ "annotations": annotations });
             }
             _ => object["metadata"]["annotations"] = annotations,
         }
