@@ -1,4 +1,4 @@
-//! Whether a configuration fits its schema, in the words of the real server.
+//! Validation of configurations by their schema, in the words of the real server.
 
 use std::collections::BTreeSet;
 

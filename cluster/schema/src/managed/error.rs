@@ -1,4 +1,4 @@
-//! Why a configuration cannot be applied.
+//! Errors of server-side apply.
 
 use super::entries::Entry;
 

@@ -1,4 +1,4 @@
-//! How a schema divides a value: what is one field, and what has fields below it.
+//! The division of values by their schema: what is one field, and what has fields below it.
 
 use std::sync::LazyLock;
 
@@ -52,12 +52,13 @@ pub(super) struct Field<'a> {
     pub(super) place: Place<'a>,
     /// The schema lists it, as a field of a struct and no key of a map.
     pub(super) named: bool,
-    /// Typed clients always send it, empty if there is nothing in it.
-    pub(super) always: bool,
+    /// What typed clients send where there is nothing in it.
+    always: Option<&'static Value>,
 }
 
 /// An object with nothing in it.
 static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+static NULL: Value = Value::Null;
 
 impl<'a> Place<'a> {
     pub(super) fn root(node: &'a Node) -> Self {
@@ -125,17 +126,17 @@ impl<'a> Place<'a> {
 
     /// The field `name` of an object here; `None` if the schema does not know it.
     pub(super) fn field(self, name: &str) -> Option<Field<'a>> {
-        let free = Field { place: Self::below(None), named: false, always: false };
+        let free = Field { place: Self::below(None), named: false, always: None };
         let Some(node) = self.node else { return Some(free) };
         let target = node.resolve();
         if self.whole && name == "metadata" {
             // Typed clients send the metadata of every object.
-            let always = node.reference.is_some();
+            let always = node.reference.is_some().then(|| &*EMPTY);
             let place = Self { node: Some(types::object_meta()), whole: false };
             return Some(Field { place, named: true, always });
         }
         if let Some(found) = target.properties.get(name) {
-            let always = found.reference.is_some() && !found.pointer && is_struct(found);
+            let always = always(target, name, found);
             return Some(Field { place: Self::below(Some(found)), named: true, always });
         }
         if self.whole && (name == "apiVersion" || name == "kind") {
@@ -149,9 +150,11 @@ impl<'a> Place<'a> {
 
     /// The names of fields that typed clients always send.
     pub(super) fn always(self) -> impl Iterator<Item = &'a str> {
-        let fields = self.node.map(|node| &node.resolve().properties);
-        fields.into_iter().flatten().filter_map(|(name, node)| {
-            (node.reference.is_some() && !node.pointer && is_struct(node)).then_some(name.as_str())
+        let target = self.node.map(Node::resolve);
+        target.into_iter().flat_map(|target| {
+            let fields = target.properties.iter();
+            let sent = fields.filter(|(name, found)| always(target, name, found).is_some());
+            sent.map(|(name, _)| name.as_str())
         })
     }
 
@@ -205,9 +208,22 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A value as typed clients send it: an empty object in place of one that they always send.
+/// What typed clients send of an empty field of a built-in type: structs that are no pointers, and
+/// lists that are required.
+fn always(parent: &Node, name: &str, found: &Node) -> Option<&'static Value> {
+    if found.pointer || found.go_type.is_empty() && found.reference.is_none() {
+        return None;
+    }
+    if found.reference.is_some() && is_struct(found) {
+        return Some(&EMPTY);
+    }
+    let required = || parent.required.iter().any(|required| required == name);
+    (found.kind == Type::Array && required()).then_some(&NULL)
+}
+
+/// A value as typed clients send it.
 pub(super) fn sent<'a>(value: Option<&'a Value>, field: &Field<'_>) -> Option<&'a Value> {
-    if value.is_none() && field.always { Some(&EMPTY) } else { value }
+    value.or(field.always)
 }
 
 /// Whether the value alone says what it is.

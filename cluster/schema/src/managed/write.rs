@@ -1,4 +1,4 @@
-//! What managed fields need to know of a write.
+//! A write, as managed fields see it.
 
 use super::compare::Difference;
 use super::entries::{Entry, Operation};
