@@ -58,6 +58,7 @@ pub(crate) async fn run(thread: Thread) {
         capacity,
         observers,
         shutdown: shutdown.clone(),
+        https_port: None,
     });
     let [public, local] = listeners.map(|(side, listener)| accept(&worker, side, listener));
     let serving = async {
@@ -161,6 +162,7 @@ fn begin(
     let peer = Rc::new(Peer {
         worker: Rc::clone(worker),
         side,
+        secure: false,
         remote: from,
         client: Client::new(from.ip()),
         unread: Rc::default(),

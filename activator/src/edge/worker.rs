@@ -111,6 +111,8 @@ pub(crate) struct Worker {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observers: Observers,
     pub(crate) shutdown: Shutdown,
+    /// The port of the https listener, if there is one and URLs have to name it.
+    pub(crate) https_port: Option<u16>,
 }
 
 impl Worker {
@@ -175,6 +177,8 @@ impl Accepting {
 pub(crate) struct Peer {
     pub(crate) worker: Rc<Worker>,
     pub(crate) side: Side,
+    /// It came over TLS.
+    pub(crate) secure: bool,
     pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
     pub(crate) unread: Rc<Unread>,

@@ -31,6 +31,9 @@ pub struct Host {
     pub http: HttpOption,
     /// Shares; percents make 100. A target of 0 % is left out.
     pub split: Vec<Share>,
+    /// Tags that a request may choose by header; None while tag header routing is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_tags: Option<Vec<TagShares>>,
     /// The Host header that the revision sees, for a DomainMapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite_host: Option<String>,
@@ -42,6 +45,16 @@ pub enum HttpOption {
     Enabled,
     /// 301 to https.
     Redirected,
+    /// https alone is answered.
+    Disabled,
+}
+
+/// The shares of a tag, for requests that name it in the header `Knative-Serving-Tag`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagShares {
+    pub tag: String,
+    pub split: Vec<Share>,
 }
 
 /// One revision's share of a host. The revision lives in the namespace of the Route.

@@ -60,9 +60,8 @@ pub(super) fn desired(
     status::addresses(&mut next, name(mapping), scheme, seen.gateway);
     let claim = claim(mapping, seen, &mut plan);
     let routing = match (&claim, &seen.target) {
-        (Ok(()), Target::Route(route)) => {
-            compile(mapping, route).map(|host| versioned(next.routing.as_ref(), vec![host], now))
-        }
+        (Ok(()), Target::Route(route)) => compile(mapping, route, seen)
+            .map(|host| versioned(next.routing.as_ref(), vec![host], now)),
         (Ok(()), Target::NotYet | Target::Missing | Target::Unsupported) => next.routing.clone(),
         // A domain that the namespace has not claimed must not be routed.
         (Err(_), _) => None,
@@ -122,15 +121,16 @@ fn new_claim(mapping: &DomainMapping) -> ClusterDomainClaim {
 }
 
 /// The Route's main host under the mapping's domain.
-fn compile(mapping: &DomainMapping, route: &Route) -> Option<Host> {
+fn compile(mapping: &DomainMapping, route: &Route, seen: &Observed) -> Option<Host> {
     let routing = route.status.as_ref()?.routing.as_ref()?;
     let main = routing.hosts.iter().find(|host| host.tag.is_none())?;
     Some(Host {
         public: vec![name(mapping).to_ascii_lowercase()],
         local: Vec::new(),
         tag: None,
-        http: main.http,
+        http: seen.gateway.http_option(mapping.annotations(), &seen.config.network),
         split: main.split.clone(),
+        header_tags: main.header_tags.clone(),
         rewrite_host: Some(format!("{}.{}.{CLUSTER_LOCAL_DOMAIN}", name(route), namespace(route))),
     })
 }

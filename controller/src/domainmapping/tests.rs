@@ -54,7 +54,7 @@ fn seen() -> Observed {
         claim: claim("shop", ""),
         held: true,
         target: route(),
-        gateway: Gateway { port: Some(7080) },
+        gateway: Gateway { port: Some(7080), https: None },
         serving: Serving::Unknown,
         config: with_claims_made(false),
     }

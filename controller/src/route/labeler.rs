@@ -76,6 +76,11 @@ struct Wanted {
 fn wanted(route: &Route, next: &RouteStatus, seen: &Observed) -> Wanted {
     let mut wanted = Wanted::default();
     let before = route.status.iter().flat_map(|status| &status.traffic);
+    // A tag may be rolled out over Revisions that have no entry in the traffic.
+    let routings = route.status.iter().chain([next]).filter_map(|status| status.routing.as_ref());
+    for share in routings.flat_map(|routing| &routing.hosts).flat_map(|host| &host.split) {
+        wanted.revisions.insert(share.revision.clone());
+    }
     for target in before.chain(&next.traffic).chain(&route.spec.traffic) {
         if let Some(revision) = &target.revision_name {
             wanted.revisions.insert(revision.clone());

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use rouse_api::Route;
+use rouse_api::config::Settings as _;
+use rouse_api::config::network::HttpProtocol;
+use rouse_api::routing::{HttpOption, Share, TagShares};
 use rouse_kit::plan::Action;
 
 use super::Routes;
@@ -12,6 +15,7 @@ use super::testing::{
     one_ready, plan, revision, route, seen, status,
 };
 use crate::lookups::served::Serving;
+use crate::objects::gateway::Https;
 use crate::reconciler::Reconciler;
 use crate::testing::{now, refusal, told};
 
@@ -242,4 +246,44 @@ fn a_refused_core_service_is_reported() {
     let error = refusal("Service");
     let status = Routes::refused(&route(LATEST), &error, now()).unwrap();
     assert_eq!(conditions(&status), ["Unknown".to_owned(), format!("False Refused {error}")]);
+}
+
+#[test]
+fn with_tag_header_routing_the_main_host_knows_all_tags() {
+    let mut seen = one_ready();
+    let tagged = route("[{configurationName: greet, percent: 100, tag: next}]");
+    let by_header = |seen: &super::observed::Observed| {
+        let routing = status(&tagged, seen).routing.unwrap();
+        routing.hosts.into_iter().map(|host| host.header_tags).collect::<Vec<_>>()
+    };
+    assert_eq!(by_header(&seen), [None, None]);
+    for (value, on) in [("enabled", true), ("Enabled", true), ("allowed", false)] {
+        let data = [("tag-header-based-routing".to_owned(), value.to_owned())].into();
+        let mut config = super::testing::config();
+        config.features = rouse_api::config::Features::from_data(&data).unwrap();
+        seen.config = Arc::new(config);
+        let split = vec![Share { revision: "greet-1".to_owned(), percent: 100 }];
+        let next = TagShares { tag: "next".to_owned(), split };
+        let expected = if on { [Some(vec![next]), Some(vec![])] } else { [None, None] };
+        assert_eq!(by_header(&seen), expected, "{value}");
+    }
+}
+
+#[test]
+fn http_is_redirected_where_the_annotation_or_the_cluster_says_so() {
+    let mut seen = one_ready();
+    let mut asked = route(LATEST);
+    let option = |asked: &Route, seen: &super::observed::Observed| {
+        status(asked, seen).routing.unwrap().hosts[0].http
+    };
+    asked.metadata.annotations =
+        Some([("networking.knative.dev/http-protocol".to_owned(), "redirected".to_owned())].into());
+    assert_eq!(option(&asked, &seen), HttpOption::Enabled, "there is no https");
+    seen.gateway.https = Some(Https { port: Some(7081) });
+    assert_eq!(option(&asked, &seen), HttpOption::Redirected);
+    assert_eq!(option(&route(LATEST), &seen), HttpOption::Enabled);
+    let mut config = super::testing::config();
+    config.network.http_protocol = HttpProtocol::Redirected;
+    seen.config = Arc::new(config);
+    assert_eq!(option(&route(LATEST), &seen), HttpOption::Redirected);
 }

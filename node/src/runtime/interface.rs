@@ -28,6 +28,8 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub ports: Vec<u16>,
+    /// All ports of its pod, if several containers of it run beside each other and share an address.
+    pub pod_ports: Option<Vec<u16>>,
     /// The addresses that `reserve` returned.
     pub reserved: BTreeMap<u16, SocketAddr>,
     pub mounts: Vec<Mount>,
@@ -54,6 +56,7 @@ impl ContainerSpec {
             env: Vec::new(),
             working_dir: None,
             ports: Vec::new(),
+            pod_ports: None,
             reserved: BTreeMap::new(),
             mounts: Vec::new(),
             memory_limit: None,

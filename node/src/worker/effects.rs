@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use rouse_k8s::Backoff;
 use rouse_kit::events::{self, Level, Notice};
 use rouse_kit::{Task, TaskError};
@@ -49,7 +49,7 @@ enum Follower {
 /// An effect that was performed.
 pub(super) enum Done {
     Event(Event),
-    Launched(Index, Arc<Container>, Box<Running>),
+    Launched(Index, Arc<Pod>, Arc<Container>, Box<Running>),
 }
 
 impl Effects {
@@ -85,7 +85,7 @@ impl Effects {
     pub(super) fn take(&mut self, done: Done) -> Event {
         match done {
             Done::Event(event) => event,
-            Done::Launched(at, spec, running) => self.follow(at, &spec, *running),
+            Done::Launched(at, pod, spec, running) => self.follow(at, &pod, &spec, *running),
         }
     }
 
@@ -101,10 +101,11 @@ impl Effects {
             restarts: state.containers[at].restarts,
             grace: pod::grace(&state.pod),
         };
+        let pod = Arc::clone(&state.pod);
         let task = self.shared.tasks.attached("launch", launch.run());
         self.pending.push(Box::pin(async move {
             match task.await {
-                Ok(Outcome::Running(running)) => Done::Launched(at, spec, running),
+                Ok(Outcome::Running(running)) => Done::Launched(at, pod, spec, running),
                 Ok(Outcome::Not(event)) => Done::Event(event),
                 Err(error) => {
                     let message = failed("start", &error);
@@ -114,7 +115,7 @@ impl Effects {
         }));
     }
 
-    fn follow(&mut self, at: Index, spec: &Arc<Container>, running: Running) -> Event {
+    fn follow(&mut self, at: Index, pod: &Pod, spec: &Arc<Container>, running: Running) -> Event {
         let Running { run, exit, ready_after } = running;
         let tasks = &self.shared.tasks;
         let exit = tasks.attached("exit", exit);
@@ -124,7 +125,7 @@ impl Effects {
                 .unwrap_or_else(|error| Exit::unknown(failed("wait for its end", &error)));
             Done::Event(Event::Exited { container: at, exit })
         }));
-        let looking = listening::look(&self.shared, &run, spec, at, self.inbox.clone());
+        let looking = listening::look(&self.shared, pod, &run, spec, at, self.inbox.clone());
         self.followers.insert((at, Follower::Listening), tasks.attached("listening", looking));
         if let Some(after) = ready_after {
             let script = probes::scripted(self.inbox.clone(), at, after);
@@ -210,7 +211,7 @@ impl Effects {
         let mut about = events::reference(&*state.pod);
         about.field_path = note.container.map(|at| {
             let container = &state.containers[at];
-            let list = if container.init { "initContainers" } else { "containers" };
+            let list = if container.role.is_init_list() { "initContainers" } else { "containers" };
             format!("spec.{list}{{{}}}", container.name)
         });
         let level = if note.warning { Level::Warning } else { Level::Normal };

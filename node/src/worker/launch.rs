@@ -19,7 +19,7 @@ use crate::images::LocalImage;
 use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
-use crate::spec::ports::ports;
+use crate::spec::ports::{containers, of_pod, ports, shares_network};
 use crate::spec::sources::Sources;
 use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
 
@@ -96,11 +96,12 @@ impl Launch {
 
     async fn start(&self, image: Arc<LocalImage>) -> Result<Outcome, Failure> {
         let runtime = &self.shared.runtime;
-        let own_ports = ports(&self.spec);
+        let own_ports = ports(&self.pod, &self.spec);
         // Of all containers, since the annotation is written as a whole.
         let mut addresses = BTreeMap::new();
-        for spec in self.pod.spec.iter().flat_map(|spec| &spec.containers) {
-            addresses.extend(runtime.reserve(&self.reference, &spec.name, &ports(spec)));
+        for spec in containers(&self.pod) {
+            let ports = ports(&self.pod, spec);
+            addresses.extend(runtime.reserve(&self.reference, &spec.name, &ports));
         }
         let reserved = runtime.reserve(&self.reference, &self.spec.name, &own_ports);
         let sources = self.sources().await?;
@@ -210,6 +211,7 @@ impl Launch {
             env: vars,
             working_dir: self.spec.working_dir.clone(),
             ports,
+            pod_ports: shares_network(&self.pod).then(|| of_pod(&self.pod)),
             reserved,
             mounts,
             memory_limit: resources::memory_limit(&self.spec),

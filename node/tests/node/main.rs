@@ -9,5 +9,6 @@ mod docker;
 mod extremes;
 mod fresh;
 mod killed;
+mod pods;
 mod support;
 mod volumes;

@@ -48,16 +48,20 @@ pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
     warnings
 }
 
-/// The rollout duration of a Route. Traffic moves at once for now, so any duration but 0 is
-/// refused.
+/// How long a Route takes to move traffic to a new Revision.
 pub(super) fn rollout_duration(annotations: &Annotations) -> FieldErrors {
-    let mut errors = seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration");
-    if let (true, Some((key, raw))) = (errors.is_empty(), keyed::ROLLOUT_DURATION.get(annotations))
-        && GoDuration::parse(raw).is_ok_and(|time| time != GoDuration::default())
-    {
-        errors.push(FieldError::invalid(raw, key).with_details(NOT_HANDLED));
+    seconds(annotations, keyed::ROLLOUT_DURATION, "rollout-duration")
+}
+
+/// What plain http is for the hosts of an object.
+pub(super) fn http_protocol(annotations: &Annotations) -> FieldErrors {
+    let said = keyed::HTTP_PROTOCOL.get(annotations).filter(|(_, value)| !value.is_empty());
+    match said {
+        Some((key, value)) if keyed::http_protocol(annotations).is_none() => {
+            FieldError::invalid(value, key).with_details("write enabled or redirected").into()
+        }
+        Some(_) | None => FieldErrors::none(),
     }
-    errors
 }
 
 /// Autoscaling annotations, of a template or a Revision.

@@ -17,6 +17,7 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let annotations = strings(metadata(object), "annotations");
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     errors.within("metadata.annotations", annotations::without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
@@ -50,6 +51,7 @@ pub fn route(object: &Value, request: Request<'_>) -> FieldErrors {
     let annotations = strings(metadata(object), "annotations");
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     errors.within("spec", traffic::list(spec(object), Owner::Nobody));
     if let Some(old) = request.old.filter(|_| metadata(object).list("ownerReferences").is_empty()) {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));
@@ -82,6 +84,8 @@ pub fn revision(object: &Value, request: Request<'_>) -> FieldErrors {
 #[must_use]
 pub fn domain_mapping(object: &Value, request: Request<'_>) -> FieldErrors {
     let mut errors = meta::domain_name(object);
+    let annotations = strings(metadata(object), "annotations");
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     if let Some(old) = request.old {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));
     }

@@ -12,7 +12,7 @@ use super::{container, security, volume};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
 use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
-use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 
 /// Fields of a Revision's spec that may always be set and are checked elsewhere.
 const FIELDS: [&str; 10] = [
@@ -55,22 +55,28 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
     errors.within("securityContext", security::of_pod(spec, config));
 
     let containers = spec.list("containers");
+    let inits = spec.list("initContainers");
     let mounted: BTreeSet<&str> = containers
         .iter()
+        .chain(inits)
         .flat_map(|container| container.list("volumeMounts"))
         .map(|mount| mount.text("name"))
         .collect();
     errors.within("volumes", volume::list(spec.list("volumes"), &mounted, config));
 
-    let inits = spec.list("initContainers").len();
-    if inits > 0 && config.features.is_enabled(POD_SPEC_INIT_CONTAINERS) {
-        errors.push(FieldError::not_handled("initContainers"));
-    } else if inits > 0 {
+    if !inits.is_empty() && !config.features.is_enabled(POD_SPEC_INIT_CONTAINERS) {
+        let found = inits.len();
         let message = format!(
-            "pod spec support for init-containers is off, but found {inits} init containers"
+            "pod spec support for init-containers is off, but found {found} init containers"
         );
         errors.push(FieldError::new(message, CURRENT_FIELD));
+    } else {
+        for (index, container) in inits.iter().enumerate() {
+            let found = container::init(container, spec.list("volumes"), config);
+            errors.within_index("initContainers", index, found);
+        }
     }
+    errors.extend(unique_names(inits.iter().chain(containers)));
 
     errors.within("containers[*]", container::port_count(containers));
     match containers {
@@ -79,7 +85,7 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
             let found = container::serving(only, spec.list("volumes"), config);
             errors.within_index("containers", 0, found);
         }
-        several => errors.extend(many(several, config)),
+        several => errors.extend(many(several, spec.list("volumes"), config)),
     }
     let account = spec.text("serviceAccountName");
     if is_googles(account) {
@@ -103,15 +109,33 @@ pub fn is_googles(service_account: &str) -> bool {
     })
 }
 
-fn many(containers: &[Value], config: &ApiConfig) -> FieldErrors {
+/// No two containers may have one name.
+fn unique_names<'a>(containers: impl Iterator<Item = &'a Value>) -> FieldErrors {
+    let (mut seen, mut errors) = (BTreeSet::new(), FieldErrors::none());
+    for name in containers.map(|container| container.text("name")).filter(|n| !n.is_empty()) {
+        if !seen.insert(name) {
+            errors.push(FieldError::new(format!("duplicate container name {name:?}"), "name"));
+        }
+    }
+    errors
+}
+
+fn many(containers: &[Value], volumes: &[Value], config: &ApiConfig) -> FieldErrors {
     if !config.features.is_enabled(MULTI_CONTAINER) {
         let found = containers.len();
         let message = format!("multi-container is off, but found {found} containers");
         return FieldError::new(message, CURRENT_FIELD).into();
     }
-    FieldError::disallowed("containers")
-        .with_details(format!("more than one container is {NOT_HANDLED}"))
-        .into()
+    let mut errors = FieldErrors::none();
+    for (index, container) in containers.iter().enumerate() {
+        let found = if container.list("ports").is_empty() {
+            container::sidecar(container, volumes, config)
+        } else {
+            container::serving(container, volumes, config)
+        };
+        errors.within_index("containers", index, found);
+    }
+    errors
 }
 
 fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {

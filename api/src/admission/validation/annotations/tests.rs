@@ -103,9 +103,22 @@ fn other_annotations_are_checked() {
     );
     assert_eq!(
         refused(|o| o["metadata"]["annotations"] =
-            json!({ "serving.knative.dev/rollout-duration": "30s" })),
-        "invalid value: 30s: metadata.annotations.serving.knative.dev/rollout-duration\nnot handled by Rouse yet"
+            json!({ "serving.knative.dev/rollout-duration": "1500ms" })),
+        "rollout-duration=1500ms is not at second precision: \
+         metadata.annotations.serving.knative.dev/rollout-duration"
     );
+    for (key, value, want) in [
+        ("networking.knative.dev/http-protocol", "Redirected", ""),
+        ("networking.knative.dev/httpOption", "enabled", ""),
+        (
+            "networking.knative.dev/http-protocol",
+            "off",
+            "invalid value: off: metadata.annotations.networking.knative.dev/http-protocol\n\
+             write enabled or redirected",
+        ),
+    ] {
+        assert_eq!(refused(|o| o["metadata"]["annotations"] = json!({ key: value })), want);
+    }
 }
 
 #[test]
