@@ -7,6 +7,24 @@ use serde_json::Value;
 use super::shape::Place;
 use crate::structure::Type;
 
+/// Most values of a configuration: its merge takes some tenths of a second.
+pub(super) const MOST_VALUES: usize = 100_000;
+
+/// Whether a configuration has no more than [`MOST_VALUES`].
+pub(super) fn is_bounded(config: &Value) -> bool {
+    count(config, MOST_VALUES).is_some()
+}
+
+/// What is left of a number of values.
+fn count(value: &Value, left: usize) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    match value {
+        Value::Object(map) => map.values().try_fold(left, |left, value| count(value, left)),
+        Value::Array(items) => items.iter().try_fold(left, |left, value| count(value, left)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(left),
+    }
+}
+
 /// The problems of a configuration: `.spec.replicaz: field not declared in schema`.
 pub(super) fn check(root: Place<'_>, config: &Value) -> Result<(), String> {
     let mut problems = Vec::new();

@@ -14,6 +14,8 @@ pub struct Conflict {
 /// Why a configuration cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("the configuration has more than {limit} values")]
+    TooLarge { limit: usize },
     #[error("metadata.managedFields must be nil")]
     HasManagedFields,
     #[error("{}", in_words(.0))]
