@@ -281,6 +281,7 @@ impl Failure {
     pub(crate) fn from_apply(error: &managed::Error) -> Self {
         let message = error.to_string();
         match error {
+            managed::Error::TooLarge { .. } => Self::entity_too_large(&message),
             managed::Error::HasManagedFields => Self::bad_request(message),
             managed::Error::Untyped { .. } | managed::Error::Undecodable(_) => {
                 Self::plain_internal(message)

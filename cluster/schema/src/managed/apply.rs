@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::check::check;
+use super::check::{MOST_VALUES, check, is_bounded};
 use super::compare::compare;
 use super::contents::contents;
 use super::entries::{self, Entry, Operation};
@@ -37,6 +37,9 @@ pub fn apply(
 ) -> Result<Value, Error> {
     if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(Error::HasManagedFields);
+    }
+    if !is_bounded(config) {
+        return Err(Error::TooLarge { limit: MOST_VALUES });
     }
     check(write.root(), config).map_err(|why| Error::Untyped { object: described(config), why })?;
     let empty = json!({ "apiVersion": config["apiVersion"], "kind": config["kind"] });

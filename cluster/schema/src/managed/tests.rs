@@ -278,6 +278,9 @@ fn a_configuration_that_does_not_fit_is_refused_by_its_path() {
         let start = "failed to create typed patch object (/web; apps/v1, Kind=Deployment): ";
         assert_eq!(refused.to_string(), format!("{start}{why}"));
     }
+    let many: Vec<Value> = vec![json!(1); 100_001];
+    let refused = Desk::of("", "v1", "ConfigMap").apply("me", &map(json!(many)), false);
+    assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
     let mut managed = map(json!({}));
     managed["metadata"]["managedFields"] = json!([]);
     let refused = Desk::of("", "v1", "ConfigMap").apply("me", &managed, false).unwrap_err();
