@@ -90,8 +90,8 @@ pub fn domain_mapping(object: &Value, request: Request<'_>) -> FieldErrors {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));
     }
     let spec = spec(object);
-    if spec.has("tls") {
-        errors.push(FieldError::not_handled("spec.tls"));
+    if spec.has("tls") && spec.field("tls").is_none_or(|tls| tls.text("secretName").is_empty()) {
+        errors.push(FieldError::missing("spec.tls.secretName"));
     }
     let reference = spec.field("ref").unwrap_or(&Value::Null);
     let mut found = FieldErrors::none();
