@@ -7,6 +7,7 @@
 mod api;
 mod chaos;
 mod cli;
+mod clients;
 mod demo;
 mod docker;
 mod examples;
