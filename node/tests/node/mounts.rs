@@ -120,7 +120,7 @@ async fn refresh(kind: Kind) {
     node.api.put(MAP, paint("blue"));
     let seen = tokio::time::timeout(Duration::from_secs(60), async {
         while node.get("/file?/rouse-test/paint/COLOR").await != "blue" {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::task::yield_now().await;
         }
     });
     seen.await.expect("an edited ConfigMap is seen within a minute");
