@@ -20,6 +20,7 @@ use crate::admission::error::Refused;
 use crate::admission::home::Attempt;
 use crate::admission::revision::{Admitted, Queued, Revision, Slot};
 use crate::edge::error::{self, Error, Form};
+use crate::edge::tls::Tls;
 use crate::edge::wait::Wait;
 use crate::edge::worker::Peer;
 use crate::observe::record::{Arrival, Record};
@@ -255,7 +256,8 @@ fn insecure(
         return Err(Error::HttpsOnly { host: name.to_owned() });
     }
     let name = name.split(':').next().unwrap_or_default();
-    let port = peer.worker.https_port.map(|port| format!(":{port}")).unwrap_or_default();
+    let port = peer.worker.tls.as_ref().and_then(Tls::port);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     Ok(HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok())
 }

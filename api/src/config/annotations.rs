@@ -58,6 +58,13 @@ pub const PROGRESS_DEADLINE: Key = only(keys::PROGRESS_DEADLINE);
 pub const HTTP_PROTOCOL: Key =
     key("networking.knative.dev/httpOption", "networking.knative.dev/http-protocol");
 
+/// The spellings, the one that Knative reads first in front.
+pub const DISABLE_EXTERNAL_DOMAIN_TLS: [&str; 3] = [
+    "networking.knative.dev/disableAutoTLS",
+    "networking.knative.dev/disable-auto-tls",
+    "networking.knative.dev/disable-external-domain-tls",
+];
+
 /// All keys that concern scaling.
 pub const AUTOSCALING: [Key; 15] = [
     CLASS,
@@ -264,6 +271,13 @@ pub fn http_protocol(annotations: &BTreeMap<String, String>) -> Option<HttpProto
         "redirected" => Some(HttpProtocol::Redirected),
         _ => None,
     }
+}
+
+/// Whether the hosts of a Route or DomainMapping are left out of `external-domain-tls`.
+#[must_use]
+pub fn disables_external_domain_tls(annotations: &BTreeMap<String, String>) -> bool {
+    let said = DISABLE_EXTERNAL_DOMAIN_TLS.iter().find_map(|key| annotations.get(*key));
+    said.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
 }
 
 fn duration(

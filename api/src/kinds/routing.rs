@@ -34,9 +34,20 @@ pub struct Host {
     /// Tags that a request may choose by header; None while tag header routing is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_tags: Option<Vec<TagShares>>,
+    /// The Secret of the namespace whose certificate is served; None for one of the platform's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_secret: Option<String>,
     /// The Host header that the revision sees, for a DomainMapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite_host: Option<String>,
+}
+
+impl Host {
+    /// All shares, those that requests choose by header included.
+    pub fn shares(&self) -> impl Iterator<Item = &Share> {
+        let tags = self.header_tags.iter().flatten();
+        self.split.iter().chain(tags.flat_map(|tag| &tag.split))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Service as CoreService, ServicePort};
-use rouse_api::annotations;
 use rouse_api::config::NetworkConfig;
 use rouse_api::config::network::HttpProtocol;
 use rouse_api::routing::HttpOption;
+use rouse_api::{Conditions, annotations};
 
 /// Default ports, which a URL need not name.
 const HTTP: i32 = 80;
@@ -30,6 +30,46 @@ pub(crate) struct Https {
     pub(crate) port: Option<i32>,
 }
 
+/// What `external-domain-tls` means for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExternalTls {
+    Off,
+    /// The gateway has certificates for its hosts.
+    On,
+    /// There is no https listener, and http is allowed.
+    Downgraded,
+    /// There is no https listener.
+    NotReady,
+}
+
+impl ExternalTls {
+    /// The scheme of public URLs, where `otherwise` is that without TLS.
+    pub(crate) fn scheme(self, otherwise: &str) -> &str {
+        match self {
+            Self::Off => otherwise,
+            Self::On | Self::NotReady => "https",
+            Self::Downgraded => "http",
+        }
+    }
+
+    /// Marks the condition `type_`, which is CertificateProvisioned.
+    pub(crate) fn mark(self, conditions: &mut Conditions<'_>, type_: &'static str) {
+        let no_listener = "the gateway has no port for https";
+        match self {
+            Self::Off => conditions.mark_true_with_reason(
+                type_,
+                "TLSNotEnabled",
+                "external-domain-tls is not enabled",
+            ),
+            Self::On => conditions.mark_true(type_),
+            Self::Downgraded => {
+                conditions.mark_true_with_reason(type_, "HTTPDowngrade", no_listener);
+            }
+            Self::NotReady => conditions.mark_unknown(type_, "CertificateNotReady", no_listener),
+        }
+    }
+}
+
 impl Gateway {
     /// Reads the ports of the public gateway's core Service.
     pub(crate) fn from_service(service: &CoreService) -> Self {
@@ -42,6 +82,22 @@ impl Gateway {
         Self {
             port: http.map(|http| http.port).filter(|port| ![HTTP, HTTPS].contains(port)),
             https: https.map(|https| Https { port: Some(https.port).filter(|p| *p != HTTPS) }),
+        }
+    }
+
+    /// Whether an object with these annotations gets https URLs by `external-domain-tls`.
+    pub(crate) fn external_tls(
+        self,
+        annotations: &BTreeMap<String, String>,
+        network: &NetworkConfig,
+    ) -> ExternalTls {
+        if !network.external_domain_tls || annotations::disables_external_domain_tls(annotations) {
+            return ExternalTls::Off;
+        }
+        match (self.https, network.http_protocol) {
+            (Some(_), _) => ExternalTls::On,
+            (None, HttpProtocol::Enabled) => ExternalTls::Downgraded,
+            (None, HttpProtocol::Redirected | HttpProtocol::Disabled) => ExternalTls::NotReady,
         }
     }
 

@@ -47,8 +47,13 @@ pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<Ro
         }
     };
     placeholder::ensure(route, &names, &seen.placeholders, &mut plan);
-    let scheme = seen.config.network.default_external_scheme.as_str();
+    let network = &seen.config.network;
+    let external = seen.gateway.external_tls(route.annotations(), network);
+    let scheme = external.scheme(&network.default_external_scheme);
     status::addresses(&mut next, &names[0], scheme, seen.gateway);
+    status::mark(&mut next, route, now, |conditions| {
+        status::certificate(conditions, &names[0], external);
+    });
     if let Some(next_step) = assign(route, seen, &names, scheme, &mut next, now) {
         plan.wake_after(next_step);
     }

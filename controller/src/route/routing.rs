@@ -34,6 +34,7 @@ pub(super) fn compile(
                 Some(tag) => tagged(targets, tag, rollout),
             },
             header_tags: by_header(names),
+            tls_secret: None,
             rewrite_host: None,
         })
         .collect()

@@ -12,10 +12,9 @@ use super::hosts::Names;
 use super::portions::Portion;
 use super::traffic::Problem;
 use crate::lookups::served::Serving;
-use crate::objects::gateway::Gateway;
+use crate::objects::gateway::{ExternalTls, Gateway};
 
 const UNINITIALIZED: &str = "Uninitialized";
-const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
 
 /// Marks conditions for the present generation; `change` sets those that vary.
 pub(super) fn mark(
@@ -27,11 +26,6 @@ pub(super) fn mark(
     let generation = route.metadata.generation;
     let observed = status.observed_generation;
     let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
-    conditions.mark_true_with_reason(
-        CERTIFICATE_PROVISIONED,
-        TLS_NOT_ENABLED,
-        "external-domain-tls is not enabled",
-    );
     change(&mut conditions);
     status.observed_generation = generation;
 }
@@ -43,6 +37,19 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
         ConditionStatus::Unknown | ConditionStatus::True => {
             conditions.mark_unknown(ALL_TRAFFIC_ASSIGNED, reason, message);
         }
+    }
+}
+
+/// Whether the public hosts have certificates.
+pub(super) fn certificate(conditions: &mut Conditions<'_>, main: &Names, external: ExternalTls) {
+    match external {
+        ExternalTls::On | ExternalTls::Downgraded | ExternalTls::NotReady
+            if main.public.is_none() =>
+        {
+            let message = "TLS is not enabled for cluster-local";
+            conditions.mark_true_with_reason(CERTIFICATE_PROVISIONED, "TLSNotEnabled", message);
+        }
+        _ => external.mark(conditions, CERTIFICATE_PROVISIONED),
     }
 }
 

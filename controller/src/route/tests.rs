@@ -287,3 +287,54 @@ fn http_is_redirected_where_the_annotation_or_the_cluster_says_so() {
     seen.config = Arc::new(config);
     assert_eq!(option(&route(LATEST), &seen), HttpOption::Redirected);
 }
+
+#[test]
+fn with_external_domain_tls_public_urls_are_https() {
+    let traffic = "[{configurationName: greet, percent: 100, tag: next}]";
+    let provisioned = |route: &Route, seen: &super::observed::Observed| {
+        let status = status(route, seen);
+        let condition = told(&status.conditions, "CertificateProvisioned");
+        (status.url.unwrap(), status.traffic[0].url.clone().unwrap(), condition)
+    };
+    let label = ("networking.knative.dev/visibility".to_owned(), "cluster-local".to_owned());
+    let mut local = route(traffic);
+    local.metadata.labels = Some([label].into());
+    let mut off = route(traffic);
+    let key = "networking.knative.dev/disable-external-domain-tls".to_owned();
+    off.metadata.annotations = Some([(key, "true".to_owned())].into());
+    let http = ("http://hello.shop.localhost:7080", "http://next-hello.shop.localhost:7080");
+    let https = ("https://hello.shop.localhost:7081", "https://next-hello.shop.localhost:7081");
+    let bare = ("https://hello.shop.localhost:7080", "https://next-hello.shop.localhost:7080");
+    let inside =
+        ("http://hello.shop.svc.cluster.local", "http://next-hello.shop.svc.cluster.local");
+    let not_enabled = "True TLSNotEnabled external-domain-tls is not enabled";
+    let (enabled, redirected) = (HttpProtocol::Enabled, HttpProtocol::Redirected);
+    for (route, listener, http_protocol, urls, condition) in [
+        (&route(traffic), true, enabled, https, "True"),
+        (&off, true, enabled, http, not_enabled),
+        (&local, true, enabled, inside, "True TLSNotEnabled TLS is not enabled for cluster-local"),
+        (
+            &route(traffic),
+            false,
+            enabled,
+            http,
+            "True HTTPDowngrade the gateway has no port for https",
+        ),
+        (
+            &route(traffic),
+            false,
+            redirected,
+            bare,
+            "Unknown CertificateNotReady the gateway has no port for https",
+        ),
+    ] {
+        let mut seen = one_ready();
+        seen.gateway.https = listener.then_some(Https { port: Some(7081) });
+        let mut config = super::testing::config();
+        config.network.external_domain_tls = true;
+        config.network.http_protocol = http_protocol;
+        seen.config = Arc::new(config);
+        let expected = (urls.0.to_owned(), urls.1.to_owned(), condition.to_owned());
+        assert_eq!(provisioned(route, &seen), expected);
+    }
+}

@@ -218,6 +218,7 @@ fn routing() -> Value {
         "rewriteHost": string(),
         "split": list(share),
         "tag": string(),
+        "tlsSecret": string(),
     }));
     described(
         object(json!({ "hosts": list(host), "version": int64() })),

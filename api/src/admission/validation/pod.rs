@@ -159,9 +159,23 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             .iter()
             .any(|(field, feature)| *field == name && config.features.permits(feature));
         match (permitted, ACTED_ON.contains(&name)) {
+            (true, true) if name == "affinity" => errors.extend(affinity(value)),
             (true, true) => {}
             (true, false) => errors.push(FieldError::not_handled(name)),
             (false, _) => errors.push(FieldError::disallowed(name)),
+        }
+    }
+    errors
+}
+
+/// The rules of an affinity that the scheduler does not know.
+fn affinity(value: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let rules = value.field(kind).map(|rules| rules.list(required)).unwrap_or_default();
+        if !rules.is_empty() {
+            errors.push(FieldError::not_handled(&format!("affinity.{kind}.{required}")));
         }
     }
     errors
