@@ -15,7 +15,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, hooks};
-use super::{gateway, kubeconfig, pki, ports, traces};
+use super::{gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -147,6 +147,9 @@ impl Platform {
         let activator = start_activator(&cluster, (public, local), reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
         let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
+        if !args.keep_images {
+            collect_images(&cluster, &images, &components.node);
+        }
         let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
         run_controller(&cluster, settings, &activator, images, &components.controller);
         run_autoscaler(&cluster, load, &components.autoscaler);
@@ -341,6 +344,13 @@ async fn run_node(
     cluster.register_kubelet(NODE, node.kubelet());
     component.tasks.vital("agent", node.run());
     Ok(())
+}
+
+fn collect_images(cluster: &Cluster, images: &rouse_image::Store, component: &Component) {
+    let client = cluster.client(&format!("system:node:{NODE}"));
+    let (images, own) = (images.clone(), component.clone());
+    let collect = move || image_gc::run(images.clone(), client.clone(), own.clone());
+    component.tasks.restarting("image-gc", collect);
 }
 
 fn start_activator(
