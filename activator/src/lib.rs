@@ -37,7 +37,8 @@ mod observe;
 mod state;
 mod transport;
 
-pub use config::Config;
+pub use config::{Config, Https};
+pub use control::certificates::Issue;
 pub use control::request_log::Sink;
 pub use edge::listen::{ListenError, Reserved};
 pub use start::{Handle, Stats, start};

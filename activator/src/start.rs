@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::admission::report::ReportSignal;
-use crate::config::Config;
+use crate::config::{Config, Https};
+use crate::control::certificates::Certificates;
 use crate::control::change::{Change, GiveUp};
 use crate::control::directory::Directory;
 use crate::control::metrics::RevisionMetrics;
@@ -25,11 +26,11 @@ use crate::edge::capacity::Capacity;
 use crate::edge::listen::ListenError;
 use crate::edge::metrics::GatewayMetrics;
 use crate::edge::thread::{self, Thread};
+use crate::edge::tls::Tls;
 use crate::edge::worker::{Accepting, Sibling};
 use crate::observe::record::Observers;
 use crate::observe::request_log::RequestLog;
 use crate::state::keys::{RouteKey, RouteKind};
-use crate::state::routes::Side;
 
 /// Changes that may wait for the directory.
 const CHANGES_MAX: usize = 1024;
@@ -44,6 +45,7 @@ pub struct Handle {
     changes: mpsc::Sender<Change>,
     public: SocketAddr,
     local: SocketAddr,
+    https: Option<SocketAddr>,
     stopped: Shutdown,
 }
 
@@ -70,6 +72,12 @@ impl Handle {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The address of the public listener for https.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// Returns once everything that existed at the start is served.
@@ -153,14 +161,16 @@ pub fn start(
     load: mpsc::Sender<LoadReport>,
     component: &Component,
 ) -> Result<Handle, ListenError> {
-    let Config { name, public, local, threads, drain, request_log: sink } = config;
+    let Config { name, public, local, https, threads, drain, request_log: sink } = config;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let count = threads.unwrap_or_else(cores).max(1);
     let addresses = (public.address(), local.address());
+    let https_address = https.as_ref().map(|https| https.listener.address());
     let (public, local) = (public.listen(count)?, local.listen(count)?);
     let signal = Arc::new(ReportSignal::default());
     let registry = Arc::new(Registry::new(Arc::clone(&signal), count));
     let shared = Arc::new(Shared::new());
+    let https = https.map(|https| secure(https, &shared, count)).transpose()?;
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
     let stopped = Shutdown::new();
@@ -190,9 +200,21 @@ pub fn start(
         clock: *clock,
     };
     tasks.vital("load-reports", reporter.run(stopped.clone()));
-    let threads = Threads { public, local, drain, shared: &shared, log };
+    let threads = Threads { public, local, https, drain, shared: &shared, log };
     threads.start(component, &stopped)?;
-    Ok(Handle { shared, registry, changes, public: addresses.0, local: addresses.1, stopped })
+    let (public, local) = addresses;
+    Ok(Handle { shared, registry, changes, public, local, https: https_address, stopped })
+}
+
+/// The sockets for https, and TLS for them.
+fn secure(
+    https: Https,
+    shared: &Arc<Shared>,
+    count: usize,
+) -> Result<(Vec<TcpListener>, Tls), ListenError> {
+    let Https { listener, issue } = https;
+    let tls = Tls::new(Certificates::new(Arc::clone(shared), issue), listener.address().port())?;
+    Ok((listener.listen(count)?, tls))
 }
 
 /// Starts the tasks that keep the tables up to date.
@@ -215,6 +237,7 @@ fn start_control(
 struct Threads<'a> {
     public: Vec<TcpListener>,
     local: Vec<TcpListener>,
+    https: Option<(Vec<TcpListener>, Tls)>,
     drain: Duration,
     shared: &'a Arc<Shared>,
     log: Arc<RequestLog>,
@@ -225,7 +248,8 @@ impl Threads<'_> {
     /// ended.
     fn start(self, component: &Component, stopped: &Shutdown) -> Result<(), ListenError> {
         let Component { clock, tasks, health, shutdown, .. } = component;
-        let Self { public, local, drain, shared, log } = self;
+        let Self { public, local, https, drain, shared, log } = self;
+        let (https, tls) = https.unzip();
         let (siblings, inboxes): (Vec<_>, Vec<_>) = public
             .iter()
             .map(|_| {
@@ -234,7 +258,8 @@ impl Threads<'_> {
             })
             .unzip();
         let siblings: Arc<[Sibling]> = siblings.into();
-        let listeners = public.len() + local.len();
+        let mut https = https.unwrap_or_default();
+        let listeners = public.len() + local.len() + https.len();
         let accepting = Arc::new(Accepting::new(health.part("gateway"), listeners));
         let capacity = Arc::new(Capacity::new(files::limit(), clock.instant()));
         let gateway = GatewayMetrics { siblings: Arc::clone(&siblings), log: Arc::clone(&log) };
@@ -251,7 +276,9 @@ impl Threads<'_> {
                 index,
                 siblings: Arc::clone(&siblings),
                 inbox,
-                listeners: [(Side::Public, public), (Side::Local, local)],
+                public,
+                local,
+                https: https.pop().zip(tls.as_ref().map(Tls::for_thread)),
                 accepting: Arc::clone(&accepting),
                 capacity: Arc::clone(&capacity),
                 observers: Observers {

@@ -19,7 +19,7 @@ pub use admission::{defaults, validation};
 pub use config::annotations;
 pub use kinds::{
     clusterdomainclaim, compiled, condition, configuration, domainmapping, load, podautoscaler,
-    revision, route, routing, service,
+    revision, rollout, route, routing, service,
 };
 pub use terms::{field_error, keys, names, template};
 

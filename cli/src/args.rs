@@ -114,6 +114,10 @@ pub(crate) struct Up {
     /// Port of the gateway; 0 picks a free one [default: 7080, or the next free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
+    /// Port of the gateway for https; 0 picks a free one [default: the next one after that of the
+    /// gateway]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) https_port: Option<u16>,
     /// Port of /metrics, /healthz, /readyz and /debug; 0 picks a free one [default: 7090, or the next
     /// free one]
     #[arg(long, value_name = "PORT")]

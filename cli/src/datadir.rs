@@ -34,6 +34,9 @@ pub(crate) struct UpInfo {
     pub(crate) version: String,
     pub(crate) api: String,
     pub(crate) http: String,
+    /// Base URL of the gateway for https; empty from a version that had none.
+    #[serde(default)]
+    pub(crate) https: String,
     /// Base URL of the admin port; empty from a version that had none.
     #[serde(default)]
     pub(crate) admin: String,
@@ -318,6 +321,7 @@ mod tests {
             version: "1".into(),
             api: "https://127.0.0.1:1".into(),
             http: "http://127.0.0.1:2".into(),
+            https: "https://localhost:4".into(),
             admin: "http://127.0.0.1:3".into(),
             kubeconfig: "/k".into(),
             runtime: "fake".into(),

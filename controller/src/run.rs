@@ -11,6 +11,7 @@ use kube::runtime::reflector::store::{self, Writer};
 use kube::runtime::watcher;
 use rouse_api::config::ApiConfig;
 use rouse_api::keys;
+use rouse_kit::certificates;
 use rouse_kit::live::{self, Source};
 use rouse_kit::{Applier, Component, Events, Live, Shutdown, Tasks};
 use tokio::sync::{mpsc, oneshot};
@@ -63,6 +64,7 @@ struct Writers {
     deployments: Writer<k8s_openapi::api::apps::v1::Deployment>,
     pods: Writer<k8s_openapi::api::core::v1::Pod>,
     core_services: Writer<k8s_openapi::api::core::v1::Service>,
+    secrets: Writer<k8s_openapi::api::core::v1::Secret>,
 }
 
 /// Starts the tasks of `component`, which reconcile until its shutdown.
@@ -196,6 +198,7 @@ fn stores() -> (Stores, Writers) {
     let (deployments, deployments_w) = store();
     let (pods, pods_w) = store();
     let (core_services, core_services_w) = store();
+    let (secrets, secrets_w) = store();
     let stores = Stores {
         services,
         configurations,
@@ -207,6 +210,7 @@ fn stores() -> (Stores, Writers) {
         deployments,
         pods,
         core_services,
+        secrets,
     };
     let writers = Writers {
         services: services_w,
@@ -219,6 +223,7 @@ fn stores() -> (Stores, Writers) {
         deployments: deployments_w,
         pods: pods_w,
         core_services: core_services_w,
+        secrets: secrets_w,
     };
     (stores, writers)
 }
@@ -247,6 +252,7 @@ async fn synced(stores: Stores, settings_read: oneshot::Receiver<()>) {
         stores.deployments.wait_until_ready(),
         stores.pods.wait_until_ready(),
         stores.core_services.wait_until_ready(),
+        stores.secrets.wait_until_ready(),
     );
 }
 
@@ -260,6 +266,7 @@ fn watches(
 ) {
     let all = watcher::Config::default();
     let ours = watcher::Config::default().labels(keys::REVISION);
+    let tls = watcher::Config::default().fields(&format!("type={}", certificates::TLS_SECRET));
     macro_rules! watch {
         ($name:literal, $config:expr, $writer:expr) => {
             tasks.vital(
@@ -285,6 +292,7 @@ fn watches(
     watch!("watch-deployments", ours, writers.deployments);
     watch!("watch-pods", ours, writers.pods);
     watch!("watch-core-services", all, writers.core_services);
+    watch!("watch-secrets", tls, writers.secrets);
 }
 
 /// One source per ConfigMap, all into one value.

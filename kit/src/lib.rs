@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
-//! kinds; and for the process: its limit of open files, its memory.
+//! kinds; certificates; and for the process: its limit of open files, its memory.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
@@ -17,6 +17,7 @@ pub mod observe;
 
 pub mod address;
 pub mod apply;
+pub mod certificates;
 pub mod events;
 pub mod files;
 pub mod live;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rouse_api::routing::Routing;
 use rouse_k8s::ObjectKey;
+use rustls::sign::CertifiedKey;
 use tokio::sync::oneshot;
 
 use crate::state::keys::RouteKey;
@@ -17,6 +18,8 @@ pub(crate) enum Change {
     Route(RouteKey, Option<Arc<Routing>>),
     Revision(ObjectKey, Option<Arc<Settings>>),
     Pod(ObjectKey, Option<Arc<PodFacts>>),
+    /// The certificate of a Secret; `None` also if the Secret has no usable one.
+    Certificate(ObjectKey, Option<Arc<CertifiedKey>>),
     /// No more requests may be sent to this pod. Answered once that is ensured.
     GiveUp(GiveUp),
     /// Why the mirrored objects may be stale; `None` if they are not.

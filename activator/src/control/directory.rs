@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rouse_api::routing::Routing;
+use rouse_api::routing::{self, Routing};
 use rouse_k8s::ObjectKey;
 use rouse_kit::{Clock, Part, Shutdown, Task, Tasks};
 use tokio::sync::mpsc;
@@ -146,6 +146,17 @@ impl Directory {
             }
             Change::Pod(key, Some(facts)) => self.pod_changed(key, facts),
             Change::Pod(key, None) => self.pod_gone(&key),
+            Change::Certificate(key, certificate) => {
+                self.shared.certificates.rcu(|all| {
+                    let mut all = HashMap::clone(all);
+                    match &certificate {
+                        Some(certificate) => all.insert(key.clone(), Arc::clone(certificate)),
+                        None => all.remove(&key),
+                    };
+                    all
+                });
+                self.progress_changed = true;
+            }
             Change::GiveUp(GiveUp { pod, uid, done }) => {
                 // The caller may be gone.
                 let _ = done.send(self.give_up(pod, uid));
@@ -173,11 +184,15 @@ impl Directory {
             self.shared.table.store(Arc::new(table));
         }
         self.registry.prune();
+        let certificates = self.shared.certificates.load();
         let known = |key: &RouteKey, routing: &Routing| {
-            routing.hosts.iter().flat_map(|host| &host.split).all(|share| {
-                let key = ObjectKey::new(&key.key.namespace, &share.revision);
-                self.registry.get(key).settings.load().is_some()
-            })
+            let in_namespace = |name: &str| ObjectKey::new(&key.key.namespace, name);
+            let mut secrets = routing.hosts.iter().filter_map(|host| host.tls_secret.as_deref());
+            let mut shares = routing.hosts.iter().flat_map(routing::Host::shares);
+            secrets.all(|secret| certificates.contains_key(&in_namespace(secret)))
+                && shares.all(|share| {
+                    self.registry.get(in_namespace(&share.revision)).settings.load().is_some()
+                })
         };
         let versions = self
             .routes

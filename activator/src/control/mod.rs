@@ -1,5 +1,6 @@
 //! The control side: watches, probes, the published tables, and the load reports.
 
+pub(crate) mod certificates;
 pub(crate) mod change;
 pub(crate) mod directory;
 pub(crate) mod metrics;

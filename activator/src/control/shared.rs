@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rouse_k8s::ObjectKey;
+use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
 
 use crate::admission::revision::{Revision, Slot};
@@ -35,6 +36,8 @@ pub(crate) struct PodState {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<RouteTable<Arc<Revision>>>,
+    /// The certificates of Secrets.
+    pub(crate) certificates: ArcSwap<HashMap<ObjectKey, Arc<CertifiedKey>>>,
     pub(crate) progress: watch::Sender<Progress>,
     /// All known pods, for the debug pages.
     pub(crate) pods: Mutex<BTreeMap<ObjectKey, PodState>>,
@@ -49,6 +52,7 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             table: ArcSwap::default(),
+            certificates: ArcSwap::default(),
             progress: watch::Sender::new(Progress::default()),
             pods: Mutex::default(),
             suspects: Mutex::default(),

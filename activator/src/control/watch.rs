@@ -1,18 +1,18 @@
-//! Mirrors Routes, DomainMappings, Revisions and Pods, and sends their changes to the directory.
+//! Mirrors Routes, DomainMappings, Revisions, Pods and Secrets with certificates, and sends their changes to the directory.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use rouse_api::{DomainMapping, Revision, Route, keys};
 use rouse_k8s::ObjectKey;
 use rouse_kit::mirror::{self, Mirror, Outage};
-use rouse_kit::{AddressResolver, Shutdown};
+use rouse_kit::{AddressResolver, Shutdown, certificates};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval};
@@ -55,11 +55,15 @@ pub(crate) async fn run(
     let mappings = |mapping: DomainMapping| mapping.status?.routing;
     let revisions = |revision: Revision| Some(objects::settings(&revision));
     let pods = move |pod: Pod| objects::pod_facts(&pod, &resolve);
+    let certificates = |secret: Secret| certificates::of_secret(&secret).ok();
+    let (all, ours) = (Config::default(), Config::default().labels(keys::REVISION));
+    let tls = Config::default().fields(&format!("type={}", certificates::TLS_SECRET));
     let streams = [
-        follow(&client, "", routes, route(RouteKind::Route)),
-        follow(&client, "", mappings, route(RouteKind::DomainMapping)),
-        follow(&client, "", revisions, Change::Revision),
-        follow(&client, keys::REVISION, pods, Change::Pod),
+        follow(&client, &all, routes, route(RouteKind::Route)),
+        follow(&client, &all, mappings, route(RouteKind::DomainMapping)),
+        follow(&client, &all, revisions, Change::Revision),
+        follow(&client, &ours, pods, Change::Pod),
+        follow(&client, &tls, certificates, Change::Certificate),
     ];
     let mut missing = streams.len();
     let (streams, outages): (Vec<_>, Vec<_>) = streams.into_iter().unzip();
@@ -98,7 +102,7 @@ pub(crate) async fn run(
 /// Follows one kind in all namespaces; `read` turns an object into the part that is kept.
 fn follow<K, T>(
     client: &Client,
-    labels: &str,
+    config: &Config,
     read: impl Fn(K) -> Option<T> + Send + 'static,
     change: impl Fn(ObjectKey, Option<Arc<T>>) -> Change + Send + 'static,
 ) -> Followed
@@ -107,8 +111,7 @@ where
     K: Clone + DeserializeOwned + Debug + Send + 'static,
     T: Send + Sync + 'static,
 {
-    let config = Config::default().labels(labels);
-    let mirror = Mirror::of(Api::<K>::all(client.clone()), config, read);
+    let mirror = Mirror::of(Api::<K>::all(client.clone()), config.clone(), read);
     let told = move |changed| match changed {
         mirror::Change::Added { key, new } | mirror::Change::Changed { key, new, .. } => {
             Event::Change(change(key, Some(new)))

@@ -1,4 +1,4 @@
-//! One client connection: HTTP/1.1 or h2c, distinguished by its first bytes.
+//! One client connection: HTTP/1.1 or HTTP/2, distinguished by its first bytes, or by ALPN over TLS.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -39,6 +40,25 @@ pub(crate) async fn serve(peer: Rc<Peer>, stream: TcpStream) {
     let shutdown = peer.worker.shutdown.clone();
     let first = timeout(HEAD_TIMEOUT, speaks_h2(&stream));
     let Some(Ok(Ok(h2))) = shutdown.run_until_cancelled(first).await else { return };
+    serve_http(peer, stream, h2).await;
+}
+
+/// The same after a TLS handshake, in which the client chooses the version of HTTP.
+pub(crate) async fn serve_tls(peer: Rc<Peer>, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let shutdown = peer.worker.shutdown.clone();
+    let Some(tls) = peer.worker.tls.clone() else { return };
+    let Some(Some((stream, h2))) = shutdown.run_until_cancelled(tls.accept(stream)).await else {
+        return;
+    };
+    serve_http(peer, stream, h2).await;
+}
+
+async fn serve_http<T>(peer: Rc<Peer>, stream: T, h2: bool)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shutdown = peer.worker.shutdown.clone();
     let exec = LocalExec::new(Rc::clone(&peer.worker.kinds.stream));
     let (unread, due) = (Rc::clone(&peer.unread), Rc::clone(&peer.due));
     let stream_ends = Rc::clone(&peer.stream_ends);

@@ -20,6 +20,8 @@ pub(crate) enum Error {
     Host { cause: HeadError },
     #[error("no Route or DomainMapping serves host {host:?} here")]
     UnknownHost { host: String },
+    #[error("host {host:?} answers https only")]
+    HttpsOnly { host: String },
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("request timeout: {} of revision {revision}", limit(.which))]
@@ -94,7 +96,7 @@ impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Host { .. } | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
-            Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
+            Self::UnknownHost { .. } | Self::HttpsOnly { .. } => StatusCode::NOT_FOUND,
             Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. })
             | Self::OutOfFiles { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
@@ -109,6 +111,7 @@ impl Error {
             Self::Host { cause: HeadError::TwoHosts } => "TwoHosts",
             Self::Host { .. } => "NoHost",
             Self::UnknownHost { .. } => "UnknownHost",
+            Self::HttpsOnly { .. } => "HttpsOnly",
             Self::Refused(Refused::RevisionMissing { .. }) => "RevisionMissing",
             Self::Refused(Refused::QueueFull { .. }) => "QueueFull",
             Self::Refused(Refused::NotReadyInTime { .. }) => "NotReadyInTime",
@@ -125,12 +128,12 @@ impl Error {
 
     /// Whether no revision was found for the request.
     pub(crate) fn is_unrouted(&self) -> bool {
-        matches!(self, Self::Host { .. } | Self::UnknownHost { .. })
+        matches!(self, Self::Host { .. } | Self::UnknownHost { .. } | Self::HttpsOnly { .. })
     }
 
     fn revision(&self) -> Option<&ObjectKey> {
         match self {
-            Self::Host { .. } | Self::UnknownHost { .. } => None,
+            Self::Host { .. } | Self::UnknownHost { .. } | Self::HttpsOnly { .. } => None,
             Self::Refused(refused) => Some(refused.revision()),
             Self::TimedOut { revision, .. }
             | Self::Connect { revision, .. }
@@ -147,6 +150,7 @@ impl Error {
             }
             Self::Host { .. }
             | Self::UnknownHost { .. }
+            | Self::HttpsOnly { .. }
             | Self::Refused(_)
             | Self::OutOfFiles { .. }
             | Self::Malformed { .. } => None,
@@ -161,6 +165,7 @@ impl Error {
             | Self::Malformed { cause, .. } => Some(cause),
             Self::Host { .. }
             | Self::UnknownHost { .. }
+            | Self::HttpsOnly { .. }
             | Self::Refused(_)
             | Self::OutOfFiles { .. }
             | Self::TimedOut { .. } => None,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use rouse_api::routing::HttpOption;
 use rouse_kit::traces::TRACEPARENT;
 use tokio::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::admission::error::Refused;
 use crate::admission::home::Attempt;
 use crate::admission::revision::{Admitted, Queued, Revision, Slot};
 use crate::edge::error::{self, Error, Form};
+use crate::edge::tls::Tls;
 use crate::edge::wait::Wait;
 use crate::edge::worker::Peer;
 use crate::observe::record::{Arrival, Record};
@@ -64,10 +66,12 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     let (mut parts, body) = request.into_parts();
     let body = Outgoing::new(&parts, body, &peer.unread);
     let (name, host) = route(peer, &parts)?;
-    if let Some(location) = redirect(peer, &host, &name, &parts) {
+    if host.http != HttpOption::Enabled
+        && let Some(location) = insecure(peer, &host, &name, &parts)?
+    {
         return Ok(error::to_https(location));
     }
-    let revision = host.next();
+    let revision = host.next(&mut parts.headers);
     let Some(settings) = revision.settings.load_full() else {
         return Err(Refused::RevisionMissing { revision: revision.key.clone() }.into());
     };
@@ -234,21 +238,28 @@ fn route(peer: &Peer, parts: &request::Parts) -> Result<(HeaderValue, Arc<Host>)
     Ok((value, Arc::clone(host)))
 }
 
-/// The https location, if this host is https-only and the request came by http.
-fn redirect(
+/// The https location for a request that came by http to a host that answers https only, unless that host does not
+/// redirect.
+fn insecure(
     peer: &Peer,
     host: &Host,
     name: &HeaderValue,
     parts: &request::Parts,
-) -> Option<HeaderValue> {
+) -> Result<Option<HeaderValue>, Error> {
     let secure =
         || parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
-    if !host.redirect || peer.side == Side::Local || secure() {
-        return None;
+    if peer.secure || peer.side == Side::Local || secure() {
+        return Ok(None);
     }
-    let name = name.to_str().ok()?.split(':').next()?;
+    let name = name.to_str().unwrap_or_default();
+    if host.http == HttpOption::Disabled {
+        return Err(Error::HttpsOnly { host: name.to_owned() });
+    }
+    let name = name.split(':').next().unwrap_or_default();
+    let port = peer.worker.tls.as_ref().and_then(Tls::port);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    HeaderValue::from_str(&format!("https://{name}{path}")).ok()
+    Ok(HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok())
 }
 
 /// An upgrade that a client asks for.

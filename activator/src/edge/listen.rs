@@ -21,6 +21,12 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls {
+        #[source]
+        source: io::Error,
+    },
     /// The data threads cannot be started.
     #[error("cannot start a data thread")]
     Thread {
@@ -33,7 +39,9 @@ impl From<ListenError> for io::Error {
     fn from(error: ListenError) -> Self {
         let kind = match &error {
             ListenError::Taken { .. } => io::ErrorKind::AddrInUse,
-            ListenError::Refused { source, .. } | ListenError::Thread { source } => source.kind(),
+            ListenError::Refused { source, .. }
+            | ListenError::Tls { source }
+            | ListenError::Thread { source } => source.kind(),
         };
         Self::new(kind, error)
     }

@@ -7,5 +7,6 @@ pub(crate) mod handle;
 pub(crate) mod listen;
 pub(crate) mod metrics;
 pub(crate) mod thread;
+pub(crate) mod tls;
 pub(crate) mod wait;
 pub(crate) mod worker;

@@ -17,9 +17,11 @@ use tokio_util::task::TaskTracker;
 use crate::control::shared::Shared;
 use crate::edge::capacity::Capacity;
 use crate::edge::connection;
-use crate::edge::worker::{Accepted, Accepting, ConnectionCount, Kinds, Peer, Sibling, Worker};
+use crate::edge::tls::Tls;
+use crate::edge::worker::{
+    Accepted, Accepting, ConnectionCount, Entry, Kinds, Peer, Sibling, Worker,
+};
 use crate::observe::record::Observers;
-use crate::state::routes::Side;
 use crate::transport::headers::Client;
 use crate::transport::pool::{self, Pool};
 
@@ -33,7 +35,9 @@ pub(crate) struct Thread {
     pub(crate) index: usize,
     pub(crate) siblings: Arc<[Sibling]>,
     pub(crate) inbox: mpsc::Receiver<Accepted>,
-    pub(crate) listeners: [(Side, std::net::TcpListener); 2],
+    pub(crate) public: std::net::TcpListener,
+    pub(crate) local: std::net::TcpListener,
+    pub(crate) https: Option<(std::net::TcpListener, Tls)>,
     pub(crate) accepting: Arc<Accepting>,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observers: Observers,
@@ -45,8 +49,9 @@ pub(crate) struct Thread {
 
 /// Serves until shutdown, then lets requests in flight finish within `drain`.
 pub(crate) async fn run(thread: Thread) {
-    let Thread { index, siblings, inbox, listeners, accepting, capacity, .. } = thread;
+    let Thread { index, siblings, inbox, public, local, https, accepting, capacity, .. } = thread;
     let Thread { observers, shared, tasks, shutdown, drain, .. } = thread;
+    let (https, tls) = https.unzip();
     let worker = Rc::new(Worker {
         pool: Rc::new(Pool::new(&tasks, capacity.bounds.dial)),
         tasks: TaskTracker::new(),
@@ -58,10 +63,17 @@ pub(crate) async fn run(thread: Thread) {
         capacity,
         observers,
         shutdown: shutdown.clone(),
+        tls,
     });
-    let [public, local] = listeners.map(|(side, listener)| accept(&worker, side, listener));
     let serving = async {
-        let accept = async { tokio::join!(public, local, take_over_all(&worker, inbox)) };
+        let public = accept(&worker, Entry::PUBLIC, public);
+        let local = accept(&worker, Entry::LOCAL, local);
+        let https = async {
+            if let Some(https) = https {
+                accept(&worker, Entry::HTTPS, https).await;
+            }
+        };
+        let accept = async { tokio::join!(public, local, https, take_over_all(&worker, inbox)) };
         shutdown.run_until_cancelled(accept).await;
         worker.tasks.close();
         if timeout(drain, worker.tasks.wait()).await.is_err() {
@@ -78,7 +90,7 @@ pub(crate) async fn run(thread: Thread) {
     }
 }
 
-async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener) {
+async fn accept(worker: &Rc<Worker>, entry: Entry, listener: std::net::TcpListener) {
     // Until the tables are complete, connections wait in the kernel's backlog.
     worker.shared.ready().await;
     let listener = TcpListener::from_std(listener).expect("it is open and does not block");
@@ -90,10 +102,10 @@ async fn accept(worker: &Rc<Worker>, side: Side, listener: std::net::TcpListener
                 if std::mem::take(&mut failing) {
                     worker.accepting.recovered();
                 }
-                worker.totals().accepted(side);
+                worker.totals().accepted(entry.side);
                 let open = files::open_with(&stream);
                 worker.capacity.accepted(Instant::now());
-                assign(worker, stream, from, side);
+                assign(worker, stream, from, entry);
                 until_there_is_room(worker, &listener, open).await;
             }
             // The client is gone already. Other errors, as when descriptors run out, concern all
@@ -127,17 +139,17 @@ async fn take_over_all(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>)
 }
 
 /// Gives a connection to the thread with the fewest.
-fn assign(worker: &Rc<Worker>, stream: TcpStream, from: SocketAddr, side: Side) {
+fn assign(worker: &Rc<Worker>, stream: TcpStream, from: SocketAddr, entry: Entry) {
     let own = worker.siblings[worker.index].connections();
     let emptiest = worker.siblings.iter().enumerate().min_by_key(|(_, other)| other.connections());
     let Some((index, other)) = emptiest.filter(|(_, other)| other.connections() < own) else {
         let counted = ConnectionCount::new(&worker.siblings, worker.index);
-        begin(worker, stream, from, side, counted);
+        begin(worker, stream, from, entry, counted);
         return;
     };
     let Ok(stream) = stream.into_std() else { return };
     let counted = ConnectionCount::new(&worker.siblings, index);
-    if let Err(full) = other.inbox.try_send(Accepted { stream, from, side, counted }) {
+    if let Err(full) = other.inbox.try_send(Accepted { stream, from, entry, counted }) {
         let counted = ConnectionCount::new(&worker.siblings, worker.index);
         take_over(worker, Accepted { counted, ..full.into_inner() });
     }
@@ -145,9 +157,9 @@ fn assign(worker: &Rc<Worker>, stream: TcpStream, from: SocketAddr, side: Side) 
 
 /// Serves a connection that another thread accepted.
 fn take_over(worker: &Rc<Worker>, accepted: Accepted) {
-    let Accepted { stream, from, side, counted } = accepted;
+    let Accepted { stream, from, entry, counted } = accepted;
     if let Ok(stream) = TcpStream::from_std(stream) {
-        begin(worker, stream, from, side, counted);
+        begin(worker, stream, from, entry, counted);
     }
 }
 
@@ -155,14 +167,15 @@ fn begin(
     worker: &Rc<Worker>,
     stream: TcpStream,
     from: SocketAddr,
-    side: Side,
+    entry: Entry,
     counted: ConnectionCount,
 ) {
     let peer = Rc::new(Peer {
         worker: Rc::clone(worker),
-        side,
+        side: entry.side,
+        secure: entry.secure,
         remote: from,
-        client: Client::new(from.ip()),
+        client: Client::new(from.ip(), entry.secure),
         unread: Rc::default(),
         due: Rc::default(),
         stream_ends: Rc::default(),
@@ -170,7 +183,13 @@ fn begin(
     let owner = Rc::clone(worker);
     #[expect(clippy::disallowed_methods, reason = "on this thread, watched by its kind")]
     worker.tasks.spawn_local(async move {
-        owner.kinds.connection.watch(connection::serve(peer, stream)).await;
+        let kind = &owner.kinds.connection;
+        if entry.secure {
+            // Boxed: the task of a plain connection stays as small as it is.
+            kind.watch(Box::pin(connection::serve_tls(peer, stream))).await;
+        } else {
+            kind.watch(connection::serve(peer, stream)).await;
+        }
         drop(counted);
     });
 }

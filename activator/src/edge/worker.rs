@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::shared::Shared;
 use crate::edge::capacity::Capacity;
+use crate::edge::tls::Tls;
 use crate::observe::record::Observers;
 use crate::state::routes::Side;
 use crate::transport::due::Due;
@@ -20,11 +21,25 @@ use crate::transport::pool::Pool;
 use crate::transport::stream_ends::StreamEnds;
 use crate::transport::unread::Unread;
 
+/// The kind of a listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) side: Side,
+    /// Its connections speak TLS.
+    pub(crate) secure: bool,
+}
+
+impl Entry {
+    pub(crate) const PUBLIC: Self = Self { side: Side::Public, secure: false };
+    pub(crate) const LOCAL: Self = Self { side: Side::Local, secure: false };
+    pub(crate) const HTTPS: Self = Self { side: Side::Public, secure: true };
+}
+
 /// A connection that was accepted, and counted for the thread that is to serve it.
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) from: SocketAddr,
-    pub(crate) side: Side,
+    pub(crate) entry: Entry,
     pub(crate) counted: ConnectionCount,
 }
 
@@ -111,6 +126,8 @@ pub(crate) struct Worker {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observers: Observers,
     pub(crate) shutdown: Shutdown,
+    /// Where there is an https listener.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Worker {
@@ -175,6 +192,8 @@ impl Accepting {
 pub(crate) struct Peer {
     pub(crate) worker: Rc<Worker>,
     pub(crate) side: Side,
+    /// It came over TLS.
+    pub(crate) secure: bool,
     pub(crate) remote: SocketAddr,
     pub(crate) client: Client,
     pub(crate) unread: Rc<Unread>,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rouse_api::routing::{self, HttpOption, Routing};
 use rouse_k8s::ObjectKey;
 use smallvec::SmallVec;
@@ -22,16 +22,67 @@ pub(crate) enum Side {
     Local,
 }
 
-/// One host, or several with the same destination.
+/// Names the tag that a request is for: by its client, or for a host of a tag.
+pub(crate) const TAG: HeaderName = HeaderName::from_static("knative-serving-tag");
+/// Says that no tag was chosen, although one may have been named.
+const DEFAULT_ROUTE: HeaderName = HeaderName::from_static("knative-serving-default-route");
+
+/// Revisions, and how requests are split among them.
 #[derive(Debug)]
-pub(crate) struct Host<R> {
-    /// Revisions, in the order of the schedule's indices.
+struct Split<R> {
+    /// In the order of the schedule's indices.
     revisions: Vec<R>,
     schedule: Vec<u8>,
     /// Counts requests over all threads, so that any 1,000 of them are split exactly.
     turn: AtomicU64,
+}
+
+impl<R> Split<R> {
+    /// None without any share.
+    fn build(
+        shares: &[routing::Share],
+        namespace: &str,
+        revision: &mut impl FnMut(ObjectKey) -> R,
+    ) -> Option<Self> {
+        let weights: Vec<u8> = shares.iter().map(|share| share.percent).collect();
+        let schedule = schedule(&weights);
+        if schedule.is_empty() {
+            return None;
+        }
+        let share = |share: &routing::Share| revision(ObjectKey::new(namespace, &share.revision));
+        Some(Self {
+            revisions: shares.iter().map(share).collect(),
+            schedule,
+            turn: AtomicU64::new(0),
+        })
+    }
+
+    fn next(&self) -> &R {
+        if let [only] = self.revisions.as_slice() {
+            return only;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.schedule.len() as u64;
+        &self.revisions[usize::from(self.schedule[turn as usize])]
+    }
+}
+
+/// Tag header routing of a host.
+#[derive(Debug)]
+struct HeaderTags<R> {
+    tags: Vec<(Box<str>, Split<R>)>,
+    /// What requests are told that named no tag of these.
+    otherwise: (HeaderName, HeaderValue),
+}
+
+/// One host, or several with the same destination.
+#[derive(Debug)]
+pub(crate) struct Host<R> {
+    split: Split<R>,
+    /// Where tag header routing is on.
+    header_tags: Option<Box<HeaderTags<R>>>,
     pub(crate) rewrite: Option<HeaderValue>,
-    pub(crate) redirect: bool,
+    /// What http is answered on the public side.
+    pub(crate) http: HttpOption,
     /// The part of `status.routing` it was built from; if unchanged, the host stays when the table
     /// is rebuilt.
     source: routing::Host,
@@ -44,18 +95,24 @@ impl<R> Host<R> {
         namespace: &str,
         revision: &mut impl FnMut(ObjectKey) -> R,
     ) -> Option<Self> {
-        let weights: Vec<u8> = source.split.iter().map(|share| share.percent).collect();
-        let schedule = schedule(&weights);
-        if schedule.is_empty() {
-            return None;
-        }
-        let share = |share: &routing::Share| revision(ObjectKey::new(namespace, &share.revision));
+        let split = Split::build(&source.split, namespace, revision)?;
+        let header_tags = source.header_tags.as_deref().map(|all| {
+            let tags = all.iter().filter_map(|tag| {
+                let split = Split::build(&tag.split, namespace, revision)?;
+                Some((tag.tag.as_str().into(), split))
+            });
+            let of_tag = source.tag.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok());
+            let otherwise = of_tag.map_or_else(
+                || (DEFAULT_ROUTE, HeaderValue::from_static("true")),
+                |tag| (TAG, tag),
+            );
+            Box::new(HeaderTags { tags: tags.collect(), otherwise })
+        });
         Some(Self {
-            revisions: source.split.iter().map(share).collect(),
-            schedule,
-            turn: AtomicU64::new(0),
+            split,
+            header_tags,
             rewrite: source.rewrite_host.as_deref().and_then(|host| host.parse().ok()),
-            redirect: source.http == HttpOption::Redirected,
+            http: source.http,
             source: source.clone(),
             namespace: namespace.to_owned(),
         })
@@ -71,13 +128,18 @@ impl<R> Host<R> {
         &self.namespace
     }
 
-    /// The revision for the next request.
-    pub(crate) fn next(&self) -> &R {
-        if let [only] = self.revisions.as_slice() {
-            return only;
+    /// The revision for the next request. Where tag header routing is on, the request may name a tag, and is marked
+    /// for the revision.
+    pub(crate) fn next(&self, headers: &mut HeaderMap) -> &R {
+        let Some(by_header) = &self.header_tags else { return self.split.next() };
+        let named = headers.get(TAG).map(HeaderValue::as_bytes);
+        let tagged = by_header.tags.iter().find(|(tag, _)| Some(tag.as_bytes()) == named);
+        if let Some((_, split)) = tagged {
+            return split.next();
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.schedule.len() as u64;
-        &self.revisions[usize::from(self.schedule[turn as usize])]
+        let (name, value) = by_header.otherwise.clone();
+        headers.insert(name, value);
+        self.split.next()
     }
 }
 

@@ -44,15 +44,18 @@ const INTERNAL: [HeaderName; 3] = [
 pub(crate) struct Client {
     /// Its address, as in X-Forwarded-For.
     address: HeaderValue,
+    /// `http` or `https`.
+    scheme: HeaderValue,
     /// The last host and the Forwarded value made for it: most connections ask for one host.
     last: RefCell<Option<(HeaderValue, HeaderValue)>>,
 }
 
 impl Client {
-    pub(crate) fn new(ip: IpAddr) -> Self {
+    pub(crate) fn new(ip: IpAddr, secure: bool) -> Self {
         let ip = ip.to_canonical().to_string();
         let address = HeaderValue::from_str(&ip).expect("an address is a header value");
-        Self { address, last: RefCell::new(None) }
+        let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+        Self { address, scheme, last: RefCell::new(None) }
     }
 
     /// Forwarded for a request that came straight from this client.
@@ -62,7 +65,8 @@ impl Client {
         {
             return Some(value.clone());
         }
-        let text = forwarded(self.address.to_str().ok()?, host.to_str().ok()?, "http");
+        let scheme = self.scheme.to_str().ok()?;
+        let text = forwarded(self.address.to_str().ok()?, host.to_str().ok()?, scheme);
         let value = HeaderValue::from_str(&text).ok()?;
         *self.last.borrow_mut() = Some((host.clone(), value.clone()));
         Some(value)
@@ -232,7 +236,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
 /// Sets the headers of a request that came straight from the client.
 fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
     headers.insert(FORWARDED_FOR, client.address.clone());
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_PROTO, client.scheme.clone());
     headers.insert(FORWARDED_HOST, host.clone());
     if let Some(value) = client.forwarded(host) {
         headers.insert(header::FORWARDED, value);
@@ -247,7 +251,7 @@ fn extend_forwarded(headers: &mut HeaderMap, client: &Client, host: &HeaderValue
     if let Ok(value) = HeaderValue::from_bytes(&addresses.join(&b", "[..])) {
         headers.insert(FORWARDED_FOR, value);
     }
-    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    headers.entry(FORWARDED_PROTO).or_insert_with(|| client.scheme.clone());
     headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
     if !headers.contains_key(header::FORWARDED)
         && let Some(value) = forwarded_from(headers)

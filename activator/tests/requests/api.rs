@@ -20,7 +20,8 @@ type Body = BoxBody<Bytes, Infallible>;
 const EVENTS: usize = 64;
 
 /// The resources that the activator watches.
-const RESOURCES: [&str; 5] = ["routes", "domainmappings", "revisions", "pods", "configmaps"];
+const RESOURCES: [&str; 6] =
+    ["routes", "domainmappings", "revisions", "pods", "secrets", "configmaps"];
 
 /// The API's objects and its watches. Each resource can be watched once.
 #[derive(Debug)]

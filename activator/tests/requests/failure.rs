@@ -247,6 +247,32 @@ async fn a_host_for_https_only_redirects_there() {
 }
 
 #[tokio::test]
+async fn a_host_that_serves_no_http_is_404_there() {
+    let stage = one_pod(Spec::default(), says("hello").await).await;
+    let host = rouse_api::routing::Host {
+        public: vec!["secure.localhost".to_owned()],
+        local: vec!["secure.default.svc".to_owned()],
+        http: rouse_api::routing::HttpOption::Disabled,
+        ..split_host(&[(REVISION, 100)])
+    };
+    stage.api.put("domainmappings", routed("DomainMapping", "secure.localhost", 4, host)).await;
+    stage.handle.served_domain("default", "secure.localhost", 4).await;
+    let ask = |proto: &'static str| {
+        Request::get("/")
+            .header("host", "secure.localhost")
+            .header("x-forwarded-proto", proto)
+            .body(Full::default())
+            .expect("a request")
+    };
+    let mut client = stage.client().await;
+    let (status, body) = read(client.send(ask("http")).await.expect("an answer")).await;
+    assert_eq!(status, 404);
+    assert!(body.contains("answers https only") && body.contains("HttpsOnly"), "{body}");
+    let response = client.send(ask("https")).await.expect("an answer");
+    assert_eq!(read(response).await.1, "hello");
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_431_and_no_pod_hears_of_it() {
     let (address, asked) = closing(1).await;
     let stage = one_pod(Spec::default(), address).await;

@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rouse_activator::{Config, Handle, Reserved, Stats, start};
+use rouse_activator::{Config, Handle, Https, Issue, Reserved, Stats, start};
 use rouse_api::load::LoadReport;
 use rouse_api::routing::{self, Routing};
 use rouse_kit::{Component, Shutdown};
@@ -194,6 +194,11 @@ impl Stage {
     }
 
     pub(crate) fn learning(api: Api, client: kube::Client) -> Self {
+        Self::secured(api, client, None)
+    }
+
+    /// With an https listener, whose certificates `issue` makes.
+    pub(crate) fn secured(api: Api, client: kube::Client, issue: Option<Issue>) -> Self {
         let (reports, load) = mpsc::channel(64);
         let process = rouse_kit::Process::new(rouse_kit::Clock::of_tokio());
         let component = process.component("activator", Shutdown::new());
@@ -205,7 +210,8 @@ impl Stage {
             let _ = lines.send(text.to_owned());
         });
         let drain = Duration::from_secs(5);
-        let config = Config { threads: Some(2), drain, request_log, ..config };
+        let https = issue.map(|issue| Https { listener: reserve(), issue });
+        let config = Config { threads: Some(2), https, drain, request_log, ..config };
         let resolve = rouse_kit::address::by_pod_ip();
         let handle = start(config, client, resolve, reports, &component);
         let handle = handle.expect("free ports");

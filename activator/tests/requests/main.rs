@@ -19,4 +19,5 @@ mod hostile;
 mod observe;
 mod pass;
 mod raw;
+mod tls;
 mod watch;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::autoscaler::{self as limits, AutoscalerConfig, BurstCapacity};
 use super::deployment::PROGRESS_DEADLINE_MAX;
+use super::network::HttpProtocol;
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
 
@@ -53,6 +54,16 @@ pub const METRIC_AGGREGATION: Key =
 pub const ROLLOUT_DURATION: Key =
     key(keys::ROLLOUT_DURATION, "serving.knative.dev/rolloutDuration");
 pub const PROGRESS_DEADLINE: Key = only(keys::PROGRESS_DEADLINE);
+/// Where both spellings are set, Knative reads the old one.
+pub const HTTP_PROTOCOL: Key =
+    key("networking.knative.dev/httpOption", "networking.knative.dev/http-protocol");
+
+/// The spellings, the one that Knative reads first in front.
+pub const DISABLE_EXTERNAL_DOMAIN_TLS: [&str; 3] = [
+    "networking.knative.dev/disableAutoTLS",
+    "networking.knative.dev/disable-auto-tls",
+    "networking.knative.dev/disable-external-domain-tls",
+];
 
 /// All keys that concern scaling.
 pub const AUTOSCALING: [Key; 15] = [
@@ -250,6 +261,23 @@ pub fn progress_deadline(annotations: &BTreeMap<String, String>) -> Option<Durat
 #[must_use]
 pub fn rollout_duration(annotations: &BTreeMap<String, String>) -> Option<Duration> {
     duration(ROLLOUT_DURATION, annotations, GoDuration::default(), GoDuration::MAX)
+}
+
+/// What plain http is for the hosts of a Route or DomainMapping, if its annotation says so.
+#[must_use]
+pub fn http_protocol(annotations: &BTreeMap<String, String>) -> Option<HttpProtocol> {
+    match HTTP_PROTOCOL.get(annotations)?.1.to_ascii_lowercase().as_str() {
+        "enabled" => Some(HttpProtocol::Enabled),
+        "redirected" => Some(HttpProtocol::Redirected),
+        _ => None,
+    }
+}
+
+/// Whether the hosts of a Route or DomainMapping are left out of `external-domain-tls`.
+#[must_use]
+pub fn disables_external_domain_tls(annotations: &BTreeMap<String, String>) -> bool {
+    let said = DISABLE_EXTERNAL_DOMAIN_TLS.iter().find_map(|key| annotations.get(*key));
+    said.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
 }
 
 fn duration(

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use super::read::Reader;
 use super::settings::{ConfigError, Data, Settings};
-use crate::terms::field_error::NOT_HANDLED;
 use crate::terms::template::{Template, TemplateError, Values};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +108,6 @@ impl NetworkConfig {
         self.rollout_duration = u64::try_from(seconds).map_err(|_| {
             ConfigError::new(key, format!("{key} must be a positive integer, but was {seconds}"))
         })?;
-        if self.rollout_duration > 0 {
-            let problem = format!("{key} = {seconds}: a gradual rollout is {NOT_HANDLED}");
-            return Err(ConfigError::new(key, problem));
-        }
         Ok(())
     }
 

@@ -231,10 +231,6 @@ fn hosts_are_made_by_the_templates() {
             "rollout-duration must be a positive integer, but was -1",
         ),
         (
-            vec![("rollout-duration", "380")],
-            "rollout-duration = 380: a gradual rollout is not handled by Rouse yet",
-        ),
-        (
             vec![("http-protocol", "off")],
             "httpProtocol off in config-network ConfigMap is not supported",
         ),

@@ -31,6 +31,16 @@ pub const CONDITIONS: ConditionSet = ConditionSet::new(&[
 pub struct DomainMappingSpec {
     #[serde(rename = "ref")]
     pub reference: KReference,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SecretTls>,
+}
+
+/// The user's own certificate for the domain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTls {
+    /// A Secret of type `kubernetes.io/tls` in the mapping's namespace.
+    pub secret_name: String,
 }
 
 /// Names the object that a mapping points to.

@@ -8,6 +8,7 @@ pub mod domainmapping;
 pub mod load;
 pub mod podautoscaler;
 pub mod revision;
+pub mod rollout;
 pub mod route;
 pub mod routing;
 pub mod service;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, ConditionSet};
+use super::rollout::Rollout;
 use super::routing::Routing;
 
 pub const ALL_TRAFFIC_ASSIGNED: &str = "AllTrafficAssigned";
@@ -62,6 +63,9 @@ pub struct RouteStatus {
     /// Rouse's own: the routing that activators serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
+    /// Rouse's own: the state of gradual rollouts, from which the next step and a restart go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 }
 
 /// The cluster-local address.

@@ -31,9 +31,23 @@ pub struct Host {
     pub http: HttpOption,
     /// Shares; percents make 100. A target of 0 % is left out.
     pub split: Vec<Share>,
+    /// Tags that a request may choose by header; None while tag header routing is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_tags: Option<Vec<TagShares>>,
+    /// The Secret of the namespace whose certificate is served; None for one of the platform's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_secret: Option<String>,
     /// The Host header that the revision sees, for a DomainMapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite_host: Option<String>,
+}
+
+impl Host {
+    /// All shares, those that requests choose by header included.
+    pub fn shares(&self) -> impl Iterator<Item = &Share> {
+        let tags = self.header_tags.iter().flatten();
+        self.split.iter().chain(tags.flat_map(|tag| &tag.split))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +56,16 @@ pub enum HttpOption {
     Enabled,
     /// 301 to https.
     Redirected,
+    /// https alone is answered.
+    Disabled,
+}
+
+/// The shares of a tag, for requests that name it in the header `Knative-Serving-Tag`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagShares {
+    pub tag: String,
+    pub split: Vec<Share>,
 }
 
 /// One revision's share of a host. The revision lives in the namespace of the Route.

@@ -113,7 +113,7 @@ fn every_extreme_of_every_annotation_is_refused_by_name_or_in_range() {
 }
 
 #[test]
-fn every_extreme_of_a_rollouts_duration_is_refused_by_name_or_none() {
+fn every_extreme_of_a_rollouts_duration_is_refused_by_name_or_read() {
     let config = ApiConfig::default();
     for name in spellings(keyed::ROLLOUT_DURATION) {
         for text in TEXTS {
@@ -124,8 +124,9 @@ fn every_extreme_of_a_rollouts_duration_is_refused_by_name_or_none() {
             let held = validation::Request { config: &config, old: None };
             let errors = validation::service(&object, held).split().0.to_string();
             let said = BTreeMap::from([(name.clone(), text.to_owned())]);
-            let none = keyed::rollout_duration(&said).is_none_or(|time| time.is_zero());
-            assert!(none && errors.is_empty() || errors.contains(&name), "{text:?}: {errors}");
+            // An empty value counts as absent.
+            let read = text.is_empty() || keyed::rollout_duration(&said).is_some();
+            assert!(read && errors.is_empty() || errors.contains(&name), "{text:?}: {errors}");
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::args::Global;
 use crate::datadir::{DataDir, UpInfo};
 use crate::http::Connection;
 use crate::outcome::{Context, Failure, Result};
+use crate::platform::pki;
 use crate::printer::Printer;
 
 /// Longest until the admin port answers; it only reads memory.
@@ -78,6 +79,13 @@ fn describe(dir: &DataDir, up: &UpInfo, printer: &Printer) {
     printer.line(format!("running     process {} since {}", up.pid, up.since));
     printer.line(format!("API         {}", up.api));
     printer.line(format!("gateway     {}", up.http));
+    if !up.https.is_empty() {
+        printer.line(format!(
+            "            {} (CA {})",
+            up.https,
+            dir.join(pki::AUTHORITY).display()
+        ));
+    }
     printer.line(format!("admin       {}", up.admin));
     printer.line(format!("runtime     {} ({})", up.runtime, up.runtime_because));
     printer.line(format!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
+use rouse_activator::{Https, Reserved};
 use rouse_api::load::LoadReport;
 use rouse_apiserver::store::Recovery;
 use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
@@ -14,7 +15,7 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, hooks};
+use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
 use super::{gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -34,6 +35,7 @@ pub(crate) const GUARD: &str = "internal-guard";
 pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
+    pub(super) https_url: String,
     pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
@@ -85,7 +87,14 @@ impl Platform {
             })?;
         let http_port =
             ports::bind(binds.public, args.http_port, ports::HTTP, "--http-port", |at| {
-                Ok(rouse_activator::Reserved::new(at)?)
+                Ok(Reserved::new(at)?)
+            })?;
+        // Next to that of http, and any free one where that is any free one.
+        let https_asked = args.https_port.or(args.http_port.filter(|port| *port == 0));
+        let https_default = http_port.held.address().port().saturating_add(1);
+        let https_port =
+            ports::bind(binds.public, https_asked, https_default, "--https-port", |at| {
+                Ok(Reserved::new(at)?)
             })?;
         let admin_port =
             ports::bind(binds.admin, args.admin_port, ports::ADMIN, "--admin-port", |address| {
@@ -97,13 +106,15 @@ impl Platform {
         let mut said = notes([
             ("API", api_port.moved_from, api_address),
             ("gateway", http_port.moved_from, http_port.held.address()),
+            ("gateway for https", https_port.moved_from, https_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
         said.extend(unreachable_urls(binds.public));
-        let local = rouse_activator::Reserved::new(SocketAddr::new(binds.local, 0))
+        let local = Reserved::new(SocketAddr::new(binds.local, 0))
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
-        let public = http_port.held;
-        let open = ports::exposed(public.address(), local.address(), api_address, admin_address);
+        let (public, secure) = (http_port.held, https_port.held);
+        let (at, secure_at) = (public.address(), secure.address());
+        let open = ports::exposed(at, secure_at, local.address(), api_address, admin_address);
         said.extend(open);
         let api_url = format!("https://{}", ports::reached(api_address));
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &[binds.api])?;
@@ -133,20 +144,25 @@ impl Platform {
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
-        cluster.set_hooks(hooks(&settings));
+        let limits = RuntimeLimits::default();
+        cluster.set_hooks(hooks(&settings).into_iter().chain([limits.hook()]).collect());
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
-        run_builtin(&cluster, &components.controllers);
+        let metrics = Arc::new(NodeMetrics::default());
+        run_builtin(&cluster, Arc::clone(&metrics), &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
+        limits.set(Arc::clone(&chosen.runtime));
         let traffic = Arc::new(GatewayTraffic::default());
-        let node = (&components.node, Arc::clone(&traffic));
+        let node = (&components.node, Arc::clone(&traffic), &*metrics);
         run_node(&cluster, dir, &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
-        let activator = start_activator(&cluster, (public, local), reports, &components.activator)?;
+        let https = Https { listener: secure, issue: Arc::clone(&pki.issue) };
+        let listeners = (public, https, local);
+        let activator = start_activator(&cluster, listeners, reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
-        let moved = gateway::publish(&cluster, activator.public_addr(), activator.local_addr())?;
+        let moved = gateway::publish(&cluster, at, secure_at, activator.local_addr())?;
         if !args.keep_images {
             collect_images(&cluster, &images, &components.node);
         }
@@ -155,7 +171,8 @@ impl Platform {
         run_autoscaler(&cluster, load, &components.autoscaler);
         let platform = Self {
             api_url,
-            http_url: format!("http://{}", ports::reached(activator.public_addr())),
+            http_url: format!("http://{}", ports::reached(at)),
+            https_url: format!("https://localhost:{}", secure_at.port()),
             admin_url: format!("http://{}", ports::reached(admin_address)),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
@@ -167,7 +184,7 @@ impl Platform {
         platform.ready().await?;
         if moved {
             let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
-            gateway::urls_name(platform.activator.public_addr().port(), client).await;
+            gateway::urls_name(at.port(), secure_at.port(), client).await;
         }
         Ok((platform, said))
     }
@@ -240,7 +257,7 @@ pub(super) fn ended(reason: &str) -> Failure {
 }
 
 /// A note for each default port that was taken.
-fn notes(ports: [(&str, Option<u16>, SocketAddr); 3]) -> Vec<String> {
+fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
     ports
         .into_iter()
         .filter_map(|(what, moved_from, now)| {
@@ -296,8 +313,9 @@ fn serve_process(process: &Process, listener: TcpListener, component: &Component
     Ok(())
 }
 
-fn run_builtin(cluster: &Cluster, component: &Component) {
-    rouse_controllers::start(&rouse_controllers::Config::of(cluster), component);
+fn run_builtin(cluster: &Cluster, metrics: Arc<NodeMetrics>, component: &Component) {
+    let config = rouse_controllers::Config { metrics, ..rouse_controllers::Config::of(cluster) };
+    rouse_controllers::start(&config, component);
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {
@@ -330,7 +348,7 @@ async fn run_node(
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
-    (component, traffic): (&Component, Arc<GatewayTraffic>),
+    (component, traffic, metrics): (&Component, Arc<GatewayTraffic>, &NodeMetrics),
 ) -> Result {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
@@ -342,6 +360,7 @@ async fn run_node(
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());
+    metrics.set(node.usages());
     component.tasks.vital("agent", node.run());
     Ok(())
 }
@@ -355,13 +374,16 @@ fn collect_images(cluster: &Cluster, images: &rouse_image::Store, component: &Co
 
 fn start_activator(
     cluster: &Cluster,
-    (public, local): (rouse_activator::Reserved, rouse_activator::Reserved),
+    (public, https, local): (Reserved, Https, Reserved),
     reports: mpsc::Sender<LoadReport>,
     component: &Component,
 ) -> Result<Arc<rouse_activator::Handle>> {
     let cannot = || "the gateway cannot listen".to_owned();
-    let config =
-        rouse_activator::Config { drain: DRAIN, ..rouse_activator::Config::new(public, local) };
+    let config = rouse_activator::Config {
+        drain: DRAIN,
+        https: Some(https),
+        ..rouse_activator::Config::new(public, local)
+    };
     let handle = rouse_activator::start(
         config,
         cluster.client("system:serviceaccount:knative-serving:activator"),

@@ -61,6 +61,7 @@ fn words(args: &Up) -> Vec<String> {
         recover,
         api_port,
         http_port,
+        https_port,
         admin_port,
         binds,
         runtime,
@@ -91,9 +92,12 @@ fn words(args: &Up) -> Vec<String> {
     {
         words.extend([flag.to_owned(), address.to_string()]);
     }
-    for (flag, port) in
-        [("--api-port", api_port), ("--http-port", http_port), ("--admin-port", admin_port)]
-    {
+    for (flag, port) in [
+        ("--api-port", api_port),
+        ("--http-port", http_port),
+        ("--https-port", https_port),
+        ("--admin-port", admin_port),
+    ] {
         if let Some(port) = port {
             words.extend([flag.to_owned(), port.to_string()]);
         }

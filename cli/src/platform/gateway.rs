@@ -33,16 +33,26 @@ pub(super) fn initial() -> Result<Vec<Value>> {
 /// Longest wait for Routes to name a new gateway port.
 const RENAME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes the two gateway Services with the ports of this run. True if the public port is another
+/// Writes the two gateway Services with the ports of this run. True if a public port is another
 /// than in the run before.
-pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) -> Result<bool> {
+pub(super) fn publish(
+    cluster: &Cluster,
+    public: SocketAddr,
+    https: SocketAddr,
+    local: SocketAddr,
+) -> Result<bool> {
     let mut moved = false;
-    for (name, address) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
-        let port = address.port();
+    let port = |name: &str, at: SocketAddr| {
+        let port = at.port();
+        json!({ "name": name, "port": port, "protocol": "TCP", "targetPort": port })
+    };
+    let public = vec![port("http2", public), port("https", https)];
+    for (name, ports) in [(GATEWAY, public), (GATEWAY_LOCAL, vec![port("http2", local)])] {
+        let ports = Value::from(ports);
         let service = json!({
             "apiVersion": "v1", "kind": "Service",
             "metadata": { "name": name, "namespace": SYSTEM_NAMESPACE },
-            "spec": { "ports": [{ "name": "http2", "port": port, "protocol": "TCP", "targetPort": port }] }
+            "spec": { "ports": ports }
         });
         let registry = cluster.registry();
         let kind = registry.builtin("", "v1", "Service");
@@ -50,7 +60,9 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
             Ok(before) => {
                 let before: Value = serde_json::from_slice(&before.json)
                     .or_fail(|| format!("cannot read the Service {name}"))?;
-                moved |= name == GATEWAY && before["spec"]["ports"][0]["port"] != port;
+                let same =
+                    |index: usize| before["spec"]["ports"][index]["port"] == ports[index]["port"];
+                moved |= name == GATEWAY && !(same(0) && same(1));
                 let patch = Patch::Merge(json!({ "spec": service["spec"] }));
                 registry.patch(
                     &kind,
@@ -68,9 +80,9 @@ pub(super) fn publish(cluster: &Cluster, public: SocketAddr, local: SocketAddr) 
     Ok(moved)
 }
 
-/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names `port`, so that URLs read
-/// after the start work. A Route without a URL is not waited for.
-pub(super) async fn urls_name(port: u16, client: kube::Client) {
+/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names the port of its scheme, so
+/// that URLs read after the start work. A Route without a URL is not waited for.
+pub(super) async fn urls_name(http: u16, https: u16, client: kube::Client) {
     let mut listed = false;
     let mut waiting = BTreeSet::new();
     let config = watcher::Config::default();
@@ -82,7 +94,7 @@ pub(super) async fn urls_name(port: u16, client: kube::Client) {
                 Ok(watcher::Event::InitApply(route) | watcher::Event::Apply(route)) => {
                     let key = (route.namespace(), route.name_any());
                     let url = route.status.as_ref().and_then(|status| status.url.as_deref());
-                    if url.is_some_and(|url| names_another(url, port)) {
+                    if url.is_some_and(|url| names_another(url, http, https)) {
                         waiting.insert(key);
                     } else {
                         waiting.remove(&key);
@@ -100,15 +112,16 @@ pub(super) async fn urls_name(port: u16, client: kube::Client) {
     };
     if tokio::time::timeout(RENAME_TIMEOUT, all_named).await.is_err() {
         // A Route that cannot be reconciled must not keep the platform from starting.
-        tracing::warn!(port, "the URLs of some Routes do not name the gateway's port yet");
+        tracing::warn!(http, https, "the URLs of some Routes do not name the gateway's port yet");
     }
 }
 
 /// Whether a public URL leads to another port than the gateway's. Cluster-local ones have none.
-fn names_another(url: &str, port: u16) -> bool {
-    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
-    let Some(authority) = authority else { return false };
-    let (host, named) = authority.split_once(':').unwrap_or((authority, "80"));
+fn names_another(url: &str, http: u16, https: u16) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let (port, usual) = if scheme == "https" { (https, "443") } else { (http, "80") };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let (host, named) = authority.split_once(':').unwrap_or((authority, usual));
     !host.contains(".svc.") && named != port.to_string()
 }
 
@@ -124,8 +137,12 @@ mod tests {
             ("http://a.default.localhost", true),
             ("http://a.default.svc.cluster.local", false),
         ] {
-            assert_eq!(names_another(url, 7080), another, "{url}");
+            assert_eq!(names_another(url, 7080, 7081), another, "{url}");
+            let https =
+                url.replace("7081", "7082").replace("7080", "7081").replace("http:", "https:");
+            assert_eq!(names_another(&https, 7080, 7081), another, "{https}");
         }
-        assert!(!names_another("http://a.default.localhost", 80));
+        assert!(!names_another("http://a.default.localhost", 80, 443));
+        assert!(!names_another("https://a.default.localhost", 80, 443));
     }
 }

@@ -111,6 +111,7 @@ fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> Up
         version: env!("CARGO_PKG_VERSION").to_owned(),
         api: platform.api_url.clone(),
         http: platform.http_url.clone(),
+        https: platform.https_url.clone(),
         admin: platform.admin_url.clone(),
         kubeconfig: dir.kubeconfig(),
         runtime: platform.runtime.to_owned(),
@@ -153,6 +154,7 @@ fn announce(up: &UpInfo, printer: &Printer) {
         "gateway  {}  (services answer at http://NAME.NAMESPACE.localhost:PORT)",
         up.http
     ));
+    printer.line(format!("         {}  (the same by https; rouse env names the CA)", up.https));
     printer.line(format!("admin    {}  (/metrics, /readyz, /debug/)", up.admin));
     printer.line(format!("pods     {}: {}", up.runtime, up.runtime_because));
     printer.line("");

@@ -1,7 +1,8 @@
 //! The certificates and the credential of a local cluster, made once and kept in `pki/`.
 //!
 //! The authority's key signs a new serving certificate at each start, so that it always names the
-//! address listened on; clients trust the authority, whose certificate never changes.
+//! address listened on, and one for each public host of the gateway; clients trust the authority,
+//! whose certificate never changes.
 
 use std::fs;
 use std::net::IpAddr;
@@ -24,7 +25,16 @@ pub(crate) struct Pki {
     pub(crate) server: Arc<rustls::ServerConfig>,
     /// The administrator's bearer token, which `pki/token` and the kubeconfig hold.
     pub(crate) token: String,
+    /// Makes certificates for hosts of the gateway.
+    pub(crate) issue: rouse_activator::Issue,
 }
+
+/// The authority's certificate in a data directory, which clients of the gateway trust.
+pub(crate) const AUTHORITY: &str = "pki/ca.crt";
+/// How long a host's certificate is valid: some clients refuse those that are valid for years.
+const VALID_DAYS: i64 = 90;
+/// It is valid a little before it is made, for clients whose clocks are behind.
+const BACKDATED_DAYS: i64 = 1;
 
 impl Pki {
     /// Reads the files in `dir`, and makes the missing ones.
@@ -37,12 +47,15 @@ impl Pki {
         let authority_pem =
             kept(&dir.join("ca.crt"), 0o644, || Ok(authority().self_signed(&key)?.pem()))?;
         let token = kept(&dir.join("token"), 0o600, random_token)?.trim().to_owned();
+        let hosts = KeyPair::generate().or_fail(|| "cannot make a key".to_owned())?;
         let issuer = Issuer::new(authority(), key);
         let server = Arc::new(
             server_config(&issuer, addresses)
                 .or_fail(|| "cannot make the API's certificate".to_owned())?,
         );
-        Ok(Self { authority_pem, server, token })
+        let issue: rouse_activator::Issue =
+            Arc::new(move |host: &str| certified(host, &hosts, &issuer).ok());
+        Ok(Self { authority_pem, server, token, issue })
     }
 }
 
@@ -84,18 +97,45 @@ const NAMES: [&str; 7] = [
     "kubernetes.default.svc.cluster.local",
 ];
 
-fn server_config(
+/// A certificate for one host of the gateway.
+fn certified(
+    host: &str,
+    key: &KeyPair,
     issuer: &Issuer<'_, KeyPair>,
-    addresses: &[IpAddr],
-) -> anyhow::Result<rustls::ServerConfig> {
-    let mut names: Vec<String> = NAMES.into_iter().map(str::to_owned).collect();
-    names.extend(addresses.iter().map(ToString::to_string));
+) -> anyhow::Result<rustls::sign::CertifiedKey> {
+    let mut params = leaf(vec![host.to_owned()])?;
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = |days: i64| -> anyhow::Result<_> {
+        let day = today.checked_add(jiff::Span::new().try_days(days)?)?;
+        let (month, of_month) = (u8::try_from(day.month())?, u8::try_from(day.day())?);
+        Ok(rcgen::date_time_ymd(i32::from(day.year()), month, of_month))
+    };
+    (params.not_before, params.not_after) = (day(-BACKDATED_DAYS)?, day(VALID_DAYS)?);
+    let certificate = params.signed_by(key, issuer)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let chain = vec![certificate.der().clone()];
+    let provider = rouse_kit::certificates::provider();
+    Ok(rustls::sign::CertifiedKey::from_der(chain, private, &provider)?)
+}
+
+/// What all serving certificates have.
+fn leaf(names: Vec<String>) -> anyhow::Result<CertificateParams> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "rouse");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     // Clients that verify strictly, as Python does since 3.13, refuse a certificate without it.
     params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn server_config(
+    issuer: &Issuer<'_, KeyPair>,
+    addresses: &[IpAddr],
+) -> anyhow::Result<rustls::ServerConfig> {
+    let mut names: Vec<String> = NAMES.into_iter().map(str::to_owned).collect();
+    names.extend(addresses.iter().map(ToString::to_string));
+    let params = leaf(names)?;
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -120,5 +160,31 @@ mod tests {
         assert_eq!(first.authority_pem, second.authority_pem);
         assert_eq!(first.token, second.token);
         assert!(first.token.len() >= 43, "256 bits");
+    }
+
+    #[test]
+    fn a_host_gets_a_certificate_that_the_authority_vouches_for() {
+        use rustls::client::danger::ServerCertVerifier as _;
+        use rustls::pki_types::pem::PemObject as _;
+        use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::load_or_make(dir.path(), &[]).unwrap();
+        let issued = (pki.issue)("hello.shop.localhost").unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(pki.authority_pem.as_bytes()).unwrap()).unwrap();
+        let provider = rouse_kit::certificates::provider();
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+                .build()
+                .unwrap();
+        let verify = |host: &'static str, days: u64| {
+            let name = ServerName::try_from(host).unwrap();
+            let now = UnixTime::now().as_secs() + days * 24 * 60 * 60;
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
+            verifier.verify_server_cert(&issued.cert[0], &[], &name, &[], now).is_ok()
+        };
+        assert!(verify("hello.shop.localhost", 0) && verify("hello.shop.localhost", 88));
+        assert!(!verify("hello.shop.localhost", 92) && !verify("other.shop.localhost", 0));
+        assert!((pki.issue)("hôte").is_none());
     }
 }

@@ -51,12 +51,14 @@ pub(crate) fn bind<T>(
 /// A note for each listener outside loopback: who can reach it, and what they may do.
 pub(crate) fn exposed(
     gateway: SocketAddr,
+    https: SocketAddr,
     local: SocketAddr,
     api: SocketAddr,
     admin: SocketAddr,
 ) -> Vec<String> {
     [
         (gateway, "the gateway", "everyone who reaches it can call the public services"),
+        (https, "the gateway for https", "everyone who reaches it can call the public services"),
         (local, "the cluster-local gateway", "everyone who reaches it can call every service"),
         (api, "the Kubernetes API", "whoever has the token of the kubeconfig may do everything"),
         (admin, "the admin port", "everyone who reaches it reads metrics, routes and states"),
@@ -101,12 +103,12 @@ mod tests {
     fn each_listener_outside_loopback_is_named() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let own = at("127.0.0.1:7080");
-        assert!(exposed(own, own, own, at("[::1]:1")).is_empty());
-        let open = exposed(at("0.0.0.0:7080"), own, own, own);
+        assert!(exposed(own, own, own, own, at("[::1]:1")).is_empty());
+        let open = exposed(at("0.0.0.0:7080"), own, own, own, own);
         assert_eq!(open.len(), 1);
         assert!(open[0].starts_with("the gateway listens on 0.0.0.0:7080"), "{open:?}");
         let all = at("192.0.2.1:80");
-        assert_eq!(exposed(all, all, all, all).len(), 4);
+        assert_eq!(exposed(all, all, all, all, all).len(), 5);
     }
 
     #[test]

@@ -12,13 +12,14 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use rouse_api::config::ApiConfig;
 use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
-use rouse_api::domainmapping::{DOMAIN_CLAIMED, REFERENCE_RESOLVED};
+use rouse_api::domainmapping::{CERTIFICATE_PROVISIONED, DOMAIN_CLAIMED, REFERENCE_RESOLVED};
 use rouse_api::routing::{Host, Routing};
 use rouse_api::{
     ClusterDomainClaim, ClusterDomainClaimSpec, DomainMapping, DomainMappingStatus, Route,
 };
 use rouse_kit::Plan;
 
+use super::certificate::Certificate;
 use super::status;
 use crate::lookups::served::Serving;
 use crate::objects::children::Map;
@@ -35,6 +36,8 @@ pub(crate) struct Observed {
     /// Whether the namespace that has the claim also has a mapping of this name.
     pub(super) held: bool,
     pub(super) target: Target,
+    /// The state of the Secret that `spec.tls` names.
+    pub(super) certificate: Certificate,
     pub(super) gateway: Gateway,
     pub(super) serving: Serving,
     pub(super) config: Arc<ApiConfig>,
@@ -56,13 +59,17 @@ pub(super) fn desired(
 ) -> Plan<DomainMappingStatus> {
     let mut plan = Plan::default();
     let mut next = mapping.status.clone().unwrap_or_default();
-    let scheme = seen.config.network.default_external_scheme.as_str();
+    let network = &seen.config.network;
+    let external = seen.gateway.external_tls(mapping.annotations(), network);
+    let scheme = match mapping.spec.tls {
+        Some(_) => "https",
+        None => external.scheme(&network.default_external_scheme),
+    };
     status::addresses(&mut next, name(mapping), scheme, seen.gateway);
     let claim = claim(mapping, seen, &mut plan);
     let routing = match (&claim, &seen.target) {
-        (Ok(()), Target::Route(route)) => {
-            compile(mapping, route).map(|host| versioned(next.routing.as_ref(), vec![host], now))
-        }
+        (Ok(()), Target::Route(route)) => compile(mapping, route, seen)
+            .map(|host| versioned(next.routing.as_ref(), vec![host], now)),
         (Ok(()), Target::NotYet | Target::Missing | Target::Unsupported) => next.routing.clone(),
         // A domain that the namespace has not claimed must not be routed.
         (Err(_), _) => None,
@@ -80,6 +87,10 @@ pub(super) fn desired(
             Target::Route(_) | Target::NotYet => conditions.mark_true(REFERENCE_RESOLVED),
             Target::Missing => status::unresolved(conditions, mapping),
             Target::Unsupported => status::unsupported(conditions, mapping),
+        }
+        match &mapping.spec.tls {
+            Some(_) => status::certificate(conditions, &seen.certificate),
+            None => external.mark(conditions, CERTIFICATE_PROVISIONED),
         }
         status::ingress(conditions, ready, &seen.serving);
     });
@@ -122,15 +133,17 @@ fn new_claim(mapping: &DomainMapping) -> ClusterDomainClaim {
 }
 
 /// The Route's main host under the mapping's domain.
-fn compile(mapping: &DomainMapping, route: &Route) -> Option<Host> {
+fn compile(mapping: &DomainMapping, route: &Route, seen: &Observed) -> Option<Host> {
     let routing = route.status.as_ref()?.routing.as_ref()?;
     let main = routing.hosts.iter().find(|host| host.tag.is_none())?;
     Some(Host {
         public: vec![name(mapping).to_ascii_lowercase()],
         local: Vec::new(),
         tag: None,
-        http: main.http,
+        http: seen.gateway.http_option(mapping.annotations(), &seen.config.network),
         split: main.split.clone(),
+        header_tags: main.header_tags.clone(),
+        tls_secret: mapping.spec.tls.as_ref().map(|tls| tls.secret_name.clone()),
         rewrite_host: Some(format!("{}.{}.{CLUSTER_LOCAL_DOMAIN}", name(route), namespace(route))),
     })
 }

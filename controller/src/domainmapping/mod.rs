@@ -1,5 +1,6 @@
 //! DomainMapping: a domain of the user's own for a Service or Route.
 
+mod certificate;
 mod desired;
 mod status;
 #[cfg(test)]
@@ -10,8 +11,9 @@ use kube::runtime::reflector::ObjectRef;
 use rouse_api::config::ApiConfig;
 use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_k8s::ObjectKey;
-use rouse_kit::{ApplyError, Live};
+use rouse_kit::{ApplyError, Live, certificates};
 
+use self::certificate::Certificate;
 use self::desired::{Observed, Target, desired};
 use crate::lookups::Answered;
 use crate::lookups::served::{Served, ServedLookup};
@@ -42,6 +44,7 @@ impl Reconciler for DomainMappings {
             claim,
             held,
             target: self.target(mapping),
+            certificate: self.certificate(mapping),
             gateway: self.stores.gateway(),
             serving: self.served.known(mapping),
             config: self.config.get(),
@@ -76,6 +79,19 @@ impl Reconciler for DomainMappings {
 }
 
 impl DomainMappings {
+    /// The certificate that the mapping names.
+    fn certificate(&self, mapping: &DomainMapping) -> Certificate {
+        let Some(tls) = &mapping.spec.tls else { return Certificate::None };
+        let secret = tls.secret_name.clone();
+        match get(&self.stores.secrets, namespace(mapping), &secret) {
+            None => Certificate::Missing { secret },
+            Some(found) => match certificates::of_secret(&found) {
+                Ok(_) => Certificate::Usable,
+                Err(cause) => Certificate::Broken { secret, cause },
+            },
+        }
+    }
+
     /// The Route that the mapping refers to, directly or through its Service.
     fn target(&self, mapping: &DomainMapping) -> Target {
         let reference = &mapping.spec.reference;

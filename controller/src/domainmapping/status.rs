@@ -8,7 +8,9 @@ use rouse_api::domainmapping::{
 use rouse_api::route::Addressable;
 use rouse_api::{DomainMapping, DomainMappingStatus};
 use rouse_kit::ApplyError;
+use rouse_kit::certificates::TLS_SECRET;
 
+use super::certificate::Certificate;
 use crate::lookups::served::Serving;
 use crate::objects::gateway::{Gateway, url};
 use crate::objects::meta::name;
@@ -28,11 +30,6 @@ pub(super) fn mark(
     let generation = mapping.metadata.generation;
     let observed = status.observed_generation;
     let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
-    conditions.mark_true_with_reason(
-        CERTIFICATE_PROVISIONED,
-        "TLSNotEnabled",
-        "external-domain-tls is not enabled",
-    );
     change(&mut conditions);
     status.observed_generation = generation;
 }
@@ -89,6 +86,28 @@ pub(super) fn unsupported(conditions: &mut Conditions<'_>, mapping: &DomainMappi
         reference.kind, reference.api_version
     );
     conditions.mark_false(REFERENCE_RESOLVED, "ResolveFailed", &message);
+}
+
+/// The user's own certificate.
+pub(super) fn certificate(conditions: &mut Conditions<'_>, certificate: &Certificate) {
+    match certificate {
+        Certificate::None | Certificate::Usable => conditions.mark_true_with_reason(
+            CERTIFICATE_PROVISIONED,
+            "CertificateExternallyProvided",
+            "TLS certificate was provided externally",
+        ),
+        Certificate::Missing { secret } => {
+            let message = format!(
+                "there is no Secret {secret:?} of type {TLS_SECRET} here: kubectl create secret tls \
+                 {secret} --cert FILE --key FILE"
+            );
+            conditions.mark_false(CERTIFICATE_PROVISIONED, "SecretNotFound", &message);
+        }
+        Certificate::Broken { secret, cause } => {
+            let message = format!("the Secret {secret:?} has no certificate to serve: {cause}");
+            conditions.mark_false(CERTIFICATE_PROVISIONED, "SecretInvalid", &message);
+        }
+    }
 }
 
 pub(super) fn ingress(conditions: &mut Conditions<'_>, ready: bool, serving: &Serving) {

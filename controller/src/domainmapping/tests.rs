@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use rouse_api::config::ApiConfig;
-use rouse_api::routing::Host;
+use rouse_api::domainmapping::SecretTls;
+use rouse_api::routing::{Host, HttpOption};
 use rouse_api::{ClusterDomainClaim, DomainMapping, DomainMappingStatus, Route};
 use rouse_kit::Plan;
+use rouse_kit::certificates::CertificateError;
 use rouse_kit::plan::Action;
 
 use super::DomainMappings;
+use super::certificate::Certificate;
 use super::desired::{Observed, Target, desired};
 use crate::lookups::served::Serving;
-use crate::objects::gateway::Gateway;
+use crate::objects::gateway::{Gateway, Https};
 use crate::reconciler::Reconciler;
 use crate::testing::{now, object, refusal, told};
 
@@ -54,7 +57,8 @@ fn seen() -> Observed {
         claim: claim("shop", ""),
         held: true,
         target: route(),
-        gateway: Gateway { port: Some(7080) },
+        certificate: Certificate::None,
+        gateway: Gateway { port: Some(7080), https: None },
         serving: Serving::Unknown,
         config: with_claims_made(false),
     }
@@ -193,4 +197,45 @@ fn a_refused_claim_is_reported() {
         told(&status.conditions, "DomainClaimed"),
         format!("False DomainClaimFailed {error}")
     );
+}
+
+#[test]
+fn a_domain_with_a_certificate_of_its_own_is_https_and_says_what_is_wrong_with_it() {
+    let mut mapping = mapping();
+    mapping.spec.tls = Some(SecretTls { secret_name: "own".to_owned() });
+    let secret = || "own".to_owned();
+    for (certificate, expected) in [
+        (
+            Certificate::Usable,
+            "True CertificateExternallyProvided TLS certificate was provided externally",
+        ),
+        (
+            Certificate::Missing { secret: secret() },
+            "False SecretNotFound there is no Secret \"own\" of type kubernetes.io/tls here: kubectl create secret tls own --cert FILE --key FILE",
+        ),
+        (
+            Certificate::Broken {
+                secret: secret(),
+                cause: CertificateError::Absent { name: "tls.key" },
+            },
+            "False SecretInvalid the Secret \"own\" has no certificate to serve: it has no tls.key",
+        ),
+    ] {
+        let gateway = Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }) };
+        let seen = Observed { certificate, gateway, ..seen() };
+        let status = desired(&mapping, &seen, now()).status.unwrap();
+        assert_eq!(told(&status.conditions, "CertificateProvisioned"), expected);
+        assert_eq!(status.url.as_deref(), Some("https://digits.example.org:7081"));
+        assert_eq!(hosts(&status)[0].tls_secret.as_deref(), Some("own"));
+    }
+}
+
+#[test]
+fn http_of_a_domain_is_redirected_by_its_own_annotation() {
+    let mut mapping = mapping();
+    let key = "networking.knative.dev/http-protocol".to_owned();
+    mapping.metadata.annotations = Some([(key, "redirected".to_owned())].into());
+    let gateway = Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }) };
+    let status = desired(&mapping, &Observed { gateway, ..seen() }, now()).status.unwrap();
+    assert_eq!(hosts(&status)[0].http, HttpOption::Redirected);
 }

@@ -105,10 +105,13 @@ fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -
         complete(container, revision, &status.container_statuses, settings.drain);
         if serves {
             serve(container);
+        } else {
+            probes::complete(container, None);
         }
     }
     for container in pod.init_containers.iter_mut().flatten() {
         pin(container, &status.init_container_statuses);
+        probes::complete(container, None);
         add_env(container, identity(revision));
     }
     let timeout = revision.spec.timeout_seconds.unwrap_or(TIMEOUT_DEFAULT);
@@ -161,7 +164,7 @@ fn serve(container: &mut Container) {
         ..declared.unwrap_or_default()
     }]);
     add_env(container, vec![(template::PORT_VARIABLE, port.to_string())]);
-    probes::complete(container, port);
+    probes::complete(container, Some(port));
 }
 
 /// The name that the user gave the serving port, which says the protocol.

@@ -11,9 +11,19 @@ use rouse_api::config::network::DomainValues;
 use rouse_api::config::{ApiConfig, NetworkConfig};
 use rouse_api::template::TemplateError;
 use rouse_api::{Route, keys};
+use rouse_k8s::form;
 
 use crate::objects::gateway::{Gateway, url};
 use crate::objects::meta::{name, namespace};
+
+/// Why a Route gets no host: the cluster's templates do not suit it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HostError {
+    #[error("domain name error: {0}")]
+    Template(#[from] TemplateError),
+    #[error("domain name error: invalid domain name {host:?}: {problem}")]
+    Invalid { host: String, problem: String },
+}
 
 /// The names under which one target is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +57,7 @@ pub(super) fn names(
     route: &Route,
     placeholders: &BTreeMap<&str, &CoreService>,
     config: &ApiConfig,
-) -> Result<Vec<Names>, TemplateError> {
+) -> Result<Vec<Names>, HostError> {
     let mut tags: Vec<Option<&str>> = vec![None];
     for tag in route.spec.traffic.iter().filter_map(|target| target.tag.as_deref()) {
         if !tag.is_empty() && !tags.contains(&Some(tag)) {
@@ -62,7 +72,7 @@ fn one(
     tag: Option<&str>,
     placeholders: &BTreeMap<&str, &CoreService>,
     config: &ApiConfig,
-) -> Result<Names, TemplateError> {
+) -> Result<Names, HostError> {
     let service = match tag {
         None => name(route).to_owned(),
         Some(tag) => config.network.tag_name(tag, name(route))?,
@@ -80,7 +90,7 @@ fn one(
             annotations: route.annotations(),
             labels: route.labels(),
         })?;
-        Some(host.to_ascii_lowercase())
+        Some(checked(host)?)
     };
     let local = vec![
         format!("{service}.{namespace}.{CLUSTER_LOCAL_DOMAIN}"),
@@ -88,6 +98,23 @@ fn one(
         format!("{service}.{namespace}"),
     ];
     Ok(Names { tag: tag.map(ToOwned::to_owned), service, public, local })
+}
+
+/// The host in lower case, if it is a full domain name of valid labels.
+fn checked(host: String) -> Result<String, HostError> {
+    let host = host.to_ascii_lowercase();
+    let labels: Vec<&str> = host.split('.').collect();
+    let problem = labels.iter().find_map(|label| {
+        let problem = form::dns_1123_label(label).into_iter().next()?;
+        Some(format!("{label:?}: {problem}"))
+    });
+    let problem = match problem {
+        None if labels.len() < 2 => "should be a domain with at least two segments".to_owned(),
+        None if host.len() > 253 => "must be no more than 253 characters".to_owned(),
+        None => return Ok(host),
+        Some(problem) => problem,
+    };
+    Err(HostError::Invalid { host, problem })
 }
 
 /// The names of the core Services that a Route needs, as far as they are valid.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use rouse_api::routing;
 use rouse_api::{Configuration, Revision, Route, RouteStatus, keys};
 use rouse_kit::Plan;
 use serde_json::{Value, json};
@@ -76,6 +77,11 @@ struct Wanted {
 fn wanted(route: &Route, next: &RouteStatus, seen: &Observed) -> Wanted {
     let mut wanted = Wanted::default();
     let before = route.status.iter().flat_map(|status| &status.traffic);
+    // A tag may be rolled out over Revisions that have no entry in the traffic.
+    let routings = route.status.iter().chain([next]).filter_map(|status| status.routing.as_ref());
+    for share in routings.flat_map(|routing| &routing.hosts).flat_map(routing::Host::shares) {
+        wanted.revisions.insert(share.revision.clone());
+    }
     for target in before.chain(&next.traffic).chain(&route.spec.traffic) {
         if let Some(revision) = &target.revision_name {
             wanted.revisions.insert(revision.clone());

@@ -5,6 +5,8 @@ mod hosts;
 mod labeler;
 mod observed;
 mod placeholder;
+mod portions;
+mod rollout;
 mod routing;
 mod status;
 #[cfg(test)]

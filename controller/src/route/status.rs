@@ -9,12 +9,12 @@ use rouse_api::{Route, RouteStatus, TrafficTarget};
 use rouse_kit::ApplyError;
 
 use super::hosts::Names;
-use super::traffic::{Problem, Target};
+use super::portions::Portion;
+use super::traffic::Problem;
 use crate::lookups::served::Serving;
-use crate::objects::gateway::Gateway;
+use crate::objects::gateway::{ExternalTls, Gateway};
 
 const UNINITIALIZED: &str = "Uninitialized";
-const TLS_NOT_ENABLED: &str = "TLSNotEnabled";
 
 /// Marks conditions for the present generation; `change` sets those that vary.
 pub(super) fn mark(
@@ -26,11 +26,6 @@ pub(super) fn mark(
     let generation = route.metadata.generation;
     let observed = status.observed_generation;
     let mut conditions = CONDITIONS.begin(&mut status.conditions, observed, generation, now);
-    conditions.mark_true_with_reason(
-        CERTIFICATE_PROVISIONED,
-        TLS_NOT_ENABLED,
-        "external-domain-tls is not enabled",
-    );
     change(&mut conditions);
     status.observed_generation = generation;
 }
@@ -45,6 +40,19 @@ pub(super) fn problem(conditions: &mut Conditions<'_>, problem: &Problem) {
     }
 }
 
+/// Whether the public hosts have certificates.
+pub(super) fn certificate(conditions: &mut Conditions<'_>, main: &Names, external: ExternalTls) {
+    match external {
+        ExternalTls::On | ExternalTls::Downgraded | ExternalTls::NotReady
+            if main.public.is_none() =>
+        {
+            let message = "TLS is not enabled for cluster-local";
+            conditions.mark_true_with_reason(CERTIFICATE_PROVISIONED, "TLSNotEnabled", message);
+        }
+        _ => external.mark(conditions, CERTIFICATE_PROVISIONED),
+    }
+}
+
 /// Ready means that the very next request succeeds: activators must serve the written routing.
 pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &Serving) {
     if served {
@@ -56,30 +64,36 @@ pub(super) fn ingress(conditions: &mut Conditions<'_>, served: bool, serving: &S
     }
 }
 
+/// Traffic moves: not all of it is where the spec wants it.
+pub(super) fn rolling_out(conditions: &mut Conditions<'_>) {
+    let message = "A gradual rollout of the latest revision(s) is in progress.";
+    conditions.mark_unknown(INGRESS_READY, "RolloutInProgress", message);
+}
+
 /// URL and address, known before any Revision is ready.
 pub(super) fn addresses(status: &mut RouteStatus, main: &Names, scheme: &str, gateway: Gateway) {
     status.url = Some(main.url(scheme, gateway));
     status.address = Some(Addressable { url: Some(main.local_url()) });
 }
 
-/// `status.traffic`: one entry per target, in the user's order.
+/// `status.traffic`: one entry per target, in the user's order; several while a target is rolled out.
 pub(super) fn traffic(
-    targets: &[Target],
+    portions: &[Portion],
     names: &[Names],
     scheme: &str,
     gateway: Gateway,
 ) -> Vec<TrafficTarget> {
-    targets
+    portions
         .iter()
-        .map(|target| TrafficTarget {
-            tag: target.tag.clone(),
-            revision_name: Some(target.revision.clone()),
+        .map(|portion| TrafficTarget {
+            tag: portion.tag.clone(),
+            revision_name: Some(portion.revision.clone()),
             configuration_name: None,
-            latest_revision: Some(target.latest),
-            percent: Some(target.percent),
+            latest_revision: Some(portion.latest),
+            percent: Some(portion.percent),
             url: names
                 .iter()
-                .find(|names| names.tag.is_some() && names.tag == target.tag)
+                .find(|names| names.tag.is_some() && names.tag == portion.tag)
                 .map(|names| names.url(scheme, gateway)),
         })
         .collect()

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use rouse_api::Route;
+use rouse_api::config::Settings as _;
+use rouse_api::config::network::HttpProtocol;
+use rouse_api::routing::{HttpOption, Share, TagShares};
 use rouse_kit::plan::Action;
 
 use super::Routes;
@@ -12,6 +15,7 @@ use super::testing::{
     one_ready, plan, revision, route, seen, status,
 };
 use crate::lookups::served::Serving;
+use crate::objects::gateway::Https;
 use crate::reconciler::Reconciler;
 use crate::testing::{now, refusal, told};
 
@@ -242,4 +246,95 @@ fn a_refused_core_service_is_reported() {
     let error = refusal("Service");
     let status = Routes::refused(&route(LATEST), &error, now()).unwrap();
     assert_eq!(conditions(&status), ["Unknown".to_owned(), format!("False Refused {error}")]);
+}
+
+#[test]
+fn with_tag_header_routing_the_main_host_knows_all_tags() {
+    let mut seen = one_ready();
+    let tagged = route("[{configurationName: greet, percent: 100, tag: next}]");
+    let by_header = |seen: &super::observed::Observed| {
+        let routing = status(&tagged, seen).routing.unwrap();
+        routing.hosts.into_iter().map(|host| host.header_tags).collect::<Vec<_>>()
+    };
+    assert_eq!(by_header(&seen), [None, None]);
+    for (value, on) in [("enabled", true), ("Enabled", true), ("allowed", false)] {
+        let data = [("tag-header-based-routing".to_owned(), value.to_owned())].into();
+        let mut config = super::testing::config();
+        config.features = rouse_api::config::Features::from_data(&data).unwrap();
+        seen.config = Arc::new(config);
+        let split = vec![Share { revision: "greet-1".to_owned(), percent: 100 }];
+        let next = TagShares { tag: "next".to_owned(), split };
+        let expected = if on { [Some(vec![next]), Some(vec![])] } else { [None, None] };
+        assert_eq!(by_header(&seen), expected, "{value}");
+    }
+}
+
+#[test]
+fn http_is_redirected_where_the_annotation_or_the_cluster_says_so() {
+    let mut seen = one_ready();
+    let mut asked = route(LATEST);
+    let option = |asked: &Route, seen: &super::observed::Observed| {
+        status(asked, seen).routing.unwrap().hosts[0].http
+    };
+    asked.metadata.annotations =
+        Some([("networking.knative.dev/http-protocol".to_owned(), "redirected".to_owned())].into());
+    assert_eq!(option(&asked, &seen), HttpOption::Enabled, "there is no https");
+    seen.gateway.https = Some(Https { port: Some(7081) });
+    assert_eq!(option(&asked, &seen), HttpOption::Redirected);
+    assert_eq!(option(&route(LATEST), &seen), HttpOption::Enabled);
+    let mut config = super::testing::config();
+    config.network.http_protocol = HttpProtocol::Redirected;
+    seen.config = Arc::new(config);
+    assert_eq!(option(&route(LATEST), &seen), HttpOption::Redirected);
+}
+
+#[test]
+fn with_external_domain_tls_public_urls_are_https() {
+    let traffic = "[{configurationName: greet, percent: 100, tag: next}]";
+    let provisioned = |route: &Route, seen: &super::observed::Observed| {
+        let status = status(route, seen);
+        let condition = told(&status.conditions, "CertificateProvisioned");
+        (status.url.unwrap(), status.traffic[0].url.clone().unwrap(), condition)
+    };
+    let label = ("networking.knative.dev/visibility".to_owned(), "cluster-local".to_owned());
+    let mut local = route(traffic);
+    local.metadata.labels = Some([label].into());
+    let mut off = route(traffic);
+    let key = "networking.knative.dev/disable-external-domain-tls".to_owned();
+    off.metadata.annotations = Some([(key, "true".to_owned())].into());
+    let http = ("http://hello.shop.localhost:7080", "http://next-hello.shop.localhost:7080");
+    let https = ("https://hello.shop.localhost:7081", "https://next-hello.shop.localhost:7081");
+    let bare = ("https://hello.shop.localhost:7080", "https://next-hello.shop.localhost:7080");
+    let inside =
+        ("http://hello.shop.svc.cluster.local", "http://next-hello.shop.svc.cluster.local");
+    let not_enabled = "True TLSNotEnabled external-domain-tls is not enabled";
+    let (enabled, redirected) = (HttpProtocol::Enabled, HttpProtocol::Redirected);
+    for (route, listener, http_protocol, urls, condition) in [
+        (&route(traffic), true, enabled, https, "True"),
+        (&off, true, enabled, http, not_enabled),
+        (&local, true, enabled, inside, "True TLSNotEnabled TLS is not enabled for cluster-local"),
+        (
+            &route(traffic),
+            false,
+            enabled,
+            http,
+            "True HTTPDowngrade the gateway has no port for https",
+        ),
+        (
+            &route(traffic),
+            false,
+            redirected,
+            bare,
+            "Unknown CertificateNotReady the gateway has no port for https",
+        ),
+    ] {
+        let mut seen = one_ready();
+        seen.gateway.https = listener.then_some(Https { port: Some(7081) });
+        let mut config = super::testing::config();
+        config.network.external_domain_tls = true;
+        config.network.http_protocol = http_protocol;
+        seen.config = Arc::new(config);
+        let expected = (urls.0.to_owned(), urls.1.to_owned(), condition.to_owned());
+        assert_eq!(provisioned(route, &seen), expected);
+    }
 }

@@ -18,8 +18,8 @@ const CONFIGURATION_MISSING: &str = "ConfigurationMissing";
 pub(super) struct Target {
     pub(super) tag: Option<String>,
     pub(super) revision: String,
-    /// It follows a Configuration rather than naming a Revision.
-    pub(super) latest: bool,
+    /// The Configuration whose latest Revision it is; None where the user names the Revision.
+    pub(super) configuration: Option<String>,
     pub(super) percent: i64,
 }
 
@@ -61,9 +61,9 @@ pub(super) fn resolve(route: &Route, view: &View<'_>) -> Result<Vec<Target>, Pro
 
 fn target(route: &Route, wanted: &TrafficTarget, view: &View<'_>) -> Result<Target, Problem> {
     let named = wanted.revision_name.as_deref().filter(|name| !name.is_empty());
-    let (revision, latest) = match (named, wanted.configuration_name.as_deref()) {
-        (Some(revision), _) => (by_name(route, revision, view)?, false),
-        (None, Some(configuration)) => (latest(route, configuration, view)?, true),
+    let (revision, configuration) = match (named, wanted.configuration_name.as_deref()) {
+        (Some(revision), _) => (by_name(route, revision, view)?, None),
+        (None, Some(configuration)) => (latest(route, configuration, view)?, Some(configuration)),
         (None, None) => {
             let message = "A traffic target names neither a Configuration nor a Revision.";
             return Err(failed("UnknownTrafficTarget", message.to_owned()));
@@ -72,7 +72,7 @@ fn target(route: &Route, wanted: &TrafficTarget, view: &View<'_>) -> Result<Targ
     Ok(Target {
         tag: wanted.tag.clone().filter(|tag| !tag.is_empty()),
         revision: revision.to_owned(),
-        latest,
+        configuration: configuration.map(ToOwned::to_owned),
         percent: wanted.percent.unwrap_or_default(),
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service as CoreService};
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use rouse_api::{
@@ -118,6 +118,19 @@ impl Wakes for Pod {
     async fn wake(pod: &Self, _: &Stores, queues: &Queues) {
         if let Some(revision) = pod.labels().get(keys::REVISION) {
             queues.revisions.wake(namespace(pod), revision).await;
+        }
+    }
+}
+
+impl Wakes for Secret {
+    async fn wake(secret: &Self, stores: &Stores, queues: &Queues) {
+        let names = |mapping: &DomainMapping| {
+            let tls = mapping.spec.tls.as_ref();
+            namespace(mapping) == namespace(secret)
+                && tls.is_some_and(|tls| tls.secret_name == name(secret))
+        };
+        for mapping in stores.domain_mappings.state_filter(names) {
+            queues.domain_mappings.wake(namespace(secret), name(&*mapping)).await;
         }
     }
 }

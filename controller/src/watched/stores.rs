@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service as CoreService};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service as CoreService};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use rouse_api::{
@@ -30,6 +30,8 @@ pub(crate) struct Stores {
     pub(crate) deployments: Store<Deployment>,
     pub(crate) pods: Store<Pod>,
     pub(crate) core_services: Store<CoreService>,
+    /// Those with certificates.
+    pub(crate) secrets: Store<Secret>,
 }
 
 /// The object of that name, if it is there.

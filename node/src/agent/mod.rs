@@ -1,5 +1,6 @@
 //! The agent: it registers the node, gives each of its pods a worker, and serves the kubelet's API.
 
+mod leftovers;
 mod node;
 mod pods;
 mod register;
@@ -10,3 +11,4 @@ mod usage;
 
 pub use node::Node;
 pub use server::{Body, BoxError, KubeletService};
+pub use usage::{ContainerSample, PodSample, PodUsages};

@@ -9,8 +9,8 @@ use rouse_kit::mirror::Mirror;
 use rouse_kit::{Component, Events, Shutdown};
 
 use super::server::KubeletService;
-use super::usage::Usages;
-use super::{pods, register, server, takeover, usage};
+use super::usage::{PodUsages, Usages};
+use super::{leftovers, pods, register, server, takeover, usage};
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
@@ -72,6 +72,12 @@ impl Node {
         server::service(self.shared.logs.clone(), self.pods.store(), usages, self.shared.clock)
     }
 
+    /// What its pods use.
+    #[must_use]
+    pub fn usages(&self) -> PodUsages {
+        PodUsages::new(Arc::clone(&self.usages))
+    }
+
     /// Removes the addresses of an earlier run's pods: their containers ended with it, and other
     /// programs may listen there by now. To be called before the node runs and before any routing.
     ///
@@ -99,6 +105,10 @@ impl Node {
         });
         let until = shutdown.clone();
         tasks.restarting("usage", move || usage::sample(Arc::clone(&usages), until.clone()));
+        let (left, until) = (Arc::clone(&shared), shutdown.clone());
+        tasks.restarting("leftovers", move || {
+            leftovers::keep_removing(Arc::clone(&left), until.clone())
+        });
         pods::run(shared, pods, shutdown).await;
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rouse_k8s::{condition, pod};
 
-use super::container::Container;
+use super::container::{Container, Role};
 use super::state::PodState;
 
 /// One condition as it is now; when it changed is in `PodState::conditions`.
@@ -36,7 +36,7 @@ impl PodState {
             reason: None,
             message: None,
         }];
-        let pending: Vec<&str> = self.names(|c| c.init && !c.has_succeeded());
+        let pending: Vec<&str> = self.names(Container::holds_back);
         facts.push(Fact {
             kind: "Initialized",
             holds: pending.is_empty(),
@@ -69,7 +69,7 @@ impl PodState {
             "Failed" => return (Some("PodFailed"), None),
             _ => {}
         }
-        let unready = self.names(|c| !c.init && !c.ready);
+        let unready = self.names(|c| c.role != Role::Init && !c.ready);
         if unready.is_empty() {
             return (None, None);
         }

@@ -20,6 +20,8 @@ pub(super) struct Context<'a> {
     pub(super) pod: &'a Pod,
     /// How far the pod's end has come.
     pub(super) ending: Option<Stage>,
+    /// No app container runs any more, or will.
+    pub(super) over: bool,
 }
 
 impl<'a> Context<'a> {

@@ -10,7 +10,7 @@ use rouse_k8s::condition::READY;
 use rouse_k8s::pod::has_ended;
 use rouse_kit::Moment;
 
-use super::container::{Container, Run, of_pod};
+use super::container::{Container, Role, Run, of_pod};
 use super::context::{Context, restart_policy};
 use super::ending::Ending;
 use super::event::Index;
@@ -51,20 +51,34 @@ impl PodState {
     }
 
     pub(super) fn context<'a>(&self, pod: &'a Pod, at: Index, now: Moment) -> Context<'a> {
-        Context { at, now, pod, ending: self.ending.map(|ending| ending.stage) }
+        let ending = self.ending.map(|ending| ending.stage);
+        Context { at, now, pod, ending, over: self.work_is_over() }
     }
 
-    /// Containers that may run now: the first unfinished init container, else all others.
+    /// Containers that may run now: up to the first of the init containers that the next ones wait
+    /// for, else all that are not done.
     pub(super) fn due(&self) -> Vec<Index> {
-        let unfinished = self.containers.iter().position(|c| c.init && !c.has_succeeded());
-        match unfinished {
-            Some(at) => vec![at],
-            None => (0..self.containers.len()).filter(|at| !self.containers[*at].init).collect(),
+        let mut due = Vec::new();
+        for (at, container) in self.containers.iter().enumerate() {
+            match container.role {
+                Role::Init if container.has_succeeded() => continue,
+                Role::Init | Role::Sidecar | Role::App => due.push(at),
+            }
+            if container.holds_back() {
+                break;
+            }
         }
+        due
+    }
+
+    /// Every app container has ended for good.
+    pub(super) fn work_is_over(&self) -> bool {
+        let mut apps = self.containers.iter().filter(|container| container.role == Role::App);
+        apps.all(|container| matches!(container.run, Run::Ended(_)))
     }
 
     pub(super) fn initialized(&self) -> bool {
-        self.containers.iter().all(|container| !container.init || container.has_succeeded())
+        !self.containers.iter().any(Container::holds_back)
     }
 
     /// Whether a container is between its launch and its first passed probe, so that the status can
@@ -104,17 +118,18 @@ impl PodState {
 
     pub(crate) fn phase(&self) -> &'static str {
         let restarts = restart_policy(&self.pod);
-        let inits = self.containers.iter().filter(|container| container.init);
-        for init in inits {
-            match &init.run {
-                Run::Ended(ended) if ended.exit_code != 0 => return "Failed",
-                Run::Ended(_) => {}
-                Run::Waiting { .. } | Run::Launching | Run::Pulling | Run::Running { .. } => {
-                    return "Pending";
-                }
-            }
+        if let Some(first) = self.containers.iter().find(|container| container.holds_back()) {
+            return match &first.run {
+                Run::Ended(_) if first.role == Role::Init => "Failed",
+                Run::Waiting { .. }
+                | Run::Launching
+                | Run::Pulling
+                | Run::Running { .. }
+                | Run::Ended(_) => "Pending",
+            };
         }
-        let apps: Vec<&Container> = self.containers.iter().filter(|c| !c.init).collect();
+        let apps: Vec<&Container> =
+            self.containers.iter().filter(|c| c.role == Role::App).collect();
         let never_ran = |c: &Container| {
             !matches!(c.run, Run::Running { .. } | Run::Ended(_)) && c.last.is_none()
         };
@@ -128,7 +143,9 @@ impl PodState {
                 Run::Waiting { .. } | Run::Launching | Run::Pulling | Run::Running { .. } => None,
             })
             .collect();
-        if ended.len() < apps.len() {
+        let is_sidecar = |c: &&Container| c.role == Role::Sidecar;
+        let sidecars_run = self.containers.iter().filter(is_sidecar).any(Container::is_up);
+        if ended.len() < apps.len() || sidecars_run {
             return "Running";
         }
         // All ended. With `Always` they stay so only while the pod ends.

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::container::{Container, Run};
+use super::container::{Container, Role, Run};
 use super::state::PodState;
 
 /// The present status; `host_ip` is the node's address.
@@ -55,7 +55,7 @@ fn statuses(state: &PodState, init: bool) -> Option<Vec<ContainerStatus>> {
     let some: Vec<ContainerStatus> = state
         .containers
         .iter()
-        .filter(|container| container.init == init)
+        .filter(|container| container.role.is_init_list() == init)
         .map(|container| container_status(container, initialized))
         .collect();
     (!some.is_empty()).then_some(some)
@@ -83,7 +83,7 @@ fn container_status(container: &Container, initialized: bool) -> ContainerStatus
             ContainerState { terminated: Some((**ended).clone()), ..ContainerState::default() }
         }
     };
-    let done = container.init && container.has_succeeded();
+    let done = container.role == Role::Init && container.has_succeeded();
     ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone(),

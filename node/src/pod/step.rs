@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use rouse_k8s::time::seconds;
+use rouse_k8s::time::{later, seconds};
 use rouse_kit::Moment;
 
-use super::container::Run;
+use super::container::{Container, Role, Run};
 use super::context::grace;
 use super::context::spec_of;
 use super::ending::{Ending, HALT_GRACE, Stage, Why, has_other_hook, pre_stop_sleep};
-use super::event::{Effect, Event, Index};
+use super::event::{Effect, Event, Index, Note};
 use super::state::PodState;
 use crate::runtime::Signal;
 
@@ -24,6 +24,9 @@ impl PodState {
     pub(crate) fn step(&mut self, event: Event, now: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.take(event, now, &mut effects);
+        for container in &mut self.containers {
+            container.passed |= container.started;
+        }
         self.advance(now, &mut effects);
         self.follow_conditions(now.wall);
         effects
@@ -74,6 +77,13 @@ impl PodState {
             Event::Probed { container: at, kind, verdict, message } => {
                 let context = self.context(&pod, at, now);
                 self.containers[at].probed((kind, verdict), &message, context, out);
+            }
+            Event::Evict { message } => {
+                if self.ending.is_none() {
+                    let note = Note { warning: true, reason: "Evicted", message, container: None };
+                    out.push(Effect::Note(note));
+                    self.end(Why::Deleted, grace(&pod), now, out);
+                }
             }
             Event::PortIgnored { container: at, message } => {
                 let context = self.context(&pod, at, now);
@@ -130,6 +140,30 @@ impl PodState {
             let context = self.context(&pod, at, now);
             self.containers[at].advance(context, out);
         }
+        if self.work_is_over() {
+            self.end_sidecars(grace(&pod), now, out);
+        }
+    }
+
+    /// Ends the sidecars of a pod whose app containers have all ended for good.
+    fn end_sidecars(&mut self, grace: Duration, now: Moment, out: &mut Vec<Effect>) {
+        for (at, container) in self.containers.iter_mut().enumerate() {
+            if container.role == Role::Sidecar && !std::mem::replace(&mut container.signalled, true)
+            {
+                match &mut container.run {
+                    Run::Running { kill_at, .. } => {
+                        *kill_at = Some(later(now.steady, grace));
+                        out.push(Effect::Signal(at, Signal::Term));
+                    }
+                    // It ended before, and is not needed again.
+                    Run::Waiting { .. } => {
+                        container.run = Run::Ended(container.last.take().unwrap_or_default());
+                    }
+                    Run::Launching | Run::Pulling => container.signalled = false,
+                    Run::Ended(_) => {}
+                }
+            }
+        }
     }
 
     fn advance_ending(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
@@ -148,15 +182,34 @@ impl PodState {
             return;
         }
         if ending.stage == Stage::PreStop && ending.term_at() <= now {
-            ending.terminate(now);
             // Readiness probes go on, as upstream; failed liveness probes change nothing any more.
-            out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Term)));
+            ending.terminate(now);
+        }
+        if ending.stage == Stage::Terminating {
+            for at in self.next_to_end() {
+                if !std::mem::replace(&mut self.containers[at].signalled, true) {
+                    out.push(Effect::Signal(at, Signal::Term));
+                }
+            }
         }
         if ending.stage == Stage::Terminating && ending.kill_at <= now {
             ending.stage = Stage::Killed;
             out.extend(running.iter().map(|at| Effect::Signal(*at, Signal::Kill)));
         }
         self.ending = Some(ending);
+    }
+
+    /// The containers that SIGTERM is for: all others before the sidecars, which end in the reverse
+    /// of their order.
+    fn next_to_end(&self) -> Vec<Index> {
+        let is_sidecar = |at: &Index| self.containers[*at].role == Role::Sidecar;
+        let (sidecars, others): (Vec<Index>, Vec<Index>) =
+            self.running().into_iter().partition(is_sidecar);
+        let launching = |c: &Container| c.role != Role::Sidecar && c.is_up();
+        if self.containers.iter().any(launching) {
+            return others;
+        }
+        sidecars.into_iter().next_back().into_iter().collect()
     }
 
     /// Nothing runs, and nothing is being started.

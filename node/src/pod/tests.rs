@@ -402,14 +402,94 @@ fn init_containers_run_one_after_the_other_before_the_rest() {
     assert_eq!(pod.condition("Initialized").0, "True");
 }
 
-#[test]
-fn a_sidecar_runs_beside_the_others() {
-    let spec = json!({
-        "initContainers": [{"name": "log", "image": "i:1", "restartPolicy": "Always"}],
+/// A sidecar, an init container after it, and the container of the work.
+fn with_sidecar(restart_policy: &str, probe: Value) -> Pod {
+    let mut sidecar = json!({"name": "log", "image": "i:1", "restartPolicy": "Always"});
+    sidecar.as_object_mut().unwrap().extend(probe.as_object().unwrap().clone());
+    pod(json!({
+        "restartPolicy": restart_policy,
+        "initContainers": [sidecar, {"name": "init", "image": "i:1"}],
         "containers": [{"name": "user", "image": "app:1"}],
-    });
-    let (_, effects) = Harness::new(pod(spec));
-    assert_eq!(effects, "Launch(0)\nLaunch(1)");
+    }))
+}
+
+fn exits(container: usize, code: i32) -> Event {
+    Event::Exited { container, exit: Exit { code, oom_killed: false, message: None } }
+}
+
+fn starts(container: usize, id: &str) -> Event {
+    Event::Started { container, run: launched(id) }
+}
+
+#[test]
+fn a_sidecar_is_started_before_what_follows_it_and_runs_on() {
+    let startup = json!({"startupProbe": {"tcpSocket": {"port": 1}}});
+    let (mut pod, effects) = Harness::new(with_sidecar("Always", startup));
+    assert_eq!(effects, "Launch(0)");
+    assert!(pod.step(starts(0, "a")).ends_with("Probe(0, Startup)"));
+    assert_eq!(pod.status().phase.as_deref(), Some("Pending"));
+    assert_eq!(pod.probed(ProbeKind::Startup, Verdict::Passed), "Launch(1)");
+    pod.step(starts(1, "b"));
+    assert!(pod.step(exits(1, 0)).ends_with("Launch(2)"));
+    pod.step(starts(2, "c"));
+    assert_eq!(pod.condition("Ready").0, "True");
+    let listed = |statuses: Option<Vec<k8s_openapi::api::core::v1::ContainerStatus>>| {
+        statuses.unwrap().into_iter().map(|status| status.name).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(pod.status().init_container_statuses), ["log", "init"]);
+    assert_eq!(listed(pod.status().container_statuses), ["user"]);
+    // It is restarted, also when it succeeds; the others go on, and the pod is not ready meanwhile.
+    assert_eq!(pod.step(exits(0, 0)), "StopProbes(0)\nRemove(\"a\")\nLaunch(0)");
+    assert_eq!(pod.condition("Ready").0, "False");
+    assert_eq!(pod.condition("Initialized").0, "True");
+    assert_eq!(pod.status().phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn a_sidecar_ends_after_the_others_when_its_pod_is_deleted() {
+    let (mut pod, _) = Harness::new(with_sidecar("Always", json!({})));
+    for (at, id) in [(0, "a"), (1, "b")] {
+        pod.step(starts(at, id));
+    }
+    pod.step(exits(1, 0));
+    pod.step(starts(2, "c"));
+    let effects = pod.delete(30) + "\n" + &pod.step(Event::Drained);
+    assert!(effects.ends_with("\nSignal(2, Term)"), "{effects}");
+    assert_eq!(pod.step(exits(2, 0)), "StopProbes(2)\nRemove(\"c\")\nSignal(0, Term)");
+    assert_eq!(pod.step(exits(0, 0)), "StopProbes(0)\nRemove(\"a\")\nFinish");
+}
+
+#[test]
+fn a_sidecar_ends_with_the_work_of_a_pod_that_is_not_restarted() {
+    let (mut pod, _) = Harness::new(with_sidecar("Never", json!({})));
+    for (at, id) in [(0, "a"), (1, "b")] {
+        pod.step(starts(at, id));
+    }
+    pod.step(exits(1, 0));
+    pod.step(starts(2, "c"));
+    assert_eq!(pod.step(exits(2, 0)), "StopProbes(2)\nRemove(\"c\")\nSignal(0, Term)");
+    assert_eq!(pod.status().phase.as_deref(), Some("Running"));
+    assert_eq!(pod.wait(), (30, "Signal(0, Kill)".to_owned()));
+    assert_eq!(pod.step(exits(0, 137)), "StopProbes(0)\nRemove(\"a\")");
+    assert_eq!(pod.status().phase.as_deref(), Some("Succeeded"));
+}
+
+#[test]
+fn init_containers_run_again_with_the_next_run_of_the_platform() {
+    let mut before = with_sidecar("Always", json!({}));
+    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    before.status = serde_json::from_value(json!({
+        "phase": "Running",
+        "initContainerStatuses": [
+            {"name": "log", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": {"running": {}}},
+            {"name": "init", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": ended},
+        ],
+    }))
+    .unwrap();
+    let (mut pod, effects) = Harness::new(before);
+    assert_eq!(effects, "Launch(0)");
+    assert_eq!(pod.step(starts(0, "a")).lines().last(), Some("Launch(1)"));
+    assert_eq!(pod.status().init_container_statuses.unwrap()[1].restart_count, 1);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     pub working_dir: Option<String>,
     pub ports: Vec<u16>,
+    /// All ports of its pod, if several containers of it run beside each other and share an address.
+    pub pod_ports: Option<Vec<u16>>,
     /// The addresses that `reserve` returned.
     pub reserved: BTreeMap<u16, SocketAddr>,
     pub mounts: Vec<Mount>,
@@ -54,6 +56,7 @@ impl ContainerSpec {
             env: Vec::new(),
             working_dir: None,
             ports: Vec::new(),
+            pod_ports: None,
             reserved: BTreeMap::new(),
             mounts: Vec::new(),
             memory_limit: None,
@@ -129,6 +132,11 @@ pub enum Error {
     #[error("{what}: {why}")]
     Engine { what: &'static str, why: String },
 }
+
+/// Why the process runtime has no volumes on some hosts, as the end of a sentence.
+pub const NO_MOUNTS: &str = "this host does not let the platform give processes a view of files of \
+    their own (a mount namespace); rouse doctor says why; use --runtime docker, or environment \
+    variables instead";
 
 /// Properties of this runtime's pods; users read them in the node's status and in `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,20 +5,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Container;
-use rouse_k8s::template::declared_port;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::sync::mpsc;
 
 use super::shared::Shared;
 use crate::pod::{Event, Index, Launched};
+use crate::spec::ports::ports;
 
 /// How often a program's listening ports are read, until it listens on `PORT`.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOKS_MAX: u32 = 60;
 
 /// The port on which the program should listen: given by the runtime, or as declared.
-fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAddr>) -> Option<u16> {
-    let serving = declared_port(spec)?;
+fn wanted(
+    shared: &Shared,
+    pod: &Pod,
+    spec: &Container,
+    addresses: &BTreeMap<u16, SocketAddr>,
+) -> Option<u16> {
+    let serving = *ports(pod, spec).first()?;
     if !shared.runtime.capabilities().remaps_port {
         return Some(serving);
     }
@@ -28,12 +33,13 @@ fn wanted(shared: &Shared, spec: &Container, addresses: &BTreeMap<u16, SocketAdd
 /// Tells the pod when a program does not listen on its port, and when it does after all.
 pub(super) fn look(
     shared: &Arc<Shared>,
+    pod: &Pod,
     run: &Launched,
     spec: &Arc<Container>,
     at: Index,
     inbox: mpsc::Sender<Event>,
 ) -> impl Future<Output = ()> + use<> {
-    let wanted = wanted(shared, spec, &run.addresses).map(|port| (run.id.clone(), port));
+    let wanted = wanted(shared, pod, spec, &run.addresses).map(|port| (run.id.clone(), port));
     let (shared, name) = (Arc::clone(shared), spec.name.clone());
     async move {
         let Some((id, want)) = wanted else { return };

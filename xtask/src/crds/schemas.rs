@@ -154,7 +154,11 @@ pub(super) fn revision_status() -> Value {
 
 pub(super) fn route_status() -> Value {
     status(json!({
-        "address": addressable(), "routing": routing(), "traffic": traffic(), "url": string(),
+        "address": addressable(),
+        "rollout": rollout(),
+        "routing": routing(),
+        "traffic": traffic(),
+        "url": string(),
     }))
 }
 
@@ -179,17 +183,42 @@ pub(super) fn domain_mapping_status() -> Value {
     status(json!({ "address": addressable(), "routing": routing(), "url": string() }))
 }
 
+/// Rouse's own field: how far traffic has moved to the latest Revisions.
+fn rollout() -> Value {
+    let revision = object(json!({ "percent": int64(), "revisionName": string() }));
+    let steps = object(json!({
+        "nextStepTime": int64(),
+        "starttime": int64(),
+        "stepDuration": int64(),
+        "stepSize": int64(),
+    }));
+    let configuration = object(json!({
+        "configurationName": string(),
+        "percent": int64(),
+        "revisions": list(revision),
+        "stepParams": steps,
+        "tag": string(),
+    }));
+    described(
+        object(json!({ "configurations": list(configuration) })),
+        "The state of gradual rollouts; written by the controller.",
+    )
+}
+
 /// Rouse's own field: the routes that activators serve.
 fn routing() -> Value {
     let share =
         required(&["percent", "revision"], json!({ "percent": int32(), "revision": string() }));
+    let tag = required(&["tag"], json!({ "split": list(share.clone()), "tag": string() }));
     let host = object(json!({
+        "headerTags": list(tag),
         "http": string(),
         "local": list(string()),
         "public": list(string()),
         "rewriteHost": string(),
         "split": list(share),
         "tag": string(),
+        "tlsSecret": string(),
     }));
     described(
         object(json!({ "hosts": list(host), "version": int64() })),

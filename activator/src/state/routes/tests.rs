@@ -24,6 +24,55 @@ fn build(split: &[(&str, u8)], previous: &Table) -> Table {
     RouteTable::build(&routes(split), previous, |key| key.name)
 }
 
+/// The revision for the next request without headers.
+fn next<R>(host: &Host<R>) -> &R {
+    host.next(&mut HeaderMap::new())
+}
+
+#[test]
+fn a_request_names_its_tag_in_a_header_where_that_is_on() {
+    let share = |revision: &str| routing::Share { revision: revision.to_owned(), percent: 100 };
+    let tag = |tag: &str, revision: &str| routing::TagShares {
+        tag: tag.to_owned(),
+        split: vec![share(revision)],
+    };
+    let host = |tag: Option<&str>, by_header: Option<Vec<routing::TagShares>>| {
+        let source = routing::Host {
+            split: vec![share("main")],
+            tag: tag.map(ToOwned::to_owned),
+            header_tags: by_header,
+            ..routing::Host::default()
+        };
+        Host::build(&source, "default", &mut |key| key.name).expect("it has a share")
+    };
+    let off = host(None, None);
+    let on = host(None, Some(vec![tag("blue", "b"), tag("green", "g")]));
+    let of_tag = host(Some("blue"), Some(Vec::new()));
+    let default = [(DEFAULT_ROUTE, "true")];
+    for (host, sent, revision, told) in [
+        (&off, Some("blue"), "main", &[(TAG, "blue")][..]),
+        (&off, None, "main", &[]),
+        (&on, Some("blue"), "b", &[(TAG, "blue")]),
+        (&on, Some("green"), "g", &[(TAG, "green")]),
+        (&on, Some("Blue"), "main", &[(TAG, "Blue"), (DEFAULT_ROUTE, "true")]),
+        (&on, Some("red"), "main", &[(TAG, "red"), (DEFAULT_ROUTE, "true")]),
+        (&on, None, "main", &default),
+        (&of_tag, None, "main", &[(TAG, "blue")]),
+        (&of_tag, Some("green"), "main", &[(TAG, "blue")]),
+    ] {
+        let mut headers = HeaderMap::new();
+        if let Some(sent) = sent {
+            headers.insert(TAG, HeaderValue::from_static(sent));
+        }
+        assert_eq!(host.next(&mut headers), revision, "{sent:?}");
+        let mut expected = HeaderMap::new();
+        expected.extend(
+            told.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))),
+        );
+        assert_eq!(headers, expected, "{sent:?}");
+    }
+}
+
 #[test]
 fn a_host_is_found_however_it_is_written() {
     let table = build(&[("hello-00001", 100)], &RouteTable::default());
@@ -51,11 +100,11 @@ fn any_thousand_requests_split_exactly_wherever_counting_starts() {
     let table = build(&[("a", 70), ("b", 27), ("c", 3)], &RouteTable::default());
     let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
     for _ in 0..37 {
-        host.next();
+        next(host);
     }
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..1000 {
-        *counts.entry(host.next().clone()).or_default() += 1;
+        *counts.entry(next(host).clone()).or_default() += 1;
     }
     assert_eq!(counts, [("a".into(), 700), ("b".into(), 270), ("c".into(), 30)].into());
 }
@@ -81,7 +130,7 @@ fn a_host_that_moved_to_another_namespace_is_another_host() {
         .collect();
     let table = Table::build(&moved, &first, |key| key.to_string());
     let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
-    assert_eq!(host.next(), "other/a");
+    assert_eq!(next(host), "other/a");
 }
 
 #[test]
@@ -92,7 +141,7 @@ fn a_route_wins_over_a_domain_mapping_that_claims_its_host() {
     both.insert(RouteKey { kind: RouteKind::DomainMapping, key }, mapping);
     let table = Table::build(&both, &Table::default(), |key| key.name);
     let host = table.find("hello.default.localhost", Side::Public).expect("it is there");
-    assert_eq!(host.next(), "a");
+    assert_eq!(next(host), "a");
 }
 
 #[test]
@@ -122,11 +171,11 @@ fn a_table_lists_every_host_with_its_side_and_its_source() {
     let (public, local) = ("hello.default.localhost", "hello.default.svc.cluster.local");
     assert_eq!((known, table.len()), (vec![(public, true), (local, false)], 2));
     for (_, _, host) in hosts {
-        assert_eq!((host.namespace(), host.redirect), ("default", true));
+        assert_eq!((host.namespace(), host.http), ("default", HttpOption::Redirected));
         assert_eq!(host.source().split[0].revision, "a");
     }
     let plain = build(&[("a", 100)], &table);
-    assert!(plain.hosts().all(|(_, _, host)| !host.redirect));
+    assert!(plain.hosts().all(|(_, _, host)| host.http == HttpOption::Enabled));
 }
 
 #[test]
@@ -141,7 +190,7 @@ fn a_host_without_shares_is_not_served() {
     };
     hosts.push(empty);
     let table = Table::build(&routes, &Table::default(), |key| key.name);
-    let found = |name| table.find(name, Side::Public).map(|host| host.next().as_str());
+    let found = |name| table.find(name, Side::Public).map(|host| next(host).as_str());
     assert_eq!(found("empty.default.localhost"), None);
     assert_eq!(found("hello.default.localhost"), Some("hello-00001"));
 }

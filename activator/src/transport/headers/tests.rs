@@ -11,7 +11,7 @@ fn pass(sent: &[(&str, &str)]) -> Vec<String> {
         request.headers_mut().append(name, value.parse().expect("a value"));
     }
     let (mut parts, ()) = request.into_parts();
-    let client = Client::new([10, 0, 0, 7].into());
+    let client = Client::new([10, 0, 0, 7].into(), false);
     let host = HeaderValue::from_static("a.localhost:7080");
     outgoing(&mut parts, &client, &host).expect("it can be passed on");
     let mut lines: Vec<_> = parts
@@ -96,7 +96,7 @@ fn the_cookies_of_http2_are_one_field() {
             request = request.header("cookie", *cookie);
         }
         let (mut parts, ()) = request.body(()).expect("a request").into_parts();
-        let client = Client::new([10, 0, 0, 7].into());
+        let client = Client::new([10, 0, 0, 7].into(), false);
         let host = HeaderValue::from_static("a.localhost");
         outgoing(&mut parts, &client, &host).expect("it can be passed on");
         let seen: Vec<_> = parts.headers.get_all("cookie").iter().collect();
@@ -106,7 +106,7 @@ fn the_cookies_of_http2_are_one_field() {
 
 #[test]
 fn each_host_that_a_client_asks_for_is_the_one_that_a_pod_is_told() {
-    let client = Client::new([10, 0, 0, 7].into());
+    let client = Client::new([10, 0, 0, 7].into(), false);
     for name in ["a.localhost", "a.localhost", "b.localhost", "a.localhost"] {
         let (mut parts, ()) = Request::get("/").body(()).expect("a request").into_parts();
         let host = HeaderValue::from_static(name);
@@ -124,7 +124,7 @@ fn only_http1_1_knows_upgrades() {
         let request = Request::get("/").version(version);
         let request = request.header("connection", "upgrade").header("upgrade", "websocket");
         let (mut parts, ()) = request.body(()).expect("a request").into_parts();
-        let client = Client::new([10, 0, 0, 7].into());
+        let client = Client::new([10, 0, 0, 7].into(), false);
         let host = HeaderValue::from_static("a.localhost");
         let upgrade = outgoing(&mut parts, &client, &host).expect("it can be passed on");
         assert_eq!(upgrade, known, "{version:?}");
@@ -292,7 +292,7 @@ proptest! {
         }
         let (mut parts, ()) = request.into_parts();
         let _ = host(&parts);
-        let client = Client::new([10, 0, 0, 7].into());
+        let client = Client::new([10, 0, 0, 7].into(), false);
         let host = HeaderValue::from_static("a.localhost");
         if let Ok(upgrade) = outgoing(&mut parts, &client, &host) {
             let headers = &parts.headers;

@@ -34,14 +34,11 @@ pub(super) fn spec(spec: &mut Value, parent: &Value, request: Request<'_>) {
     for container in elements(spec, "containers") {
         resources(container, request);
         probes(container, containers == 1);
-        for mount in elements(container, "volumeMounts") {
-            if !writable.contains(mount.text("name")) {
-                mount["readOnly"] = json!(true);
-            }
-        }
+        read_only(container, &writable);
         security(container, &pod_security, request);
     }
     for container in elements(spec, "initContainers") {
+        read_only(container, &writable);
         security(container, &pod_security, request);
     }
     let links = request.config.defaults.enable_service_links;
@@ -59,6 +56,15 @@ fn gets_links(old: Option<&Value>) -> bool {
     old.is_none_or(|old| {
         old.pointer("/spec/template/spec").is_some_and(|spec| spec.has("enableServiceLinks"))
     })
+}
+
+/// Volumes that are not `writable` are mounted read-only.
+fn read_only(container: &mut Value, writable: &BTreeSet<String>) {
+    for mount in elements(container, "volumeMounts") {
+        if !writable.contains(mount.text("name")) {
+            mount["readOnly"] = json!(true);
+        }
+    }
 }
 
 /// The objects of a list, mutable.

@@ -9,7 +9,7 @@ use super::fields::{self, mask, text_of};
 use super::{image, probe, security, volume};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
-use crate::config::features::POD_SPEC_FIELD_REF;
+use crate::config::features::{MULTI_CONTAINER_PROBING, POD_SPEC_FIELD_REF};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
 
@@ -36,6 +36,10 @@ const FIELDS: [&str; 17] = [
 const RESERVED_NAME: &str = "queue-proxy";
 const RESERVED_ENV: [&str; 4] =
     [keys::ENV_PORT, keys::ENV_SERVICE, keys::ENV_CONFIGURATION, keys::ENV_REVISION];
+/// A container beside the serving one may be told a port of its own.
+const RESERVED_ENV_BESIDE: [&str; 3] =
+    [keys::ENV_SERVICE, keys::ENV_CONFIGURATION, keys::ENV_REVISION];
+
 /// Ports of Knative's queue-proxy, refused so that manifests work on both platforms.
 const RESERVED_PORTS: [i64; 6] = [8008, 8012, 8013, 8022, 9090, 9091];
 
@@ -61,17 +65,70 @@ pub(super) fn serving(container: &Value, volumes: &[Value], config: &ApiConfig) 
     }
     let port_name = container.list("ports").first().map_or("", |port| port.text("name"));
     let port_name = if port_name.is_empty() { "http" } else { port_name };
-    let mut errors = FieldErrors::none();
-    errors.within("livenessProbe", probe::any(container.field("livenessProbe"), port_name));
-    errors.within("readinessProbe", probe::readiness(container.field("readinessProbe"), port_name));
-    errors.within("startupProbe", probe::any(container.field("startupProbe"), port_name));
+    let port = probe::Port::Serving { name: port_name };
+    let mut errors = probes(container, port);
+    errors.extend(environment(container, &RESERVED_ENV, config));
+    errors.extend(any(container, &FIELDS, volumes, config));
+    errors
+}
 
-    errors.extend(mask(container, &FIELDS));
+/// Checks a container beside the serving one. Its probes are behind a feature.
+pub(super) fn sidecar(container: &Value, volumes: &[Value], config: &ApiConfig) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    if config.features.is_enabled(MULTI_CONTAINER_PROBING) {
+        errors.extend(probes(container, probe::Port::Own));
+    } else {
+        for field in ["livenessProbe", "readinessProbe"] {
+            if let Some(probe) = container.field(field) {
+                errors.within(field, mask(probe, &[]));
+            }
+        }
+        let startup = probe::any(container.field("startupProbe"), probe::Port::Own);
+        errors.within("startupProbe", startup);
+    }
+    errors.extend(environment(container, &RESERVED_ENV_BESIDE, config));
+    errors.extend(any(container, &FIELDS, volumes, config));
+    errors
+}
+
+/// Checks an init container. One that is always restarted runs beside the others, and so may have
+/// probes; Knative has none of that kind.
+pub(super) fn init(container: &Value, volumes: &[Value], config: &ApiConfig) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    let policy = container.text("restartPolicy");
+    if policy == "Always" {
+        errors.extend(probes(container, probe::Port::Own));
+    } else {
+        if !policy.is_empty() {
+            errors.push(FieldError::invalid(policy, "restartPolicy"));
+        }
+        for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            if container.has(field) {
+                errors.push(FieldError::new("field not allowed in an init container", field));
+            }
+        }
+    }
+    errors.extend(environment(container, &RESERVED_ENV_BESIDE, config));
+    let fields = [&FIELDS[..], &["restartPolicy"]].concat();
+    errors.extend(any(container, &fields, volumes, config));
+    errors
+}
+
+fn probes(container: &Value, port: probe::Port<'_>) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    errors.within("livenessProbe", probe::any(container.field("livenessProbe"), port));
+    errors.within("readinessProbe", probe::readiness(container.field("readinessProbe"), port));
+    errors.within("startupProbe", probe::any(container.field("startupProbe"), port));
+    errors
+}
+
+/// What holds for every container.
+fn any(container: &Value, fields: &[&str], volumes: &[Value], config: &ApiConfig) -> FieldErrors {
+    let mut errors = mask(container, fields);
     if container.text("name") == RESERVED_NAME {
         let message = format!("{RESERVED_NAME:?} is a reserved container name");
         errors.push(FieldError::new(message, "name"));
     }
-    errors.extend(environment(container, config));
     errors.extend(image_reference(container.text("image")));
     errors.within("ports", ports(container.list("ports")));
     errors.within("resources", resources(container.field("resources")));
@@ -101,14 +158,14 @@ fn image_reference(text: &str) -> FieldErrors {
     FieldError::new("Failed to parse image reference", "image").with_details(details).into()
 }
 
-fn environment(container: &Value, config: &ApiConfig) -> FieldErrors {
+fn environment(container: &Value, reserved: &[&str], config: &ApiConfig) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (index, variable) in container.list("env").iter().enumerate() {
         let mut found = mask(variable, &["name", "value", "valueFrom"]);
         let name = variable.text("name");
         if name.is_empty() {
             found.push(FieldError::missing("name"));
-        } else if RESERVED_ENV.contains(&name) {
+        } else if reserved.contains(&name) {
             let message = format!("{name:?} is a reserved environment variable");
             found.push(FieldError::new(message, "name"));
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{metadata, spec};
 use super::request::Request;
 use super::traffic::{self, Owner};
-use super::{annotations, metadata as meta, revision as revisions, template};
+use super::{annotations, foreign, metadata as meta, revision as revisions, template};
 use crate::admission::json::{Look, difference, strings};
 use crate::terms::field_error::{FieldError, FieldErrors};
 use crate::terms::keys;
@@ -17,7 +17,8 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let annotations = strings(metadata(object), "annotations");
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
-    errors.within("metadata.annotations", annotations::without_effect(&annotations));
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
+    errors.within("metadata.annotations", foreign::without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
     if let Some(old) = request.old {
@@ -50,6 +51,7 @@ pub fn route(object: &Value, request: Request<'_>) -> FieldErrors {
     let annotations = strings(metadata(object), "annotations");
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     errors.within("spec", traffic::list(spec(object), Owner::Nobody));
     if let Some(old) = request.old.filter(|_| metadata(object).list("ownerReferences").is_empty()) {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));
@@ -82,12 +84,14 @@ pub fn revision(object: &Value, request: Request<'_>) -> FieldErrors {
 #[must_use]
 pub fn domain_mapping(object: &Value, request: Request<'_>) -> FieldErrors {
     let mut errors = meta::domain_name(object);
+    let annotations = strings(metadata(object), "annotations");
+    errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     if let Some(old) = request.old {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));
     }
     let spec = spec(object);
-    if spec.has("tls") {
-        errors.push(FieldError::not_handled("spec.tls"));
+    if spec.has("tls") && spec.field("tls").is_none_or(|tls| tls.text("secretName").is_empty()) {
+        errors.push(FieldError::missing("spec.tls.secretName"));
     }
     let reference = spec.field("ref").unwrap_or(&Value::Null);
     let mut found = FieldErrors::none();

@@ -12,7 +12,7 @@ use super::{container, security, volume};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
 use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
-use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 
 /// Fields of a Revision's spec that may always be set and are checked elsewhere.
 const FIELDS: [&str; 10] = [
@@ -28,7 +28,7 @@ const FIELDS: [&str; 10] = [
     "securityContext",
 ];
 
-/// Fields that Knative admits by a feature. Rouse acts on none of them yet.
+/// Fields that Knative admits by a feature.
 const BY_FEATURE: [(&str, &str); 14] = [
     ("affinity", "kubernetes.podspec-affinity"),
     ("dnsConfig", "kubernetes.podspec-dnsconfig"),
@@ -46,6 +46,9 @@ const BY_FEATURE: [(&str, &str); 14] = [
     ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
 ];
 
+/// Those of them that the scheduler acts on.
+const ACTED_ON: [&str; 3] = ["affinity", "nodeSelector", "tolerations"];
+
 /// Fields that Knative always admits and that Rouse does not act on.
 const UNHANDLED: [&str; 1] = ["imagePullSecrets"];
 
@@ -55,22 +58,28 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
     errors.within("securityContext", security::of_pod(spec, config));
 
     let containers = spec.list("containers");
+    let inits = spec.list("initContainers");
     let mounted: BTreeSet<&str> = containers
         .iter()
+        .chain(inits)
         .flat_map(|container| container.list("volumeMounts"))
         .map(|mount| mount.text("name"))
         .collect();
     errors.within("volumes", volume::list(spec.list("volumes"), &mounted, config));
 
-    let inits = spec.list("initContainers").len();
-    if inits > 0 && config.features.is_enabled(POD_SPEC_INIT_CONTAINERS) {
-        errors.push(FieldError::not_handled("initContainers"));
-    } else if inits > 0 {
+    if !inits.is_empty() && !config.features.is_enabled(POD_SPEC_INIT_CONTAINERS) {
+        let found = inits.len();
         let message = format!(
-            "pod spec support for init-containers is off, but found {inits} init containers"
+            "pod spec support for init-containers is off, but found {found} init containers"
         );
         errors.push(FieldError::new(message, CURRENT_FIELD));
+    } else {
+        for (index, container) in inits.iter().enumerate() {
+            let found = container::init(container, spec.list("volumes"), config);
+            errors.within_index("initContainers", index, found);
+        }
     }
+    errors.extend(unique_names(inits.iter().chain(containers)));
 
     errors.within("containers[*]", container::port_count(containers));
     match containers {
@@ -79,7 +88,7 @@ pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
             let found = container::serving(only, spec.list("volumes"), config);
             errors.within_index("containers", 0, found);
         }
-        several => errors.extend(many(several, config)),
+        several => errors.extend(many(several, spec.list("volumes"), config)),
     }
     let account = spec.text("serviceAccountName");
     if is_googles(account) {
@@ -103,22 +112,42 @@ pub fn is_googles(service_account: &str) -> bool {
     })
 }
 
-fn many(containers: &[Value], config: &ApiConfig) -> FieldErrors {
+/// No two containers may have one name.
+fn unique_names<'a>(containers: impl Iterator<Item = &'a Value>) -> FieldErrors {
+    let (mut seen, mut errors) = (BTreeSet::new(), FieldErrors::none());
+    for name in containers.map(|container| container.text("name")).filter(|n| !n.is_empty()) {
+        if !seen.insert(name) {
+            errors.push(FieldError::new(format!("duplicate container name {name:?}"), "name"));
+        }
+    }
+    errors
+}
+
+fn many(containers: &[Value], volumes: &[Value], config: &ApiConfig) -> FieldErrors {
     if !config.features.is_enabled(MULTI_CONTAINER) {
         let found = containers.len();
         let message = format!("multi-container is off, but found {found} containers");
         return FieldError::new(message, CURRENT_FIELD).into();
     }
-    FieldError::disallowed("containers")
-        .with_details(format!("more than one container is {NOT_HANDLED}"))
-        .into()
+    let mut errors = FieldErrors::none();
+    for (index, container) in containers.iter().enumerate() {
+        let found = if container.list("ports").is_empty() {
+            container::sidecar(container, volumes, config)
+        } else {
+            container::serving(container, volumes, config)
+        };
+        errors.within_index("containers", index, found);
+    }
+    errors
 }
 
 fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (name, value) in spec.as_object().into_iter().flatten() {
         let name = name.as_str();
-        if !is_set(value) || FIELDS.contains(&name) {
+        // An empty object says nothing, whatever it is about: gcloud sends some.
+        let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+        if !is_set(value) || is_empty || FIELDS.contains(&name) {
             continue;
         }
         if name == "automountServiceAccountToken" {
@@ -132,11 +161,25 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             || BY_FEATURE
                 .iter()
                 .any(|(field, feature)| *field == name && config.features.permits(feature));
-        errors.push(if permitted {
-            FieldError::not_handled(name)
-        } else {
-            FieldError::disallowed(name)
-        });
+        match (permitted, ACTED_ON.contains(&name)) {
+            (true, true) if name == "affinity" => errors.extend(affinity(value)),
+            (true, true) => {}
+            (true, false) => errors.push(FieldError::not_handled(name)),
+            (false, _) => errors.push(FieldError::disallowed(name)),
+        }
+    }
+    errors
+}
+
+/// The rules of an affinity that the scheduler does not know.
+fn affinity(value: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let rules = value.field(kind).map(|rules| rules.list(required)).unwrap_or_default();
+        if !rules.is_empty() {
+            errors.push(FieldError::not_handled(&format!("affinity.{kind}.{required}")));
+        }
     }
     errors
 }

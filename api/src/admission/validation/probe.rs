@@ -1,4 +1,4 @@
-//! Probes of the serving container.
+//! Probes of containers.
 //!
 //! Upstream: `pkg/apis/serving/k8s_validation.go`.
 
@@ -39,8 +39,17 @@ const HANDLERS: [(&str, &[&str]); 4] = [
     ("grpc", &["port", "service"]),
 ];
 
-/// A probe of any kind: one handler, on the container's own port.
-pub(super) fn any(probe: Option<&Value>, port_name: &str) -> FieldErrors {
+/// The ports that a container's probes may name.
+#[derive(Clone, Copy)]
+pub(super) enum Port<'a> {
+    /// Any number, or the container's port by its name; none means that port.
+    Serving { name: &'a str },
+    /// The container declares no port, so a probe must name one.
+    Own,
+}
+
+/// A probe of any kind: one handler, on one of the container's ports.
+pub(super) fn any(probe: Option<&Value>, of_container: Port<'_>) -> FieldErrors {
     let Some(probe) = probe else { return FieldErrors::none() };
     let mut errors = mask(probe, &FIELDS);
     for field in NUMBERS {
@@ -53,9 +62,17 @@ pub(super) fn any(probe: Option<&Value>, port_name: &str) -> FieldErrors {
         errors.within(handler, mask(action, allowed));
         errors.within(handler, port(action, "port"));
         let named = action.text("port");
-        if !named.is_empty() && named != port_name {
-            let error = FieldError::invalid(named, &format!("{handler}.port"));
-            errors.push(error.with_details("Probe port must match container port"));
+        let wrong = match of_container {
+            Port::Serving { name } if named.is_empty() || named == name => None,
+            Port::Serving { .. } => Some("Probe port must match container port"),
+            Port::Own if handler == "exec" || !named.is_empty() => None,
+            Port::Own if action.int("port").unwrap_or(0) != 0 => None,
+            Port::Own => Some("Probe port must be specified"),
+        };
+        if let Some(details) = wrong {
+            let value = if named.is_empty() { "0" } else { named };
+            let error = FieldError::invalid(value, &format!("{handler}.port"));
+            errors.push(error.with_details(details));
         }
     }
     if handlers.is_empty() {
@@ -68,8 +85,8 @@ pub(super) fn any(probe: Option<&Value>, port_name: &str) -> FieldErrors {
 }
 
 /// A readiness probe. Without a period it is Knative's eager one, tried until it passes.
-pub(super) fn readiness(probe: Option<&Value>, port_name: &str) -> FieldErrors {
-    let mut errors = any(probe, port_name);
+pub(super) fn readiness(probe: Option<&Value>, of_container: Port<'_>) -> FieldErrors {
+    let mut errors = any(probe, of_container);
     let Some(probe) = probe else { return errors };
     let number = |field| probe.int(field).unwrap_or(0);
     let eager = number("periodSeconds") == 0;

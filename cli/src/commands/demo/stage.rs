@@ -230,6 +230,7 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         recover: false,
         api_port: None,
         http_port: None,
+        https_port: None,
         admin_port: None,
         binds: crate::args::Binds::default(),
         runtime,

@@ -30,7 +30,15 @@ fn probes_are_completed_and_what_the_user_chose_stays() {
     ] {
         let container = |probe: &str| object::<Container>(&format!("{{name: a, {probe}}}"));
         let mut completed = container(written);
-        complete(&mut completed, 9000);
+        complete(&mut completed, Some(9000));
         assert_eq!(completed, container(expected), "{written}");
     }
+    let beside: Container = object(
+        "{name: a, readinessProbe: {tcpSocket: {port: '9001', host: localhost}, periodSeconds: 0}}",
+    );
+    let mut completed = beside;
+    complete(&mut completed, None);
+    let expected: Container =
+        object("{name: a, readinessProbe: {tcpSocket: {port: '9001'}, periodSeconds: 1}}");
+    assert_eq!(completed, expected);
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use expect_test::expect;
 
-use crate::route::testing::{LATEST, after, hosts, one_ready, plan, route, status};
+use crate::route::testing::{
+    LATEST, after, conditions, config, hosts, one_ready, plan, route, status,
+};
+use rouse_api::config::{NetworkConfig, Settings as _};
 
 #[test]
 fn a_route_that_is_local_has_no_public_host() {
@@ -40,4 +43,57 @@ fn each_tag_has_one_host_and_an_empty_one_none() {
         plan(&route(tagged), &one_ready()).to_string(),
         "create Service shop/hello\ncreate Service shop/a-hello\n"
     );
+}
+
+#[test]
+fn hosts_follow_the_templates_and_local_names_do_not() {
+    let mut seen = one_ready();
+    let mut config = config();
+    let data = [
+        ("domain-template", "{{.Name}}-{{.Namespace}}.{{index .Annotations \"sub\"}}.{{.Domain}}"),
+        ("tag-template", "{{.Name}}-{{.Tag}}"),
+    ];
+    let data = data.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    config.network = NetworkConfig::from_data(&data).unwrap();
+    seen.config = Arc::new(config);
+    let mut route = route("[{configurationName: greet, percent: 100, tag: next}]");
+    route.metadata.annotations = Some([("sub".to_owned(), "eu".to_owned())].into());
+    let status = status(&route, &seen);
+    expect![[r#"
+        hello-shop.eu.localhost | hello.shop.svc.cluster.local => greet-1 100%
+        hello-next-shop.eu.localhost | hello-next.shop.svc.cluster.local => greet-1 100%
+    "#]]
+    .assert_eq(&hosts(&status));
+    assert_eq!(status.traffic[0].url.as_deref(), Some("http://hello-next-shop.eu.localhost:7080"));
+}
+
+#[test]
+fn a_host_that_is_no_domain_name_is_an_error_of_the_configuration() {
+    let mut route = route(LATEST);
+    let long = "x".repeat(64);
+    for (name, problem) in [
+        (long.as_str(), "must be no more than 63 characters"),
+        ("under_score", "a lowercase RFC 1123 label"),
+    ] {
+        route.metadata.name = Some(name.to_owned());
+        let told = &conditions(&status(&route, &one_ready()))[0];
+        let begin =
+            format!("False ErrorConfig domain name error: invalid domain name \"{name}.shop");
+        assert!(told.starts_with(&begin) && told.contains(problem), "{told}");
+    }
+}
+
+#[test]
+fn a_domain_of_the_cluster_makes_a_route_local() {
+    let mut seen = one_ready();
+    let mut config = config();
+    config.domain = rouse_api::config::DomainConfig::default();
+    seen.config = Arc::new(config);
+    let status = status(&route("[{configurationName: greet, percent: 100, tag: next}]"), &seen);
+    expect![[r#"
+        - | hello.shop.svc.cluster.local => greet-1 100%
+        - | next-hello.shop.svc.cluster.local => greet-1 100%
+    "#]]
+    .assert_eq(&hosts(&status));
+    assert_eq!(status.traffic[0].url.as_deref(), Some("http://next-hello.shop.svc.cluster.local"));
 }

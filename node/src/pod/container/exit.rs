@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ContainerStateTerminated;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rouse_k8s::{GoDuration, time};
 
-use super::state::{Container, Run, restarts_after};
+use super::state::{Container, Role, Run, restarts_after};
 use crate::pod::context::{Context, restart_policy};
 use crate::pod::event::Effect;
 use crate::runtime::Exit;
@@ -49,7 +49,9 @@ impl Container {
         out: &mut Vec<Effect>,
     ) {
         let Context { at, now, pod, .. } = context;
-        let restarts = restarts_after(restart_policy(pod), self.init, ended.exit_code);
+        // A sidecar is for containers that run.
+        let needed = !(self.role == Role::Sidecar && context.over);
+        let restarts = needed && restarts_after(restart_policy(pod), self.role, ended.exit_code);
         self.started = false;
         self.ready = false;
         self.fresh = false;

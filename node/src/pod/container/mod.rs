@@ -7,4 +7,4 @@ mod start;
 mod state;
 
 pub(super) use state::of_pod;
-pub(crate) use state::{Container, Run};
+pub(crate) use state::{Container, Role, Run};

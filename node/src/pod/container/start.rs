@@ -162,7 +162,10 @@ impl Container {
         if let Some(stage) = context.ending {
             // Deleted while it started: it gets the signal that the others already got.
             match stage {
-                Stage::Terminating => out.push(Effect::Signal(at, Signal::Term)),
+                Stage::Terminating => {
+                    self.signalled = true;
+                    out.push(Effect::Signal(at, Signal::Term));
+                }
                 Stage::Killed | Stage::Over => out.push(Effect::Signal(at, Signal::Kill)),
                 Stage::PreStop => {}
             }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rouse_k8s::Backoff;
+use rouse_k8s::pod::has_ended;
 
 use super::crash::{BACKOFF, CrashBackoff};
 use crate::pod::context::restart_policy;
@@ -44,11 +45,29 @@ impl Run {
     }
 }
 
+/// A container's place in the life of its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs to its end before what follows it in the spec.
+    Init,
+    /// An init container that is always restarted: it runs beside the others, and what follows it
+    /// waits until it has started.
+    Sidecar,
+    App,
+}
+
+impl Role {
+    /// Whether it is among the spec's `initContainers`.
+    pub(crate) fn is_init_list(self) -> bool {
+        self != Self::App
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) image: String,
-    pub(crate) init: bool,
+    pub(crate) role: Role,
     pub(crate) run: Run,
     pub(crate) restarts: i32,
     pub(crate) last: Option<Box<ContainerStateTerminated>>,
@@ -57,6 +76,10 @@ pub(crate) struct Container {
     /// The startup probe passed, or there is none.
     pub(crate) started: bool,
     pub(crate) ready: bool,
+    /// It has been started once: what waits for this sidecar may go on.
+    pub(in crate::pod) passed: bool,
+    /// SIGTERM was sent to it because its pod ends.
+    pub(in crate::pod) signalled: bool,
     /// It runs, and no probe has decided yet whether it is ready.
     pub(crate) fresh: bool,
     /// Why it cannot serve though it runs.
@@ -83,17 +106,19 @@ pub(super) struct Probes {
 /// All containers of a pod. One that ran under an earlier agent ended with it.
 pub(in crate::pod) fn of_pod(pod: &Pod, now: Timestamp) -> Vec<Container> {
     let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
-    // A sidecar runs beside the app containers, and counts as one of them.
-    let is_first = |spec: &Spec| spec.restart_policy.as_deref() != Some("Always");
-    let init = spec.init_containers.iter().flatten().map(|spec| (spec, is_first(spec)));
-    let apps = spec.containers.iter().map(|spec| (spec, false));
-    init.chain(apps).map(|(spec, init)| taken_over(pod, spec, init, now)).collect()
+    let role = |spec: &Spec| match spec.restart_policy.as_deref() {
+        Some("Always") => Role::Sidecar,
+        _ => Role::Init,
+    };
+    let init = spec.init_containers.iter().flatten().map(|spec| (spec, role(spec)));
+    let apps = spec.containers.iter().map(|spec| (spec, Role::App));
+    init.chain(apps).map(|(spec, role)| taken_over(pod, spec, role, now)).collect()
 }
 
-fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
-    let mut container = Container::new(spec, init);
+fn taken_over(pod: &Pod, spec: &Spec, role: Role, now: Timestamp) -> Container {
+    let mut container = Container::new(spec, role);
     let status = pod.status.as_ref();
-    let statuses = status.and_then(|status| match init {
+    let statuses = status.and_then(|status| match role.is_init_list() {
         true => status.init_container_statuses.as_ref(),
         false => status.container_statuses.as_ref(),
     });
@@ -113,7 +138,9 @@ fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
         ..ContainerStateTerminated::default()
     });
     if let Some(ended) = unseen.as_ref().or(state.terminated.as_ref()) {
-        if restarts_after(restart_policy(pod), init, ended.exit_code) {
+        // The files that an init container prepared may have gone with the earlier run.
+        let again = role == Role::Init && !has_ended(pod);
+        if again || restarts_after(restart_policy(pod), role, ended.exit_code) {
             container.last = Some(Box::new(ended.clone()));
             container.restarts = container.restarts.saturating_add(1);
         } else {
@@ -123,36 +150,41 @@ fn taken_over(pod: &Pod, spec: &Spec, init: bool, now: Timestamp) -> Container {
     container
 }
 
-pub(super) fn restarts_after(policy: &str, init: bool, exit_code: i32) -> bool {
-    match policy {
-        "Never" => false,
-        "OnFailure" => exit_code != 0,
+pub(super) fn restarts_after(policy: &str, role: Role, exit_code: i32) -> bool {
+    match (role, policy) {
+        (Role::Sidecar, _) => true,
+        (_, "Never") => false,
+        (_, "OnFailure") => exit_code != 0,
         // Always; an init container that succeeded is not run again.
-        _ => !init || exit_code != 0,
+        (Role::Init, _) => exit_code != 0,
+        (Role::App, _) => true,
     }
 }
 
 impl Container {
-    fn new(spec: &Spec, init: bool) -> Self {
+    fn new(spec: &Spec, role: Role) -> Self {
+        let probed = role != Role::Init;
         Self {
             name: spec.name.clone(),
             image: spec.image.clone().unwrap_or_default(),
-            init,
-            run: Run::Waiting { reason: waiting_word(init), message: None, until: None },
+            role,
+            run: Run::Waiting { reason: waiting_word(role), message: None, until: None },
             restarts: 0,
             last: None,
             id: None,
             image_id: String::new(),
             started: false,
             ready: false,
+            passed: false,
+            signalled: false,
             fresh: false,
             complaint: None,
             pulled: false,
             restart_due: false,
             probes: Probes {
-                startup: spec.startup_probe.is_some() && !init,
-                readiness: spec.readiness_probe.is_some() && !init,
-                liveness: spec.liveness_probe.is_some() && !init,
+                startup: spec.startup_probe.is_some() && probed,
+                readiness: spec.readiness_probe.is_some() && probed,
+                liveness: spec.liveness_probe.is_some() && probed,
             },
             scripted: false,
             crash: CrashBackoff::default(),
@@ -162,6 +194,15 @@ impl Container {
 
     pub(in crate::pod) fn has_succeeded(&self) -> bool {
         matches!(&self.run, Run::Ended(ended) if ended.exit_code == 0)
+    }
+
+    /// Whether the containers that follow in the spec wait for this one.
+    pub(in crate::pod) fn holds_back(&self) -> bool {
+        match self.role {
+            Role::Init => !self.has_succeeded(),
+            Role::Sidecar => !self.passed,
+            Role::App => false,
+        }
     }
 
     pub(in crate::pod) fn is_up(&self) -> bool {
@@ -188,6 +229,6 @@ impl Container {
 }
 
 /// The waiting reason of a container that was not launched yet.
-fn waiting_word(init: bool) -> &'static str {
-    if init { "PodInitializing" } else { "ContainerCreating" }
+fn waiting_word(role: Role) -> &'static str {
+    if role.is_init_list() { "PodInitializing" } else { "ContainerCreating" }
 }

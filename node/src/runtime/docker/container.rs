@@ -50,28 +50,75 @@ pub(super) fn name(spec: &ContainerSpec) -> CreateContainerOptions {
     CreateContainerOptionsBuilder::default().name(&name).build()
 }
 
-pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> ContainerCreateBody {
-    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-    let labels = [
-        (LABEL_DATA_DIR, &whose.data_dir),
-        (LABEL_INSTANCE, &whose.instance),
-        ("io.kubernetes.pod.name", &spec.pod.name),
-        ("io.kubernetes.pod.namespace", &spec.pod.namespace),
-        (LABEL_POD, &spec.pod.uid),
-        ("io.kubernetes.container.name", &spec.container),
-    ];
-    let published = if direct { None } else { Some(publish(&spec.ports)) };
+/// The container that holds the network of a pod with these ports.
+pub(super) fn sandbox_body(
+    pod: &PodRef,
+    ports: &[u16],
+    whose: &Labels,
+    direct: bool,
+) -> ContainerCreateBody {
     ContainerCreateBody {
-        // Docker takes 64 bytes; a pod's name may be longer.
-        hostname: Some(spec.pod.name.chars().take(63).collect()),
+        hostname: Some(hostname(pod)),
+        exposed_ports: Some(expose(ports)),
+        labels: Some(labels(pod, None, whose)),
+        host_config: Some(HostConfig {
+            port_bindings: (!direct).then(|| publish(ports)),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn labels(pod: &PodRef, container: Option<&String>, whose: &Labels) -> HashMap<String, String> {
+    let all = [
+        (LABEL_DATA_DIR, Some(&whose.data_dir)),
+        (LABEL_INSTANCE, Some(&whose.instance)),
+        ("io.kubernetes.pod.name", Some(&pod.name)),
+        ("io.kubernetes.pod.namespace", Some(&pod.namespace)),
+        (LABEL_POD, Some(&pod.uid)),
+        ("io.kubernetes.container.name", container),
+    ];
+    let set = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
+    set.collect()
+}
+
+/// Docker takes 64 bytes; a pod's name may be longer.
+fn hostname(pod: &PodRef) -> String {
+    pod.name.chars().take(63).collect()
+}
+
+fn expose(ports: &[u16]) -> Vec<String> {
+    ports.iter().map(|port| format!("{port}/tcp")).collect()
+}
+
+/// `sandbox` is the container whose network it joins, by its id.
+pub(super) fn body(
+    spec: &ContainerSpec,
+    whose: &Labels,
+    direct: bool,
+    sandbox: Option<&str>,
+) -> ContainerCreateBody {
+    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let network = match sandbox {
+        Some(id) => {
+            HostConfig { network_mode: Some(format!("container:{id}")), ..HostConfig::default() }
+        }
+        None => HostConfig {
+            port_bindings: (!direct).then(|| publish(&spec.ports)),
+            ..HostConfig::default()
+        },
+    };
+    ContainerCreateBody {
+        // A sandbox has its own, and those that join it get that.
+        hostname: sandbox.is_none().then(|| hostname(&spec.pod)),
         image: Some(spec.image.image.docker_tag()),
         entrypoint: some(&spec.command),
         cmd: some(&spec.args),
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         working_dir: spec.working_dir.clone(),
         user: user(&spec.security, &spec.image.image.user),
-        exposed_ports: Some(spec.ports.iter().map(|port| format!("{port}/tcp")).collect()),
-        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.clone())).into()),
+        exposed_ports: sandbox.is_none().then(|| expose(&spec.ports)),
+        labels: Some(labels(&spec.pod, Some(&spec.container), whose)),
         host_config: Some(HostConfig {
             memory: spec.memory_limit.and_then(|limit| limit.try_into().ok()),
             // Equal to the memory limit, so that the container cannot exceed it by swapping.
@@ -81,14 +128,13 @@ pub(super) fn body(spec: &ContainerSpec, whose: &Labels, direct: bool) -> Contai
                 .cpu_limit_millis
                 .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000_000)),
             binds: Some(spec.mounts.iter().map(bind).collect()),
-            port_bindings: published,
             readonly_rootfs: Some(spec.security.read_only_root),
             cap_drop: Some(spec.security.drop_capabilities.clone()),
             security_opt: spec
                 .security
                 .no_new_privileges
                 .then(|| vec!["no-new-privileges".to_owned()]),
-            ..HostConfig::default()
+            ..network
         }),
         ..ContainerCreateBody::default()
     }

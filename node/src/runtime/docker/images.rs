@@ -9,6 +9,7 @@ use rouse_image::Store;
 use tokio::time::Instant;
 
 use super::engine::{connect, default_host, engine, is_code};
+use super::sandbox::IMAGE;
 use crate::images::LocalImage;
 use crate::runtime::interface::Error;
 
@@ -58,6 +59,8 @@ pub async fn forget_images(tags: &[String]) -> usize {
     for tag in tags {
         count += usize::from(forget(&docker, tag, until).await);
     }
+    // Not counted, since it is of no user's making; another platform may use it.
+    let _removed = forget(&docker, IMAGE, Instant::now()).await;
     count
 }
 

@@ -9,6 +9,7 @@ mod end;
 mod engine;
 mod images;
 mod runtime;
+mod sandbox;
 mod usage;
 mod wait;
 

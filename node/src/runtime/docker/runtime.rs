@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -21,6 +22,7 @@ use tokio::sync::RwLock;
 use super::container::{self, Labels, label_of_instance, label_of_pod};
 use super::end::{end_labelled, labelled, remove_container};
 use super::engine::{self, NO_ENGINE, engine, is_code, why};
+use super::sandbox::{self, Sandbox};
 use super::{images, usage, wait};
 use crate::images::LocalImage;
 use crate::runtime::guard::Guard;
@@ -50,6 +52,10 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
+    /// As the engine names its own.
+    architecture: String,
+    /// The networks of pods with several containers, by the pod's uid.
+    sandboxes: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Sandbox>>>>>,
     /// Containers that were created and not removed yet, with the first process of those that run,
     /// by its pid on the engine's host.
     followed: Mutex<HashMap<String, Option<u32>>>,
@@ -84,6 +90,8 @@ impl DockerRuntime {
             _guard: Guard::of_containers(guard, &host, &labels.instance),
             direct: engine::is_bridge_here(&docker).await,
             version: version.version.unwrap_or_default(),
+            architecture: version.arch.unwrap_or_default(),
+            sandboxes: Mutex::default(),
             docker,
             store,
             labels,
@@ -99,8 +107,27 @@ impl DockerRuntime {
         format!("Docker Engine {} answers", self.version)
     }
 
-    async fn create(&self, spec: &ContainerSpec) -> Result<String, Error> {
-        let body = || container::body(spec, &self.labels, self.direct);
+    /// The network of a pod, made for the first of its containers.
+    async fn sandbox(&self, pod: &PodRef, ports: &[u16]) -> Result<Sandbox, Error> {
+        let of_pod = Arc::clone(self.sandboxes.lock().entry(pod.uid.clone()).or_default());
+        let mut held = of_pod.lock().await;
+        if let Some(sandbox) = &*held {
+            // It may have ended with its engine.
+            if sandbox::runs(&self.docker, &sandbox.id).await {
+                return Ok(sandbox.clone());
+            }
+            self.remove(&sandbox.id).await;
+        }
+        let _making = self.making.read().await;
+        let body = container::sandbox_body(pod, ports, &self.labels, self.direct);
+        let name = format!("rouse_{}_{}_{}", pod.name, pod.namespace, pod.uid);
+        let made = sandbox::start(&self.docker, &self.architecture, &name, body).await?;
+        self.followed.lock().insert(made.id.clone(), None);
+        Ok(held.insert(made).clone())
+    }
+
+    async fn create(&self, spec: &ContainerSpec, sandbox: Option<&str>) -> Result<String, Error> {
+        let body = || container::body(spec, &self.labels, self.direct, sandbox);
         let options = container::name(spec);
         let created = match self.docker.create_container(Some(options.clone()), body()).await {
             // The name is only for people; another container may have it.
@@ -119,9 +146,13 @@ impl DockerRuntime {
         if let Some(why) = spec.security.refusal(&spec.image.image.user) {
             return Err(Error::Unsupported(why));
         }
+        let sandbox = match &spec.pod_ports {
+            Some(ports) => Some(self.sandbox(&spec.pod, ports).await?),
+            None => None,
+        };
         let id = {
             let _making = self.making.read().await;
-            let id = self.create(&spec).await?;
+            let id = self.create(&spec, sandbox.as_ref().map(|held| held.id.as_str())).await?;
             self.followed.lock().insert(id.clone(), None);
             id
         };
@@ -141,15 +172,20 @@ impl DockerRuntime {
         };
         let pid = inspected.state.as_ref().and_then(|state| state.pid?.try_into().ok());
         if let Some(known) = self.followed.lock().get_mut(&id) {
-            *known = pid;
+            // In a network that others share, the ports that are listened on are not its own alone.
+            *known = pid.filter(|_| sandbox.is_none());
         }
+        let (ip, published) = match sandbox {
+            Some(sandbox) => (sandbox.ip, sandbox.published),
+            None => (container::ip(&inspected), container::published(&inspected)),
+        };
         let pump = wait::pump(self.docker.clone(), id.clone(), spec.log);
         let pump = self.tasks.attached("log", pump);
         let exit = wait::wait(self.docker.clone(), id.clone(), pump, spec.memory_limit);
         Ok(Started {
             id: format!("{SCHEME}{id}"),
-            ip: container::ip(&inspected),
-            addresses: if self.direct { BTreeMap::new() } else { container::published(&inspected) },
+            ip,
+            addresses: if self.direct { BTreeMap::new() } else { published },
             not_enforced: Vec::new(),
             ready_after: None,
             exit: detached::detached(&self.tasks, exit),
@@ -212,7 +248,15 @@ impl ContainerRuntime for DockerRuntime {
         BTreeMap::new()
     }
 
-    fn release(&self, _: &PodRef) {}
+    fn release(&self, pod: &PodRef) {
+        let Some(sandbox) = self.sandboxes.lock().remove(&pod.uid) else { return };
+        let docker = self.docker.clone();
+        let forgotten = sandbox.try_lock().ok().and_then(|mut held| held.take());
+        if let Some(Sandbox { id, .. }) = forgotten {
+            self.followed.lock().remove(&id);
+            self.tasks.detached("removal", async move { remove_container(&docker, &id).await });
+        }
+    }
 
     fn start(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Started, Error>> {
         Box::pin(self.start_container(spec))
@@ -256,6 +300,7 @@ impl ContainerRuntime for DockerRuntime {
 
     fn end_pod<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
+            self.sandboxes.lock().remove(&pod.uid);
             end_labelled(&self.docker, label_of_pod(pod)).await?;
             Ok(())
         })

@@ -16,6 +16,9 @@ fn pod_fields_are_refused_by_name() {
     for (field, value, want) in [
         ("nodeSelector", json!({ "a": "b" }), "must not set the field(s): nodeSelector"),
         ("nodeName", json!("n"), "must not set the field(s): nodeName"),
+        ("nodeSelector", json!({}), ""),
+        ("tolerations", json!([]), ""),
+        ("affinity", json!({}), ""),
         ("hostNetwork", json!(false), ""),
         ("automountServiceAccountToken", json!(false), ""),
         (
@@ -42,7 +45,30 @@ fn pod_fields_are_refused_by_name() {
         (
             "containers",
             json!([{ "image": "a/b", "ports": [{ "containerPort": 1 }] }, { "image": "c/d" }]),
-            "must not set the field(s): containers\nmore than one container is not handled by Rouse yet",
+            "",
+        ),
+        (
+            "containers",
+            json!([{ "image": "a/b" }, { "image": "c/d" }]),
+            "missing field(s): containers[*].ports",
+        ),
+        (
+            "containers",
+            json!([{ "name": "a", "image": "a/b", "ports": [{ "containerPort": 1 }] }, { "name": "a", "image": "c/d" }]),
+            "duplicate container name \"a\": name",
+        ),
+        (
+            "containers",
+            json!([
+                { "image": "a/b", "ports": [{ "containerPort": 1 }] },
+                {
+                    "image": "c/d",
+                    "env": [{ "name": "PORT", "value": "9000" }, { "name": "K_SERVICE", "value": "x" }],
+                    "readinessProbe": { "tcpSocket": { "port": 9000 } },
+                },
+            ]),
+            "\"K_SERVICE\" is a reserved environment variable: containers[1].env[1].name\n\
+             must not set the field(s): containers[1].readinessProbe.successThreshold, containers[1].readinessProbe.tcpSocket",
         ),
     ] {
         assert_eq!(pod(&config, field, value), want, "{field}");
@@ -51,17 +77,62 @@ fn pod_fields_are_refused_by_name() {
         "config-features",
         &[
             ("kubernetes.podspec-nodeselector", "enabled"),
+            ("kubernetes.podspec-affinity", "allowed"),
+            ("kubernetes.podspec-hostnetwork", "enabled"),
             ("kubernetes.podspec-init-containers", "enabled"),
             ("multi-container", "disabled"),
         ],
     );
+    assert_eq!(pod(&on, "nodeSelector", json!({ "a": "b" })), "");
+    let rule = json!([{ "topologyKey": "kubernetes.io/hostname" }]);
+    let required = "requiredDuringSchedulingIgnoredDuringExecution";
+    let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+    assert_eq!(pod(&on, "affinity", json!({ "podAntiAffinity": { preferred: rule } })), "");
     assert_eq!(
-        pod(&on, "nodeSelector", json!({ "a": "b" })),
-        "must not set the field(s): nodeSelector\nnot handled by Rouse yet"
+        pod(&on, "affinity", json!({ "podAntiAffinity": { required: rule } })),
+        format!(
+            "must not set the field(s): affinity.podAntiAffinity.{required}\nnot handled by Rouse yet"
+        )
     );
+    let priority = with("config-features", &[("kubernetes.podspec-priorityclassname", "allowed")]);
     assert_eq!(
-        pod(&on, "initContainers", json!([{ "image": "a/b" }])),
-        "must not set the field(s): initContainers\nnot handled by Rouse yet"
+        pod(&priority, "priorityClassName", json!("high")),
+        "must not set the field(s): priorityClassName\nnot handled by Rouse yet"
+    );
+    for (init, want) in [
+        (json!({ "image": "a/b", "env": [{ "name": "PORT", "value": "1" }] }), ""),
+        (
+            json!({ "image": "a/b", "readinessProbe": { "tcpSocket": {} } }),
+            "field not allowed in an init container: initContainers[0].readinessProbe",
+        ),
+        (
+            json!({ "image": "a/b", "restartPolicy": "Never" }),
+            "invalid value: Never: initContainers[0].restartPolicy",
+        ),
+        (
+            json!({ "image": "a/b", "restartPolicy": "Always", "startupProbe": { "tcpSocket": { "port": 7 } } }),
+            "",
+        ),
+        (
+            json!({ "image": "a/b", "restartPolicy": "Always", "startupProbe": { "tcpSocket": {} } }),
+            "invalid value: 0: initContainers[0].startupProbe.tcpSocket.port\nProbe port must be specified",
+        ),
+        (json!({ "name": "init" }), "missing field(s): initContainers[0].image"),
+    ] {
+        assert_eq!(pod(&on, "initContainers", json!([init])), want, "{init}");
+    }
+    let several = json!([
+        { "image": "a/b", "ports": [{ "containerPort": 1 }] },
+        { "image": "c/d", "readinessProbe": { "httpGet": {} } },
+    ]);
+    assert_eq!(
+        pod(&on, "containers", several.clone()),
+        "multi-container is off, but found 2 containers: spec.template.spec"
+    );
+    let probing = with("config-features", &[("multi-container-probing", "enabled")]);
+    assert_eq!(
+        pod(&probing, "containers", several),
+        "invalid value: 0: containers[1].readinessProbe.httpGet.port\nProbe port must be specified"
     );
     for account in ["123-compute@developer.gserviceaccount.com", "a@shop.iam.gserviceaccount.com"] {
         assert!(is_googles(account), "{account}");
