@@ -12,6 +12,7 @@ mod doctor;
 mod down;
 mod env;
 mod explain;
+mod fault;
 mod images;
 mod list;
 mod logs;
