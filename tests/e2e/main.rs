@@ -21,5 +21,6 @@ mod kubectl_write;
 mod lifecycle;
 mod metrics;
 mod operators;
+mod pods;
 mod scaling;
 mod trouble;

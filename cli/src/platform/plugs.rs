@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::admission::AdmissionResponse;
 use rouse_controller::{Activators, Images, NotServed, Routed, admission};
 use rouse_controllers::{ContainerUsage, PodMetrics, PodUsage};
+use rouse_image::Logins;
 use rouse_node::Images as _;
 use rouse_node::Traffic;
 use rouse_node::runtime::ContainerRuntime;
@@ -92,9 +93,18 @@ impl Images for ReadyImages {
         image: String,
         skipped: Arc<BTreeSet<String>>,
     ) -> BoxFuture<'static, Result<String, String>> {
+        self.pin_with(image, skipped, Logins::default())
+    }
+
+    fn pin_with(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+        logins: Logins,
+    ) -> BoxFuture<'static, Result<String, String>> {
         let named: Option<rouse_image::Reference> = image.parse().ok();
         let unasked = named.filter(|name| skipped.contains(name.registry()));
-        let pinned = Images::pin(&self.store, image, skipped);
+        let pinned = Images::pin_with(&self.store, image, skipped, logins);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;

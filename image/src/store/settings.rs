@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::formats::logins::Logins;
+
 /// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -49,6 +51,8 @@ pub struct RegistryOptions {
     pub docker_config: Option<PathBuf>,
     /// Address of a Docker engine whose images are found too.
     pub docker_engine: Option<String>,
+    /// Logins that are tried before those.
+    pub logins: Logins,
 }
 
 /// The default socket of engines.
@@ -67,6 +71,7 @@ impl Default for RegistryOptions {
             docker_engine: Some(
                 std::env::var("DOCKER_HOST").unwrap_or_else(|_| DOCKER_SOCKET.to_owned()),
             ),
+            logins: Logins::default(),
         }
     }
 }

@@ -26,11 +26,7 @@ fn pod_fields_are_refused_by_name() {
             json!(true),
             "must not set the field(s): automountServiceAccountToken",
         ),
-        (
-            "imagePullSecrets",
-            json!([{ "name": "s" }]),
-            "must not set the field(s): imagePullSecrets\nnot handled by Rouse yet",
-        ),
+        ("imagePullSecrets", json!([{ "name": "s" }]), ""),
         (
             "initContainers",
             json!([{ "image": "a/b" }]),
