@@ -28,16 +28,16 @@ fn images_are_listed_with_their_sizes_and_users_and_unused_ones_are_pruned() -> 
     let used = platform.rouse(&["images", "rm", "test-server"])?;
     let said = String::from_utf8_lossy(&used.stderr).into_owned();
     ensure!(used.status.code() == Some(1) && said.contains("by default/shop-00001"), "{said}");
-    // A second build of that name, which nothing refers to yet; the first keeps its Revision.
+    // Nothing refers to another image; the one that the Revision runs stays.
     let source = tempfile::tempdir()?;
     std::fs::copy(server(), source.path().join("server"))?;
     std::fs::write(source.path().join("other"), "1")?;
-    platform.rouse_ok(&format!("build {} --image test-server", source.path().display()))?;
+    platform.rouse_ok(&format!("build {} --image other", source.path().display()))?;
     ensure!(listed(&platform)?.len() == 2);
     let young: Value = serde_json::from_str(&platform.rouse_ok("images prune -o json")?)?;
     ensure!(young["removed"] == serde_json::json!([]), "just made: {young}");
     let dry = platform.rouse_ok("images prune --older-than 0s --dry-run")?;
-    ensure!(dry.contains("test-server:latest"), "{dry}");
+    ensure!(dry.contains("other:latest") && !dry.contains("test-server"), "{dry}");
     ensure!(listed(&platform)?.len() == 2, "a dry run removes nothing");
     let gone: Value =
         serde_json::from_str(&platform.rouse_ok("images prune --older-than 0s -o json")?)?;
@@ -45,7 +45,6 @@ fn images_are_listed_with_their_sizes_and_users_and_unused_ones_are_pruned() -> 
     ensure!(gone["bytes"].as_u64() > Some(0), "{gone}");
     let after = listed(&platform)?;
     ensure!(after.len() == 1 && after[0]["digest"] == image["digest"], "{after:?}");
-    ensure!(after[0]["image"].is_null(), "its name went to the second build: {after:?}");
     platform.rouse_ok("call shop")?;
     Ok(())
 }
