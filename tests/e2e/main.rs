@@ -20,5 +20,6 @@ mod kubectl_write;
 mod lifecycle;
 mod metrics;
 mod operators;
+mod pods;
 mod scaling;
 mod trouble;

@@ -11,3 +11,4 @@ mod usage;
 
 pub use node::Node;
 pub use server::{Body, BoxError, KubeletService};
+pub use usage::{ContainerSample, PodSample, PodUsages};

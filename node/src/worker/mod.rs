@@ -6,6 +6,7 @@ mod effects;
 mod launch;
 mod listening;
 mod live;
+mod logins;
 mod metrics;
 mod prober;
 mod probes;
@@ -14,6 +15,7 @@ mod shared;
 mod sources;
 mod status;
 mod supervise;
+mod tls;
 mod volumes;
 
 pub(crate) use claims::remove_unclaimed;
