@@ -196,7 +196,7 @@ async fn with_evidence(
         failure.because(format!("{} still serves", serving.join(", ")))
     };
     let look =
-        format!("rouse logs {name} -n {ns}; rouse describe {name} -n {ns}", ns = target.namespace);
+        format!("rouse describe {name} -n {ns}; rouse logs {name} -n {ns}", ns = target.namespace);
     failure.next(match hint {
         Some(hint) => format!("{hint}; or see {look}"),
         None => look,
