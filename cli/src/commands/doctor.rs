@@ -21,6 +21,7 @@ struct Finding {
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
     let findings = [
         data_dir(global)?,
+        views(global)?,
         port("API port", ports::API),
         port("gateway port", ports::HTTP),
         docker(),
@@ -64,6 +65,23 @@ fn data_dir(global: &Global) -> Result<Finding> {
         ok: writable,
         seen: format!("{}{running}", dir.path().display()),
         means: "state, images and logs; --data-dir names another",
+    })
+}
+
+/// Whether processes can have volumes here, tried where the data directory is or would be.
+fn views(global: &Global) -> Result<Finding> {
+    let dir = DataDir::chosen(global.data_dir.as_deref())?;
+    let nearest = dir.path().ancestors().find(|path| path.exists());
+    let writable =
+        nearest.filter(|path| rustix::fs::access(*path, rustix::fs::Access::WRITE_OK).is_ok());
+    let temporary = std::env::temp_dir();
+    let tried = rouse_node::runtime::process::check_views(writable.unwrap_or(&temporary));
+    Ok(Finding {
+        what: "mount namespaces",
+        ok: tried.is_ok(),
+        seen: tried.map_or_else(|why| format!("forbidden: {why}"), |()| "allowed".to_owned()),
+        means: "volumes and a fresh image for each pod under process; without, images are read-only \
+                and manifests with volumes are refused",
     })
 }
 

@@ -15,7 +15,7 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, hooks};
+use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, RuntimeLimits, hooks};
 use super::{gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -144,13 +144,15 @@ impl Platform {
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
-        cluster.set_hooks(hooks(&settings));
+        let limits = RuntimeLimits::default();
+        cluster.set_hooks(hooks(&settings).into_iter().chain([limits.hook()]).collect());
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
         run_builtin(&cluster, &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
+        limits.set(Arc::clone(&chosen.runtime));
         let traffic = Arc::new(GatewayTraffic::default());
         let node = (&components.node, Arc::clone(&traffic));
         run_node(&cluster, dir, &images, &chosen, node).await?;

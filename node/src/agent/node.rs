@@ -10,7 +10,7 @@ use rouse_kit::{Component, Events, Shutdown};
 
 use super::server::KubeletService;
 use super::usage::Usages;
-use super::{pods, register, server, takeover, usage};
+use super::{leftovers, pods, register, server, takeover, usage};
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
@@ -99,6 +99,10 @@ impl Node {
         });
         let until = shutdown.clone();
         tasks.restarting("usage", move || usage::sample(Arc::clone(&usages), until.clone()));
+        let (left, until) = (Arc::clone(&shared), shutdown.clone());
+        tasks.restarting("leftovers", move || {
+            leftovers::keep_removing(Arc::clone(&left), until.clone())
+        });
         pods::run(shared, pods, shutdown).await;
     }
 }

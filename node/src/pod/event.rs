@@ -60,6 +60,10 @@ pub(crate) enum Event {
         verdict: Verdict,
         message: String,
     },
+    /// It uses more than it may.
+    Evict {
+        message: String,
+    },
     /// The program does not listen on `PORT` (with a message), or does after all.
     PortIgnored {
         container: Index,

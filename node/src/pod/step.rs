@@ -12,7 +12,7 @@ use super::container::{Container, Role, Run};
 use super::context::grace;
 use super::context::spec_of;
 use super::ending::{Ending, HALT_GRACE, Stage, Why, has_other_hook, pre_stop_sleep};
-use super::event::{Effect, Event, Index};
+use super::event::{Effect, Event, Index, Note};
 use super::state::PodState;
 use crate::runtime::Signal;
 
@@ -77,6 +77,13 @@ impl PodState {
             Event::Probed { container: at, kind, verdict, message } => {
                 let context = self.context(&pod, at, now);
                 self.containers[at].probed((kind, verdict), &message, context, out);
+            }
+            Event::Evict { message } => {
+                if self.ending.is_none() {
+                    let note = Note { warning: true, reason: "Evicted", message, container: None };
+                    out.push(Effect::Note(note));
+                    self.end(Why::Deleted, grace(&pod), now, out);
+                }
             }
             Event::PortIgnored { container: at, message } => {
                 let context = self.context(&pod, at, now);

@@ -133,6 +133,11 @@ pub enum Error {
     Engine { what: &'static str, why: String },
 }
 
+/// Why the process runtime has no volumes on some hosts, as the end of a sentence.
+pub const NO_MOUNTS: &str = "this host does not let the platform give processes a view of files of \
+    their own (a mount namespace); rouse doctor says why; use --runtime docker, or environment \
+    variables instead";
+
 /// Properties of this runtime's pods; users read them in the node's status and in `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {

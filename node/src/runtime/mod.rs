@@ -16,7 +16,7 @@ pub use choose::{Chosen, Wanted, choose};
 pub use futures::future::BoxFuture;
 pub use guard_main::run as run_guard;
 pub use interface::{
-    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started, Usage,
+    Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, NO_MOUNTS, Signal, Started, Usage,
 };
 
 pub use crate::spec::{Mount, PodRef};

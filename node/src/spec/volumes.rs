@@ -1,16 +1,20 @@
-//! Volumes as directories of the host: emptyDir, ConfigMap, Secret, and projections of those.
+//! Volumes as directories of the host: emptyDir, ConfigMap, Secret, projections of those, persistent
+//! volume claims, and directories of the host itself.
 //!
-//! Upstream: pkg/volume/{configmap,secret,emptydir,projected}, with its wording for missing
+//! Upstream: pkg/volume/{configmap,secret,emptydir,projected,hostpath}, with its wording for missing
 //! objects.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, Volume as Spec,
+    ConfigMap, Container, DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath,
+    PersistentVolumeClaimVolumeSource, Pod, Secret, Volume as Spec,
 };
+use rouse_k8s::{Quantity, object};
 
 use super::downward;
+use super::ports::containers;
 use super::sources::{Sources, Wanted};
 
 /// The API's default.
@@ -25,6 +29,9 @@ pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
         if let Some(name) = volume.secret.as_ref().and_then(|from| from.secret_name.clone()) {
             wanted.secrets.insert(name);
         }
+        if let Some(from) = &volume.persistent_volume_claim {
+            wanted.claims.insert(from.claim_name.clone());
+        }
         let projected = volume.projected.iter().flat_map(|p| p.sources.iter().flatten());
         for source in projected {
             wanted.config_maps.extend(source.config_map.iter().map(|from| from.name.clone()));
@@ -33,9 +40,12 @@ pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
     }
 }
 
-/// Whether a container mounts anything whose content may change while it runs.
-pub(crate) fn follow_objects(pod: &Pod, container: &Container) -> bool {
-    used(pod, container).any(|volume| volume.empty_dir.is_none())
+/// Whether a container mounts anything whose content may change, or grow over a limit, while it runs.
+pub(crate) fn to_follow(pod: &Pod, container: &Container) -> bool {
+    used(pod, container).any(|volume| match &volume.empty_dir {
+        Some(dir) => dir.size_limit.is_some(),
+        None => volume.persistent_volume_claim.is_none() && volume.host_path.is_none(),
+    })
 }
 
 fn used<'a>(pod: &'a Pod, container: &'a Container) -> impl Iterator<Item = &'a Spec> {
@@ -54,6 +64,18 @@ pub struct Mount {
     pub read_only: bool,
 }
 
+/// The directories for the volumes of a pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) disk: &'a Path,
+    /// Of a file system in memory, where the host has one.
+    pub(crate) memory: Option<&'a Path>,
+    /// For persistent volume claims, of all pods.
+    pub(crate) claims: &'a Path,
+    /// The platform's data directory.
+    pub(crate) hidden: &'a Path,
+}
+
 /// A volume to be made on the host.
 #[derive(Debug)]
 pub(crate) struct Volume {
@@ -64,10 +86,15 @@ pub(crate) struct Volume {
 
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Writable by any user.
-    Empty,
-    /// Files by path, read-only.
-    Files(Vec<(PathBuf, File)>),
+    /// Writable by any user; with a limit in bytes.
+    Empty { limit: Option<u64> },
+    /// Files by their path in the volume.
+    Files(Files),
+    /// Kept when the pod is gone.
+    Kept { read_only: bool },
+    /// A file or directory of the host, of a kind that its spec names. The platform's own is not
+    /// shown to pods.
+    Host { kind: String, hidden: PathBuf },
 }
 
 #[derive(Debug)]
@@ -77,14 +104,27 @@ pub(crate) struct File {
     pub(crate) mode: i32,
 }
 
-/// The volumes that a container mounts, made below `dir`, and their mounts.
+/// A volume's place in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) volume: String,
+    pub(crate) dir: PathBuf,
+    /// Below the volume's directory.
+    pub(crate) sub_path: Option<PathBuf>,
+    /// A path in it that does not exist is created as a directory.
+    pub(crate) writable: bool,
+    pub(crate) path: String,
+    pub(crate) read_only: bool,
+}
+
+/// The volumes that a container mounts, and their places.
 pub(crate) fn mounts(
-    dir: &Path,
+    places: Places<'_>,
     pod: &Pod,
     container: &Container,
     sources: &Sources,
-) -> Result<(Vec<Volume>, Vec<Mount>), String> {
-    let volumes = used(pod, container).map(|spec| volume(dir, pod, spec, sources));
+) -> Result<(Vec<Volume>, Vec<Place>), String> {
+    let volumes = used(pod, container).map(|spec| volume(places, pod, spec, sources));
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
     let mounts = container.volume_mounts.iter().flatten();
     let mounts = mounts.map(|mount| {
@@ -93,33 +133,78 @@ pub(crate) fn mounts(
             .iter()
             .find(|volume| volume.name == *name)
             .ok_or_else(|| format!("volume {name:?} is not among the pod's volumes"))?;
-        let path = match mount.sub_path.as_deref().filter(|path| !path.is_empty()) {
-            Some(sub) => safe_join(&volume.dir, sub)?,
-            None => volume.dir.clone(),
-        };
-        let writable = matches!(volume.content, Content::Empty);
-        Ok(Mount {
+        if mount.sub_path_expr.as_ref().is_some_and(|path| !path.is_empty()) {
+            return Err(format!("subPathExpr of volume {name:?} is not supported; use subPath"));
+        }
+        let sub_path = mount.sub_path.as_deref().filter(|path| !path.is_empty());
+        let sub_path = sub_path.map(|path| safe_join(Path::new(""), path)).transpose()?;
+        let writable = !matches!(volume.content, Content::Files(_));
+        Ok(Place {
             volume: name.clone(),
-            host_path: path,
+            dir: volume.dir.clone(),
+            sub_path,
+            writable,
             path: mount.mount_path.clone(),
-            read_only: !writable || mount.read_only.unwrap_or(false),
+            read_only: match &volume.content {
+                Content::Files(_) | Content::Kept { read_only: true } => true,
+                Content::Empty { .. } | Content::Kept { .. } | Content::Host { .. } => {
+                    mount.read_only.unwrap_or(false)
+                }
+            },
         })
     });
     let mounts = mounts.collect::<Result<Vec<_>, String>>()?;
     Ok((volumes, mounts))
 }
 
-fn volume(dir: &Path, pod: &Pod, spec: &Spec, sources: &Sources) -> Result<Volume, String> {
-    let name = &spec.name;
-    let dir = safe_join(dir, name)?;
-    let content = if spec.empty_dir.is_some() {
-        Content::Empty
-    } else {
-        let files = files(pod, spec, sources).map_err(|why| failed(name, &why))?;
-        let files = files.into_iter().map(|(at, file)| Ok((safe_join(&dir, &at)?, file)));
-        Content::Files(files.collect::<Result<_, String>>()?)
-    };
-    Ok(Volume { name: name.clone(), dir, content })
+fn volume(places: Places<'_>, pod: &Pod, spec: &Spec, sources: &Sources) -> Result<Volume, String> {
+    let name = spec.name.clone();
+    if let Some(empty) = &spec.empty_dir {
+        let in_memory = empty.medium.as_deref() == Some("Memory");
+        let place = places.memory.filter(|_| in_memory).unwrap_or(places.disk);
+        let limit = empty.size_limit.as_ref().and_then(|limit| Quantity::try_from(limit).ok());
+        let limit = limit.and_then(|limit| u64::try_from(limit.value()).ok());
+        let content = Content::Empty { limit: limit.filter(|limit| *limit > 0) };
+        return Ok(Volume { dir: safe_join(place, &name)?, name, content });
+    }
+    if let Some(from) = &spec.host_path {
+        return host(name, from, places.hidden);
+    }
+    if let Some(from) = &spec.persistent_volume_claim {
+        return claim(name, from, places.claims, sources);
+    }
+    let files = files(pod, spec, sources).map_err(|why| failed(&name, &why))?;
+    for path in files.keys() {
+        safe_join(Path::new(""), path)?;
+    }
+    Ok(Volume { dir: safe_join(places.disk, &name)?, name, content: Content::Files(files) })
+}
+
+fn host(name: String, from: &HostPathVolumeSource, hidden: &Path) -> Result<Volume, String> {
+    let dir = PathBuf::from(&from.path);
+    let climbs = dir.components().any(|part| part == Component::ParentDir);
+    if !dir.is_absolute() || climbs {
+        return Err(failed(&name, &format!("hostPath {:?} is not an absolute path", from.path)));
+    }
+    let (kind, hidden) = (from.type_.clone().unwrap_or_default(), hidden.to_owned());
+    Ok(Volume { name, dir, content: Content::Host { kind, hidden } })
+}
+
+fn claim(
+    name: String,
+    from: &PersistentVolumeClaimVolumeSource,
+    claims: &Path,
+    sources: &Sources,
+) -> Result<Volume, String> {
+    let claim = sources.claims.get(&from.claim_name);
+    let claim =
+        claim.ok_or_else(|| format!("persistentvolumeclaim {:?} not found", from.claim_name))?;
+    let meta = &claim.metadata;
+    if meta.deletion_timestamp.is_some() {
+        return Err(format!("persistentvolumeclaim {:?} is being deleted", from.claim_name));
+    }
+    let dir = safe_join(claims, object::uid(meta))?;
+    Ok(Volume { name, dir, content: Content::Kept { read_only: from.read_only.unwrap_or(false) } })
 }
 
 /// Why a volume cannot be mounted, in the kubelet's words.
@@ -127,7 +212,7 @@ pub(crate) fn failed(volume: &str, why: &str) -> String {
     format!("MountVolume.SetUp failed for volume {volume:?} : {why}")
 }
 
-type Files = BTreeMap<String, File>;
+pub(crate) type Files = BTreeMap<String, File>;
 
 fn files(pod: &Pod, volume: &Spec, sources: &Sources) -> Result<Files, String> {
     let mut files = Files::new();
@@ -164,8 +249,8 @@ fn files(pod: &Pod, volume: &Spec, sources: &Sources) -> Result<Files, String> {
             }
         }
     } else {
-        return Err("this node knows emptyDir, configMap, secret, downwardAPI and projected \
-                    volumes, and no other kind"
+        return Err("this node knows emptyDir, configMap, secret, downwardAPI, projected, \
+                    persistentVolumeClaim and hostPath volumes, and no other kind"
             .to_owned());
     }
     Ok(files)
@@ -226,13 +311,19 @@ fn downward(
     mode: i32,
 ) -> Result<(), String> {
     for item in items.unwrap_or_default() {
-        let Some(from) = &item.field_ref else {
-            return Err("this node projects fields of the pod, not its resources".to_owned());
-        };
-        let text = match from.field_path.as_str() {
-            "metadata.labels" => lines(pod.metadata.labels.as_ref()),
-            "metadata.annotations" => lines(pod.metadata.annotations.as_ref()),
-            _ => downward::field(pod, sources, from)?,
+        let text = match (&item.field_ref, &item.resource_field_ref) {
+            (Some(from), _) => match from.field_path.as_str() {
+                "metadata.labels" => lines(pod.metadata.labels.as_ref()),
+                "metadata.annotations" => lines(pod.metadata.annotations.as_ref()),
+                _ => downward::field(pod, sources, from)?,
+            },
+            (None, Some(from)) => {
+                let name = from.container_name.as_deref().unwrap_or_default();
+                let container = containers(pod).find(|container| container.name == name);
+                let container = container.ok_or_else(|| format!("container {name:?} not found"))?;
+                downward::resource(container, from)?
+            }
+            (None, None) => continue,
         };
         let mode = item.mode.unwrap_or(mode);
         files.insert(item.path.clone(), File { bytes: text.into_bytes(), mode });

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use k8s_openapi::api::core::v1::{Container, Pod};
 use rouse_k8s::Backoff;
 use rouse_kit::events::{self, Level, Notice};
 use rouse_kit::{Task, TaskError};
@@ -44,12 +43,13 @@ enum Follower {
     Probe(ProbeKind),
     Script,
     Listening,
+    Volumes,
 }
 
 /// An effect that was performed.
 pub(super) enum Done {
     Event(Event),
-    Launched(Index, Arc<Pod>, Arc<Container>, Box<Running>),
+    Launched(Launch, Box<Running>),
 }
 
 impl Effects {
@@ -85,27 +85,25 @@ impl Effects {
     pub(super) fn take(&mut self, done: Done) -> Event {
         match done {
             Done::Event(event) => event,
-            Done::Launched(at, pod, spec, running) => self.follow(at, &pod, &spec, *running),
+            Done::Launched(launch, running) => self.follow(launch, *running),
         }
     }
 
     fn launch(&mut self, at: Index, state: &PodState) {
         let Some(spec) = pod::spec_of(&state.pod, at).cloned() else { return };
-        let spec = Arc::new(spec);
         let launch = Launch {
             shared: Arc::clone(&self.shared),
             pod: Arc::clone(&state.pod),
             reference: self.pod.clone(),
-            spec: Arc::clone(&spec),
+            spec: Arc::new(spec),
             at,
             restarts: state.containers[at].restarts,
             grace: pod::grace(&state.pod),
         };
-        let pod = Arc::clone(&state.pod);
-        let task = self.shared.tasks.attached("launch", launch.run());
+        let task = self.shared.tasks.attached("launch", launch.clone().run());
         self.pending.push(Box::pin(async move {
             match task.await {
-                Ok(Outcome::Running(running)) => Done::Launched(at, pod, spec, running),
+                Ok(Outcome::Running(running)) => Done::Launched(launch, running),
                 Ok(Outcome::Not(event)) => Done::Event(event),
                 Err(error) => {
                     let message = failed("start", &error);
@@ -115,7 +113,8 @@ impl Effects {
         }));
     }
 
-    fn follow(&mut self, at: Index, pod: &Pod, spec: &Arc<Container>, running: Running) -> Event {
+    fn follow(&mut self, launch: Launch, running: Running) -> Event {
+        let at = launch.at;
         let Running { run, exit, ready_after } = running;
         let tasks = &self.shared.tasks;
         let exit = tasks.attached("exit", exit);
@@ -125,11 +124,16 @@ impl Effects {
                 .unwrap_or_else(|error| Exit::unknown(failed("wait for its end", &error)));
             Done::Event(Event::Exited { container: at, exit })
         }));
-        let looking = listening::look(&self.shared, pod, &run, spec, at, self.inbox.clone());
+        let inbox = self.inbox.clone();
+        let looking = listening::look(&self.shared, &launch.pod, &run, &launch.spec, at, inbox);
         self.followers.insert((at, Follower::Listening), tasks.attached("listening", looking));
         if let Some(after) = ready_after {
             let script = probes::scripted(self.inbox.clone(), at, after);
             self.followers.insert((at, Follower::Script), tasks.attached("script", script));
+        }
+        if launch.has_volumes_to_follow() {
+            let following = launch.follow_volumes(self.inbox.clone());
+            self.followers.insert((at, Follower::Volumes), tasks.attached("volumes", following));
         }
         Event::Started { container: at, run }
     }
@@ -241,9 +245,11 @@ async fn send(runtime: Arc<dyn ContainerRuntime>, id: String, signal: Signal) {
 /// Releases the addresses and volumes of a pod.
 pub(super) fn forget(shared: &Shared, pod: &PodRef) {
     shared.runtime.release(pod);
-    let volumes = shared.config.data_dir.join("volumes").join(&pod.uid);
-    // Most pods have none.
-    let _ = std::fs::remove_dir_all(volumes);
+    let (disk, memory) = shared.config.volumes_of(pod);
+    for volumes in [Some(disk), memory].into_iter().flatten() {
+        // Most pods have none.
+        let _ = std::fs::remove_dir_all(volumes);
+    }
 }
 
 fn failed(doing: &str, error: &TaskError) -> String {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use rouse_k8s::template::declared_port;
+use tokio::sync::mpsc;
 
 use super::shared::Shared;
 use super::{address, sources, volumes as disk};
@@ -21,14 +22,16 @@ use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
 use crate::spec::ports::{containers, of_pod, ports, shares_network};
 use crate::spec::sources::Sources;
+use crate::spec::volumes::{Place, Places, Volume};
 use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
 
 /// The end of the log that becomes a termination message, as upstream.
 const LAST_WORDS_LINES: usize = 80;
 const LAST_WORDS_BYTES: usize = 2048;
 
-/// How often the volumes of a running container are refreshed from their sources. The kubelet takes a minute or more.
-const REFRESH: Duration = Duration::from_secs(30);
+/// How often the volumes of a running container are refreshed from their sources, and measured. The
+/// kubelet takes a minute or more.
+const REFRESH: Duration = Duration::from_secs(10);
 
 /// How a launch ended.
 pub(super) enum Outcome {
@@ -129,7 +132,7 @@ impl Launch {
             addresses.extend(started.addresses.clone());
             address::annotate(&self.shared, &self.pod, &addresses).await;
         }
-        let exit = self.with_fresh_volumes(self.with_last_words(started.exit, log));
+        let exit = self.with_last_words(started.exit, log);
         let run = Launched {
             id: started.id,
             image_id,
@@ -161,35 +164,43 @@ impl Launch {
         })
     }
 
-    /// Refreshes the volumes from their objects while the container runs. Those that cannot be read stay as they are.
-    fn with_fresh_volumes(&self, exit: BoxFuture<'static, Exit>) -> BoxFuture<'static, Exit> {
-        if !volumes::follow_objects(&self.pod, &self.spec) {
-            return exit;
-        }
-        let launch = self.clone();
-        Box::pin(async move {
-            let mut exit = exit;
-            loop {
-                tokio::select! {
-                    biased; // the end is checked first
-                    exit = &mut exit => return exit,
-                    () = tokio::time::sleep(REFRESH) => {
-                        if let Err(why) = launch.refresh().await {
-                            let pod = &launch.reference;
-                            tracing::debug!(%pod, why, "volumes cannot be refreshed");
-                        }
-                    }
-                }
-            }
-        })
+    /// Whether the container has volumes that are to be kept up to date or within a limit.
+    pub(super) fn has_volumes_to_follow(&self) -> bool {
+        volumes::to_follow(&self.pod, &self.spec)
     }
 
-    async fn refresh(&self) -> Result<(), String> {
+    /// Refreshes the volumes from their objects while the container runs, and evicts a pod that fills
+    /// one over its limit. Volumes that cannot be read stay as they are.
+    pub(super) async fn follow_volumes(self, inbox: mpsc::Sender<Event>) {
+        loop {
+            tokio::time::sleep(REFRESH).await;
+            match self.refresh().await {
+                Ok(None) => {}
+                Ok(Some(message)) => {
+                    // The pod may have ended.
+                    let _ = inbox.send(Event::Evict { message }).await;
+                    return;
+                }
+                Err(why) => {
+                    let pod = &self.reference;
+                    tracing::debug!(%pod, why, "volumes cannot be refreshed");
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self) -> Result<Option<String>, String> {
         let message_of = |failure| match failure {
             Failure::Refused(_, message) | Failure::NotStarted(message) => message,
         };
         let sources = self.sources().await.map_err(message_of)?;
-        self.mounts(&sources).await.map_err(message_of).map(drop)
+        let (volumes, places) = self.volumes(&sources)?;
+        let refreshing = move || {
+            disk::write_all(&volumes, &places)?;
+            Ok(disk::over_limit(&volumes))
+        };
+        let refreshed = self.shared.tasks.blocking("volumes", refreshing).await;
+        refreshed.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn container_spec(
@@ -238,12 +249,22 @@ impl Launch {
         if self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty) {
             return Ok(Vec::new());
         }
-        let dir = self.shared.config.data_dir.join("volumes").join(&self.reference.uid);
         let failed = |message| Failure::Refused("FailedMount", message);
-        let made = volumes::mounts(&dir, &self.pod, &self.spec, sources);
-        let (volumes, mounts) = made.map_err(failed)?;
-        let written = self.shared.tasks.blocking("volumes", move || disk::write_all(&volumes));
-        written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
-        Ok(mounts)
+        let (volumes, places) = self.volumes(sources).map_err(failed)?;
+        let writing = move || disk::write_all(&volumes, &places);
+        let written = self.shared.tasks.blocking("volumes", writing);
+        written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)
+    }
+
+    fn volumes(&self, sources: &Sources) -> Result<(Vec<Volume>, Vec<Place>), String> {
+        let (disk, memory) = self.shared.config.volumes_of(&self.reference);
+        let claims = self.shared.config.claims();
+        let places = Places {
+            disk: &disk,
+            memory: memory.as_deref(),
+            claims: &claims,
+            hidden: &self.shared.config.data_dir,
+        };
+        volumes::mounts(places, &self.pod, &self.spec, sources)
     }
 }

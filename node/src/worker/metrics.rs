@@ -122,6 +122,7 @@ impl Measured {
             | Event::Halt
             | Event::Drained
             | Event::Tick
+            | Event::Evict { .. }
             | Event::ImageMissing(_)
             | Event::Exited { .. }
             | Event::Probed { .. }

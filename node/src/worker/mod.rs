@@ -1,6 +1,7 @@
 //! A pod's worker: performs the effects of the pod's state machine.
 
 mod address;
+mod claims;
 mod effects;
 mod launch;
 mod listening;
@@ -15,6 +16,7 @@ mod status;
 mod supervise;
 mod volumes;
 
+pub(crate) use claims::remove_unclaimed;
 pub(crate) use live::{Live, LivePod};
 pub(crate) use metrics::Metrics;
 pub(crate) use run::Seen;

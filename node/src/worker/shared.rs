@@ -1,10 +1,11 @@
 //! The parts of the node that every pod's worker uses.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kube::Client;
+use rouse_k8s::hash::fnv1a_64;
 use rouse_kit::{Clock, Events, Shutdown, Tasks};
 
 use super::live::Live;
@@ -12,14 +13,38 @@ use super::metrics::Metrics;
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
+use crate::spec::PodRef;
 use crate::traffic::Traffic;
 
 /// The settings of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub node_name: String,
-    /// Logs are kept in `logs`, records of processes in `pods`, volumes in `volumes`.
+    /// Logs are kept in `logs`, records of processes in `pods`, volumes in `volumes`, persistent ones in
+    /// `claims`.
     pub data_dir: PathBuf,
+}
+
+/// A file system in memory that every user may write to.
+const MEMORY: &str = "/dev/shm";
+
+impl Config {
+    /// The directories of a pod's volumes: on the disk, and in memory if the host has such a place.
+    pub(crate) fn volumes_of(&self, pod: &PodRef) -> (PathBuf, Option<PathBuf>) {
+        (self.data_dir.join("volumes").join(&pod.uid), self.memory().map(|dir| dir.join(&pod.uid)))
+    }
+
+    /// The directory of the volumes in memory of this data directory's pods.
+    pub(crate) fn memory(&self) -> Option<PathBuf> {
+        let place = fnv1a_64(self.data_dir.as_os_str().as_encoded_bytes());
+        let there = Path::new(MEMORY).is_dir();
+        there.then(|| Path::new(MEMORY).join(format!("rouse-{place:016x}")))
+    }
+
+    /// The directory of persistent volumes, by the uid of their claims.
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.data_dir.join("claims")
+    }
 }
 
 /// The node's address in its object. Everything is on loopback.

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::Api;
 
+use super::claims;
 use super::shared::Shared;
 use crate::spec::sources::{Sources, Wanted};
 
@@ -25,6 +26,13 @@ pub(super) async fn fetch(
     for name in wanted.config_maps {
         if let Some(map) = config_maps.get_opt(&name).await? {
             sources.config_maps.insert(name, map);
+        }
+    }
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(shared.client.clone(), namespace);
+    for name in wanted.claims {
+        if let Some(claim) = claims.get_opt(&name).await? {
+            claims::bind(shared, &claim).await?;
+            sources.claims.insert(name, claim);
         }
     }
     let secrets: Api<Secret> = Api::namespaced(shared.client.clone(), namespace);

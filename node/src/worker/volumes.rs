@@ -1,62 +1,234 @@
 //! Writes a container's volumes to the host's disk, and refreshes them when their sources change.
 //!
-//! A file is replaced as a whole, so that a reader sees the old one or the new one. A container that mounts a single file
-//! (`subPath`) keeps the one that it has, as upstream.
+//! The files of an object are changed all at once, as the kubelet does: they lie in a directory of their
+//! own, `..data` is a link to it, and each file is a link through that. A container that mounts a single
+//! file (`subPath`) keeps the one that it has, as upstream.
+//!
+//! Upstream: pkg/volume/util/atomic_writer.go.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Component, Path, PathBuf};
 
-use crate::spec::volumes::{Content, File, Volume, failed};
+use crate::spec::Mount;
+use crate::spec::volumes::{Content, Files, Place, Volume, failed};
 
-/// Writes the volumes; blocks.
-pub(super) fn write_all(volumes: &[Volume]) -> Result<(), String> {
-    let write = |volume| write(volume).map_err(|error| failed(&volume.name, &error.to_string()));
-    volumes.iter().try_for_each(write)
+/// The link to the present files.
+const DATA: &str = "..data";
+const NEXT: &str = "..data_tmp";
+
+/// Writes the volumes, and gives the paths to mount; blocks.
+pub(super) fn write_all(volumes: &[Volume], places: &[Place]) -> Result<Vec<Mount>, String> {
+    for volume in volumes {
+        write(volume).map_err(|error| failed(&volume.name, &error.to_string()))?;
+    }
+    places
+        .iter()
+        .map(|place| {
+            let host_path = host_path(place)
+                .map_err(|error| failed(&place.volume, &format!("subPath: {error}")))?;
+            let Place { volume, path, read_only, .. } = place.clone();
+            Ok(Mount { volume, host_path, path, read_only })
+        })
+        .collect()
 }
 
-fn write(volume: &Volume) -> std::io::Result<()> {
-    fs::create_dir_all(&volume.dir)?;
+fn write(volume: &Volume) -> io::Result<()> {
     match &volume.content {
-        Content::Empty => fs::set_permissions(&volume.dir, fs::Permissions::from_mode(0o777)),
+        Content::Empty { .. } => {
+            fs::create_dir_all(&volume.dir)?;
+            if let Some(of_pod) = volume.dir.parent() {
+                // A place in memory is everybody's.
+                fs::set_permissions(of_pod, Permissions::from_mode(0o700))?;
+            }
+            fs::set_permissions(&volume.dir, Permissions::from_mode(0o777))
+        }
+        Content::Kept { .. } => {
+            // Made by the first pod; its permissions are then the users'.
+            if !volume.dir.exists() {
+                fs::create_dir_all(&volume.dir)?;
+                fs::set_permissions(&volume.dir, Permissions::from_mode(0o777))?;
+            }
+            Ok(())
+        }
+        Content::Host { kind, hidden } => host(&volume.dir, kind, hidden),
         Content::Files(files) => {
-            files.iter().try_for_each(|(path, file)| write_file(path, file))?;
-            remove_others(&volume.dir, files)
+            fs::create_dir_all(&volume.dir)?;
+            swap(&volume.dir, files)
         }
     }
 }
 
-/// Removes files that are not of the volume any more.
-fn remove_others(dir: &Path, files: &[(PathBuf, File)]) -> std::io::Result<()> {
+/// Upstream: pkg/volume/hostpath, whose types and messages these are.
+fn host(path: &Path, kind: &str, hidden: &Path) -> io::Result<()> {
+    let wrong = |what: &str| {
+        Err(io::Error::other(format!(
+            "hostPath type check failed: {} is not {what}",
+            path.display()
+        )))
+    };
+    match kind {
+        "DirectoryOrCreate" if !path.exists() => fs::create_dir_all(path)?,
+        "FileOrCreate" if !path.exists() => drop(fs::File::create(path)?),
+        "Directory" | "DirectoryOrCreate" if !path.is_dir() => return wrong("a directory"),
+        "File" | "FileOrCreate" if !path.is_file() => return wrong("a file"),
+        _ if !path.exists() => return wrong("there"),
+        _ => {}
+    }
+    let (path, hidden) = (fs::canonicalize(path)?, fs::canonicalize(hidden)?);
+    if path.starts_with(&hidden) || hidden.starts_with(&path) {
+        let why = "it would show the platform's data directory, with its keys, to a pod";
+        return Err(io::Error::other(format!("hostPath {}: {why}", path.display())));
+    }
+    Ok(())
+}
+
+/// The path to mount. One that leads out of its volume by a link is refused: containers may write links.
+fn host_path(place: &Place) -> io::Result<PathBuf> {
+    let Some(sub_path) = &place.sub_path else { return Ok(place.dir.clone()) };
+    let inside = fs::canonicalize(&place.dir)?;
+    let path = inside.join(sub_path);
+    if place.writable && !place.read_only && !path.exists() {
+        // Checked as far as it exists, so that nothing is made elsewhere.
+        let exists = path.ancestors().find(|above| above.exists()).unwrap_or(&inside);
+        if fs::canonicalize(exists)?.starts_with(&inside) {
+            fs::create_dir_all(&path)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o777))?;
+        }
+    }
+    let path = fs::canonicalize(path)?;
+    if path.starts_with(&inside) {
+        Ok(path)
+    } else {
+        Err(io::Error::other(format!("{} leads out of its volume", sub_path.display())))
+    }
+}
+
+/// Replaces the files of a volume by these, all at once. Files that are the same stay.
+fn swap(dir: &Path, files: &Files) -> io::Result<()> {
+    let data = dir.join(DATA);
+    let before = fs::read_link(&data).ok().map(|name| dir.join(name));
+    if let Some(before) = &before
+        && is_same(before, files)
+    {
+        return link_names(dir, files);
+    }
+    let next = make_next(dir)?;
+    for (path, file) in files {
+        let path = next.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, &file.bytes)?;
+        let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
+    }
+    let link = dir.join(NEXT);
+    remove_file(&link)?;
+    symlink(next.file_name().unwrap_or_default(), &link)?;
+    fs::rename(&link, &data)?;
+    link_names(dir, files)?;
+    match before {
+        Some(before) => fs::remove_dir_all(before),
+        None => Ok(()),
+    }
+}
+
+/// A new directory for files.
+fn make_next(dir: &Path) -> io::Result<PathBuf> {
+    let now = jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S").to_string();
+    let mut number = 0_u32;
+    loop {
+        let next = dir.join(format!("..{now}.{number}"));
+        match fs::DirBuilder::new().mode(0o755).create(&next) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|()| next),
+        }
+    }
+}
+
+fn is_same(dir: &Path, files: &Files) -> bool {
+    let mut found = BTreeSet::new();
+    if paths(dir, dir, &mut found).is_err() || found.len() != files.len() {
+        return false;
+    }
+    files.iter().all(|(path, file)| {
+        let path = dir.join(path);
+        let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
+        let has_mode = |found: fs::Metadata| found.permissions().mode() & 0o777 == mode;
+        fs::metadata(&path).is_ok_and(has_mode) && fs::read(&path).is_ok_and(|b| b == file.bytes)
+    })
+}
+
+fn paths(top: &Path, dir: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
-            remove_others(&path, files)?;
-        } else if files.iter().all(|(known, _)| *known != path) {
-            fs::remove_file(path)?;
+            paths(top, &path, found)?;
+        } else if let Ok(path) = path.strip_prefix(top) {
+            found.insert(path.to_owned());
         }
     }
     Ok(())
 }
 
-fn write_file(path: &Path, file: &File) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+/// A link through `..data` for the first part of each path, and none for others.
+fn link_names(dir: &Path, files: &Files) -> io::Result<()> {
+    let first = |path: &String| match Path::new(path).components().next() {
+        Some(Component::Normal(name)) => Some(name.to_owned()),
+        _ => None,
+    };
+    let names: BTreeSet<OsString> = files.keys().filter_map(first).collect();
+    for name in &names {
+        match symlink(Path::new(DATA).join(name), dir.join(name)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            linked => linked?,
+        }
     }
-    let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
-    let is_so = |found: fs::Metadata| found.permissions().mode() & 0o777 == mode;
-    if fs::symlink_metadata(path).is_ok_and(is_so)
-        && fs::read(path).is_ok_and(|bytes| bytes == file.bytes)
-    {
-        return Ok(());
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let ours = name.as_encoded_bytes().starts_with(b"..");
+        if !ours && !names.contains(&name) {
+            remove_file(&dir.join(name))?;
+        }
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let _ = fs::remove_file(&new);
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).open(&new)?;
-    out.set_permissions(fs::Permissions::from_mode(mode))?;
-    out.write_all(&file.bytes)?;
-    fs::rename(&new, path)
+    Ok(())
 }
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The message about a volume that holds more than its limit, as the kubelet words it; blocks.
+pub(super) fn over_limit(volumes: &[Volume]) -> Option<String> {
+    volumes.iter().find_map(|volume| {
+        let Content::Empty { limit: Some(limit) } = volume.content else { return None };
+        (size(&volume.dir) > limit).then(|| {
+            format!(
+                "Usage of EmptyDir volume {:?} exceeds the limit \"{limit}\" bytes.",
+                volume.name
+            )
+        })
+    })
+}
+
+/// The bytes that files take on the disk. What cannot be read counts as nothing.
+fn size(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path()),
+            Ok(found) => found.blocks().saturating_mul(512),
+            Err(_) => 0,
+        })
+        .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests;

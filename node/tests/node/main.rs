@@ -9,6 +9,7 @@ mod docker;
 mod extremes;
 mod fresh;
 mod killed;
+mod mounts;
 mod pods;
 mod support;
 mod volumes;

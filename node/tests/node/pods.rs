@@ -196,12 +196,16 @@ async fn init_containers(kind: Kind) {
     let node = Running::start(kind).await;
     let port = free_port();
     let probe = json!({"tcpSocket": {"port": port}, "periodSeconds": 1});
-    let init = |name: &str, args: Value| json!({"name": name, "image": "app:1", "args": args});
+    let init = |name: &str, args: Value| {
+        let mounts = json!([{"name": "shared", "mountPath": "/rouse-test"}]);
+        json!({"name": name, "image": "app:1", "args": args, "volumeMounts": mounts})
+    };
     let mut spec = spec(json!([user(json!({}))]));
+    spec["volumes"] = json!([{"name": "shared", "emptyDir": {}}]);
     spec["initContainers"] = json!([
-        init("first", json!(["write", "/tmp/rouse-init-first", "1"])),
+        init("first", json!(["write", "/rouse-test/first", "1"])),
         beside("proxy", port, json!({"restartPolicy": "Always", "startupProbe": probe})),
-        init("last", json!(["write", "/tmp/rouse-init-last", "2"])),
+        init("last", json!(["write", "/rouse-test/last", "2"])),
     ]);
     node.api.put_pod("web", spec);
     node.api.until("web", "ready", is_ready).await;
@@ -223,6 +227,7 @@ async fn init_containers(kind: Kind) {
     node.delete().await;
 
     let mut spec = crate::pods::spec(json!([user(json!({}))]));
+    spec["volumes"] = json!([{"name": "shared", "emptyDir": {}}]);
     spec["initContainers"] = json!([init("first", json!(["fail"]))]);
     node.api.put_pod("web", spec);
     let loops = |pod: Option<&Value>| {

@@ -89,6 +89,10 @@ impl Api {
         self.objects.lock().by_path.get(&format!("{PODS}/{name}")).cloned()
     }
 
+    pub(crate) fn object(&self, path: &str) -> Option<Value> {
+        self.objects.lock().by_path.get(path).cloned()
+    }
+
     /// Where a port of the pod is reached.
     pub(crate) fn address(&self, name: &str, port: u16) -> SocketAddr {
         let pod = self.pod(name).unwrap();

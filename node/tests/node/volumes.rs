@@ -21,6 +21,8 @@ fn paint(data: Value) -> Value {
 /// The files of a volume, by name.
 fn files(dir: &Path) -> Vec<(String, String)> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    // The directory of the files, and the link to it.
+    let entries = entries.filter(|path| path.is_file());
     let mut files: Vec<(String, String)> = entries
         .map(|path| {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();

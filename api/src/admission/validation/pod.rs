@@ -28,7 +28,7 @@ const FIELDS: [&str; 10] = [
     "securityContext",
 ];
 
-/// Fields that Knative admits by a feature. Rouse acts on none of them yet.
+/// Fields that Knative admits by a feature.
 const BY_FEATURE: [(&str, &str); 14] = [
     ("affinity", "kubernetes.podspec-affinity"),
     ("dnsConfig", "kubernetes.podspec-dnsconfig"),
@@ -45,6 +45,9 @@ const BY_FEATURE: [(&str, &str); 14] = [
     ("tolerations", "kubernetes.podspec-tolerations"),
     ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
 ];
+
+/// Those of them that the scheduler acts on.
+const ACTED_ON: [&str; 3] = ["affinity", "nodeSelector", "tolerations"];
 
 /// Fields that Knative always admits and that Rouse does not act on.
 const UNHANDLED: [&str; 1] = ["imagePullSecrets"];
@@ -142,7 +145,9 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (name, value) in spec.as_object().into_iter().flatten() {
         let name = name.as_str();
-        if !is_set(value) || FIELDS.contains(&name) {
+        // An empty object says nothing, whatever it is about: gcloud sends some.
+        let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+        if !is_set(value) || is_empty || FIELDS.contains(&name) {
             continue;
         }
         if name == "automountServiceAccountToken" {
@@ -156,11 +161,11 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             || BY_FEATURE
                 .iter()
                 .any(|(field, feature)| *field == name && config.features.permits(feature));
-        errors.push(if permitted {
-            FieldError::not_handled(name)
-        } else {
-            FieldError::disallowed(name)
-        });
+        match (permitted, ACTED_ON.contains(&name)) {
+            (true, true) => {}
+            (true, false) => errors.push(FieldError::not_handled(name)),
+            (false, _) => errors.push(FieldError::disallowed(name)),
+        }
     }
     errors
 }

@@ -16,8 +16,7 @@ use crate::terms::field_error::{FieldError, FieldErrors};
 /// Sources that Knative always admits.
 const SOURCES: [&str; 3] = ["secret", "configMap", "projected"];
 
-/// Sources behind a feature, with their names in messages. Of these Rouse supports only
-/// `emptyDir`.
+/// Sources behind a feature, with their names in messages.
 const BY_FEATURE: [(&str, &str, &str); 6] = [
     ("emptyDir", feature::VOLUMES_EMPTY_DIR, "EmptyDir"),
     ("persistentVolumeClaim", feature::PERSISTENT_VOLUME_CLAIM, "persistent volume claim"),
@@ -26,6 +25,9 @@ const BY_FEATURE: [(&str, &str, &str); 6] = [
     ("ephemeral", feature::VOLUMES_EPHEMERAL, "Ephemeral"),
     ("image", feature::VOLUMES_IMAGE, "Image"),
 ];
+
+/// Those of them that Rouse supports.
+const SUPPORTED: [&str; 3] = ["emptyDir", "persistentVolumeClaim", "hostPath"];
 
 const RESERVED_PATHS: [&str; 3] = ["/", "/dev", "/dev/log"];
 
@@ -76,7 +78,7 @@ fn one(volume: &Value, config: &ApiConfig) -> FieldErrors {
                     &[],
                 ));
             }
-            Some(("emptyDir", _, _)) => {}
+            Some((source, _, _)) if SUPPORTED.contains(source) => {}
             Some(_) => errors.push(FieldError::not_handled(field)),
         }
     }
@@ -90,11 +92,11 @@ fn one(volume: &Value, config: &ApiConfig) -> FieldErrors {
         [_] => {}
         several => errors.push(FieldError::multiple_one_of(several)),
     }
-    errors.extend(contents(volume));
+    errors.extend(contents(volume, config));
     errors
 }
 
-fn contents(volume: &Value) -> FieldErrors {
+fn contents(volume: &Value, config: &ApiConfig) -> FieldErrors {
     let mut errors = FieldErrors::none();
     for (field, allowed) in [
         ("secret", ["defaultMode", "items", "optional", "secretName"]),
@@ -112,6 +114,28 @@ fn contents(volume: &Value) -> FieldErrors {
         for (index, source) in projected.list("sources").iter().enumerate() {
             errors.within_index("projected", index, projection(source));
         }
+    }
+    if let Some(claim) = volume.field("persistentVolumeClaim") {
+        let name = claim.text("claimName");
+        let mut found = mask(claim, &["claimName", "readOnly"]);
+        if name.is_empty() {
+            found.push(FieldError::missing("claimName"));
+        }
+        let read_only = claim.field("readOnly") == Some(&Value::Bool(true));
+        if !read_only && !config.features.is_enabled(feature::PERSISTENT_VOLUME_WRITE) {
+            let message = format!(
+                "Persistent volume write support is disabled, but found persistent volume claim {name} that is not read-only"
+            );
+            found.push(FieldError::new(message, "readOnly"));
+        }
+        errors.within("persistentVolumeClaim", found);
+    }
+    if let Some(path) = volume.field("hostPath") {
+        let mut found = mask(path, &["path", "type"]);
+        if path.text("path").is_empty() {
+            found.push(FieldError::missing("path"));
+        }
+        errors.within("hostPath", found);
     }
     if let Some(directory) = volume.field("emptyDir") {
         let mut found = mask(directory, &["medium", "sizeLimit"]);
@@ -182,8 +206,7 @@ fn downward(source: &Value) -> FieldErrors {
                 "Within a single item, cannot set both",
                 &["resourceFieldRef", "fieldRef"],
             )),
-            (false, true) => found.push(FieldError::not_handled("resourceFieldRef")),
-            (true, false) => {}
+            (false, true) | (true, false) => {}
         }
         if item.text("path").is_empty() {
             found.push(FieldError::missing("path"));

@@ -5,18 +5,13 @@ use std::path::PathBuf;
 
 use rouse_image::{InPlace, Overrides, command_in_place};
 
-use super::wire;
-use crate::runtime::interface::{ContainerSpec, Error};
+use super::layers::Way;
+use super::wire::{self, MountView};
+use crate::runtime::interface::{ContainerSpec, Error, NO_MOUNTS};
+use crate::spec::Mount;
 
 /// The command line for this host, or why there is none.
 pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
-    if let Some(mount) = spec.mounts.first() {
-        return Err(Error::Unsupported(format!(
-            "the process runtime cannot mount volume {:?} at {}: its pods have no file system of \
-             their own; use --runtime docker, or environment variables",
-            mount.volume, mount.path
-        )));
-    }
     let overrides = Overrides {
         command: &spec.command,
         args: &spec.args,
@@ -25,6 +20,22 @@ pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
     };
     command_in_place(&spec.image.image, &spec.image.rootfs, &overrides)
         .map_err(|error| Error::Start(error.to_string()))
+}
+
+/// The volumes of a container; or why it can have none.
+pub(super) fn mounts(spec: &ContainerSpec, way: Way) -> Result<Vec<MountView>, Error> {
+    if let (Some(mount), Way::ReadOnly | Way::Shared) = (spec.mounts.first(), way) {
+        return Err(Error::Unsupported(format!(
+            "volume {:?} cannot be mounted at {}: {NO_MOUNTS}",
+            mount.volume, mount.path
+        )));
+    }
+    let view = |mount: &Mount| MountView {
+        source: mount.host_path.clone().into(),
+        target: mount.path.clone().into(),
+        read_only: mount.read_only,
+    };
+    Ok(spec.mounts.iter().map(view).collect())
 }
 
 /// The error of a failed start, with the user's own words: the command line may begin with a

@@ -18,11 +18,12 @@ use tokio::sync::OnceCell;
 
 use super::spawn::{Output, Spawner};
 use super::view::TRIAL_PASSED;
-use super::wire::{LayerView, Request, View};
+use super::wire::{LayerView, MountView, Request, View};
 
 const HOME: &str = "home";
 const UPPER: &str = "upper";
 const WORK: &str = "work";
+const STAGES: &str = "stages";
 
 /// How images are protected from their containers' writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +41,10 @@ pub(super) enum Way {
 
 impl Way {
     /// The view of a container whose image is unpacked in `image`.
-    pub(super) fn view(self, image: &Path, folder: &Folder) -> View {
+    pub(super) fn view(self, image: &Path, folder: &Folder, mounts: Vec<MountView>) -> View {
         match self {
             Self::Layers { user_namespace } => {
-                View::Layer(folder.layer(image, user_namespace, false))
+                View::Layer(LayerView { mounts, ..folder.layer(image, user_namespace, false) })
             }
             Self::ReadOnly | Self::Shared => View::Host,
         }
@@ -103,6 +104,11 @@ impl Layers {
             }
         });
         found.await.copied()
+    }
+
+    /// The protection, if it is known by now.
+    pub(super) fn known_way(&self) -> Option<Way> {
+        self.way.get().copied()
     }
 
     /// Mounts a layer and writes to it, as a container would.
@@ -206,6 +212,8 @@ impl Folder {
             work: self.work().into(),
             cover: self.cover.clone().into(),
             user_namespace,
+            mounts: Vec::new(),
+            stages: self.path.join(STAGES).into(),
             trial,
         }
     }

@@ -9,14 +9,18 @@
 //! A program's writes to its image go to a folder of the container, mounted in the child (`view`) and
 //! removed with the container (`layers`).
 //!
-//! Enforced: the memory limit, by watching resident memory. Not enforced: CPU, users, volumes, a file
-//! system of its own. The pod's Events say so.
+//! Volumes are mounted in the child too (`mounts`), where the host allows a mount namespace.
+//!
+//! Enforced: the memory limit, by watching resident memory. Not enforced: CPU, users, a file system of
+//! its own. The pod's Events say so.
 
+mod check;
 mod command;
 mod exit;
 mod layers;
 mod line;
 mod memory;
+mod mounts;
 mod ports;
 mod running;
 mod runtime;
@@ -27,6 +31,7 @@ mod survivors;
 mod view;
 mod wire;
 
+pub use check::check_views;
 pub use runtime::ProcessRuntime;
 pub(super) use starter::serve;
 pub(super) use survivors::end_instance;

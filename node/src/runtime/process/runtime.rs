@@ -16,7 +16,7 @@ use rouse_image::{InPlace, Overrides, command_in_place};
 use rouse_kit::{Component, Tasks};
 use tokio::io::AsyncReadExt as _;
 
-use super::command::{not_enforced, not_started, plan, request};
+use super::command::{mounts, not_enforced, not_started, plan, request};
 use super::layers::{Layers, Way};
 use super::line::Begin;
 use super::memory::Limits;
@@ -128,7 +128,7 @@ impl ProcessRuntime {
         let marker = self.survivors.marker(&spec.pod, &spec.container);
         let folder = self.layers.folder();
         let env = complete_env(&plan, &folder.home(), &marker);
-        let view = way.view(&spec.image.rootfs, &folder);
+        let view = way.view(&spec.image.rootfs, &folder, mounts(&spec, way)?);
         let request = wire::Request {
             no_new_privileges: spec.security.no_new_privileges,
             folders: folder.to_make(matches!(way, Way::Layers { .. })),
@@ -267,7 +267,8 @@ impl ContainerRuntime for ProcessRuntime {
             remaps_port: true,
             memory_limit: true,
             cpu_limit: false,
-            volumes: false,
+            // Until it is tried, hosts count as those that allow it.
+            volumes: matches!(self.layers.known_way(), None | Some(Way::Layers { .. })),
             pods_max: PODS_MAX,
         }
     }

@@ -48,7 +48,7 @@ pub(in crate::runtime) fn serve(socket: &UnixStream) {
     }
 }
 
-fn start(request: Request, pipes: Vec<OwnedFd>) -> io::Result<Child> {
+pub(super) fn start(request: Request, pipes: Vec<OwnedFd>) -> io::Result<Child> {
     for folder in &request.folders {
         fs::create_dir_all(folder)?;
     }

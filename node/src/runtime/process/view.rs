@@ -22,6 +22,7 @@ use rustix::thread::{
     ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, unshare_unsafe,
 };
 
+use super::mounts::Mounts;
 use super::wire::{LayerView, View};
 use crate::runtime::proc;
 
@@ -54,6 +55,7 @@ pub(super) struct Layer {
     image_path: Vec<CString>,
     home_path: Vec<CString>,
     working_dir: CString,
+    mounts: Mounts,
     /// The file that a trial writes instead of running a program.
     trial: Option<CString>,
 }
@@ -123,6 +125,7 @@ impl Layer {
             image_path: below(&layer.cover, &layer.image)?,
             home_path: below(&layer.cover, &layer.home)?,
             working_dir,
+            mounts: Mounts::new(layer)?,
             trial: layer.trial.then(|| path(trial.as_os_str())).transpose()?,
         })
     }
@@ -139,9 +142,11 @@ impl Layer {
         }
         // The host's mounts and unmounts propagate here; mounts made here stay here.
         mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)?;
+        let taken = self.mounts.begin()?;
         let (overlay, options) = (c"overlay", Some(self.options.as_c_str()));
         mount(overlay, self.image.as_c_str(), overlay, MountFlags::empty(), options)?;
         self.cover()?;
+        self.mounts.finish(&taken)?;
         if let Some(file) = &self.trial {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::open(file.as_c_str(), flags, Mode::RUSR)?;

@@ -68,8 +68,19 @@ pub(super) struct LayerView {
     /// The data directory.
     pub(super) cover: OsString,
     pub(super) user_namespace: bool,
+    /// Volumes, and an empty directory for the preparation of their mount points.
+    pub(super) mounts: Vec<MountView>,
+    pub(super) stages: OsString,
     /// The layer is only tried, and no program is run.
     pub(super) trial: bool,
+}
+
+/// A directory or file of the host that is seen at another path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MountView {
+    pub(super) source: OsString,
+    pub(super) target: OsString,
+    pub(super) read_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

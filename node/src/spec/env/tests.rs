@@ -18,6 +18,7 @@ fn sources() -> Sources {
         secrets: [("keys".to_owned(), serde_json::from_value(secret).unwrap())].into(),
         pod_ip: Some([10, 0, 0, 7].into()),
         host_ip: Some([127, 0, 0, 1].into()),
+        ..Sources::default()
     }
 }
 
@@ -127,6 +128,7 @@ fn only_what_is_referred_to_is_fetched() {
         "envFrom": [{"configMapRef": {"name": "a"}}],
         "env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "b", "key": "k"}}}],
     });
-    let want = Wanted { config_maps: ["a".to_owned()].into(), secrets: ["b".to_owned()].into() };
+    let (a, b) = ("a".to_owned(), "b".to_owned());
+    let want = Wanted { config_maps: [a].into(), secrets: [b].into(), ..Wanted::default() };
     assert_eq!(wanted(&container(spec)), want);
 }

@@ -16,6 +16,9 @@ fn pod_fields_are_refused_by_name() {
     for (field, value, want) in [
         ("nodeSelector", json!({ "a": "b" }), "must not set the field(s): nodeSelector"),
         ("nodeName", json!("n"), "must not set the field(s): nodeName"),
+        ("nodeSelector", json!({}), ""),
+        ("tolerations", json!([]), ""),
+        ("affinity", json!({}), ""),
         ("hostNetwork", json!(false), ""),
         ("automountServiceAccountToken", json!(false), ""),
         (
@@ -78,9 +81,11 @@ fn pod_fields_are_refused_by_name() {
             ("multi-container", "disabled"),
         ],
     );
+    assert_eq!(pod(&on, "nodeSelector", json!({ "a": "b" })), "");
+    let priority = with("config-features", &[("kubernetes.podspec-priorityclassname", "allowed")]);
     assert_eq!(
-        pod(&on, "nodeSelector", json!({ "a": "b" })),
-        "must not set the field(s): nodeSelector\nnot handled by Rouse yet"
+        pod(&priority, "priorityClassName", json!("high")),
+        "must not set the field(s): priorityClassName\nnot handled by Rouse yet"
     );
     for (init, want) in [
         (json!({ "image": "a/b", "env": [{ "name": "PORT", "value": "1" }] }), ""),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::admission::validation::testing::refused;
+use crate::admission::validation::testing::{refused, refused_by, with};
 
 #[test]
 fn volumes_and_mounts_are_checked() {
@@ -50,7 +50,7 @@ fn volumes_and_mounts_are_checked() {
                 { "resourceFieldRef": { "resource": "limits.cpu" } },
             ] } }] } }]),
             mount,
-            "missing field(s): volumes[0].projected[0].downwardAPI.items[1].path\nmust not set the field(s): volumes[0].projected[0].downwardAPI.items[1].resourceFieldRef\nnot handled by Rouse yet",
+            "missing field(s): volumes[0].projected[0].downwardAPI.items[1].path",
         ),
         (
             json!([{ "name": "v", "emptyDir": {} }]),
@@ -59,5 +59,40 @@ fn volumes_and_mounts_are_checked() {
         ),
     ] {
         assert_eq!(volumes(source, mounts), want);
+    }
+}
+
+#[test]
+fn volumes_behind_a_feature_are_admitted_where_it_is_on() {
+    let both = [
+        ("kubernetes.podspec-persistent-volume-claim", "enabled"),
+        ("kubernetes.podspec-volumes-hostpath", "enabled"),
+    ];
+    let write = [both[0], both[1], ("kubernetes.podspec-persistent-volume-write", "enabled")];
+    let read_only = json!({ "claimName": "data", "readOnly": true });
+    for (features, source, want) in [
+        (&both[..], json!({ "persistentVolumeClaim": read_only }), ""),
+        (
+            &both[..],
+            json!({ "persistentVolumeClaim": { "claimName": "data" } }),
+            "Persistent volume write support is disabled, but found persistent volume claim data that is not read-only: persistentVolumeClaim.readOnly",
+        ),
+        (&write[..], json!({ "persistentVolumeClaim": { "claimName": "data" } }), ""),
+        (
+            &write[..],
+            json!({ "persistentVolumeClaim": { "readOnly": true, "x": 1 } }),
+            "missing field(s): persistentVolumeClaim.claimName\nmust not set the field(s): persistentVolumeClaim.x",
+        ),
+        (&both[..], json!({ "hostPath": { "path": "/srv", "type": "Directory" } }), ""),
+        (&both[..], json!({ "hostPath": { "type": "File" } }), "missing field(s): hostPath.path"),
+    ] {
+        let mut volume = source.clone();
+        volume["name"] = json!("v");
+        let found = refused_by(&with("config-features", features), |o| {
+            let spec = &mut o["spec"]["template"]["spec"];
+            spec["volumes"] = json!([volume]);
+            spec["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/v" }]);
+        });
+        assert_eq!(found.replace("spec.template.spec.volumes[0].", ""), want, "{source}");
     }
 }
