@@ -63,7 +63,7 @@ impl ExternalTls {
             ),
             Self::On => conditions.mark_true(type_),
             Self::Downgraded => {
-                conditions.mark_true_with_reason(type_, "HTTPDowngrade", no_listener)
+                conditions.mark_true_with_reason(type_, "HTTPDowngrade", no_listener);
             }
             Self::NotReady => conditions.mark_unknown(type_, "CertificateNotReady", no_listener),
         }

@@ -148,12 +148,14 @@ fn domain_mappings_are_checked() {
     );
     let mut other = mapping("a.example.org");
     other["spec"]["ref"] = json!({ "kind": "Service", "name": "x", "namespace": "elsewhere" });
-    other["spec"]["tls"] = json!({ "secretName": "s" });
+    other["spec"]["tls"] = json!({ "secretName": "" });
     assert_eq!(
         domain_mapping(&other, held).to_string(),
         "mismatched namespaces: spec.ref.namespace\n\
          parent namespace: \"prod\" does not match ref: \"elsewhere\"\n\
-         missing field(s): spec.ref.apiVersion\n\
-         must not set the field(s): spec.tls\nnot handled by Rouse yet"
+         missing field(s): spec.ref.apiVersion, spec.tls.secretName"
     );
+    let mut secured = mapping("a.example.org");
+    secured["spec"]["tls"] = json!({ "secretName": "s" });
+    assert_eq!(domain_mapping(&secured, held).to_string(), "");
 }
