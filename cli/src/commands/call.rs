@@ -1,5 +1,6 @@
 //! `rouse call NAME [PATH]`: one request; the answer on stdout, its status and time on stderr.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
 
@@ -8,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use k8s_openapi::api::core::v1::Service as CoreService;
 use kube::api::Api;
 use rouse_api::{ConditionStatus, keys};
+use rouse_kit::address::ADDRESS_ANNOTATION;
 
 use super::serving::{condition, service};
 use crate::args::{Call, Global};
@@ -78,6 +80,14 @@ async fn local_gateway(target: &Target) -> Result<SocketAddr> {
         .get(keys::GATEWAY_LOCAL)
         .await
         .or_fail(|| "cannot find the gateway for cluster-local services".to_owned())?;
+    let annotations = gateway.metadata.annotations.as_ref();
+    if let Some(text) = annotations.and_then(|all| all.get(ADDRESS_ANNOTATION)) {
+        let addresses: BTreeMap<String, SocketAddr> =
+            serde_json::from_str(text).unwrap_or_default();
+        if let Some(address) = addresses.into_values().next() {
+            return Ok(address);
+        }
+    }
     let port = gateway.spec.and_then(|spec| spec.ports?.first().map(|port| port.port));
     let port = port.and_then(|port| u16::try_from(port).ok());
     let port =
