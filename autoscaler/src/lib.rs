@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `run` | starts everything |
 //! | `observe` | PodAutoscalers, Pods, Deployments and settings, watched and given to the revisions |
+//! | `hpa` | the class hpa: a HorizontalPodAutoscaler does the scaling |
 //! | `apply` | a task for each revision, and its writes |
 //! | [`revision`] | the state of one revision, and its next step |
 //! | [`decide`] | the KPA decision, bounds, drain, status |
@@ -18,6 +19,7 @@
 
 mod apply;
 pub mod decide;
+mod hpa;
 pub mod load;
 mod observe;
 pub mod revision;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::apply::expose::Expose;
 use crate::apply::multiscaler::Multiscaler;
 use crate::apply::write::Cluster;
+use crate::hpa;
 use crate::observe::{LiveSettings, Reconciler};
 
 /// Starts the tasks of `component`, which scale revisions until its shutdown. `reports` come from all
@@ -45,11 +46,14 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
         client.clone(),
         keys::SYSTEM_NAMESPACE,
         sources,
-        events,
+        events.clone(),
         ready,
         shutdown.clone(),
     );
     tasks.vital("settings", follow);
+    let horizontal = hpa::Reconciler::new(&client, settings.autoscaler.clone(), events, clock);
+    let end = shutdown.clone();
+    tasks.vital("hpa", horizontal.run(end));
     let reconciler = Reconciler::new(&client, Arc::clone(&scaler), settings);
     let end = shutdown.clone();
     tasks.vital("observe", async move {

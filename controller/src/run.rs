@@ -94,6 +94,7 @@ pub fn start(
     let (stores, writers) = stores();
     let synced = synced(stores.clone(), settings_read).boxed().shared();
     let reconcilers = Reconcilers {
+        client: client.clone(),
         applier,
         stores: stores.clone(),
         settings: settings.clone(),
@@ -114,6 +115,7 @@ type Synced = Shared<futures::future::BoxFuture<'static, ()>>;
 
 /// The parts that all reconcilers share.
 struct Reconcilers {
+    client: Client,
     applier: Applier,
     stores: Stores,
     settings: Settings,
@@ -137,7 +139,7 @@ impl Reconcilers {
         let (revisions, revision_keys) = Queue::new(families.of(Revisions::NAME));
         let (routes, route_keys) = Queue::new(families.of(Routes::NAME));
         let (mappings, mapping_keys) = Queue::new(families.of(DomainMappings::NAME));
-        let pins = Pins::new(images, revisions.clone(), &self.component);
+        let pins = Pins::new(images, Some(self.client.clone()), revisions.clone(), &self.component);
         let served_routes = Served::new(Arc::clone(&activators), routes.clone(), &self.component);
         let served_mappings = Served::new(activators, mappings.clone(), &self.component);
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rouse_image::{Digest, Reference, Store, silent};
+use rouse_image::{Digest, Logins, Reference, Store, silent};
 
 /// An image that is on this machine, unpacked.
 #[derive(Clone, Debug)]
@@ -90,6 +90,15 @@ pub trait Images: Send + Sync + 'static {
     /// From its registry, unpacked. An image that was built here is not pulled.
     fn pull<'a>(&'a self, reference: &'a str)
     -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>>;
+
+    /// As `pull`, with logins of the pod.
+    fn pull_with<'a>(
+        &'a self,
+        reference: &'a str,
+        _: Logins,
+    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
+        self.pull(reference)
+    }
 }
 
 /// The image store, with a cache of images by digest: a cold start reads no JSON.
@@ -160,10 +169,19 @@ impl Images for StoreImages {
         &'a self,
         reference: &'a str,
     ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
+        self.pull_with(reference, Logins::default())
+    }
+
+    fn pull_with<'a>(
+        &'a self,
+        reference: &'a str,
+        logins: Logins,
+    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
         Box::pin(async move {
             let parsed = parse(reference)?;
+            let store = self.store.with_logins(logins);
             let image =
-                self.store.ensure(&parsed, &silent()).await.map_err(|error| store_error(&error))?;
+                store.ensure(&parsed, &silent()).await.map_err(|error| store_error(&error))?;
             let rootfs = self.store.rootfs(&image.digest).map_err(|error| store_error(&error))?;
             let local = Arc::new(LocalImage { reference: reference.to_owned(), image, rootfs });
             self.remember(&local);

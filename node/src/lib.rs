@@ -28,7 +28,7 @@ mod testing;
 mod traffic;
 mod worker;
 
-pub use agent::{Body, BoxError, KubeletService, Node};
+pub use agent::{Body, BoxError, ContainerSample, KubeletService, Node, PodSample, PodUsages};
 pub use images::{ImageError, Images, LocalImage, StoreImages};
 pub use spec::Security;
 pub use traffic::{NoTraffic, Traffic};

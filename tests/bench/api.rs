@@ -134,8 +134,11 @@ impl Client {
         let map = format!(
             "{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"name\":\"{name}\"}},\"data\":{{\"filler\":\"{filler}\"}}}}"
         );
-        let (status, body) =
-            self.send(http::Request::post("/api/v1/namespaces/default/configmaps"), map)?;
+        self.post("/api/v1/namespaces/default/configmaps", map)
+    }
+
+    pub(crate) fn post(&mut self, path: &str, object: String) -> anyhow::Result<()> {
+        let (status, body) = self.send(http::Request::post(path), object)?;
         anyhow::ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(&body));
         Ok(())
     }

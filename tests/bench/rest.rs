@@ -1,11 +1,12 @@
 //! Memory of the platform alone (PSS): at rest, at the peak of a load, and a minute after it.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use rouse_tests::memory::{self, pss};
 use rouse_tests::{Platform, load, wait};
+use serde_json::Value;
 
+use crate::api::Client;
 use crate::setup::{Wanted, platform, platform_with, service};
 
 /// Connections of the load, with requests one after the other.
@@ -69,22 +70,42 @@ pub(crate) fn idle(_: &Wanted) -> anyhow::Result<()> {
     wait::until_every(Duration::from_secs(1), "zero pods", Duration::from_secs(180), zero)?;
     let after = settled(&platform)?;
     println!(
-        "{IDLE} Services: all Ready after {:.1} s of kubectl apply and wait; before {before:.1} MiB, \
+        "{IDLE} Services: all Ready {:.1} s after the first was created; before {before:.1} MiB, \
          idle {after:.1}",
         ready.as_secs_f64(),
     );
     Ok(())
 }
 
-/// Applies Services and waits until all are Ready.
+/// Creates Services and waits until all are Ready, by the API: kubectl asks at most a few times a
+/// second.
 fn made(platform: &Platform, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
-    let mut all = String::new();
+    const PATH: &str = "/apis/serving.knative.dev/v1/namespaces/default/services";
+    let mut client = Client::connect(platform)?;
+    let wanted = numbers.end;
     for number in numbers {
-        write!(all, "{}", service(&format!("s{number}"), "autoscaling.knative.dev/window: 6s"))?;
+        let service = serde_json::json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Service",
+            "metadata": { "name": format!("s{number}") },
+            "spec": { "template": {
+                "metadata": { "annotations": { "autoscaling.knative.dev/window": "6s" } },
+                "spec": { "containers": [{ "image": "test-server" }] },
+            } },
+        });
+        client.post(PATH, service.to_string())?;
     }
-    platform.kubectl().apply(&all)?;
-    platform.kubectl().run("wait --for=condition=Ready --timeout=120s ksvc --all")?;
-    Ok(())
+    wait::until_every(Duration::from_millis(100), "all Ready", Duration::from_secs(120), || {
+        let list = client.get(PATH).map_err(|e| e.to_string())?;
+        let ready =
+            list["items"].as_array().into_iter().flatten().filter(|service| is_ready(service));
+        let ready = ready.count();
+        if ready >= wanted { Ok(()) } else { Err(format!("{ready} of {wanted} Ready")) }
+    })
+}
+
+fn is_ready(service: &Value) -> bool {
+    let conditions = service["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 /// PSS after a minute without work, in MiB.

@@ -143,13 +143,6 @@ fn features_that_are_not_served_yet_are_refused_by_name() -> anyhow::Result<()> 
     let api = Api::start()?;
     let list = "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
     api.get(&format!("{MAPS}{list}"))?.refuses(422, "Invalid", "sendInitialEvents")?;
-    let path = format!("{MAPS}/a?fieldManager=me");
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
-    api.send("PATCH", &path, "application/apply-patch+yaml", yaml)?.refuses(
-        415,
-        "UnsupportedMediaType",
-        "server-side apply",
-    )?;
     for subresource in ["exec", "portforward", "attach"] {
         let path = format!("/api/v1/namespaces/default/pods/any/{subresource}");
         let name = format!("pods/{subresource} is not served by Rouse yet");

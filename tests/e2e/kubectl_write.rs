@@ -31,8 +31,6 @@ fn kubectl_verbs_apply_create_and_replace_write_what_the_file_says() -> anyhow::
     assert_eq!(kubectl.json("get cm c")?["data"], serde_json::json!({"a": "3"}));
     let said = kubectl.fail("apply -f -", &format!("{CONFIG}dta: {{a: b}}\n"))?;
     assert!(said.contains("unknown field \"dta\""), "{said}");
-    let said = kubectl.fail("apply --server-side -f -", &one)?;
-    assert!(said.to_lowercase().contains("server-side apply"), "{said}");
 
     let said = kubectl.fail("create -f -", &one)?;
     assert!(said.contains("AlreadyExists"), "{said}");

@@ -9,6 +9,7 @@ pub mod autoscaler;
 pub mod defaults;
 pub mod deployment;
 pub mod domain;
+pub mod effects;
 mod example;
 pub mod features;
 pub mod gc;

@@ -54,6 +54,7 @@ pub const SCALE_DOWN_DELAY: &str = "autoscaling.knative.dev/scale-down-delay";
 pub const SCALE_TO_ZERO_RETENTION: &str =
     "autoscaling.knative.dev/scale-to-zero-pod-retention-period";
 pub const METRIC_AGGREGATION: &str = "autoscaling.knative.dev/metric-aggregation-algorithm";
+pub const CLASS_HPA: &str = "hpa.autoscaling.knative.dev";
 pub const CLASS_KPA: &str = "kpa.autoscaling.knative.dev";
 
 /// Cloud Run's own settings, which its exported manifests carry.

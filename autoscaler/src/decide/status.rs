@@ -12,7 +12,8 @@ use crate::decide::scale::{Active, Activity};
 pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
 pub const SKS_READY: &str = "SKSReady";
-const CONDITIONS: ConditionSet = ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED, SKS_READY]);
+pub(crate) const CONDITIONS: ConditionSet =
+    ConditionSet::new(&[ACTIVE, SCALE_TARGET_INITIALIZED, SKS_READY]);
 
 /// Changes of scale that a status keeps.
 pub const DECISIONS_KEPT: usize = 20;

@@ -15,7 +15,7 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{GatewayTraffic, OneActivator, ReadyImages, RuntimeLimits, hooks};
+use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
 use super::{gateway, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
@@ -149,12 +149,13 @@ impl Platform {
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
-        run_builtin(&cluster, &components.controllers);
+        let metrics = Arc::new(NodeMetrics::default());
+        run_builtin(&cluster, Arc::clone(&metrics), &components.controllers);
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         limits.set(Arc::clone(&chosen.runtime));
         let traffic = Arc::new(GatewayTraffic::default());
-        let node = (&components.node, Arc::clone(&traffic));
+        let node = (&components.node, Arc::clone(&traffic), &*metrics);
         run_node(&cluster, dir, &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let https = Https { listener: secure, issue: Arc::clone(&pki.issue) };
@@ -309,8 +310,9 @@ fn serve_process(process: &Process, listener: TcpListener, component: &Component
     Ok(())
 }
 
-fn run_builtin(cluster: &Cluster, component: &Component) {
-    rouse_controllers::start(&rouse_controllers::Config::of(cluster), component);
+fn run_builtin(cluster: &Cluster, metrics: Arc<NodeMetrics>, component: &Component) {
+    let config = rouse_controllers::Config { metrics, ..rouse_controllers::Config::of(cluster) };
+    rouse_controllers::start(&config, component);
 }
 
 fn run_autoscaler(cluster: &Cluster, load: mpsc::Receiver<LoadReport>, component: &Component) {
@@ -343,7 +345,7 @@ async fn run_node(
     dir: &DataDir,
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
-    (component, traffic): (&Component, Arc<GatewayTraffic>),
+    (component, traffic, metrics): (&Component, Arc<GatewayTraffic>, &NodeMetrics),
 ) -> Result {
     let node = rouse_node::Node::new(
         rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
@@ -355,6 +357,7 @@ async fn run_node(
     );
     node.take_over().await.or_fail(|| "cannot take over the pods of an earlier run".to_owned())?;
     cluster.register_kubelet(NODE, node.kubelet());
+    metrics.set(node.usages());
     component.tasks.vital("agent", node.run());
     Ok(())
 }

@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::admission::AdmissionResponse;
 use rouse_controller::{Activators, Images, NotServed, Routed, admission};
+use rouse_controllers::{ContainerUsage, PodMetrics, PodUsage};
+use rouse_image::Logins;
 use rouse_node::Images as _;
 use rouse_node::Traffic;
 use rouse_node::runtime::ContainerRuntime;
@@ -56,6 +58,29 @@ impl Traffic for GatewayTraffic {
     }
 }
 
+/// What the pods of the one node use, once the node is there.
+#[derive(Default)]
+pub(super) struct NodeMetrics(OnceLock<rouse_node::PodUsages>);
+
+impl NodeMetrics {
+    pub(super) fn set(&self, usages: rouse_node::PodUsages) {
+        // Set once, at the start.
+        let _ = self.0.set(usages);
+    }
+}
+
+impl PodMetrics for NodeMetrics {
+    fn of(&self, namespace: &str, pod: &str) -> Option<PodUsage> {
+        let sample = self.0.get()?.of(namespace, pod)?;
+        let containers = sample.containers.into_iter().map(|container| ContainerUsage {
+            name: container.name,
+            cpu_millis: container.cpu_millis,
+            memory_bytes: container.working_set_bytes,
+        });
+        Some(PodUsage { at: sample.at, window: sample.window, containers: containers.collect() })
+    }
+}
+
 /// The image store, which prepares pinned images for the runtime: a start from zero loads nothing.
 pub(super) struct ReadyImages {
     pub(super) store: rouse_image::Store,
@@ -68,7 +93,16 @@ impl Images for ReadyImages {
         image: String,
         skipped: Arc<BTreeSet<String>>,
     ) -> BoxFuture<'static, Result<String, String>> {
-        let pinned = Images::pin(&self.store, image, skipped);
+        self.pin_with(image, skipped, Logins::default())
+    }
+
+    fn pin_with(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+        logins: Logins,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let pinned = Images::pin_with(&self.store, image, skipped, logins);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;

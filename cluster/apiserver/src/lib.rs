@@ -17,7 +17,7 @@ mod observe;
 pub mod registry;
 pub mod status;
 
-use rouse_schema::{kinds, openapi, patch, selector, structure, table};
+use rouse_schema::{kinds, managed, openapi, patch, selector, structure, table};
 
 /// The store under the API, as the controllers beside it use it.
 pub mod store {

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
+use crate::managed;
 use crate::patch;
 use crate::selector;
 use crate::store::Unwritable;
@@ -274,6 +275,27 @@ impl Failure {
             format!("the server rejected our request due to an error in our request: {error}");
         // kubectl shows the message only if no name stands in the details.
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with(json!({}))
+    }
+
+    /// A configuration that cannot be applied.
+    pub(crate) fn from_apply(error: &managed::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            managed::Error::TooLarge { .. } => Self::entity_too_large(&message),
+            managed::Error::HasManagedFields => Self::bad_request(message),
+            managed::Error::Untyped { .. } | managed::Error::Undecodable(_) => {
+                Self::plain_internal(message)
+            }
+            managed::Error::Conflicts(conflicts) => {
+                let cause = |c: &managed::Conflict| {
+                    json!({ "reason": "FieldManagerConflict", "field": c.field,
+                        "message": format!("conflict with {}", c.manager) })
+                };
+                let causes: Vec<Value> = conflicts.iter().map(cause).collect();
+                Self::new(StatusCode::CONFLICT, "Conflict", message)
+                    .with(json!({ "causes": causes }))
+            }
+        }
     }
 
     pub(crate) fn strict_patch(problems: &[String]) -> Self {

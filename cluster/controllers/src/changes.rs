@@ -8,7 +8,8 @@ use rouse_kit::panics;
 
 use super::graph::Graph;
 use super::objects::{
-    DEFINITIONS, DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES,
+    AUTOSCALERS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS,
+    SERVICES,
 };
 use super::pass::Pass;
 use super::scheduler::Nodes;
@@ -22,6 +23,9 @@ impl Pass {
         for object in lists.iter().flatten() {
             self.guarded(object, |pass| {
                 pass.look_at(object);
+                if &*object.key.resource == AUTOSCALERS {
+                    pass.push(Work::Autoscaler(object.key.clone()));
+                }
                 if !object.owners.is_empty() {
                     pass.push(Work::Collect(object.key.clone()));
                 }
@@ -115,6 +119,7 @@ impl Pass {
             SERVICES => {
                 self.push(Work::Endpoints(key.clone()));
             }
+            AUTOSCALERS => self.autoscaler_changed(object),
             // Owners of this kind could not be looked up before.
             DEFINITIONS => {
                 for dependent in self.objects.graph(|graph| graph.dangling()) {
@@ -162,6 +167,7 @@ impl Pass {
                 }
             }
             NODES => self.nodes.remove_node(&key.name),
+            AUTOSCALERS => self.push(Work::Autoscaler(key.clone())),
             SERVICES => {
                 self.push(Work::Endpoints(key.clone()));
             }
@@ -209,6 +215,13 @@ impl Pass {
     pub(super) fn try_unscheduled(&mut self) {
         for pod in self.unscheduled.iter().cloned().collect::<Vec<_>>() {
             self.push(Work::Pod(pod));
+        }
+    }
+
+    /// Queues an autoscaler whose spec has changed; its own status comes back as a change too.
+    fn autoscaler_changed(&mut self, object: &Object) {
+        if self.histories.is_news(&object.key, &object.value()["spec"]) {
+            self.push(Work::Autoscaler(object.key.clone()));
         }
     }
 

@@ -1,5 +1,5 @@
-//! The built-in controllers and the scheduler: Deployment, ReplicaSet, endpoints, namespaces, owner
-//! garbage collection.
+//! The built-in controllers and the scheduler: Deployment, ReplicaSet, HorizontalPodAutoscaler,
+//! endpoints, namespaces, owner garbage collection.
 //!
 //! Each group of controllers is a task that follows the store's changes. A change queues work; a
 //! pass does it in the order below, and the work that a step's writes cause is done in the same
@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! workloads           Deployment -> ReplicaSet -> pod on a node -> statuses
+//! autoscaling         the replicas of Deployments by their pods' CPU and memory
 //! endpoints           Endpoints and EndpointSlices
 //! garbage-collection  objects whose owners are gone
 //! namespaces          the first objects of a namespace, and its deletion
@@ -24,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
 mod adopt;
+mod autoscaling;
 mod changes;
 mod deployment;
 mod endpoints;
@@ -45,4 +47,5 @@ mod testing;
 mod tests;
 mod work;
 
+pub use self::autoscaling::{ContainerUsage, PodMetrics, PodUsage};
 pub use self::run::{Config, start};

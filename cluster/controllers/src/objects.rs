@@ -28,6 +28,7 @@ pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8
 pub(super) const SERVICE_ACCOUNTS: &str = "serviceaccounts";
 pub(super) const DEPLOYMENTS: &str = "deployments.apps";
 pub(super) const REPLICA_SETS: &str = "replicasets.apps";
+pub(super) const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
 pub(super) const ENDPOINT_SLICES: &str = "endpointslices.discovery.k8s.io";
 
 const NAME: &str = "system:kube-controller-manager";

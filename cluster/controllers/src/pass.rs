@@ -1,6 +1,7 @@
 //! A group's work queue, now and later, and the steps that do the work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use rouse_apiserver::store::Key;
 use rouse_k8s::time;
 use rouse_kit::panics;
 
+use super::autoscaling::{self, Histories, PodMetrics};
 use super::failures::{Failures, StepError};
 use super::metrics::{Ended, Reconciles};
 use super::objects::Objects;
@@ -23,6 +25,8 @@ pub(super) struct Pass {
     pub(super) group: Group,
     pub(super) objects: Objects,
     ca: String,
+    metrics: Arc<dyn PodMetrics>,
+    pub(super) histories: Histories,
     work: BTreeSet<Work>,
     /// Work for the next pass, so that it delays nothing else in this one.
     rest: BTreeSet<Work>,
@@ -42,11 +46,19 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(group: Group, objects: Objects, ca: String, reconciles: Reconciles) -> Self {
+    pub(super) fn new(
+        group: Group,
+        objects: Objects,
+        ca: String,
+        metrics: Arc<dyn PodMetrics>,
+        reconciles: Reconciles,
+    ) -> Self {
         Self {
             group,
             objects,
             ca,
+            metrics,
+            histories: Histories::default(),
             work: BTreeSet::new(),
             rest: BTreeSet::new(),
             later: BTreeMap::new(),
@@ -156,6 +168,10 @@ impl Pass {
             Work::Pod(key) => self.schedule(key, next),
             Work::ReplicaSetStatus(key) => replicaset::report(&self.objects, key, next),
             Work::DeploymentStatus(key) => deployment::report(&self.objects, key, next),
+            Work::Autoscaler(key) => {
+                let (metrics, histories) = (self.metrics.as_ref(), &mut self.histories);
+                autoscaling::sync(&self.objects, metrics, histories, key, next)
+            }
             Work::Endpoints(key) => endpoints::sync(&self.objects, key),
             Work::Collect(key) => gc::collect(&self.objects, key),
             Work::Namespace(key) => namespace::sync(&self.objects, key, &self.ca),

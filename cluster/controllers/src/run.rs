@@ -9,6 +9,7 @@ use rouse_apiserver::Cluster;
 use rouse_apiserver::registry::Registry;
 use rouse_kit::{Component, Part, Shutdown};
 
+use super::autoscaling::{PodMetrics, Unmeasured};
 use super::feed::Feed;
 use super::metrics::Reconciles;
 use super::objects::Objects;
@@ -25,13 +26,19 @@ pub struct Config {
     pub registry: Registry,
     /// The certificate that pods are to trust, for `kube-root-ca.crt`.
     pub ca: String,
+    /// What HorizontalPodAutoscalers follow.
+    pub metrics: Arc<dyn PodMetrics>,
 }
 
 impl Config {
-    /// For the controllers of this cluster.
+    /// For the controllers of this cluster, whose nodes measure nothing.
     #[must_use]
     pub fn of(cluster: &Cluster) -> Self {
-        Self { registry: cluster.registry().clone(), ca: cluster.ca().to_owned() }
+        Self {
+            registry: cluster.registry().clone(),
+            ca: cluster.ca().to_owned(),
+            metrics: Arc::new(Unmeasured),
+        }
     }
 }
 
@@ -93,7 +100,8 @@ async fn run(
     shutdown: Shutdown,
 ) {
     let mut feed = Feed::from_now(&config.registry.store);
-    let mut pass = Pass::new(group, Objects::new(config.registry), config.ca, reconciles);
+    let Config { registry, ca, metrics } = config;
+    let mut pass = Pass::new(group, Objects::new(registry), ca, metrics, reconciles);
     pass.everything();
     let _running =
         Running { group: group.name, health: health.clone(), shutdown: shutdown.clone() };

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rouse_apiserver::registry::Registry;
 use rouse_apiserver::store::{Key, Object, Store};
 use rouse_kit::Clock;
 use rouse_schema::kinds::Kinds;
 
+use crate::autoscaling::{ContainerUsage, PodMetrics, PodUsage};
 use crate::metrics::Reconciles;
 use crate::objects::{self, DEPLOYMENTS, NAMESPACES, NODES, Objects, PODS};
 use crate::pass::Pass;
@@ -21,25 +24,58 @@ const ALL: Group = Group {
         Controller::Deployment,
         Controller::ReplicaSet,
         Controller::Scheduler,
+        Controller::HorizontalPodAutoscaler,
         Controller::Endpoints,
         Controller::GarbageCollector,
         Controller::Namespace,
     ],
 };
 
+/// Every pod uses as much CPU, in thousandths; none is measured at `u64::MAX`.
+#[derive(Debug)]
+pub(crate) struct SameUsage {
+    pub(crate) cpu_millis: AtomicU64,
+    clock: Clock,
+}
+
+impl PodMetrics for SameUsage {
+    fn of(&self, _: &str, _: &str) -> Option<PodUsage> {
+        let cpu_millis = self.cpu_millis.load(Ordering::SeqCst);
+        (cpu_millis != u64::MAX).then(|| PodUsage {
+            at: self.clock.now(),
+            window: Duration::from_secs(10),
+            containers: vec![ContainerUsage {
+                name: "c".to_owned(),
+                cpu_millis,
+                memory_bytes: 1 << 20,
+            }],
+        })
+    }
+}
+
 pub(crate) fn controllers(store: Store) -> Pass {
+    measured(store).0
+}
+
+fn measured(store: Store) -> (Pass, Arc<SameUsage>) {
     let clock = Clock::starting_at("2025-01-01T00:00:00Z".parse().unwrap());
     let registry = Registry::new(Arc::new(Kinds::new()), store, clock);
-    Pass::new(ALL, Objects::new(registry), "the CA".to_owned(), Reconciles::default())
+    let usage = Arc::new(SameUsage { cpu_millis: AtomicU64::new(u64::MAX), clock });
+    let metrics = Arc::clone(&usage);
+    let objects = Objects::new(registry);
+    let pass = Pass::new(ALL, objects, "the CA".to_owned(), metrics, Reconciles::default());
+    (pass, usage)
 }
 
 pub(crate) struct Cluster {
     pub(crate) controllers: Pass,
     pub(crate) seen: u64,
+    pub(crate) usage: Arc<SameUsage>,
 }
 
 pub(crate) fn cluster() -> Cluster {
-    let mut cluster = Cluster { controllers: controllers(Store::memory()), seen: 0 };
+    let (controllers, usage) = measured(Store::memory());
+    let mut cluster = Cluster { controllers, seen: 0, usage };
     cluster.create(NAMESPACES, json!({ "metadata": { "name": "shop" } }));
     cluster.seen = 1;
     cluster.settle();

@@ -11,6 +11,7 @@ pub(super) enum Controller {
     Deployment,
     ReplicaSet,
     Scheduler,
+    HorizontalPodAutoscaler,
     Endpoints,
     GarbageCollector,
     Namespace,
@@ -22,6 +23,7 @@ impl Controller {
             Self::Deployment => "deployment",
             Self::ReplicaSet => "replicaset",
             Self::Scheduler => "scheduler",
+            Self::HorizontalPodAutoscaler => "horizontalpodautoscaler",
             Self::Endpoints => "endpoints",
             Self::GarbageCollector => "garbage-collector",
             Self::Namespace => "namespace",
@@ -46,11 +48,12 @@ impl Group {
 pub(super) const NAMESPACES: Group =
     Group { name: "namespaces", controllers: &[Controller::Namespace] };
 
-pub(super) const GROUPS: [Group; 4] = [
+pub(super) const GROUPS: [Group; 5] = [
     Group {
         name: "workloads",
         controllers: &[Controller::Deployment, Controller::ReplicaSet, Controller::Scheduler],
     },
+    Group { name: "autoscaling", controllers: &[Controller::HorizontalPodAutoscaler] },
     Group { name: "endpoints", controllers: &[Controller::Endpoints] },
     Group { name: "garbage-collection", controllers: &[Controller::GarbageCollector] },
     NAMESPACES,
@@ -64,6 +67,7 @@ pub(super) enum Work {
     Pod(Key),
     ReplicaSetStatus(Key),
     DeploymentStatus(Key),
+    Autoscaler(Key),
     Endpoints(Key),
     Collect(Key),
     Namespace(Key),
@@ -77,6 +81,7 @@ impl Work {
             | Self::Pod(key)
             | Self::ReplicaSetStatus(key)
             | Self::DeploymentStatus(key)
+            | Self::Autoscaler(key)
             | Self::Endpoints(key)
             | Self::Collect(key)
             | Self::Namespace(key) => key,
@@ -88,6 +93,7 @@ impl Work {
             Self::Deployment(_) | Self::DeploymentStatus(_) => Controller::Deployment,
             Self::ReplicaSet(_) | Self::ReplicaSetStatus(_) => Controller::ReplicaSet,
             Self::Pod(_) => Controller::Scheduler,
+            Self::Autoscaler(_) => Controller::HorizontalPodAutoscaler,
             Self::Endpoints(_) => Controller::Endpoints,
             Self::Collect(_) => Controller::GarbageCollector,
             Self::Namespace(_) => Controller::Namespace,

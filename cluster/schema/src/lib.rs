@@ -5,6 +5,7 @@
 
 pub mod jsonpath;
 pub mod kinds;
+pub mod managed;
 pub mod openapi;
 pub mod patch;
 pub mod selector;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
+use rouse_api::config::effects;
 use rouse_api::config::{ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_checksum};
 use rouse_api::{defaults, keys, validation};
 use serde_json::Value;
@@ -258,7 +259,7 @@ pub fn validate_config(request: &AdmissionRequest<DynamicObject>) -> AdmissionRe
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let is_ours = request.namespace.as_deref() == Some(keys::SYSTEM_NAMESPACE)
         && request.kind.kind == "ConfigMap"
-        && ApiConfig::NAMES.contains(&name)
+        && (ApiConfig::NAMES.contains(&name) || effects::unread(name).is_some())
         && object.metadata.deletion_timestamp.is_none();
     if !is_ours {
         return response;
@@ -283,7 +284,12 @@ pub fn validate_config(request: &AdmissionRequest<DynamicObject>) -> AdmissionRe
         return refuse(response, &why);
     }
     match ApiConfig::default().apply(name, &data) {
-        Ok(()) => response,
+        Ok(()) => {
+            let mut response = response;
+            let warnings = effects::warnings(name, &data);
+            response.warnings = (!warnings.is_empty()).then_some(warnings);
+            response
+        }
         Err(e) => refuse(response, &format!("validation failed: {e}")),
     }
 }

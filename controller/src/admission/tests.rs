@@ -1,5 +1,8 @@
 //! Answers of the admission hooks.
 
+mod compatibility;
+mod mutated;
+
 use super::*;
 use serde_json::json;
 

@@ -10,15 +10,18 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Container;
+use kube::Client;
 use parking_lot::Mutex;
 use rouse_api::Revision;
 use rouse_api::revision::ContainerImage;
+use rouse_image::Logins;
 use rouse_k8s::{Backoff, ObjectKey};
 use rouse_kit::Component;
 use rouse_kit::panics::catch_async;
 use tokio::sync::Semaphore;
 
 use super::Answered;
+use super::secrets::PullSecrets;
 use crate::objects::meta::{key, uid};
 use crate::watched::queue::Queue;
 
@@ -36,6 +39,16 @@ pub trait Images: Send + Sync + 'static {
         image: String,
         skipped: Arc<BTreeSet<String>>,
     ) -> BoxFuture<'static, Result<String, String>>;
+
+    /// As `pin`, with logins of the Revision.
+    fn pin_with(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+        _: Logins,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        self.pin(image, skipped)
+    }
 }
 
 impl Images for rouse_image::Store {
@@ -44,7 +57,16 @@ impl Images for rouse_image::Store {
         image: String,
         skipped: Arc<BTreeSet<String>>,
     ) -> BoxFuture<'static, Result<String, String>> {
-        let store = self.clone();
+        self.pin_with(image, skipped, Logins::default())
+    }
+
+    fn pin_with(
+        &self,
+        image: String,
+        skipped: Arc<BTreeSet<String>>,
+        logins: Logins,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let store = self.with_logins(logins);
         async move {
             let reference: rouse_image::Reference =
                 image.parse().map_err(|error: rouse_image::Error| error.to_string())?;
@@ -84,6 +106,7 @@ pub(crate) struct ImageLookup {
     init: Vec<Named>,
     /// Registries whose tags are not resolved.
     skipped: Arc<BTreeSet<String>>,
+    secrets: PullSecrets,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,27 +126,41 @@ impl ImageLookup {
             containers: pod.containers.iter().map(named).collect(),
             init: pod.init_containers.iter().flatten().map(named).collect(),
             skipped: Arc::new(skipped.clone()),
+            secrets: PullSecrets::of(revision),
         }
     }
 
-    async fn run(&self, images: Arc<dyn Images>) -> Result<Digests, String> {
+    async fn run(
+        &self,
+        images: Arc<dyn Images>,
+        client: Option<Client>,
+    ) -> Result<Digests, String> {
+        let with = (&images, client.as_ref());
         Ok(Digests {
-            containers: self.pin(&images, &self.containers).await?,
-            init: self.pin(&images, &self.init).await?,
+            containers: self.pin(with, &self.containers).await?,
+            init: self.pin(with, &self.init).await?,
         })
     }
 
     async fn pin(
         &self,
-        images: &Arc<dyn Images>,
+        (images, client): (&Arc<dyn Images>, Option<&Client>),
         named: &[Named],
     ) -> Result<Vec<ContainerImage>, String> {
         let mut pinned = Vec::new();
         for Named { container, image } in named {
-            let image_digest = images
-                .pin(image.clone(), Arc::clone(&self.skipped))
-                .await
-                .map_err(|reason| format!("Unable to fetch image {image:?}: {reason}"))?;
+            let skipped = || Arc::clone(&self.skipped);
+            let mut found = images.pin(image.clone(), skipped()).await;
+            // Secrets are read only for an image that is neither here nor everybody's: the others are
+            // found without that wait.
+            if let (Err(_), Some(client)) = (&found, client) {
+                let logins = self.secrets.logins(client).await;
+                if !logins.is_empty() {
+                    found = images.pin_with(image.clone(), skipped(), logins).await;
+                }
+            }
+            let image_digest =
+                found.map_err(|reason| format!("Unable to fetch image {image:?}: {reason}"))?;
             pinned.push(ContainerImage { name: container.clone(), image_digest });
         }
         Ok(pinned)
@@ -139,6 +176,8 @@ struct Entry {
 #[derive(Clone)]
 pub(crate) struct Pins {
     images: Arc<dyn Images>,
+    /// Reads pull secrets.
+    client: Option<Client>,
     entries: Arc<Mutex<HashMap<ObjectKey, Entry>>>,
     permits: Arc<Semaphore>,
     queue: Queue<Revision>,
@@ -151,11 +190,12 @@ type Attempt = BoxFuture<'static, Result<Digests, String>>;
 impl Pins {
     pub(crate) fn new(
         images: Arc<dyn Images>,
+        client: Option<Client>,
         queue: Queue<Revision>,
         component: &Component,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(LOOKUPS));
-        Self { images, entries: Arc::default(), permits, queue, component: component.clone() }
+        let (entries, permits) = (Arc::default(), Arc::new(Semaphore::new(LOOKUPS)));
+        Self { images, client, entries, permits, queue, component: component.clone() }
     }
 
     /// The present state of the Revision's lookup.
@@ -193,8 +233,8 @@ impl Pins {
     }
 
     fn attempt(&self, lookup: ImageLookup) -> Attempt {
-        let images = Arc::clone(&self.images);
-        async move { lookup.run(images).await }.boxed()
+        let (images, client) = (Arc::clone(&self.images), self.client.clone());
+        async move { lookup.run(images, client).await }.boxed()
     }
 
     async fn until_known(

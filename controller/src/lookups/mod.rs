@@ -3,6 +3,7 @@
 
 mod answered;
 pub(crate) mod images;
+mod secrets;
 pub(crate) mod served;
 
 pub(crate) use answered::Answered;

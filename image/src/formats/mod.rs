@@ -4,4 +4,5 @@ pub(crate) mod bound;
 pub(crate) mod config;
 pub(crate) mod digest;
 pub(crate) mod error;
+pub(crate) mod logins;
 pub(crate) mod reference;

@@ -21,6 +21,7 @@ use crate::formats::bound::DOCUMENT_BYTES_MAX;
 use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
+use crate::formats::logins::Logins;
 
 use super::index::{self, Entry, Origin};
 use super::protect;
@@ -78,6 +79,13 @@ impl Store {
             index::replace(&dir, &layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         Ok(Self { dir: dir.into(), registry: Arc::new(registry), limits: Limits::default() })
+    }
+
+    /// This store, which tries `logins` first where a registry wants one.
+    #[must_use]
+    pub fn with_logins(&self, logins: Logins) -> Self {
+        let registry = RegistryOptions { logins, ..RegistryOptions::clone(&self.registry) };
+        Self { registry: Arc::new(registry), ..self.clone() }
     }
 
     /// The folder of the store.

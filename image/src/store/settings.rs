@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::formats::logins::Logins;
+
 /// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -47,6 +49,8 @@ pub struct RegistryOptions {
     pub stall_timeout: Duration,
     /// The folder of Docker's `config.json`, whose logins are used.
     pub docker_config: Option<PathBuf>,
+    /// Logins that are tried before those.
+    pub logins: Logins,
 }
 
 impl Default for RegistryOptions {
@@ -59,6 +63,7 @@ impl Default for RegistryOptions {
             document_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             docker_config: std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
+            logins: Logins::default(),
         }
     }
 }

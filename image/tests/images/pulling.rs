@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::registry::{Registry, image};
 use parking_lot::Mutex;
-use rouse_image::{Error, Progress, Reference, RegistryOptions, Store, silent};
+use rouse_image::{Error, Logins, Progress, Reference, RegistryOptions, Store, silent};
 
 fn store(dir: &tempfile::TempDir) -> Store {
     let options = RegistryOptions {
@@ -147,6 +147,30 @@ async fn a_saved_login_opens_a_private_image() {
         format!(r#"{{"auths": {{"{}": {{"auth": "YW5uOnNlY3JldA=="}}}}}}"#, registry.host());
     std::fs::write(dir.path().join("docker/config.json"), config).unwrap();
     store(&dir).pull(&reference(&registry.name("private")), &silent()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_comes_with_the_request_opens_a_private_image() {
+    let registry = Registry::start().await;
+    let pushed = registry.push("private", "latest", &[&[("f", "1")]]);
+    registry.require_login("private", "ann", "secret");
+    let host = registry.host();
+    let old = format!(r#"{{"https://{host}/v1/": {{"auth": "YW5uOnNlY3JldA=="}}}}"#);
+    let new = format!(
+        r#"{{"auths": {{"https://{host}": {{"username": "ann", "password": "secret"}}}}}}"#
+    );
+    for (name, content) in [(".dockercfg", old), (".dockerconfigjson", new)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut logins) = (store(&dir), Logins::default());
+        logins.add("tls.crt", b"of another kind").unwrap();
+        assert!(logins.is_empty() && logins.add(name, b"{").is_err());
+        logins.add(name, content.as_bytes()).unwrap();
+        let reference = reference(&registry.name("private"));
+        assert!(matches!(store.resolve(&reference).await, Err(Error::Unauthorized { .. })));
+        let store = store.with_logins(logins);
+        assert_eq!(store.resolve(&reference).await.unwrap().digest.as_str(), pushed, "{name}");
+        store.pull(&reference, &silent()).await.unwrap();
+    }
 }
 
 #[tokio::test]

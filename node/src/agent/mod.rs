@@ -12,3 +12,4 @@ mod usage;
 
 pub use node::Node;
 pub use server::{Body, BoxError, KubeletService};
+pub use usage::{ContainerSample, PodSample, PodUsages};

@@ -9,7 +9,7 @@ use rouse_kit::mirror::Mirror;
 use rouse_kit::{Component, Events, Shutdown};
 
 use super::server::KubeletService;
-use super::usage::Usages;
+use super::usage::{PodUsages, Usages};
 use super::{hosts, leftovers, pods, register, server, takeover, usage};
 use crate::images::Images;
 use crate::logs::Logs;
@@ -72,6 +72,12 @@ impl Node {
     pub fn kubelet(&self) -> KubeletService {
         let usages = Arc::clone(&self.usages);
         server::service(self.shared.logs.clone(), self.pods.store(), usages, self.shared.clock)
+    }
+
+    /// What its pods use.
+    #[must_use]
+    pub fn usages(&self) -> PodUsages {
+        PodUsages::new(Arc::clone(&self.usages))
     }
 
     /// Removes the addresses of an earlier run's pods: their containers ended with it, and other

@@ -34,6 +34,54 @@ struct Samples {
     of: BTreeMap<String, Sample>,
 }
 
+/// Reads what the pods of this node use; it costs no call to the runtime.
+#[derive(Clone)]
+pub struct PodUsages(Arc<Usages>);
+
+/// The last sample of a pod's containers that run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSample {
+    pub at: Timestamp,
+    /// The time over which the CPU is averaged.
+    pub window: Duration,
+    pub containers: Vec<ContainerSample>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSample {
+    pub name: String,
+    /// Thousandths of a CPU.
+    pub cpu_millis: u64,
+    pub working_set_bytes: u64,
+}
+
+impl PodUsages {
+    pub(super) fn new(usages: Arc<Usages>) -> Self {
+        Self(usages)
+    }
+
+    /// None until every container that runs has been measured twice.
+    #[must_use]
+    pub fn of(&self, namespace: &str, pod: &str) -> Option<PodSample> {
+        let pods = self.0.pods();
+        let found =
+            pods.iter().find(|live| live.pod.namespace == namespace && live.pod.name == pod)?;
+        let mut at = None;
+        let mut containers = Vec::new();
+        for container in &found.containers {
+            let Some(running) = &container.running else { continue };
+            let sample = self.0.last(&running.id)?;
+            at = at.max(Some(sample.at));
+            containers.push(ContainerSample {
+                name: container.name.clone(),
+                cpu_millis: sample.nano_cores? / 1_000_000,
+                working_set_bytes: sample.usage.working_set_bytes,
+            });
+        }
+        Some(PodSample { at: at?, window: SAMPLE_EVERY, containers })
+    }
+}
+
 /// One container's usage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {

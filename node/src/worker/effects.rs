@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::launch::{Launch, Outcome, Running};
 use super::prober::Target;
 use super::shared::Shared;
-use super::{listening, probes};
+use super::{listening, logins, probes};
 use crate::pod::{self, Effect, Event, Index, Note, PodState, ProbeKind, Run};
 use crate::runtime::{ContainerRuntime, Exit, Signal};
 use crate::spec::PodRef;
@@ -141,19 +141,25 @@ impl Effects {
     /// Goes on after the pod's end: the next pod may need the image.
     fn pull(&mut self, at: Index, state: &PodState) {
         let image = state.containers[at].image.clone();
-        let shared = Arc::clone(&self.shared);
+        let (shared, pod) = (Arc::clone(&self.shared), Arc::clone(&state.pod));
         let (pulled, event) = oneshot::channel();
         self.shared.tasks.detached("pull", async move {
             let began = tokio::time::Instant::now();
-            let event = match shared.images.pull(&image).await {
-                Err(error) => Event::PullFailed { container: at, message: error.to_string() },
+            let failed = |message: String| Event::PullFailed { container: at, message };
+            let pulling = async {
+                let logins = logins::of_pod(&shared, &pod).await.map_err(|e| e.to_string())?;
+                let pulled = shared.images.pull_with(&image, logins).await;
+                pulled.map_err(|error| error.to_string())
+            };
+            let event = match pulling.await {
+                Err(message) => failed(message),
                 Ok(local) => match shared.runtime.prepare(&local).await {
                     Ok(()) => Event::Pulled {
                         container: at,
                         took: began.elapsed(),
                         size: local.image.size(),
                     },
-                    Err(error) => Event::PullFailed { container: at, message: error.to_string() },
+                    Err(error) => failed(error.to_string()),
                 },
             };
             // The pod may be gone.

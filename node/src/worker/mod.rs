@@ -7,6 +7,7 @@ mod hosts;
 mod launch;
 mod listening;
 mod live;
+mod logins;
 mod metrics;
 mod prober;
 mod probes;
@@ -15,6 +16,7 @@ mod shared;
 mod sources;
 mod status;
 mod supervise;
+mod tls;
 mod volumes;
 
 pub(crate) use claims::remove_unclaimed;

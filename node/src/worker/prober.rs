@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rouse_k8s::template::resolve_port;
 use rouse_kit::Tasks;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::tls;
 use crate::runtime::ContainerRuntime;
 
 /// Bytes of a response that are read; its content does not matter.
@@ -54,23 +56,28 @@ async fn over_network(target: &Target, probe: &Probe) -> Result<(), String> {
         return http_get(target, http).await;
     }
     if let Some(tcp) = &probe.tcp_socket {
-        let address = resolve(target, &tcp.port, tcp.host.as_deref())?;
+        let address = resolve(target, &tcp.port, tcp.host.as_deref()).await?;
         return connect(address).await.map(drop);
     }
     if let Some(grpc) = &probe.grpc {
-        let address = resolve(target, &IntOrString::Int(grpc.port), None)?;
+        let address = resolve(target, &IntOrString::Int(grpc.port), None).await?;
         return grpc_health(target, address, grpc.service.as_deref().unwrap_or_default()).await;
     }
     Err("the probe names no handler that this node knows".to_owned())
 }
 
 /// The address of a port by number or name: the reserved one if there is one, else at the pod's IP.
-fn resolve(target: &Target, port: &IntOrString, host: Option<&str>) -> Result<SocketAddr, String> {
+async fn resolve(
+    target: &Target,
+    port: &IntOrString,
+    host: Option<&str>,
+) -> Result<SocketAddr, String> {
     let port = resolve_port(port, &target.spec);
     let port = port.ok_or("the probe's port is neither a number nor a name of the container's")?;
     if let Some(host) = host.filter(|host| !host.is_empty()) {
-        let ip: IpAddr = host.parse().map_err(|_| format!("host {host:?} is no IP address"))?;
-        return Ok(SocketAddr::new(ip, port));
+        let found = tokio::net::lookup_host((host, port)).await;
+        let mut found = found.map_err(|error| format!("lookup {host}: {error}"))?;
+        return found.next().ok_or_else(|| format!("lookup {host}: no such host"));
     }
     if let Some(address) = target.addresses.get(&port) {
         return Ok(*address);
@@ -92,14 +99,12 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 }
 
 async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> {
-    let https = probe.scheme.as_deref() == Some("HTTPS");
-    if https {
-        return Err("HTTPS probes are not supported by this node".to_owned());
-    }
-    let address = resolve(target, &probe.port, probe.host.as_deref())?;
+    let https = probe.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("HTTPS"));
+    let address = resolve(target, &probe.port, probe.host.as_deref()).await?;
     let path = probe.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/");
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let url = format!("http://{address}{path}");
+    let scheme = if https { "https" } else { "http" };
+    let url = format!("{scheme}://{address}{path}");
     let failed = |why: String| format!("Get {url:?}: {why}");
     let mut request = Request::builder()
         .uri(&path)
@@ -118,13 +123,29 @@ async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> 
         }
     }
     let request = request
-        .header(http::header::HOST, host)
+        .header(http::header::HOST, &host)
         .body(Full::<Bytes>::default())
         .map_err(|error| failed(error.to_string()))?;
     let stream = connect(address).await.map_err(failed)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let status = if https {
+        let stream = tls::encrypt(stream, &host, address.ip()).await.map_err(failed)?;
+        status_of(stream, request).await
+    } else {
+        status_of(stream, request).await
+    };
+    match status.map_err(|error| failed(with_cause(&error)))? {
+        status if status.is_success() || status.is_redirection() => Ok(()),
+        status => Err(format!("HTTP probe failed with statuscode: {}", status.as_u16())),
+    }
+}
+
+/// The status of the answer to a request.
+async fn status_of(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+) -> Result<StatusCode, hyper::Error> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();
@@ -132,11 +153,7 @@ async fn http_get(target: &Target, probe: &HTTPGetAction) -> Result<(), String> 
         let _ = Limited::new(answer.into_body(), BODY_MAX).collect().await;
         Ok(status)
     };
-    let status = over(connection, exchange).await;
-    match status.map_err(|error: hyper::Error| failed(with_cause(&error)))? {
-        status if status.is_success() || status.is_redirection() => Ok(()),
-        status => Err(format!("HTTP probe failed with statuscode: {}", status.as_u16())),
-    }
+    over(connection, exchange).await
 }
 
 /// hyper's error says that a connection failed; only its cause says how.

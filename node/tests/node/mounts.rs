@@ -119,8 +119,9 @@ async fn refresh(kind: Kind) {
     assert_eq!(node.get("/file?/rouse-test/paint/COLOR").await, "red");
     node.api.put(MAP, paint("blue"));
     let seen = tokio::time::timeout(Duration::from_secs(60), async {
+        let mut look = tokio::time::interval(Duration::from_millis(100));
         while node.get("/file?/rouse-test/paint/COLOR").await != "blue" {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            look.tick().await;
         }
     });
     seen.await.expect("an edited ConfigMap is seen within a minute");

@@ -7,19 +7,18 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use super::foreign;
 use crate::config::AutoscalerConfig;
 use crate::config::annotations as keyed;
 use crate::config::annotations::Key;
 use crate::config::autoscaler as limits;
 use crate::config::deployment::PROGRESS_DEADLINE_MAX;
-use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors, NOT_HANDLED};
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
 use rouse_k8s::GoDuration;
 use rouse_k8s::Quantity;
 
 type Annotations = BTreeMap<String, String>;
-
-const CLASS_HPA: &str = "hpa.autoscaling.knative.dev";
 
 /// Annotations of a template.
 pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> FieldErrors {
@@ -28,24 +27,8 @@ pub(super) fn template(annotations: &Annotations, config: &AutoscalerConfig) -> 
     errors.extend(sidecar(annotations));
     errors.extend(seconds(annotations, keyed::PROGRESS_DEADLINE, "progress-deadline"));
     errors.extend(queue_limit(annotations));
-    errors.extend(without_effect(annotations));
+    errors.extend(foreign::without_effect(annotations));
     errors
-}
-
-/// Warns of annotations that look like settings but have no effect: misspelt, or of another
-/// platform.
-pub(super) fn without_effect(annotations: &Annotations) -> FieldErrors {
-    let mut warnings = FieldErrors::none();
-    for name in annotations.keys() {
-        let scaling = name.starts_with(keys::AUTOSCALING_PREFIX)
-            && !keyed::AUTOSCALING.iter().any(|key| key.is(name));
-        let ours = name.starts_with(keys::OWN_PREFIX) && name != keys::QUEUE_LIMIT;
-        if scaling || ours || name.starts_with(keys::CLOUD_RUN_PREFIX) {
-            let message = "this annotation has no effect here";
-            warnings.push(FieldError::new(message, name).as_warning());
-        }
-    }
-    warnings
 }
 
 /// How long a Route takes to move traffic to a new Revision.
@@ -78,9 +61,8 @@ pub(super) fn autoscaling(annotations: &Annotations, config: &AutoscalerConfig) 
 fn class(annotations: &Annotations) -> FieldErrors {
     let mut errors = FieldErrors::none();
     if let Some((key, class)) = keyed::CLASS.get(annotations) {
-        if class == CLASS_HPA {
-            errors.push(FieldError::invalid(class, key).with_details(NOT_HANDLED));
-        } else if class.ends_with("autoscaling.knative.dev") && class != keys::CLASS_KPA {
+        let known = [keys::CLASS_KPA, keys::CLASS_HPA].contains(&class);
+        if class.ends_with("autoscaling.knative.dev") && !known {
             errors.push(FieldError::invalid(class, key));
         }
     }
@@ -219,7 +201,7 @@ fn metric(annotations: &Annotations, config: &AutoscalerConfig) -> FieldErrors {
         keyed::CLASS.get(annotations).map_or(config.pod_autoscaler_class.as_str(), |(_, c)| c);
     let known = match class {
         keys::CLASS_KPA => matches!(metric, "concurrency" | "rps"),
-        CLASS_HPA => !metric.is_empty(),
+        keys::CLASS_HPA => !metric.is_empty(),
         // Another autoscaler knows its own metrics.
         _ => true,
     };

@@ -9,6 +9,7 @@
 mod annotations;
 mod container;
 mod fields;
+mod foreign;
 mod image;
 mod metadata;
 mod objects;
@@ -21,6 +22,7 @@ mod template;
 mod traffic;
 mod volume;
 
+pub use foreign::CLOUD_RUN;
 pub use objects::{configuration, domain_mapping, revision, route, service};
 pub use pod::is_googles;
 pub use request::Request;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{metadata, spec};
 use super::request::Request;
 use super::traffic::{self, Owner};
-use super::{annotations, metadata as meta, revision as revisions, template};
+use super::{annotations, foreign, metadata as meta, revision as revisions, template};
 use crate::admission::json::{Look, difference, strings};
 use crate::terms::field_error::{FieldError, FieldErrors};
 use crate::terms::keys;
@@ -18,7 +18,7 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
     errors.within("metadata.annotations", annotations::http_protocol(&annotations));
-    errors.within("metadata.annotations", annotations::without_effect(&annotations));
+    errors.within("metadata.annotations", foreign::without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
     if let Some(old) = request.old {

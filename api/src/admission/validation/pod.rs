@@ -15,7 +15,7 @@ use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 
 /// Fields of a Revision's spec that may always be set and are checked elsewhere.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "containerConcurrency",
     "timeoutSeconds",
     "responseStartTimeoutSeconds",
@@ -25,6 +25,7 @@ const FIELDS: [&str; 10] = [
     "initContainers",
     "volumes",
     "enableServiceLinks",
+    "imagePullSecrets",
     "securityContext",
 ];
 
@@ -48,9 +49,6 @@ const BY_FEATURE: [(&str, &str); 14] = [
 
 /// Those of them that the scheduler acts on.
 const ACTED_ON: [&str; 3] = ["affinity", "nodeSelector", "tolerations"];
-
-/// Fields that Knative always admits and that Rouse does not act on.
-const UNHANDLED: [&str; 1] = ["imagePullSecrets"];
 
 /// The pod part of a Revision's spec.
 pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
@@ -157,14 +155,27 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             }
             continue;
         }
-        let permitted = UNHANDLED.contains(&name)
-            || BY_FEATURE
-                .iter()
-                .any(|(field, feature)| *field == name && config.features.permits(feature));
+        let permitted = BY_FEATURE
+            .iter()
+            .any(|(field, feature)| *field == name && config.features.permits(feature));
         match (permitted, ACTED_ON.contains(&name)) {
+            (true, true) if name == "affinity" => errors.extend(affinity(value)),
             (true, true) => {}
             (true, false) => errors.push(FieldError::not_handled(name)),
             (false, _) => errors.push(FieldError::disallowed(name)),
+        }
+    }
+    errors
+}
+
+/// The rules of an affinity that the scheduler does not know.
+fn affinity(value: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let rules = value.field(kind).map(|rules| rules.list(required)).unwrap_or_default();
+        if !rules.is_empty() {
+            errors.push(FieldError::not_handled(&format!("affinity.{kind}.{required}")));
         }
     }
     errors

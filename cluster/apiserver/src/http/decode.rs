@@ -146,6 +146,27 @@ fn read_protobuf(body: &[u8], expected: &Expected<'_>) -> Result<Value, Failure>
     )))
 }
 
+/// Whether a patch is the configuration of a server-side apply.
+pub(super) fn applies(headers: &HeaderMap) -> bool {
+    media(headers) == "application/apply-patch+yaml"
+}
+
+/// Reads the configuration of a server-side apply: YAML, of which JSON is a part.
+pub(super) fn configuration(body: &[u8]) -> Result<Value, Failure> {
+    let value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(_) => {
+            let options = serde_yaml::options! { legacy_octal_numbers: true, with_snippet: false };
+            serde_yaml::from_slice_with_options::<Value>(body, options)
+                .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?
+        }
+    };
+    if value.is_object() {
+        return Ok(value);
+    }
+    Err(Failure::bad_request("error decoding YAML: the configuration is no object"))
+}
+
 /// Reads a patch of an object of `resource`.
 pub(super) fn patch(
     resource: &Resource,
@@ -164,11 +185,6 @@ pub(super) fn patch(
         }
         "application/strategic-merge-patch+json" => {
             Err(unknown_format(&["application/json-patch+json", "application/merge-patch+json"]))
-        }
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
-            Err(Failure::unsupported_media(
-                "server-side apply is not served by Rouse yet: use client-side apply (kubectl apply without --server-side)",
-            ))
         }
         _ => Err(Failure::unsupported_patch()),
     }

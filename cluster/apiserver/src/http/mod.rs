@@ -9,6 +9,7 @@ mod health;
 mod kubelet;
 mod list;
 mod listen;
+mod manager;
 mod metrics;
 mod negotiate;
 mod pages;

@@ -140,8 +140,10 @@ impl Api {
             Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection => {
                 self.registry.store.writable()?;
                 let body = body::read(body).await?;
-                let Asked { query, headers, user, .. } = asked;
-                let incoming = Incoming { target: &target, query, headers, user, part, form, body };
+                let Asked { query, headers, user, reach, .. } = asked;
+                let inside = *reach == Reach::Inside;
+                let target = &target;
+                let incoming = Incoming { target, query, headers, user, inside, part, form, body };
                 match verb {
                     Verb::Create => self.create(&resource, &incoming).await,
                     Verb::Update => self.update(&resource, &incoming).await,

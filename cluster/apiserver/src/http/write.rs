@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::api::Api;
 use super::body::{self, Answer};
 use super::decode::{self, Expected};
+use super::manager;
 use super::negotiate::Form;
 use super::request::{Query, Target};
 use super::select::selects;
@@ -25,6 +26,8 @@ pub(super) struct Incoming<'a> {
     pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
     pub(super) user: &'a UserInfo,
+    /// From a client in this process.
+    pub(super) inside: bool,
     /// The part of the object that is written.
     pub(super) part: Part,
     pub(super) form: Form,
@@ -32,7 +35,8 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    fn options(&self, default: Validation) -> Result<Options, Failure> {
+    /// `kind` is that of the options: `CreateOptions`.
+    fn options(&self, kind: &str, default: Validation) -> Result<Options, Failure> {
         let validation = match self.query.get("fieldValidation") {
             "" => default,
             "Strict" => Validation::Strict,
@@ -55,7 +59,9 @@ impl Incoming<'_> {
             decode::duplicates(self.headers, &self.body)
         };
         let actor = Actor::user(self.user.clone());
-        Ok(Options { actor, dry_run, validation, duplicates })
+        let manager = manager::of(kind, self.query, self.headers, self.user, self.inside)?;
+        let force = self.query.flag("force");
+        Ok(Options { actor, dry_run, validation, duplicates, manager, force })
     }
 
     /// The body as an object of `resource`, or of the type that the subresource takes.
@@ -77,7 +83,7 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let part = incoming.part;
         let object = incoming.object(resource, part)?;
-        let options = incoming.options(Validation::Warn)?;
+        let options = incoming.options("CreateOptions", Validation::Warn)?;
         let Target { namespace, name, .. } = incoming.target;
         if part != Part::Main {
             let written =
@@ -95,7 +101,7 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let part = incoming.part;
         let object = incoming.object(resource, part)?;
-        let options = incoming.options(Validation::Warn)?;
+        let options = incoming.options("UpdateOptions", Validation::Warn)?;
         let Target { namespace, name, .. } = incoming.target;
         let written = self.registry.update(resource, namespace, name, part, object, &options)?;
         self.changed(resource, &written, &options, incoming).await
@@ -107,10 +113,20 @@ impl Api {
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
         let part = incoming.part;
-        let patch = decode::patch(resource, incoming.headers, &incoming.body)?;
-        let options = incoming.options(Validation::Warn)?;
+        let applies = decode::applies(incoming.headers);
+        manager::check_patch(incoming.query, applies)?;
         let Target { namespace, name, .. } = incoming.target;
-        let written = self.registry.patch(resource, namespace, name, part, &patch, &options)?;
+        let (written, options) = if applies {
+            let config = decode::configuration(&incoming.body)?;
+            let options = incoming.options("PatchOptions", Validation::Warn)?;
+            let written =
+                self.registry.apply(resource, namespace, name, part, &config, &options)?;
+            (written, options)
+        } else {
+            let patch = decode::patch(resource, incoming.headers, &incoming.body)?;
+            let options = incoming.options("PatchOptions", Validation::Warn)?;
+            (self.registry.patch(resource, namespace, name, part, &patch, &options)?, options)
+        };
         self.changed(resource, &written, &options, incoming).await
     }
 
@@ -125,7 +141,8 @@ impl Api {
             Part::Scale => (StatusCode::OK, self.registry.scale_of(resource, &written.object)?),
             Part::Binding => (StatusCode::CREATED, status::created()),
             Part::Main | Part::Status | Part::Finalize => {
-                return self.written(StatusCode::OK, resource, written, options, incoming).await;
+                let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+                return self.written(code, resource, written, options, incoming).await;
             }
         };
         if !options.dry_run {
@@ -158,7 +175,7 @@ impl Api {
         incoming: &Incoming<'_>,
     ) -> Result<Answer, Failure> {
         let how = decode::delete_options(incoming.headers, &incoming.body, incoming.query)?;
-        let options = incoming.options(Validation::Ignore)?;
+        let options = incoming.options("DeleteOptions", Validation::Ignore)?;
         let Target { namespace, name, .. } = incoming.target;
         let deleted = self.registry.delete(resource, namespace, name, &how, &options)?;
         if !options.dry_run && !how.dry_run {
@@ -183,7 +200,7 @@ impl Api {
         let selector =
             Selector::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
         let how = decode::delete_options(incoming.headers, &incoming.body, incoming.query)?;
-        let options = incoming.options(Validation::Ignore)?;
+        let options = incoming.options("DeleteOptions", Validation::Ignore)?;
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
         let listed = self.registry.store.list(&resource.stored_as(), namespace);
         let mut gone = Vec::new();

@@ -42,6 +42,30 @@ pub enum Validation {
     Strict,
 }
 
+/// The writer, as managed fields name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manager {
+    pub name: String,
+    /// Fields of an object that it creates are tracked from the start, and not from the first apply.
+    pub tracks_new: bool,
+    /// It writes by the scale subresource.
+    pub by_scale: bool,
+}
+
+impl Manager {
+    /// A part of the platform: `controller` of `system:serviceaccount:knative-serving:controller`. What it creates
+    /// is not tracked before somebody applies it.
+    #[must_use]
+    pub fn component(user: &UserInfo) -> Self {
+        let name = match user.username.rsplit_once(':') {
+            Some(_) if user.is_node() => "kubelet",
+            Some((_, last)) => last,
+            None => &user.username,
+        };
+        Self { name: name.to_owned(), tracks_new: false, by_scale: false }
+    }
+}
+
 /// The options of a write.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,13 +75,23 @@ pub struct Options {
     pub validation: Validation,
     /// Keys that the body holds twice, found when it was decoded.
     pub duplicates: Vec<String>,
+    pub manager: Manager,
+    /// An apply takes fields from other managers.
+    pub force: bool,
 }
 
 impl Options {
     /// An admitted and validated write.
     #[must_use]
     pub fn of(actor: Actor) -> Self {
-        Self { actor, dry_run: false, validation: Validation::Ignore, duplicates: Vec::new() }
+        Self {
+            manager: Manager::component(&actor.user),
+            actor,
+            dry_run: false,
+            validation: Validation::Ignore,
+            duplicates: Vec::new(),
+            force: false,
+        }
     }
 
     /// For the parts of the cluster itself whose objects come from elsewhere, such as manifests.

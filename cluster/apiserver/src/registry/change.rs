@@ -45,6 +45,8 @@ pub enum Change<'a> {
     /// The whole object, or one part of it.
     Replace(Part, Value),
     Patch(Part, &'a Patch),
+    /// Server-side apply of a configuration; creates the object if there is none.
+    Apply(Part, &'a Value),
     /// A trusted actor's function of the current object, called again after a conflict.
     Edit(Part, &'a dyn Fn(&mut Value)),
     Delete(&'a DeleteOptions),
@@ -57,6 +59,8 @@ pub struct Written {
     pub warnings: Vec<String>,
     /// This change removed it from the store.
     pub gone: bool,
+    /// This change created it.
+    pub created: bool,
 }
 
 /// The outcome of a deletion.

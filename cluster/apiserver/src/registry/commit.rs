@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rouse_schema::kinds::{Resource, StorageVersion, versions};
+use rouse_schema::managed;
 use serde_json::Value;
 
 use super::change::{Part, Written};
@@ -33,13 +34,14 @@ impl Registry {
                 new["metadata"]["generation"] = current.generation.saturating_add(1).into();
             }
         }
-        let unchanged = new == *old;
+        // Times of managed fields alone are no change.
+        let unchanged = managed::same_but_times(&new, old);
         if unchanged && !is_gone(rules, &new) {
             let object = Arc::clone(current);
-            return Ok(Written { object, warnings: Vec::new(), gone: false });
+            return Ok(Written { object, warnings: Vec::new(), gone: false, created: false });
         }
         let (object, gone) = self.commit(resource, Some(current), new, followup, dry_run)?;
-        Ok(Written { object, warnings: Vec::new(), gone })
+        Ok(Written { object, warnings: Vec::new(), gone, created: false })
     }
 
     /// Stores an object, or removes it if its deletion is complete; returns whether it was removed.

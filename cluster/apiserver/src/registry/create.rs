@@ -5,7 +5,8 @@ use rouse_schema::structure::Invalid;
 use serde_json::{Value, json};
 
 use super::actor::Options;
-use super::change::{Target, Written};
+use super::change::{Part, Target, Written};
+use super::managers::Owners;
 use super::{Registry, decode, meta, strategy};
 use crate::admission::Attempt;
 use crate::status::Failure;
@@ -18,6 +19,7 @@ impl Registry {
         &self,
         target: Target<'_>,
         mut object: Value,
+        owners: Owners,
         options: &Options,
     ) -> Result<Written, Failure> {
         let Target { resource, namespace, .. } = target;
@@ -34,7 +36,7 @@ impl Registry {
             let kind = self.builtin("", "v1", "Namespace");
             let project = json!({ "metadata": { "name": namespace } });
             let target = Target { resource: &kind, namespace: "", name: namespace };
-            self.create_object(target, project, options)?;
+            self.create_object(target, project, Owners::Update, options)?;
             warnings.push(format!(
                 "the namespace {namespace:?}, by its name a Google Cloud project, did not exist and is created"
             ));
@@ -48,6 +50,7 @@ impl Registry {
             return Err(Failure::forbidden(resource, prefix.as_deref().unwrap_or(&name), &why));
         }
         if !options.actor.is_trusted() {
+            self.track(resource, Part::Main, None, &mut object, owners, options);
             let attempt = Attempt {
                 resource,
                 operation: "CREATE",
@@ -58,17 +61,12 @@ impl Registry {
                 dry_run: options.dry_run,
             };
             self.admit(&attempt, &mut object, &mut warnings)?;
-            if resource.inert {
-                warnings.push(format!(
-                    "{} are stored here, and nothing acts on them",
-                    resource.qualified()
-                ));
-            }
+            warnings.extend(inert(resource));
         }
         initial_status(resource, &mut object);
         let followup = (rules.prepare_for_create)(self, &mut object)?;
         let (object, gone) = self.commit(resource, None, object, followup, options.dry_run)?;
-        Ok(Written { object, warnings, gone })
+        Ok(Written { object, warnings, gone, created: true })
     }
 
     /// Sets the metadata that the server decides; returns the prefix of a generated name.
@@ -96,9 +94,7 @@ impl Registry {
             let missing = [Invalid::required("metadata.name", "name or generateName is required")];
             return Err(Failure::invalid(resource, "", &missing));
         }
-        for field in
-            ["managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
-        {
+        for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             meta.remove(field);
         }
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
@@ -156,6 +152,16 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// The warning of a kind that nothing acts on.
+pub(super) fn inert(resource: &Resource) -> Option<String> {
+    resource.inert.then(|| {
+        format!(
+            "{} are stored here, and nothing acts on them: they have no effect",
+            resource.qualified()
+        )
+    })
 }
 
 fn is_project(namespace: &str) -> bool {

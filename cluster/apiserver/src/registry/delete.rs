@@ -64,11 +64,12 @@ impl Registry {
         mark(rules, &mut new, how, self.clock.now());
         let gone = is_gone(rules, &new);
         if dry_run || new == old && !gone {
-            return Ok(Written { object: Arc::clone(current), warnings: Vec::new(), gone });
+            let object = Arc::clone(current);
+            return Ok(Written { object, warnings: Vec::new(), gone, created: false });
         }
         let (object, gone) =
             self.commit(resource, Some(current), new, Followup::Nothing, dry_run)?;
-        Ok(Written { object, warnings: Vec::new(), gone })
+        Ok(Written { object, warnings: Vec::new(), gone, created: false })
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) fn drop_empty(object: &mut Value) {
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     };
     if let Some(meta) = object["metadata"].as_object_mut() {
-        meta.retain(|_, value| !empty(value));
+        // An empty list of managed fields asks to forget them.
+        meta.retain(|name, value| !empty(value) || name == "managedFields" && value.is_array());
     }
 }
 
@@ -156,7 +157,6 @@ pub(super) fn keep_identity(new: &mut Map<String, Value>, old: &Value) {
             None => new.remove(field),
         };
     }
-    new.remove("managedFields");
     new.remove("selfLink");
 }
 

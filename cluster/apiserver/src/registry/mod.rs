@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! write          dispatch by kind of change; refused while the disk cannot be written
-//! create, update, delete, scale, binding    compute the new object
+//! create, update, apply, delete, scale, binding    compute the new object
+//! managers       which client set which field
 //! newest         applies a change to the newest version, again after a conflict
 //! decode, admit  for actors that are not trusted
 //! commit         generation; stores the object, or removes it once nothing holds it
@@ -17,6 +18,7 @@
 mod actor;
 mod address;
 mod admit;
+mod apply;
 mod binding;
 mod change;
 mod commit;
@@ -25,6 +27,7 @@ mod create;
 mod decode;
 mod delete;
 mod delete_options;
+mod managers;
 mod meta;
 mod newest;
 mod scale;
@@ -43,7 +46,7 @@ use crate::kinds::{Kinds, Resource};
 use crate::status::Failure;
 use crate::store::{Key, Object, Store};
 
-pub use self::actor::{Actor, Options, Validation};
+pub use self::actor::{Actor, Manager, Options, Validation};
 pub use self::change::{Change, Deleted, Part, Patch, Target, Written};
 pub use self::delete_options::{DeleteOptions, Propagation};
 /// Why pods of a spec would be forbidden.

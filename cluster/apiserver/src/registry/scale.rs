@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rouse_schema::kinds::{Kinds, Resource, validate};
+use rouse_schema::kinds::{Kinds, Resource, ScalePaths, validate};
 use serde_json::{Value, json};
 
 use super::actor::Options;
@@ -80,19 +80,59 @@ impl Registry {
         if !problems.is_empty() {
             return Err(Failure::invalid(target.resource, target.name, &problems));
         }
-        let mut change = json!(scale["spec"]["replicas"].as_i64().unwrap_or(0));
-        for step in paths.spec_replicas.trim_start_matches('.').split('.').rev() {
-            change = json!({ step: change });
-        }
-        for field in ["resourceVersion", "uid"] {
-            if let Some(given) = scale["metadata"][field].as_str().filter(|v| !v.is_empty()) {
-                change["metadata"][field] = given.into();
-            }
-        }
-        // The body's duplicates are reported already.
-        let options = Options { duplicates: Vec::new(), ..options.clone() };
-        self.patch_object(target, Part::Main, &Patch::Merge(change), &options)
+        let replicas = json!(scale["spec"]["replicas"].as_i64().unwrap_or(0));
+        let change = in_object(paths, scale, replicas);
+        self.patch_object(target, Part::Main, &Patch::Merge(change), &by_scale(options))
     }
+
+    /// Applies a Scale: its manager owns the object's replicas.
+    pub(super) fn apply_scale(
+        &self,
+        target: Target<'_>,
+        config: &Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let Target { resource, namespace, name } = target;
+        let Some(paths) = &resource.scale else { return Err(Failure::unknown_resource()) };
+        self.get(resource, namespace, name)?;
+        let (mut scale, mut warnings) = (config.clone(), Vec::new());
+        meta::check_kind(&SCALE, &mut scale)?;
+        decode::decode(&SCALE, &mut scale, options, &mut warnings)?;
+        let problems = validate::scale(&scale);
+        if !problems.is_empty() {
+            return Err(Failure::invalid(resource, name, &problems));
+        }
+        let mut change = match config["spec"]["replicas"].as_i64() {
+            Some(replicas) => in_object(paths, &scale, json!(replicas)),
+            None => json!({}),
+        };
+        change["apiVersion"] = resource.api_version().into();
+        change["kind"] = resource.kind.clone().into();
+        change["metadata"]["name"] = name.into();
+        let written = self.apply_object(target, Part::Main, &change, &by_scale(options))?;
+        Ok(Written { warnings, ..written })
+    }
+}
+
+/// A change of an object that sets its replicas, with the preconditions of a Scale.
+fn in_object(paths: &ScalePaths, scale: &Value, replicas: Value) -> Value {
+    let mut change = replicas;
+    for step in paths.spec_replicas.trim_start_matches('.').split('.').rev() {
+        change = json!({ step: change });
+    }
+    for field in ["resourceVersion", "uid"] {
+        if let Some(given) = scale["metadata"][field].as_str().filter(|v| !v.is_empty()) {
+            change["metadata"][field] = given.into();
+        }
+    }
+    change
+}
+
+/// The options of the write of the object. The Scale's duplicates are reported already.
+fn by_scale(options: &Options) -> Options {
+    let mut options = Options { duplicates: Vec::new(), ..options.clone() };
+    options.manager.by_scale = true;
+    options
 }
 
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {

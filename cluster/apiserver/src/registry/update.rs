@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::actor::Options;
 use super::change::{Part, Patch, Target, Written};
+use super::create::inert;
+use super::managers::Owners;
 use super::{Registry, decode, meta};
 use crate::admission::Attempt;
 use crate::status::Failure;
@@ -45,7 +47,7 @@ impl Registry {
             }
             check_uid(resource, &object, &current.uid, name)?;
             // Without a version the client overwrites whatever is stored.
-            Ok(self.change_part(resource, current, part, object.clone(), options))
+            Ok(self.change_part(resource, current, part, object.clone(), Owners::Update, options))
         })?;
         Ok(with_warnings(written, warnings))
     }
@@ -88,17 +90,18 @@ impl Registry {
         if !asked.is_empty() && asked != current.resource_version.to_string() {
             return Err(Failure::changed(resource, name));
         }
-        let written = self.change_part(resource, current, part, object, options)?;
+        let written = self.change_part(resource, current, part, object, Owners::Update, options)?;
         Ok(with_warnings(written, warnings))
     }
 
     /// Replaces `current` by `object`, keeping the fields that the client may not set.
-    fn change_part(
+    pub(super) fn change_part(
         &self,
         resource: &Arc<Resource>,
         current: &Arc<Object>,
         part: Part,
         object: Value,
+        owners: Owners,
         options: &Options,
     ) -> Result<Written, Failure> {
         let old = versions::from_stored(resource, current.value());
@@ -108,6 +111,7 @@ impl Registry {
         let meta = meta::of(resource, &mut new)?;
         meta::keep_identity(meta, &old);
         meta.insert("resourceVersion".to_owned(), current.resource_version.to_string().into());
+        self.track(resource, part, Some(&old), &mut new, owners, options);
         let mut warnings = Vec::new();
         match part {
             Part::Main => {
@@ -121,6 +125,7 @@ impl Registry {
                     dry_run: options.dry_run,
                 };
                 self.admit(&attempt, &mut new, &mut warnings)?;
+                warnings.extend(inert(resource));
             }
             Part::Finalize => {
                 let problems = validate::finalize(&new);
@@ -146,12 +151,13 @@ impl Registry {
             let old = current.value();
             let mut new = old.clone();
             edit(&mut new);
+            self.track_trusted(target.resource, &old, &mut new, options);
             Ok(self.put(target.resource, (current, &old), part, new, options.dry_run))
         })
     }
 }
 
-fn with_warnings(written: Written, mut warnings: Vec<String>) -> Written {
+pub(super) fn with_warnings(written: Written, mut warnings: Vec<String>) -> Written {
     warnings.extend(written.warnings);
     Written { warnings, ..written }
 }

@@ -9,6 +9,7 @@ use super::Registry;
 use super::actor::Options;
 use super::change::{Change, Deleted, Part, Patch, Target, Written};
 use super::delete_options::DeleteOptions;
+use super::managers::Owners;
 use crate::status::Failure;
 
 impl Registry {
@@ -23,9 +24,10 @@ impl Registry {
     ) -> Result<Written, Failure> {
         self.store.writable()?;
         match change {
-            Change::Create(object) => self.create_object(target, object, options),
+            Change::Create(object) => self.create_object(target, object, Owners::Update, options),
             Change::Replace(part, object) => self.replace_object(target, part, object, options),
             Change::Patch(part, patch) => self.patch_object(target, part, patch, options),
+            Change::Apply(part, config) => self.apply_object(target, part, config, options),
             Change::Edit(part, edit) => self.edit_object(target, part, edit, options),
             Change::Delete(how) => self.delete_object(target, how, options),
         }
@@ -69,6 +71,20 @@ impl Registry {
     ) -> Result<Written, Failure> {
         let target = Target { resource, namespace, name };
         self.write(target, Change::Patch(part, patch), options)
+    }
+
+    /// [`Change::Apply`].
+    pub fn apply(
+        &self,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        config: &Value,
+        options: &Options,
+    ) -> Result<Written, Failure> {
+        let target = Target { resource, namespace, name };
+        self.write(target, Change::Apply(part, config), options)
     }
 
     /// [`Change::Delete`].

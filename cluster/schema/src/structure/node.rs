@@ -100,8 +100,7 @@ pub struct Node {
     pub items: Option<Box<Self>>,
     pub required: Vec<String>,
     pub list: Option<List>,
-    /// The whole map is one value (`x-kubernetes-map-type: atomic`). Of built-in types alone: the OpenAPI
-    /// of a CRD is what its author wrote.
+    /// The whole map is one value (`x-kubernetes-map-type: atomic`).
     pub atomic: bool,
     pub strategy: Option<Box<Strategy>>,
     pub limits: Option<Box<Limits>>,

@@ -40,6 +40,7 @@ impl Reader {
             default: document.get("default").cloned(),
             required: strings(&document["required"]),
             list: list(document),
+            atomic: document["x-kubernetes-map-type"] == "atomic",
             preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
             embedded: flag("x-kubernetes-embedded-resource"),
             ..Node::default()

@@ -3,6 +3,7 @@
 //! Built-in kinds have code per kind, since a cell may combine several fields; CRDs name a JSONPath per column.
 
 mod age;
+mod autoscaling;
 mod cells;
 mod custom;
 mod events;
@@ -55,6 +56,7 @@ pub fn row(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         "Namespace" => objects::namespace(object, now),
         "ConfigMap" => objects::config_map(object, now),
         "Secret" => objects::secret(object, now),
+        "HorizontalPodAutoscaler" => autoscaling::horizontal_pod_autoscaler(object, now),
         "Lease" => objects::lease(object, now),
         "ServiceAccount" => vec![name(object), age::since_creation(object, now)],
         _ if resource.inert => vec![name(object), age::since_creation(object, now)],

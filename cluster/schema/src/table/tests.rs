@@ -332,3 +332,29 @@ fn plain_objects_are_counted() {
     assert_eq!(node(json!({"node-role.kubernetes.io/": "x"})), "<none>");
     assert_eq!(node(json!({"node-role.kubernetes.io/b": "", "kubernetes.io/role": "a"})), "a,b");
 }
+
+#[test]
+fn an_autoscaler_shows_its_target_and_how_far_it_is() {
+    let autoscaler = json!({
+        "metadata": { "name": "web" },
+        "spec": {
+            "scaleTargetRef": { "kind": "Deployment", "name": "web" },
+            "minReplicas": 1, "maxReplicas": 5,
+            "metrics": [
+                { "resource": { "name": "cpu", "target": { "averageUtilization": 75 } } },
+                { "resource": { "name": "memory",
+                    "target": { "type": "AverageValue", "averageValue": "100Mi" } } },
+                { "pods": { "metric": { "name": "q" }, "target": { "averageValue": "1" } } },
+            ],
+        },
+        "status": { "currentReplicas": 2, "currentMetrics": [
+            { "resource": { "name": "cpu", "current": { "averageUtilization": 40 } } },
+        ] },
+    });
+    let kinds = Kinds::new();
+    let resource = kinds.by_kind("autoscaling", "v2", "HorizontalPodAutoscaler").expect("a kind");
+    let cells = row(&resource, &autoscaler, now());
+    assert_eq!(cells[1], "Deployment/web");
+    assert_eq!(cells[2], "cpu: 40%/75%, memory: <unknown>/100Mi, 1 more...");
+    assert_eq!(cells[3..6], [json!("1"), json!(5), json!(2)]);
+}

@@ -87,7 +87,7 @@ impl World {
         let (revisions, _) = Queue::new(families.of("revision"));
         let (routes, _) = Queue::new(families.of("route"));
         let (mappings, _) = Queue::new(families.of("domainmapping"));
-        let pins = Pins::new(Arc::new(AtOnce), revisions, &component);
+        let pins = Pins::new(Arc::new(AtOnce), None, revisions, &component);
         let served_routes = Served::new(Arc::new(AtOnce), routes, &component);
         let served_mappings = Served::new(Arc::new(AtOnce), mappings, &component);
         Self {

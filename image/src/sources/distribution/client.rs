@@ -160,10 +160,13 @@ impl<'a> Remote<'a> {
         let answer = asking.await.map_err(|error| failed(self.reference, &error))?;
         let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|h| h.to_str().ok());
         let Some(challenge) = challenge else { return Ok(None) };
-        let config = self.options.docker_config.as_deref();
-        let login = match config {
-            Some(dir) => saved::saved(dir, self.reference.registry()).await,
-            None => None,
+        let registry = self.reference.registry();
+        let given = self.options.logins.configs();
+        let given = given.filter_map(|config| saved::in_plain(config, registry)).next();
+        let login = match (given, self.options.docker_config.as_deref()) {
+            (Some(login), _) => Some(login),
+            (None, Some(dir)) => saved::saved(dir, registry).await,
+            (None, None) => None,
         };
         match login::bearer(challenge) {
             Some(bearer) => self.token(&bearer, login).await,

@@ -45,7 +45,7 @@ pub(super) async fn saved(docker_config: &Path, registry: &str) -> Option<Login>
     }
 }
 
-fn in_plain(config: &Value, registry: &str) -> Option<Login> {
+pub(super) fn in_plain(config: &Value, registry: &str) -> Option<Login> {
     let auths = config.get("auths")?.as_object()?;
     // The exact key goes before other spellings.
     let exact = auths.get(registry);

@@ -88,7 +88,7 @@ impl Mounts {
             let is_dir = found?.is_dir();
             let existing = existing(&target);
             let missing = existing != target;
-            let replaced = folders.iter().any(|folder| *folder == existing);
+            let replaced = folders.contains(&existing);
             if missing && !target.starts_with(cover) && !replaced {
                 folders.push(existing.clone());
             }

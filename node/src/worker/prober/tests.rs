@@ -141,3 +141,50 @@ async fn no_answer_in_time_is_a_failure() {
     assert!(error.starts_with("no answer within 10s"), "{error}");
     assert!((LIMIT..LIMIT * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
+
+/// Answers one request over TLS, with a certificate that no authority signed, in the protocol's plain
+/// text.
+async fn https_server(answer: &'static str) -> SocketAddr {
+    let made = rcgen::generate_simple_self_signed(["somebody.example".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let mut head = [0; 4096];
+        let read = stream.read(&mut head).await.unwrap();
+        assert!(head[..read].starts_with(b"GET /live HTTP/1.1"));
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn https_passes_whoever_signed_the_certificate() {
+    let probe = json!({"httpGet": {"path": "/live", "port": 8080, "scheme": "HTTPS"}});
+    let good = https_server("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(asked(good, probe.clone()).await, Ok(()));
+    let bad = https_server("HTTP/1.1 503 Not Now\r\ncontent-length: 0\r\n\r\n").await;
+    let error = asked(bad, probe.clone()).await.unwrap_err();
+    assert_eq!(error, "HTTP probe failed with statuscode: 503");
+    let plain = http_server().await;
+    let error = asked(plain, probe.clone()).await.unwrap_err();
+    assert!(error.starts_with(&format!("Get \"https://{plain}/live\": tls: ")), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_is_found_by_its_name() {
+    let address = http_server().await;
+    let with = |host: &str| json!({"tcpSocket": {"port": address.port(), "host": host}});
+    assert_eq!(asked(address, with("localhost")).await, Ok(()));
+    let error = asked(address, with("nowhere.invalid")).await.unwrap_err();
+    assert!(error.starts_with("lookup nowhere.invalid: "), "{error}");
+}

@@ -51,10 +51,7 @@ fn autoscaling_annotations_are_checked() {
             "expected 110 <= 109 <= 1000: panic-threshold-percentage",
         ),
         (vec![("metric", "cpu")], "invalid value: cpu: metric"),
-        (
-            vec![("class", "hpa.autoscaling.knative.dev")],
-            "invalid value: hpa.autoscaling.knative.dev: class\nnot handled by Rouse yet",
-        ),
+        (vec![("class", "hpa.autoscaling.knative.dev"), ("metric", "cpu")], ""),
         (
             vec![("class", "xyz.autoscaling.knative.dev")],
             "invalid value: xyz.autoscaling.knative.dev: class",
@@ -135,8 +132,11 @@ fn annotations_that_nothing_reads_are_warned_of() {
     assert!(errors.is_empty(), "{errors}");
     assert_eq!(
         warnings.to_string(),
-        "this annotation has no effect here: metadata.annotations.run.googleapis.com/ingress, \
-         spec.template.metadata.annotations.autoscaling.knative.dev/max-scales, \
-         spec.template.metadata.annotations.rouse.dev/queue"
+        "the annotation autoscaling.knative.dev/max-scales has no effect here: no annotation is called so: \
+         spec.template.metadata.annotations\n\
+         the annotation rouse.dev/queue has no effect here: no annotation is called so: \
+         spec.template.metadata.annotations\n\
+         the annotation run.googleapis.com/ingress has no effect here: to keep a Service from outside, \
+         label it networking.knative.dev/visibility: cluster-local: metadata.annotations"
     );
 }

@@ -26,11 +26,7 @@ fn pod_fields_are_refused_by_name() {
             json!(true),
             "must not set the field(s): automountServiceAccountToken",
         ),
-        (
-            "imagePullSecrets",
-            json!([{ "name": "s" }]),
-            "must not set the field(s): imagePullSecrets\nnot handled by Rouse yet",
-        ),
+        ("imagePullSecrets", json!([{ "name": "s" }]), ""),
         (
             "initContainers",
             json!([{ "image": "a/b" }]),
@@ -77,11 +73,23 @@ fn pod_fields_are_refused_by_name() {
         "config-features",
         &[
             ("kubernetes.podspec-nodeselector", "enabled"),
+            ("kubernetes.podspec-affinity", "allowed"),
+            ("kubernetes.podspec-hostnetwork", "enabled"),
             ("kubernetes.podspec-init-containers", "enabled"),
             ("multi-container", "disabled"),
         ],
     );
     assert_eq!(pod(&on, "nodeSelector", json!({ "a": "b" })), "");
+    let rule = json!([{ "topologyKey": "kubernetes.io/hostname" }]);
+    let required = "requiredDuringSchedulingIgnoredDuringExecution";
+    let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+    assert_eq!(pod(&on, "affinity", json!({ "podAntiAffinity": { preferred: rule } })), "");
+    assert_eq!(
+        pod(&on, "affinity", json!({ "podAntiAffinity": { required: rule } })),
+        format!(
+            "must not set the field(s): affinity.podAntiAffinity.{required}\nnot handled by Rouse yet"
+        )
+    );
     let priority = with("config-features", &[("kubernetes.podspec-priorityclassname", "allowed")]);
     assert_eq!(
         pod(&priority, "priorityClassName", json!("high")),

@@ -149,6 +149,12 @@ async fn a_failed_start_says_why() {
     spec.command = vec!["/no/such/program".to_owned()];
     let error = host.runtime.start(spec).await.err().unwrap();
     assert!(error.to_string().contains("/no/such/program"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_without_mount_namespaces_refuses_volumes_by_name() {
+    let host = Host::with(Some(Way::ReadOnly));
+    assert!(!host.runtime.capabilities().volumes);
     let mut spec = host.spec("");
     spec.mounts = vec![crate::spec::Mount {
         volume: "config".to_owned(),
@@ -158,7 +164,8 @@ async fn a_failed_start_says_why() {
     }];
     let error = host.runtime.start(spec).await.err().unwrap();
     assert!(matches!(error, Error::Unsupported(_)));
-    assert!(error.to_string().contains("\"config\" at /etc/app"), "{error}");
+    assert!(error.to_string().contains("\"config\" cannot be mounted at /etc/app"), "{error}");
+    assert!(error.to_string().contains("rouse doctor"), "{error}");
 }
 
 #[tokio::test]

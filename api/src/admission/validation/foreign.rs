@@ -1,0 +1,118 @@
+//! Annotations that change nothing here, each warned of by its name: those of Google Cloud Run, those
+//! of parts of Knative that Rouse does without, and misspelt ones.
+//!
+//! The names are those of Cloud Run's YAML reference.
+
+use std::collections::BTreeMap;
+
+use crate::config::annotations as keyed;
+use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
+use crate::terms::keys;
+
+const ALWAYS: &str = "a pod always has the CPU that it asks for";
+const NO_CLOUD: &str = "it configures Google Cloud";
+const NOTE: &str = "it is a note of a tool";
+const NO_BUILD: &str = "`rouse deploy --source` builds from a folder";
+const NO_ACCESS: &str = "whoever reaches the gateway may call";
+
+/// The annotation without `run.googleapis.com/`, and why it changes nothing here or what to write
+/// in its stead.
+pub const CLOUD_RUN: &[(&str, &str)] = &[
+    ("base-images", NO_BUILD),
+    ("binary-authorization", NO_CLOUD),
+    ("binary-authorization-breakglass", NO_CLOUD),
+    ("build-base-image", NO_BUILD),
+    ("build-enable-automatic-updates", NO_BUILD),
+    ("build-environment-variables", NO_BUILD),
+    ("build-function-target", NO_BUILD),
+    ("build-id", NOTE),
+    ("build-image-uri", NO_BUILD),
+    ("build-name", NOTE),
+    ("build-service-account", NO_BUILD),
+    ("build-source-location", NO_BUILD),
+    ("build-worker-pool", NO_BUILD),
+    ("client-name", NOTE),
+    ("client-version", NOTE),
+    ("cloudsql-instances", NO_CLOUD),
+    ("container-dependencies", "containers start together; order them by init containers"),
+    ("cpu-throttling", ALWAYS),
+    ("custom-audiences", NO_ACCESS),
+    ("default-url-disabled", "name a domain of your own by a DomainMapping"),
+    ("description", NOTE),
+    ("encryption-key", NO_CLOUD),
+    ("encryption-key-shutdown-hours", NO_CLOUD),
+    ("execution-environment", "the runtime is chosen by `rouse up --runtime`"),
+    ("gc-traffic-tags", "tags stay until they are taken away"),
+    ("gpu-zonal-redundancy-disabled", NO_CLOUD),
+    ("health-check-disabled", "a readiness probe decides"),
+    (
+        "ingress",
+        "to keep a Service from outside, label it networking.knative.dev/visibility: cluster-local",
+    ),
+    ("ingress-status", NOTE),
+    ("invoker-iam-disabled", NO_ACCESS),
+    ("launch-stage", "every feature is available"),
+    ("manualInstanceCount", SCALES),
+    ("maxScale", SCALES),
+    ("minScale", SCALES),
+    ("network-interfaces", NO_CLOUD),
+    ("operation-id", NOTE),
+    ("post-key-revocation-action-type", NO_CLOUD),
+    ("scalingMode", SCALES),
+    ("secrets", "a Secret is found by its name in the Service's namespace"),
+    ("sessionAffinity", "each request goes to the pod with the fewest"),
+    ("startup-cpu-boost", ALWAYS),
+    ("urls", NOTE),
+    ("vpc-access-connector", NO_CLOUD),
+    ("vpc-access-egress", NO_CLOUD),
+];
+
+const SCALES: &str = "write autoscaling.knative.dev/min-scale and max-scale under spec.template.metadata.annotations";
+
+const NO_SIDECAR: &str = "there is no queue-proxy";
+const IN_PATH: &str = "the activator is in the path of every request";
+const INGRESS: &str = "requests come in by the activator, which is the only ingress";
+const NO_ISSUER: &str = "no certificates are issued";
+
+/// Knative's own annotations for parts that Rouse does without.
+const KNATIVE: &[(&str, &str)] = &[
+    (keys::TARGET_BURST_CAPACITY, IN_PATH),
+    ("autoscaling.knative.dev/targetBurstCapacity", IN_PATH),
+    ("features.knative.dev/queueproxy-podinfo", NO_SIDECAR),
+    ("networking.knative.dev/certificate-class", NO_ISSUER),
+    ("networking.knative.dev/certificate.class", NO_ISSUER),
+    ("networking.knative.dev/ingress-class", INGRESS),
+    ("networking.knative.dev/ingress.class", INGRESS),
+];
+
+const SIDECAR_PREFIX: &str = "queue.sidecar.serving.knative.dev/";
+
+/// A warning for each annotation that nothing reads.
+pub(super) fn without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
+    let mut warnings = FieldErrors::none();
+    for name in annotations.keys() {
+        if let Some(why) = why(name) {
+            let text = format!("the annotation {name} has no effect here: {why}");
+            warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
+        }
+    }
+    warnings
+}
+
+/// Why nothing reads an annotation. None for one that acts, and for those of other programs.
+fn why(name: &str) -> Option<&'static str> {
+    if let Some(rest) = name.strip_prefix(keys::CLOUD_RUN_PREFIX) {
+        let known = CLOUD_RUN.iter().find(|(key, _)| *key == rest);
+        return Some(known.map_or("Rouse does not know it", |(_, why)| why));
+    }
+    if name.starts_with(SIDECAR_PREFIX) {
+        return Some(NO_SIDECAR);
+    }
+    if let Some((_, why)) = KNATIVE.iter().find(|(key, _)| *key == name) {
+        return Some(why);
+    }
+    let scaling = name.starts_with(keys::AUTOSCALING_PREFIX)
+        && !keyed::AUTOSCALING.iter().any(|key| key.is(name));
+    let ours = name.starts_with(keys::OWN_PREFIX) && name != keys::QUEUE_LIMIT;
+    (scaling || ours).then_some("no annotation is called so")
+}
