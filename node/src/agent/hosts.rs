@@ -33,7 +33,7 @@ pub(super) async fn follow(shared: Arc<Shared>, shutdown: Shutdown) {
             match shared.tasks.blocking("hosts", writing).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the hosts files of pods cannot be written")
+                    tracing::warn!(%error, "the hosts files of pods cannot be written");
                 }
                 Err(error) => tracing::warn!(%error, "the hosts files of pods were not written"),
             }

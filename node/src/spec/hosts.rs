@@ -93,7 +93,7 @@ mod tests {
             assert_eq!(nowhere, None);
         }
         let all = [
-            (gateway.clone(), known.unwrap()),
+            (gateway, known.unwrap()),
             (ObjectKey::new("shop", "hello"), follows.unwrap()),
             (ObjectKey::new("shop", "lost"), Reached::As(ObjectKey::new("shop", "none"))),
         ];
