@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rouse_k8s::GoDuration;
 
 /// Knative Serving in one binary.
 #[derive(Debug, Parser)]
@@ -80,8 +81,9 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Delete a service and all its revisions
     Delete(Delete),
-    /// List the images of the local store
-    Images,
+    /// List, import and remove the images of the local store
+    #[command(visible_alias = "image", args_conflicts_with_subcommands = true)]
+    Images(Images),
     /// Say why a service has the scale it has: its last scaling decisions
     Explain(Named),
     /// A tour: deploy a model, split traffic, scale to zero, wake
@@ -128,6 +130,9 @@ pub(crate) struct Up {
     /// Write {"api","http","kubeconfig"} here when everything answers
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// Never remove images by itself, not even old builds that nothing refers to
+    #[arg(long)]
+    pub(crate) keep_images: bool,
     /// Return when everything answers, and keep running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
@@ -417,6 +422,56 @@ pub(crate) struct Delete {
     /// Names of the services
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    #[command(subcommand)]
+    pub(crate) command: Option<ImagesCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImagesCommand {
+    /// List the images, their sizes, and the Revisions that use them
+    #[command(visible_alias = "ls")]
+    List,
+    /// Bring in the images of an archive, as docker save, podman save or skopeo write it
+    #[command(visible_alias = "load")]
+    Import(ImportImages),
+    /// Remove images by their names
+    #[command(visible_alias = "remove")]
+    Rm(RmImages),
+    /// Remove the images that no Revision and nothing else refers to
+    Prune(PruneImages),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportImages {
+    /// Archive, compressed or not; - is stdin
+    pub(crate) file: PathBuf,
+    /// Name of the image, instead of the one in the archive
+    #[arg(long, short = 't', visible_alias = "tag", value_name = "NAME")]
+    pub(crate) image: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RmImages {
+    /// Names of the images, or NAME@DIGEST
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Also those that Revisions use, which then cannot start
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneImages {
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Only images that were made longer ago than this
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = GoDuration::parse)]
+    pub(crate) older_than: GoDuration,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 mod datadir;
 mod http;
+mod in_use;
 mod metrics;
 mod outcome;
 mod platform;

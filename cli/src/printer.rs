@@ -141,6 +141,16 @@ pub(crate) fn age(seconds: i64) -> String {
     }
 }
 
+/// Bytes in the largest unit of which there is at least one: 12.3 MiB.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// A bar that is `width` wide, of which `share` is full.
 pub(crate) fn bar(share: f64, width: usize) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to width")]
@@ -179,6 +189,19 @@ mod tests {
         ];
         for (seconds, written) in rows {
             assert_eq!(age(seconds), written, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_in_the_largest_unit_of_which_there_is_one() {
+        for (bytes, written) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (5 << 20, "5.0 MiB"),
+            (3 << 30, "3.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), written);
         }
     }
 

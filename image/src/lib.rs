@@ -2,18 +2,20 @@
 //!
 //! A [`Store`] is an OCI image layout on disk with every image also unpacked beside it, so that
 //! starting a pod reads nothing but files that are already there. Images come into it by
-//! [`Store::pull`] (from a registry) or [`build::build`] (from a folder or an executable).
+//! [`Store::pull`] (from a registry), [`Store::import`] (from an archive), from the local Docker engine
+//! when a name is resolved, or [`Store::build`] (from a folder or an executable).
 //!
 //! Layers, top to bottom:
 //!
-//! - `sources`: how images come into the store: registries, builds
+//! - `sources`: how images come into the store: registries, archives, the Docker engine, builds
 //! - `running`: an image as a command for this host, or as a stream for Docker
 //! - `store`: names, blobs and unpacked images in one folder
 //! - `files`: paths, programs and libraries of an unpacked image
 //! - `progress`, `formats`: progress reports; digests, references, documents, errors
 //!
 //! Invariant: a manifest is in the store only when every blob that it names is.
-//! Deliberately absent: Kubernetes, and any garbage collection: what a user built stays.
+//! Deliberately absent: Kubernetes. What refers to an image is told by the caller, who also decides
+//! when images that nothing refers to go ([`unneeded`], [`Store::discard`]).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
@@ -33,6 +35,10 @@ pub use formats::logins::Logins;
 pub use formats::reference::Reference;
 pub use progress::{Progress, ProgressFn, silent};
 pub use running::in_place::{InPlace, Overrides, command_in_place};
+pub use sources::archive::Imported;
 pub use sources::build;
 pub use sources::registry::Resolved;
-pub use store::{Listed, Origin, RegistryOptions, Store, is_read_only, set_read_only};
+pub use store::{
+    Grace, Held, Listed, Origin, RegistryOptions, Rule, Store, is_read_only, set_read_only,
+    unneeded,
+};

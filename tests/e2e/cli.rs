@@ -150,20 +150,6 @@ fn logs_are_printed_when_their_pod_is_gone() -> anyhow::Result<()> {
 }
 
 #[test]
-fn images_are_listed_for_people_and_for_programs() -> anyhow::Result<()> {
-    let platform = with_image()?;
-    let text = platform.rouse_ok("images")?;
-    assert!(text.contains("IMAGE") && text.contains("DIGEST") && text.contains("MiB"), "{text}");
-    let listed: Vec<Value> = serde_json::from_str(&platform.rouse_ok("images -o json")?)?;
-    let image = listed
-        .iter()
-        .find(|image| image["image"].as_str().is_some_and(|name| name.starts_with("test-server")));
-    let digest = image.and_then(|image| image["digest"].as_str()).unwrap_or_default();
-    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{listed:?}");
-    Ok(())
-}
-
-#[test]
 fn a_kubeconfig_that_points_nowhere_is_an_error_that_says_what_to_do() -> anyhow::Result<()> {
     let output = Command::new(platform::binary())
         .args(["list", "--kubeconfig", "/nowhere/config"])

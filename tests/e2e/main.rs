@@ -13,6 +13,7 @@ mod examples;
 mod extremes;
 mod fixtures;
 mod functions;
+mod images;
 mod kubectl_apply;
 mod kubectl_read;
 mod kubectl_serving;

@@ -12,6 +12,7 @@ mod doctor;
 mod down;
 mod env;
 mod explain;
+mod fault;
 mod images;
 mod list;
 mod logs;
@@ -52,7 +53,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Revisions(args) => revisions::run(&args, global, printer).await,
         Command::Logs(args) => logs::run(args, global, printer).await,
         Command::Build(args) => build::run(args, global, printer).await,
-        Command::Images => images::run(global, printer),
+        Command::Images(args) => images::run(args, global, printer).await,
         Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,

@@ -8,6 +8,7 @@ use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::{ConditionStatus, Service, keys};
 
+use super::fault;
 use super::serving::{condition, name_of, pods, unavailable};
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
@@ -16,8 +17,9 @@ use crate::target::Target;
 /// How long Ready may be False for another reason than a failed revision before that counts as a
 /// failure: Routes are briefly False until they see a new revision.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Log lines shown of a revision that failed.
-const LOG_LINES: i64 = 10;
+/// Log lines in which the fault of a revision is looked for, and those shown if it is not found.
+const LOG_LINES: i64 = 200;
+const SHOWN_LINES: usize = 10;
 
 /// The state of a service, by its conditions.
 #[derive(Debug, PartialEq)]
@@ -112,7 +114,7 @@ pub(crate) async fn until_ready(
                     if said.is_empty() { "no status of it was received".to_owned() } else { said };
                 let late = format!("{name} was not ready within {} s", limit.as_secs());
                 let failure = Failure::not_ready(late).because(why);
-                return Err(with_evidence(target, name, failure).await);
+                return Err(with_evidence(target, name, failure, "").await);
             }
             Err(_) => {
                 let (_, reason, message) =
@@ -142,24 +144,45 @@ pub(crate) async fn until_ready(
 }
 
 async fn failed(target: &Target, name: &str, reason: &str, message: &str) -> Failure {
-    let mut failure = Failure::new(format!("{name} is not ready: {reason}"));
-    if !message.is_empty() {
-        failure = failure.because(message);
-    }
-    with_evidence(target, name, failure).await
+    let failure = Failure::new(format!("{name} is not ready: {reason}"));
+    with_evidence(target, name, failure, message).await
 }
 
-/// Adds warnings about the newest pod, the last log lines, and which revision serves.
-async fn with_evidence(target: &Target, name: &str, mut failure: Failure) -> Failure {
+/// Adds the fault of the program and what to do about it; if none is found, what the conditions and
+/// the newest pod's warnings say, and the last log lines. Adds which revision serves, too.
+async fn with_evidence(
+    target: &Target,
+    name: &str,
+    mut failure: Failure,
+    message: &str,
+) -> Failure {
+    let mut hint = None;
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
     let status = api.get(name).await.ok().and_then(|s| s.status).unwrap_or_default();
     if let Some(revision) = &status.latest_created_revision_name {
-        for warning in warnings(target, revision).await {
-            failure = failure.because(warning);
+        let log = last_lines(target, revision).await;
+        let found = fault::find(&log.join("\n"));
+        let known = found.as_ref().is_some_and(|fault| fault.place.is_some());
+        if let Some(fault) = found {
+            failure = failure.because(fault.what);
+            if let Some(place) = fault.place {
+                failure = failure.because(format!("at {place}"));
+            }
+            hint = fault.hint;
         }
-        for line in last_lines(target, revision).await {
-            failure = failure.because(format!("log: {line}"));
+        if !known {
+            for line in message.lines().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES) {
+                failure = failure.because(fault::readable(line));
+            }
+            for warning in warnings(target, revision).await {
+                failure = failure.because(fault::readable(&warning));
+            }
+            for line in &log[log.len().saturating_sub(SHOWN_LINES)..] {
+                failure = failure.because(format!("log: {}", fault::readable(line)));
+            }
         }
+    } else if !message.is_empty() {
+        failure = failure.because(message);
     }
     let serving: Vec<_> = status
         .traffic
@@ -172,10 +195,12 @@ async fn with_evidence(target: &Target, name: &str, mut failure: Failure) -> Fai
     } else {
         failure.because(format!("{} still serves", serving.join(", ")))
     };
-    failure.next(format!(
-        "rouse describe {name} -n {ns}; rouse logs {name} -n {ns}",
-        ns = target.namespace
-    ))
+    let look =
+        format!("rouse logs {name} -n {ns}; rouse describe {name} -n {ns}", ns = target.namespace);
+    failure.next(match hint {
+        Some(hint) => format!("{hint}; or see {look}"),
+        None => look,
+    })
 }
 
 /// The last message of each kind of warning about the newest pod of a revision.

@@ -16,7 +16,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{gateway, kubeconfig, pki, ports, traces};
+use super::{gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -163,6 +163,9 @@ impl Platform {
         let activator = start_activator(&cluster, listeners, reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
         let moved = gateway::publish(&cluster, at, secure_at, activator.local_addr())?;
+        if !args.keep_images {
+            collect_images(&cluster, &images, &components.node);
+        }
         let images = ReadyImages { store: images, runtime: Arc::clone(&chosen.runtime) };
         run_controller(&cluster, settings, &activator, images, &components.controller);
         run_autoscaler(&cluster, load, &components.autoscaler);
@@ -360,6 +363,13 @@ async fn run_node(
     metrics.set(node.usages());
     component.tasks.vital("agent", node.run());
     Ok(())
+}
+
+fn collect_images(cluster: &Cluster, images: &rouse_image::Store, component: &Component) {
+    let client = cluster.client(&format!("system:node:{NODE}"));
+    let (images, own) = (images.clone(), component.clone());
+    let collect = move || image_gc::run(images.clone(), client.clone(), own.clone());
+    component.tasks.restarting("image-gc", collect);
 }
 
 fn start_activator(

@@ -66,6 +66,7 @@ fn words(args: &Up) -> Vec<String> {
         binds,
         runtime,
         ready_file,
+        keep_images,
         detach: _,
         log_format,
     } = args;
@@ -78,6 +79,9 @@ fn words(args: &Up) -> Vec<String> {
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());
+    }
+    if *keep_images {
+        words.push("--keep-images".to_owned());
     }
     if *recover {
         words.push("--recover".to_owned());

@@ -7,6 +7,7 @@ mod compose;
 mod descriptors;
 mod detach;
 mod gateway;
+mod image_gc;
 pub(crate) mod kubeconfig;
 pub(crate) mod pki;
 mod plugs;

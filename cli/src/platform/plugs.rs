@@ -102,10 +102,18 @@ impl Images for ReadyImages {
         skipped: Arc<BTreeSet<String>>,
         logins: Logins,
     ) -> BoxFuture<'static, Result<String, String>> {
+        let named: Option<rouse_image::Reference> = image.parse().ok();
+        let unasked = named.filter(|name| skipped.contains(name.registry()));
         let pinned = Images::pin_with(&self.store, image, skipped, logins);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;
+            if let Some(name) = unasked
+                && let Err(error) = store.refresh_from_engine(&name).await
+            {
+                // The pod runs the copy in the store, if there is one.
+                tracing::warn!(%error, "an image cannot be read from the Docker engine");
+            }
             // An image that is not in the store is prepared when it is pulled.
             if let Ok(Some(local)) = rouse_node::StoreImages::new(store).find(&pinned)
                 && let Err(error) = runtime.prepare(&local).await

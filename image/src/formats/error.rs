@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     InvalidDigest(#[from] NotADigest),
     #[error(
-        "image {reference:?} was not found: it is not in the local store, and registry {registry} has no such repository or tag; check the name, or build it with `rouse build`"
+        "image {reference:?} was not found: it is neither in the local store nor in a local Docker engine, and registry {registry} has no such repository or tag; check the name, or build it with `rouse build`"
     )]
     NotFound { reference: String, registry: String },
     #[error(
@@ -39,6 +39,10 @@ pub enum Error {
     BadLayer { digest: Digest, layer: Digest, reason: String },
     #[error("image {image} is refused: {bound}; {}", .bound.remedy())]
     Exceeded { image: String, bound: Bound },
+    #[error("the archive cannot be imported: {reason}")]
+    Archive { reason: String },
+    #[error("the Docker engine has image {reference:?}, but it cannot be read: {reason}")]
+    Engine { reference: String, reason: String },
     #[error("image {digest} is in the store but not unpacked; pull or build it again")]
     NotUnpacked { digest: Digest },
     #[error(
@@ -63,7 +67,8 @@ impl Error {
             Self::Unreachable { .. } => "RegistryUnavailable",
             Self::Registry { .. } => "RegistryError",
             Self::NoPlatform { .. } => "NoMatchingPlatform",
-            Self::BadLayer { .. } => "InvalidImage",
+            Self::BadLayer { .. } | Self::Archive { .. } => "InvalidImage",
+            Self::Engine { .. } => "DockerEngineError",
             Self::Exceeded { bound, .. } => bound.label(),
             Self::NotUnpacked { .. } => "ImageNotUnpacked",
             Self::Damaged { .. } => "ImageStoreDamaged",
@@ -83,6 +88,10 @@ impl Error {
 
     pub(crate) fn exceeded(written: &str, bound: Bound) -> Self {
         Self::Exceeded { image: format!("{written:?}"), bound }
+    }
+
+    pub(crate) fn exceeded_by_archive(bound: Bound) -> Self {
+        Self::Exceeded { image: "of the archive".to_owned(), bound }
     }
 
     pub(crate) fn io<P: AsRef<Path>>(

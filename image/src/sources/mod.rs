@@ -1,5 +1,7 @@
-//! Sources of images: registries, and builds from a folder or an executable.
+//! Sources of images: registries, the local Docker engine, archives, and builds from a folder or an executable.
 
+pub(crate) mod archive;
 pub mod build;
 mod distribution;
+mod engine;
 pub(crate) mod registry;

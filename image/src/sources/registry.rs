@@ -4,12 +4,13 @@ use std::fs;
 use std::io::Write;
 
 use super::distribution::Remote;
+use super::engine::{self, InEngine};
 use crate::formats::bound::{Bound, DOCUMENT_BYTES_MAX, LAYERS_MAX};
 use crate::formats::config::{Descriptor, Image, Index, Manifest};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
-use crate::progress::{Progress, ProgressFn};
+use crate::progress::{Progress, ProgressFn, silent};
 use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 
 /// The current resolution of a reference.
@@ -24,9 +25,13 @@ pub struct Resolved {
 }
 
 impl Store {
-    /// The digest that a reference resolves to: a digest to itself, the name of an image built here
-    /// to that image, any other name by its registry, or to the copy in the store if the registry
-    /// fails.
+    /// The digest that a reference resolves to: a digest to itself, the name of an image that was
+    /// built here or imported to that image, any other name by the local Docker engine or its
+    /// registry.
+    ///
+    /// An image that the engine alone has (built there, never pushed) goes before the registry's; of
+    /// one that came from a registry the engine has a copy, which may be old: it is used like the
+    /// store's own copy, when the registry fails.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, Error> {
         let resolved = |digest: Digest, in_store| Resolved {
             pinned: reference.pinned(&digest),
@@ -37,20 +42,49 @@ impl Store {
         if let Some(digest) = reference.digest() {
             return Ok(resolved(digest.clone(), local.is_some()));
         }
-        if let Some((digest, Origin::Built)) = local {
+        if let Some((digest, Origin::Built | Origin::Imported)) = local {
             return Ok(resolved(digest, true));
         }
-        let asked = self.ask_registry(reference).await;
-        match (asked, local) {
-            (Ok(digest), _) => {
+        let mut in_engine = self.look_in_engine(reference).await;
+        if let Some(found) = in_engine.take_if(|found| !found.has_registry) {
+            let digest = self.take_from_engine(reference, found, &silent()).await?;
+            return Ok(resolved(digest, true));
+        }
+        let error = match self.ask_registry(reference).await {
+            Ok(digest) => {
                 let in_store = self.blob_path(&digest).exists();
-                Ok(resolved(digest, in_store))
+                return Ok(resolved(digest, in_store));
             }
-            (
-                Err(Error::Unreachable { .. } | Error::Registry { .. } | Error::Exceeded { .. }),
+            Err(error) => error,
+        };
+        if let Some(found) = in_engine {
+            let digest = self.take_from_engine(reference, found, &silent()).await?;
+            return Ok(resolved(digest, true));
+        }
+        match (error, local) {
+            // The engine has lost it since, and no registry may know it.
+            (_, Some((digest, Origin::Engine)))
+            | (
+                Error::Unreachable { .. } | Error::Registry { .. } | Error::Exceeded { .. },
                 Some((digest, _)),
             ) => Ok(resolved(digest, true)),
-            (Err(error), _) => Err(error),
+            (error, _) => Err(error),
+        }
+    }
+
+    async fn look_in_engine(&self, reference: &Reference) -> Option<InEngine> {
+        engine::look(self.registry.docker_engine.as_deref(), reference).await
+    }
+
+    /// Reads a name again from the local Docker engine, if that has it: for names that no registry is
+    /// asked for.
+    pub async fn refresh_from_engine(&self, reference: &Reference) -> Result<(), Error> {
+        if let Some((_, Origin::Built | Origin::Imported)) = self.find_entry(reference)? {
+            return Ok(());
+        }
+        match self.look_in_engine(reference).await {
+            Some(found) => self.take_from_engine(reference, found, &silent()).await.map(drop),
+            None => Ok(()),
         }
     }
 
@@ -67,7 +101,8 @@ impl Store {
         }
     }
 
-    /// The image from this store, or else from its registry: pulled, unpacked and named.
+    /// The image from this store, or else from the local Docker engine or its registry: unpacked and
+    /// named.
     pub async fn ensure(
         &self,
         reference: &Reference,
@@ -80,6 +115,13 @@ impl Store {
             return self
                 .find(reference)?
                 .ok_or_else(|| Error::NotInStore { reference: reference.to_string() });
+        }
+        // A digest of a registry is not the engine's.
+        if reference.digest().is_none()
+            && let Some(found) = self.look_in_engine(reference).await
+        {
+            let digest = self.take_from_engine(reference, found, progress).await?;
+            return self.image(&digest);
         }
         self.pull(reference, progress).await
     }
@@ -150,6 +192,7 @@ impl Store {
     ) -> Result<(), Error> {
         let digest = blob.digest.clone();
         if self.blob_path(&digest).exists() {
+            self.touch(&digest);
             progress(Progress::Reused { digest, what: "already in the store".to_owned() });
             return Ok(());
         }
@@ -169,7 +212,7 @@ impl Store {
 }
 
 /// Checks the sizes in a manifest against the limits.
-fn check(manifest: &Manifest, limits: &Limits) -> Result<(), Bound> {
+pub(super) fn check(manifest: &Manifest, limits: &Limits) -> Result<(), Bound> {
     if manifest.config.size > DOCUMENT_BYTES_MAX {
         return Err(Bound::Document { what: "configuration", max: DOCUMENT_BYTES_MAX });
     }

@@ -27,6 +27,28 @@ pub enum Origin {
     Built,
     /// From a registry, which is asked again when the name is resolved.
     Pulled,
+    /// From an archive: its name means this image and no registry is asked.
+    Imported,
+    /// From the local Docker engine, which is asked again when the name is resolved.
+    Engine,
+}
+
+impl Origin {
+    const ALL: [Self; 4] = [Self::Built, Self::Pulled, Self::Imported, Self::Engine];
+
+    /// As the index and `-o json` have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Built => "build",
+            Self::Pulled => "pull",
+            Self::Imported => "import",
+            Self::Engine => "docker",
+        }
+    }
+
+    fn of(word: &str) -> Self {
+        Self::ALL.into_iter().find(|origin| origin.word() == word).unwrap_or(Self::Pulled)
+    }
 }
 
 /// One name in the store.
@@ -57,10 +79,7 @@ fn entry(descriptor: Descriptor) -> Option<Entry> {
     Some(Entry {
         name: annotations.remove(REF_NAME)?,
         digest: descriptor.digest,
-        origin: match annotations.get(ORIGIN).map(String::as_str) {
-            Some("build") => Origin::Built,
-            Some(_) | None => Origin::Pulled,
-        },
+        origin: Origin::of(annotations.get(ORIGIN).map_or("", String::as_str)),
         created: annotations.remove(CREATED).unwrap_or_default(),
     })
 }
@@ -69,10 +88,6 @@ fn descriptor(dir: &Path, entry: &Entry) -> Descriptor {
     let blob = dir.join("blobs/sha256").join(entry.digest.hex());
     let bytes = fs::read(blob).unwrap_or_default();
     let says_index = serde_json::from_slice::<Index>(&bytes).is_ok_and(|i| !i.manifests.is_empty());
-    let origin = match entry.origin {
-        Origin::Built => "build",
-        Origin::Pulled => "pull",
-    };
     Descriptor {
         media_type: if says_index { INDEX } else { MANIFEST }.to_owned(),
         digest: entry.digest.clone(),
@@ -81,7 +96,7 @@ fn descriptor(dir: &Path, entry: &Entry) -> Descriptor {
         annotations: BTreeMap::from([
             (REF_NAME.to_owned(), entry.name.clone()),
             (CREATED.to_owned(), entry.created.clone()),
-            (ORIGIN.to_owned(), origin.to_owned()),
+            (ORIGIN.to_owned(), entry.origin.word().to_owned()),
         ]),
     }
 }

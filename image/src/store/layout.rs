@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::formats::bound::DOCUMENT_BYTES_MAX;
 use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
@@ -24,7 +25,6 @@ use crate::formats::error::Error;
 use crate::formats::logins::Logins;
 
 use super::index::{self, Entry, Origin};
-use super::protect;
 use super::settings::{Limits, RegistryOptions};
 use super::temp::{TempFolder, remove_leftovers};
 use crate::formats::reference::Reference;
@@ -126,7 +126,7 @@ impl Store {
         Ok(Image::new(manifest_digest, &manifest, config))
     }
 
-    fn manifest_digest(&self, digest: &Digest) -> Result<Digest, Error> {
+    pub(super) fn manifest_digest(&self, digest: &Digest) -> Result<Digest, Error> {
         let index: Index = match self.document(digest) {
             Ok(index) => index,
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -170,48 +170,6 @@ impl Store {
             .collect();
         listed.sort_by(|a, b| a.reference.cmp(&b.reference));
         Ok(listed)
-    }
-
-    /// Forgets a name. The last name of an image takes its unpacked files and its blobs with it,
-    /// except those that another image uses.
-    pub fn remove(&self, reference: &Reference) -> Result<Digest, Error> {
-        let not_here = || Error::NotInStore { reference: reference.written().to_owned() };
-        let (digest, _) = self.find_entry(reference)?.ok_or_else(not_here)?;
-        let name = reference.canonical();
-        let others = index::change(&self.dir, |entries| {
-            match reference.digest() {
-                Some(digest) => entries.retain(|entry| entry.digest != *digest),
-                None => entries.retain(|entry| entry.name != name),
-            }
-            entries.iter().map(|entry| entry.digest.clone()).collect::<Vec<_>>()
-        })?;
-        let mut kept = Vec::new();
-        for other in &others {
-            kept.extend(self.reachable(other));
-        }
-        let gone: Vec<Digest> =
-            self.reachable(&digest).into_iter().filter(|d| !kept.contains(d)).collect();
-        for blob in gone {
-            // The manifest goes first, so that no reader finds one whose parts are missing.
-            let _ = fs::remove_file(self.blob_path(&blob));
-            protect::remove(&self.rootfs_path(&blob));
-            let _ = fs::remove_dir_all(self.shared_path(&blob));
-        }
-        Ok(digest)
-    }
-
-    /// A digest and all that it references, top first, without unreadable documents.
-    fn reachable(&self, digest: &Digest) -> Vec<Digest> {
-        let mut all = vec![digest.clone()];
-        let Ok(manifest_digest) = self.manifest_digest(digest) else { return all };
-        if manifest_digest != *digest {
-            all.push(manifest_digest.clone());
-        }
-        if let Ok(manifest) = self.document::<Manifest>(&manifest_digest) {
-            all.push(manifest.config.digest);
-            all.extend(manifest.layers.into_iter().map(|layer| layer.digest));
-        }
-        all
     }
 
     /// Points a reference at a digest.
@@ -263,7 +221,9 @@ impl Store {
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         let path = self.blob_path(&digest);
-        if !path.exists() {
+        if path.exists() {
+            self.touch(&digest);
+        } else {
             index::replace(&self.dir, &path, bytes)?;
         }
         Ok(digest)
@@ -283,6 +243,14 @@ impl Store {
             platform: None,
             annotations: Default::default(),
         })
+    }
+
+    /// Marks a blob as used now, so that no sweep takes it.
+    pub(crate) fn touch(&self, digest: &Digest) {
+        if let Ok(file) = self.open_blob(digest) {
+            // Another user's file keeps its time.
+            let _ = file.set_modified(SystemTime::now());
+        }
     }
 
     /// A folder under `tmp`, removed when dropped.

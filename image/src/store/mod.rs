@@ -1,7 +1,9 @@
 //! The local store: names, blobs and unpacked images in one folder.
 
+mod archive;
 mod blob;
 mod budget;
+mod garbage;
 mod index;
 mod layout;
 mod protect;
@@ -10,6 +12,8 @@ mod settings;
 mod temp;
 mod unpack;
 
+pub(crate) use archive::Parts;
+pub use garbage::{Grace, Held, Rule, unneeded};
 pub use index::Origin;
 pub(crate) use layout::select_platform;
 pub use layout::{Listed, Store};

@@ -3,10 +3,11 @@
 //!
 //! Invariant: such a layer only adds files; it has no whiteouts, because a build never deletes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,20 @@ pub(crate) struct Made {
 impl Store {
     /// The layer made from the inputs with digest `key`, if the store still has it.
     pub(crate) fn made_from(&self, key: &Digest) -> Option<Made> {
-        let made = read(&self.reuse_path(key))?;
+        let path = self.reuse_path(key);
+        let made = read(&path)?;
+        if let Ok(file) = File::open(&path) {
+            // Another user's file keeps its time, and a sweep may then take the layer earlier.
+            let _ = file.set_modified(SystemTime::now());
+        }
         self.blob_path(&made.digest).exists().then_some(made)
+    }
+
+    /// Every layer that a build may use again, and the file that records it; its time is that of the
+    /// last use.
+    pub(super) fn reusable(&self) -> Vec<(PathBuf, Made)> {
+        let entries = fs::read_dir(self.dir().join("reuse")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?))).collect()
     }
 
     /// Records a layer under the digest of its inputs.
@@ -40,8 +53,7 @@ impl Store {
 
     /// Whether a build may use this layer again.
     pub(crate) fn is_reusable(&self, layer: &Digest) -> bool {
-        let entries = fs::read_dir(self.dir().join("reuse")).into_iter().flatten().flatten();
-        entries.filter_map(|entry| read(&entry.path())).any(|made| made.digest == *layer)
+        self.reusable().iter().any(|(_, made)| made.digest == *layer)
     }
 
     fn reuse_path(&self, key: &Digest) -> PathBuf {

@@ -49,9 +49,14 @@ pub struct RegistryOptions {
     pub stall_timeout: Duration,
     /// The folder of Docker's `config.json`, whose logins are used.
     pub docker_config: Option<PathBuf>,
+    /// Address of a Docker engine whose images are found too.
+    pub docker_engine: Option<String>,
     /// Logins that are tried before those.
     pub logins: Logins,
 }
+
+/// The default socket of engines.
+const DOCKER_SOCKET: &str = "unix:///var/run/docker.sock";
 
 impl Default for RegistryOptions {
     fn default() -> Self {
@@ -63,6 +68,9 @@ impl Default for RegistryOptions {
             document_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             docker_config: std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
+            docker_engine: Some(
+                std::env::var("DOCKER_HOST").unwrap_or_else(|_| DOCKER_SOCKET.to_owned()),
+            ),
             logins: Logins::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Building images, and running in place what was built.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -199,7 +200,7 @@ async fn removing_the_last_name_frees_what_nobody_else_uses() {
         store.list().unwrap().iter().map(|listed| listed.familiar().to_owned()).collect()
     };
     assert_eq!(names(&bench.store), ["digits:v1", "digits:v2"]);
-    bench.store.remove(&first.reference).unwrap();
+    bench.store.remove(&first.reference, &BTreeSet::new()).unwrap();
     assert_eq!(names(&bench.store), ["digits:v2"]);
     assert!(bench.store.image(&first.digest).is_err());
     assert!(matches!(bench.store.rootfs(&first.digest), Err(Error::NotInStore { .. })));
@@ -209,7 +210,7 @@ async fn removing_the_last_name_frees_what_nobody_else_uses() {
     while let Some(chunk) = archive.recv().await {
         chunk.unwrap();
     }
-    let again = bench.store.remove(&first.reference).unwrap_err();
+    let again = bench.store.remove(&first.reference, &BTreeSet::new()).unwrap_err();
     assert!(matches!(again, Error::NotInStore { .. }), "{again:?}");
 }
 

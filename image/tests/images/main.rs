@@ -6,5 +6,6 @@
 mod bounds;
 mod building;
 mod hostile;
+mod importing;
 mod pulling;
 mod registry;

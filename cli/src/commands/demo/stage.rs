@@ -225,6 +225,7 @@ fn is_empty(dir: &Path) -> bool {
 
 pub(super) fn detached(runtime: Runtime) -> Up {
     Up {
+        keep_images: false,
         ephemeral: false,
         recover: false,
         api_port: None,

@@ -113,7 +113,7 @@ async fn remove_images(target: &Target, dir: &DataDir, printer: &Printer) -> Res
             continue;
         }
         in_docker.extend(down::docker_tags(dir, |image| image == name));
-        match store.remove(&reference) {
+        match store.remove(&reference, &std::collections::BTreeSet::new()) {
             Ok(_) => printer.line(format!("removed image {name}")),
             // The demo was interrupted before it made the image.
             Err(Error::NotInStore { .. }) => {}

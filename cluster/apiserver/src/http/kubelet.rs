@@ -103,6 +103,11 @@ async fn logs(api: &Api, target: &Target, query: &Query) -> Result<Answer, Failu
     Ok(http::Response::from_parts(parts, body.boxed_unsync()))
 }
 
+fn is_init(pod: &Value, name: &str) -> bool {
+    let init = pod["spec"]["initContainers"].as_array();
+    init.into_iter().flatten().any(|container| container["name"] == name)
+}
+
 /// The container asked for, the one that is marked as the default, or the only one.
 fn container(pod: &Value, asked: &str, name: &str) -> Result<String, Failure> {
     let containers = pod["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -111,6 +116,7 @@ fn container(pod: &Value, asked: &str, name: &str) -> Result<String, Failure> {
     let wanted = if asked.is_empty() { marked.filter(|m| names.contains(m)) } else { Some(asked) };
     match (wanted, names.as_slice()) {
         (Some(wanted), _) if names.contains(&wanted) => Ok(wanted.to_owned()),
+        (Some(wanted), _) if is_init(pod, wanted) => Ok(wanted.to_owned()),
         (Some(wanted), _) => {
             Err(Failure::bad_request(format!("container {wanted} is not valid for pod {name}")))
         }

@@ -126,16 +126,20 @@ fn not_from_last_applied(
     conflicts.into_iter().filter(|conflict| !allowed.contains(&conflict.field)).collect()
 }
 
+fn annotations_of(object: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
+    object.pointer_mut("/metadata/annotations")?.as_object_mut()
+}
+
 /// Keeps the annotation of client-side apply, where there is one, up to date.
 fn with_last_applied(mut object: Value, config: &Value) -> Value {
-    let Some(annotations) = object["metadata"]["annotations"].as_object_mut() else {
+    let Some(annotations) = annotations_of(&mut object) else {
         return object;
     };
     if annotations.get(LAST_APPLIED).is_none_or(|text| text == "") {
         return object;
     }
     let mut config = config.clone();
-    if let Some(annotations) = config["metadata"]["annotations"].as_object_mut() {
+    if let Some(annotations) = annotations_of(&mut config) {
         annotations.remove(LAST_APPLIED);
     }
     annotations.insert(LAST_APPLIED.to_owned(), format!("{config}\n").into());
