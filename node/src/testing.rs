@@ -23,7 +23,7 @@ use crate::runtime::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
 };
 use crate::spec::PodRef;
-use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
+use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared};
 
 /// Requests that an API was sent: method, path, body.
 pub(crate) type Sent = Arc<Mutex<Vec<(String, String, Value)>>>;
@@ -68,6 +68,7 @@ pub(crate) fn shared(
         logs: Logs::new(dir.join("logs"), clock, tasks.clone()),
         tasks,
         events,
+        hosts: Hosts::new(dir.join("hosts")),
         host_ip: HOST_IP,
         live: Live::default(),
         metrics: Metrics::register(&metrics),

@@ -147,6 +147,9 @@ impl<R> Host<R> {
 #[derive(Debug)]
 pub(crate) struct RouteTable<R> {
     hosts: HashMap<Box<str>, Entry<R>>,
+    /// Local hosts by their name without a namespace; None where several namespaces have one of that name. Pods
+    /// resolve such a name in their own namespace only, so it is theirs if there is one.
+    bare: HashMap<Box<str>, Option<Arc<Host<R>>>>,
 }
 
 #[derive(Debug)]
@@ -157,7 +160,7 @@ struct Entry<R> {
 
 impl<R> Default for RouteTable<R> {
     fn default() -> Self {
-        Self { hosts: HashMap::new() }
+        Self { hosts: HashMap::new(), bare: HashMap::new() }
     }
 }
 
@@ -176,6 +179,11 @@ impl<R> RouteTable<R> {
                 }) else {
                     continue;
                 };
+                for bare in source.local.iter().filter_map(|name| bare(name, &key.key.namespace)) {
+                    let only = Some(Arc::clone(&host));
+                    let entry = table.bare.entry(bare.to_ascii_lowercase().into_boxed_str());
+                    entry.and_modify(|other| *other = None).or_insert(only);
+                }
                 let names = source.public.iter().map(|name| (name, true));
                 for (name, public) in names.chain(source.local.iter().map(|name| (name, false))) {
                     let name = name.to_ascii_lowercase().into_boxed_str();
@@ -199,6 +207,9 @@ impl<R> RouteTable<R> {
     /// The entry for `host`, a name as in a Host header, on this side.
     pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host<R>>> {
         let name = without_port(host);
+        if side == Side::Local && !name.contains('.') {
+            return self.bare.get(name)?.as_ref();
+        }
         let entry = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             let lower: SmallVec<[u8; 256]> =
                 name.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
@@ -217,6 +228,12 @@ impl<R> RouteTable<R> {
     pub(crate) fn len(&self) -> usize {
         self.hosts.len()
     }
+}
+
+/// `NAME` of a local host `NAME.NAMESPACE`.
+fn bare<'a>(name: &'a str, namespace: &str) -> Option<&'a str> {
+    let bare = name.strip_suffix(namespace)?.strip_suffix('.')?;
+    (!bare.contains('.')).then_some(bare)
 }
 
 /// The name alone: no port, no final dot.

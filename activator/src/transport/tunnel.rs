@@ -1,7 +1,9 @@
 //! An upgraded connection: bytes both ways until either side ends or a timeout fires.
 //!
 //! Its answer begins with the first byte that the pod sends over it, and not with the 101 before: a
-//! connection that stays silent runs into the response start timeout, as in Knative.
+//! connection over which the pod sends nothing runs into the response start timeout, as in Knative.
+//! It is idle while the pod sends nothing, from the arrival of the request on, whatever the client
+//! sends: for all requests, only the answer counts.
 
 use std::cell::Cell;
 use std::io;
@@ -33,7 +35,7 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     P: AsyncRead + AsyncWrite + Unpin,
 {
-    let passed = Rc::new(Passed { last: Cell::new(Instant::now()), answered: Cell::new(false) });
+    let passed = Rc::new(Passed { last: Cell::new(timer.arrived()), answered: Cell::new(false) });
     let mut client = Observed { io: client, passed: Rc::clone(&passed) };
     let mut copying =
         std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
@@ -48,10 +50,10 @@ where
     }
 }
 
-/// Bytes that passed, for the timeouts.
+/// Bytes that went to the client, for the timeouts.
 struct Passed {
+    /// When the last did, or the arrival.
     last: Cell<Instant>,
-    /// Whether any went to the client.
     answered: Cell<bool>,
 }
 
@@ -67,12 +69,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Observed<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.passed.last.set(Instant::now());
-        }
-        polled
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
@@ -83,7 +80,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Observed<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        if polled.is_ready() {
+        if matches!(polled, Poll::Ready(Ok(1..))) {
             self.passed.last.set(Instant::now());
             self.passed.answered.set(true);
         }
@@ -162,9 +159,36 @@ mod tests {
         assert_eq!(end(None, 20, greet).await, (Some(Which::Total), 9));
     }
 
+    async fn echo(stream: tokio::io::DuplexStream) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_from_the_last_byte_that_passed() {
-        assert_eq!(end(Some(2), 5, greet).await, (Some(Which::Idle), 6));
-        assert_eq!(end(Some(2), 20, greet).await, (Some(Which::Total), 9));
+    async fn a_connection_is_idle_from_the_last_byte_of_the_pod() {
+        assert_eq!(end(Some(2), 5, echo).await, (Some(Which::Idle), 6));
+        assert_eq!(end(Some(2), 20, echo).await, (Some(Which::Total), 9));
+        assert_eq!(end(Some(2), 20, greet).await, (Some(Which::Idle), 2), "the client alone sends");
+        assert_eq!(end(Some(3), 20, swallow).await, (Some(Which::Idle), 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_timeouts_of_a_connection_run_from_the_arrival_of_its_request() {
+        for (idle, start, expected) in [
+            (Some(4), None, (Some(Which::Idle), 4)),
+            (None, Some(4), (Some(Which::ResponseStart), 4)),
+            (None, None, (Some(Which::Total), 9)),
+        ] {
+            let seconds = |limit: Option<u32>| limit.map(|limit| SECOND * limit);
+            let limits =
+                Limits { total: SECOND * 9, response_start: seconds(start), idle: seconds(idle) };
+            let began = Instant::now();
+            let timer = Timer::new(limits, began);
+            // The pod took its time for the 101.
+            sleep(SECOND * 3).await;
+            let ((_client, client_side), (_pod, pod_side)) = (duplex(64), duplex(64));
+            let which = copy(client_side, pod_side, timer).await;
+            assert_eq!((which, began.elapsed().as_secs()), expected);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `rouse call NAME [PATH]`: one request; the answer on stdout, its status and time on stderr.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
 
@@ -8,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use k8s_openapi::api::core::v1::Service as CoreService;
 use kube::api::Api;
 use rouse_api::{ConditionStatus, keys};
+use rouse_kit::address::ADDRESS_ANNOTATION;
 
 use super::serving::{condition, service};
 use crate::args::{Call, Global};
@@ -24,13 +26,22 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     let service = service(&target, &args.name).await?;
     let url = url_of(&service, args.tag.as_deref())?;
     let body = args.data.as_deref().map(read_data).transpose()?;
-    let headers = headers(&args.header, body.as_deref())?;
+    let mut headers = headers(&args.header, body.as_deref())?;
     let usual = if body.is_some() { Method::POST } else { Method::GET };
     let method = args.request.clone().unwrap_or(usual);
     let path =
         if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
-    let at = if is_cluster_local(&url) { Some(local_gateway(&target).await?) } else { None };
-    let mut connection = Connection::open(&url, at).await.map_err(|failure| {
+    let (open, at) = match url.strip_prefix("https://") {
+        _ if is_cluster_local(&url) => (url.clone(), Some(local_gateway(&target).await?)),
+        // The gateway of this machine answers the same over http to whoever says that it was https.
+        Some(rest) if target.data_dir.is_some() => {
+            let proto = HeaderName::from_static("x-forwarded-proto");
+            headers.entry(proto).or_insert(HeaderValue::from_static("https"));
+            (format!("http://{rest}"), Some(gateway(&target, keys::GATEWAY).await?))
+        }
+        Some(_) | None => (url.clone(), None),
+    };
+    let mut connection = Connection::open(&open, at).await.map_err(|failure| {
         failure.because(format!("the service says it answers at {url}")).next("rouse status")
     })?;
     let answer =
@@ -73,15 +84,26 @@ async fn local_gateway(target: &Target) -> Result<SocketAddr> {
         )
         .next("kubectl run curl --rm -it --image=curlimages/curl -- curl URL"));
     }
+    gateway(target, keys::GATEWAY_LOCAL).await
+}
+
+/// The address of a local cluster's gateway that has this core Service.
+async fn gateway(target: &Target, name: &str) -> Result<SocketAddr> {
     let services: Api<CoreService> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
-    let gateway = services
-        .get(keys::GATEWAY_LOCAL)
-        .await
-        .or_fail(|| "cannot find the gateway for cluster-local services".to_owned())?;
+    let gateway =
+        services.get(name).await.or_fail(|| format!("cannot find the core Service {name}"))?;
+    let annotations = gateway.metadata.annotations.as_ref();
+    if let Some(text) = annotations.and_then(|all| all.get(ADDRESS_ANNOTATION)) {
+        let addresses: BTreeMap<String, SocketAddr> =
+            serde_json::from_str(text).unwrap_or_default();
+        if let Some(address) = addresses.into_values().next() {
+            return Ok(address);
+        }
+    }
     let port = gateway.spec.and_then(|spec| spec.ports?.first().map(|port| port.port));
     let port = port.and_then(|port| u16::try_from(port).ok());
     let port =
-        port.ok_or_else(|| Failure::new("the gateway for cluster-local services names no port"))?;
+        port.ok_or_else(|| Failure::new(format!("the core Service {name} names no port")))?;
     Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 

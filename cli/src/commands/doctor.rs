@@ -1,6 +1,6 @@
 //! `rouse doctor`: what this machine can run, and what is missing.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
 use crate::args::Global;
@@ -24,6 +24,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result {
         views(global)?,
         port("API port", ports::API),
         port("gateway port", ports::HTTP),
+        local_port(),
         docker(),
         python(),
         kubectl(),
@@ -92,6 +93,23 @@ fn port(what: &'static str, port: u16) -> Finding {
         ok: free,
         seen: format!("{port} {}", if free { "is free" } else { "is taken" }),
         means: "a taken default gives way to the next free one",
+    }
+}
+
+/// Whether cluster-local services can have the port that their URLs mean.
+fn local_port() -> Finding {
+    let bound =
+        ports::bind_local(Ipv4Addr::LOCALHOST.into(), |at| TcpListener::bind(at)?.local_addr());
+    let on_80 = bound.as_ref().is_ok_and(|at| at.port() == 80);
+    Finding {
+        what: "port 80 for pods",
+        ok: on_80,
+        seen: match bound {
+            Ok(at) if on_80 => format!("{at} is free"),
+            Ok(_) | Err(_) => "not for this user".to_owned(),
+        },
+        means: "pods reach cluster-local services without a port in the URL; without, status.address \
+                names the port",
     }
 }
 

@@ -110,7 +110,7 @@ impl Platform {
             ("admin port", admin_port.moved_from, admin_address),
         ]);
         said.extend(unreachable_urls(binds.public));
-        let local = Reserved::new(SocketAddr::new(binds.local, 0))
+        let local = ports::bind_local(binds.local, |at| Ok(Reserved::new(at)?))
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
         let (at, secure_at) = (public.address(), secure.address());

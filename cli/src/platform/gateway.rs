@@ -12,6 +12,7 @@ use rouse_api::Route;
 use rouse_api::keys::{GATEWAY, GATEWAY_LOCAL, SYSTEM_NAMESPACE};
 use rouse_apiserver::Cluster;
 use rouse_apiserver::registry::{Options, Part, Patch};
+use rouse_kit::address::ADDRESS_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::outcome::{Context, Result};
@@ -47,11 +48,18 @@ pub(super) fn publish(
         json!({ "name": name, "port": port, "protocol": "TCP", "targetPort": port })
     };
     let public = vec![port("http2", public), port("https", https)];
-    for (name, ports) in [(GATEWAY, public), (GATEWAY_LOCAL, vec![port("http2", local)])] {
+    let local_address = json!({ local.port().to_string(): local.to_string() }).to_string();
+    let local = vec![port("http2", local)];
+    for (name, ports) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
         let ports = Value::from(ports);
+        // Pods of this machine find the services there.
+        let annotations = match name {
+            GATEWAY_LOCAL => json!({ ADDRESS_ANNOTATION: local_address }),
+            _ => json!({}),
+        };
         let service = json!({
             "apiVersion": "v1", "kind": "Service",
-            "metadata": { "name": name, "namespace": SYSTEM_NAMESPACE },
+            "metadata": { "name": name, "namespace": SYSTEM_NAMESPACE, "annotations": annotations },
             "spec": { "ports": ports }
         });
         let registry = cluster.registry();
@@ -63,7 +71,9 @@ pub(super) fn publish(
                 let same =
                     |index: usize| before["spec"]["ports"][index]["port"] == ports[index]["port"];
                 moved |= name == GATEWAY && !(same(0) && same(1));
-                let patch = Patch::Merge(json!({ "spec": service["spec"] }));
+                let patch = Patch::Merge(json!({
+                    "metadata": { "annotations": annotations }, "spec": service["spec"],
+                }));
                 registry.patch(
                     &kind,
                     SYSTEM_NAMESPACE,

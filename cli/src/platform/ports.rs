@@ -48,6 +48,29 @@ pub(crate) fn bind<T>(
     .next(format!("rouse up {flag} 0, which picks any free one")))
 }
 
+/// Addresses of loopback that are tried for cluster-local services, one a platform of this machine.
+const LOCAL_ADDRESSES: std::ops::RangeInclusive<u8> = 1..=250;
+/// Their port, which URLs need not name.
+const LOCAL: u16 = 80;
+
+/// Binds with `take` the listener for cluster-local services: port 80 of a loopback address of its own where this
+/// user may, so that pods need no port in a URL; else any free port of `ip`.
+pub(crate) fn bind_local<T>(
+    ip: IpAddr,
+    take: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        for last in LOCAL_ADDRESSES {
+            match take(SocketAddr::from(([127, 0, 80, last], LOCAL))) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                Err(_) => break,
+                taken => return taken,
+            }
+        }
+    }
+    take(SocketAddr::new(ip, 0))
+}
+
 /// A note for each listener outside loopback: who can reach it, and what they may do.
 pub(crate) fn exposed(
     gateway: SocketAddr,

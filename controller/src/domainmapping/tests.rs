@@ -58,7 +58,7 @@ fn seen() -> Observed {
         held: true,
         target: route(),
         certificate: Certificate::None,
-        gateway: Gateway { port: Some(7080), https: None },
+        gateway: Gateway { port: Some(7080), https: None, local: None },
         serving: Serving::Unknown,
         config: with_claims_made(false),
     }
@@ -221,7 +221,8 @@ fn a_domain_with_a_certificate_of_its_own_is_https_and_says_what_is_wrong_with_i
             "False SecretInvalid the Secret \"own\" has no certificate to serve: it has no tls.key",
         ),
     ] {
-        let gateway = Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }) };
+        let gateway =
+            Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }), local: None };
         let seen = Observed { certificate, gateway, ..seen() };
         let status = desired(&mapping, &seen, now()).status.unwrap();
         assert_eq!(told(&status.conditions, "CertificateProvisioned"), expected);
@@ -235,7 +236,8 @@ fn http_of_a_domain_is_redirected_by_its_own_annotation() {
     let mut mapping = mapping();
     let key = "networking.knative.dev/http-protocol".to_owned();
     mapping.metadata.annotations = Some([(key, "redirected".to_owned())].into());
-    let gateway = Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }) };
+    let gateway =
+        Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }), local: None };
     let status = desired(&mapping, &Observed { gateway, ..seen() }, now()).status.unwrap();
     assert_eq!(hosts(&status)[0].http, HttpOption::Redirected);
 }

@@ -21,6 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) port: Option<i32>,
     /// None if there is no https listener.
     pub(crate) https: Option<Https>,
+    /// Set if URLs of cluster-local hosts have to name it.
+    pub(crate) local: Option<i32>,
 }
 
 /// The https listener.
@@ -82,6 +84,22 @@ impl Gateway {
         Self {
             port: http.map(|http| http.port).filter(|port| ![HTTP, HTTPS].contains(port)),
             https: https.map(|https| Https { port: Some(https.port).filter(|p| *p != HTTPS) }),
+            local: None,
+        }
+    }
+
+    /// With the port of the cluster-local gateway's core Service.
+    pub(crate) fn with_local(self, service: &CoreService) -> Self {
+        let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref());
+        let port = ports.and_then(|ports| ports.first()).map(|port| port.port);
+        Self { local: port.filter(|port| *port != HTTP), ..self }
+    }
+
+    /// The URL of a cluster-local host.
+    pub(crate) fn local_url(self, host: &str) -> String {
+        match self.local {
+            Some(port) => format!("http://{host}:{port}"),
+            None => format!("http://{host}"),
         }
     }
 

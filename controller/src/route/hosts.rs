@@ -43,12 +43,12 @@ impl Names {
     pub(super) fn url(&self, scheme: &str, gateway: Gateway) -> String {
         match &self.public {
             Some(host) => url(scheme, host, gateway),
-            None => self.local_url(),
+            None => self.local_url(gateway),
         }
     }
 
-    pub(super) fn local_url(&self) -> String {
-        format!("http://{}", self.local[0])
+    pub(super) fn local_url(&self, gateway: Gateway) -> String {
+        gateway.local_url(&self.local[0])
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn rolling_out(conditions: &mut Conditions<'_>) {
 /// URL and address, known before any Revision is ready.
 pub(super) fn addresses(status: &mut RouteStatus, main: &Names, scheme: &str, gateway: Gateway) {
     status.url = Some(main.url(scheme, gateway));
-    status.address = Some(Addressable { url: Some(main.local_url()) });
+    status.address = Some(Addressable { url: Some(main.local_url(gateway)) });
 }
 
 /// `status.traffic`: one entry per target, in the user's order; several while a target is rolled out.

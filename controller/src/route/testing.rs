@@ -46,7 +46,7 @@ pub(super) fn seen(configuration: Arc<Configuration>, revisions: Vec<Arc<Revisio
         revisions: revisions.into_iter().map(|r| (r.metadata.name.clone().unwrap(), r)).collect(),
         placeholders: vec![],
         foreign_services: vec![],
-        gateway: Gateway { port: Some(7080), https: None },
+        gateway: Gateway { port: Some(7080), https: None, local: None },
         serving: Serving::Unknown,
         config: Arc::new(config()),
     }

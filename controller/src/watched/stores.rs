@@ -75,9 +75,14 @@ impl Stores {
         services
     }
 
-    /// The public listener's port, from its core Service.
+    /// The ports of the gateway's listeners, from its core Services.
     pub(crate) fn gateway(&self) -> Gateway {
-        get(&self.core_services, keys::SYSTEM_NAMESPACE, keys::GATEWAY)
-            .map_or_else(Gateway::default, |service| Gateway::from_service(&service))
+        let service = |name| get(&self.core_services, keys::SYSTEM_NAMESPACE, name);
+        let public = service(keys::GATEWAY);
+        let gateway = public.map_or_else(Gateway::default, |found| Gateway::from_service(&found));
+        match service(keys::GATEWAY_LOCAL) {
+            Some(local) => gateway.with_local(&local),
+            None => gateway,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The agent: it registers the node, gives each of its pods a worker, and serves the kubelet's API.
 
+mod hosts;
 mod leftovers;
 mod node;
 mod pods;

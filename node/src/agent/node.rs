@@ -10,12 +10,12 @@ use rouse_kit::{Component, Events, Shutdown};
 
 use super::server::KubeletService;
 use super::usage::{PodUsages, Usages};
-use super::{leftovers, pods, register, server, takeover, usage};
+use super::{hosts, leftovers, pods, register, server, takeover, usage};
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
 use crate::traffic::Traffic;
-use crate::worker::{Config, HOST_IP, Live, Metrics, Shared};
+use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared};
 
 /// The node agent of this machine.
 pub struct Node {
@@ -39,6 +39,7 @@ impl Node {
     ) -> Self {
         let Component { clock, tasks, shutdown, .. } = component.clone();
         let (events, writing) = Events::new(client.clone(), "kubelet", clock, shutdown);
+        let files = Hosts::new(config.data_dir.join("hosts"));
         let logs = Logs::new(config.data_dir.join("logs"), clock, tasks.clone());
         let shared = Arc::new(Shared {
             config,
@@ -50,6 +51,7 @@ impl Node {
             tasks,
             logs,
             events,
+            hosts: files,
             host_ip: HOST_IP,
             live: Live::default(),
             metrics: Metrics::register(&component.metrics),
@@ -103,6 +105,10 @@ impl Node {
         tasks.restarting("registration", move || {
             register::keep(Arc::clone(&registered), part.clone(), until.clone())
         });
+        if shared.runtime.capabilities().remaps_port {
+            let (followed, until) = (Arc::clone(&shared), shutdown.clone());
+            tasks.restarting("hosts", move || hosts::follow(Arc::clone(&followed), until.clone()));
+        }
         let until = shutdown.clone();
         tasks.restarting("usage", move || usage::sample(Arc::clone(&usages), until.clone()));
         let (left, until) = (Arc::clone(&shared), shutdown.clone());

@@ -4,6 +4,7 @@
 
 pub(crate) mod downward;
 pub(crate) mod env;
+pub(crate) mod hosts;
 pub(crate) mod ports;
 mod reference;
 pub(crate) mod resources;

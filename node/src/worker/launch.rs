@@ -20,6 +20,7 @@ use crate::images::LocalImage;
 use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
+use crate::spec::hosts::{HOSTS, HOSTS_FILE};
 use crate::spec::ports::{containers, of_pod, ports, shares_network};
 use crate::spec::sources::Sources;
 use crate::spec::volumes::{Place, Places, Volume};
@@ -246,14 +247,49 @@ impl Launch {
     }
 
     async fn mounts(&self, sources: &Sources) -> Result<Vec<Mount>, Failure> {
+        let hosts = self.hosts().await;
         if self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty) {
-            return Ok(Vec::new());
+            return Ok(Vec::from_iter(hosts));
         }
         let failed = |message| Failure::Refused("FailedMount", message);
         let (volumes, places) = self.volumes(sources).map_err(failed)?;
         let writing = move || disk::write_all(&volumes, &places);
         let written = self.shared.tasks.blocking("volumes", writing);
-        written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)
+        let written = written.await.unwrap_or_else(|error| Err(error.to_string()));
+        let mut mounts = written.map_err(failed)?;
+        // The user's own view of these files comes first.
+        let own = |mount: &Mount| ["/etc", HOSTS_FILE].contains(&mount.path.trim_end_matches('/'));
+        if !mounts.iter().any(own) {
+            mounts.extend(hosts);
+        }
+        Ok(mounts)
+    }
+
+    /// The hosts file, for programs that share the host's network.
+    async fn hosts(&self) -> Option<Mount> {
+        let capabilities = self.shared.runtime.capabilities();
+        if !capabilities.remaps_port || !capabilities.volumes {
+            return None;
+        }
+        let mount = |host_path| Mount {
+            volume: HOSTS.to_owned(),
+            host_path,
+            path: HOSTS_FILE.to_owned(),
+            read_only: true,
+        };
+        if let Some(path) = self.shared.hosts.written(&self.reference.namespace) {
+            return Some(mount(path));
+        }
+        let (shared, namespace) = (Arc::clone(&self.shared), self.reference.namespace.clone());
+        let making = move || shared.hosts.of(&namespace);
+        let made = self.shared.tasks.blocking("hosts", making).await;
+        match made.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            Ok(path) => path.map(mount),
+            Err(error) => {
+                tracing::warn!(%error, "a pod starts without the names of services");
+                None
+            }
+        }
     }
 
     fn volumes(&self, sources: &Sources) -> Result<(Vec<Volume>, Vec<Place>), String> {

@@ -3,6 +3,7 @@
 mod address;
 mod claims;
 mod effects;
+mod hosts;
 mod launch;
 mod listening;
 mod live;
@@ -19,6 +20,7 @@ mod tls;
 mod volumes;
 
 pub(crate) use claims::remove_unclaimed;
+pub(crate) use hosts::Hosts;
 pub(crate) use live::{Live, LivePod};
 pub(crate) use metrics::Metrics;
 pub(crate) use run::Seen;

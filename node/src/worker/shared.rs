@@ -8,6 +8,7 @@ use kube::Client;
 use rouse_k8s::hash::fnv1a_64;
 use rouse_kit::{Clock, Events, Shutdown, Tasks};
 
+use super::hosts::Hosts;
 use super::live::Live;
 use super::metrics::Metrics;
 use crate::images::Images;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) logs: Logs,
     pub(crate) events: Events,
+    /// The hosts files of pods.
+    pub(crate) hosts: Hosts,
     pub(crate) host_ip: IpAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,

@@ -96,6 +96,29 @@ fn a_local_host_is_unknown_to_the_public() {
 }
 
 #[test]
+fn a_local_host_is_found_without_its_namespace_if_only_one_has_it() {
+    let of = |namespaces: &[&str]| {
+        let route = |namespace: &&str| {
+            let key = ObjectKey::new(*namespace, "hello");
+            let mut routing = routes(&[("hello-00001", 100)]).into_values().next().expect("one");
+            let host = &mut Arc::make_mut(&mut routing).hosts[0];
+            host.public.clear();
+            host.local = vec![format!("hello.{namespace}.svc"), format!("hello.{namespace}")];
+            (RouteKey { kind: RouteKind::Route, key }, routing)
+        };
+        let all = namespaces.iter().map(route).collect();
+        Table::build(&all, &Table::default(), |key| key.to_string())
+    };
+    let one = of(&["default"]);
+    assert_eq!(
+        one.find("hello:80", Side::Local).map(|host| next(host).as_str()),
+        Some("default/hello-00001")
+    );
+    assert!(one.find("hello", Side::Public).is_none() && one.find("svc", Side::Local).is_none());
+    assert!(of(&["default", "shop"]).find("hello", Side::Local).is_none());
+}
+
+#[test]
 fn any_thousand_requests_split_exactly_wherever_counting_starts() {
     let table = build(&[("a", 70), ("b", 27), ("c", 3)], &RouteTable::default());
     let host = table.find("hello.default.localhost", Side::Public).expect("it is there");

@@ -97,3 +97,19 @@ fn a_domain_of_the_cluster_makes_a_route_local() {
     .assert_eq(&hosts(&status));
     assert_eq!(status.traffic[0].url.as_deref(), Some("http://next-hello.shop.svc.cluster.local"));
 }
+
+#[test]
+fn local_urls_name_the_port_of_the_local_gateway_unless_it_is_80() {
+    let service = |port: u16| {
+        crate::testing::object(&format!("{{spec: {{ports: [{{name: http2, port: {port}}}]}}}}"))
+    };
+    let mut seen = one_ready();
+    for (port, expected) in [
+        (80, "http://hello.shop.svc.cluster.local"),
+        (7099, "http://hello.shop.svc.cluster.local:7099"),
+    ] {
+        seen.gateway = seen.gateway.with_local(&service(port));
+        let status = status(&route(LATEST), &seen);
+        assert_eq!(status.address.unwrap().url.as_deref(), Some(expected));
+    }
+}

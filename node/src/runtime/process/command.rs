@@ -9,6 +9,7 @@ use super::layers::Way;
 use super::wire::{self, MountView};
 use crate::runtime::interface::{ContainerSpec, Error, NO_MOUNTS};
 use crate::spec::Mount;
+use crate::spec::hosts::HOSTS;
 
 /// The command line for this host, or why there is none.
 pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
@@ -24,7 +25,10 @@ pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
 
 /// The volumes of a container; or why it can have none.
 pub(super) fn mounts(spec: &ContainerSpec, way: Way) -> Result<Vec<MountView>, Error> {
-    if let (Some(mount), Way::ReadOnly | Way::Shared) = (spec.mounts.first(), way) {
+    // A program without a view of its own does without the names of services.
+    let mut asked = spec.mounts.iter().filter(|mount| mount.volume != HOSTS);
+    if matches!(way, Way::ReadOnly | Way::Shared) {
+        let Some(mount) = asked.next() else { return Ok(Vec::new()) };
         return Err(Error::Unsupported(format!(
             "volume {:?} cannot be mounted at {}: {NO_MOUNTS}",
             mount.volume, mount.path
