@@ -293,10 +293,10 @@ kind: Job
 metadata: {name: migrate, labels: {app: shop}}
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}
 ---
-apiVersion: v1
-kind: PersistentVolumeClaim
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
 metadata: {name: data, labels: {app: shop}}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+spec: {podSelector: {matchLabels: {app: shop}}}
 ";
 
 #[test]
@@ -310,12 +310,12 @@ fn kubectl_stores_kinds_that_nothing_acts_on_and_is_told_so() -> anyhow::Result<
         "ingresses.networking.k8s.io",
         "poddisruptionbudgets.policy",
         "jobs.batch",
-        "persistentvolumeclaims",
+        "networkpolicies.networking.k8s.io",
     ] {
         let warning = format!("Warning: {kind} are stored here, and nothing acts on them");
         anyhow::ensure!(ran.stderr.contains(&warning), "{warning}: {}", ran.stderr);
     }
-    let names = kubectl.run("get role,ing,pdb,job,pvc -o name")?;
+    let names = kubectl.run("get role,ing,pdb,job,netpol -o name")?;
     anyhow::ensure!(names.lines().count() == 5 && names.contains("app:reader"), "{names}");
     // A budget's selector is patched as a whole each time, in any cluster.
     let again = kubectl.apply(INERT)?;
