@@ -64,7 +64,7 @@ impl Frame<'_> {
 fn python(lines: &[&str]) -> Found {
     // A syntax error of the program itself has a frame and no headline.
     let is_frame = |line: &&str| line.trim_start().starts_with("File \"");
-    let end = lines.iter().rposition(|line| is_frame(line))?;
+    let end = lines.iter().rposition(is_frame)?;
     let indent = |line: &str| line.len() - line.trim_start().len();
     let depth = indent(lines[end]);
     let after = lines[end + 1..].iter().position(|line| {
