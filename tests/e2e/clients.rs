@@ -1,4 +1,4 @@
-//! What other clients send, as recorded from them: `gcloud run … --platform=kubernetes`.
+//! Requests of other clients, as recorded from them: `gcloud run … --platform=kubernetes`.
 //!
 //! Their writes are sent again, with the version, uid and times of the object that is there.
 

@@ -26,7 +26,7 @@ pub(crate) fn find(log: &str) -> Option<Fault> {
     let found = [python(&lines), panic(&lines), go(&lines), node(&lines), java(&lines)];
     let latest = found.into_iter().flatten().max_by_key(|(at, _)| *at);
     let mut fault = latest.map(|(_, fault)| fault).or_else(|| last_error(&lines))?;
-    fault.hint = hint::of(&fault, &lines);
+    fault.hint = hint::of(&fault.what, fault.place.as_deref(), &lines);
     Some(fault)
 }
 

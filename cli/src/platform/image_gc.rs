@@ -41,7 +41,8 @@ pub(super) async fn run(store: Store, client: Client, component: Component) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = EVERY;
-        match collect(&store, &client, &component, SystemTime::now()).await {
+        let look = Look { now: SystemTime::now(), disk: disk(&store) };
+        match collect(&store, &client, &component, look).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "images that nothing refers to were removed"),
             Err(why) => tracing::warn!(why, "images that nothing refers to are not removed"),
@@ -49,17 +50,24 @@ pub(super) async fn run(store: Store, client: Client, component: Component) {
     }
 }
 
+/// What a collection depends on, besides the images and their users.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    now: SystemTime,
+    disk: Disk,
+}
+
 /// The number of removed images.
 async fn collect(
     store: &Store,
     client: &Client,
     component: &Component,
-    now: SystemTime,
+    look: Look,
 ) -> Result<usize, String> {
     let uses = in_use::of_cluster(client).await.map_err(|failure| failure.to_string())?;
     let references: Vec<String> = uses.into_iter().map(|used| used.reference).collect();
-    let (work_store, at) = (store.clone(), now);
-    let work = move || sweep(&work_store, &references, at);
+    let store = store.clone();
+    let work = move || sweep(&store, &references, look);
     let swept = component.tasks.blocking("image-gc-sweep", work).await;
     let tags = swept.map_err(|panicked| panicked.to_string())?.map_err(|e| e.to_string())?;
     rouse_node::runtime::docker::forget_images(&tags).await;
@@ -70,17 +78,17 @@ async fn collect(
 fn sweep(
     store: &Store,
     references: &[String],
-    now: SystemTime,
+    look: Look,
 ) -> Result<Vec<String>, rouse_image::Error> {
     let (held, used) = (store.held()?, store.meant(references)?);
     let rule =
-        Rule { unnamed_age: UNNAMED_AGE, named_age: NAMED_AGE, excess: excess(&held, disk(store)) };
-    let at = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        Rule { unnamed_age: UNNAMED_AGE, named_age: NAMED_AGE, excess: excess(&held, look.disk) };
+    let at = Timestamp::try_from(look.now).unwrap_or(Timestamp::UNIX_EPOCH);
     let going = unneeded(&held, &used, rule, at);
     let going: Vec<_> = going.into_iter().map(|image| image.digest.clone()).collect();
     let tags = going.iter().filter_map(|d| Some(store.image(d).ok()?.docker_tag())).collect();
     let grace = Grace { blobs: BLOB_AGE, dependencies: DEPENDENCIES_AGE };
-    store.discard(&going, grace, now)?;
+    store.discard(&going, grace, look.now)?;
     Ok(tags)
 }
 
@@ -169,10 +177,12 @@ mod tests {
         }))
         .unwrap();
         revisions.create(&PostParams::default(), &revision).await.unwrap();
-        let later = SystemTime::now() + Duration::from_secs(86_400);
+        let at = |now| Look { now, disk: Disk::default() };
+        let later = at(SystemTime::now() + Duration::from_secs(86_400));
+        let young = at(SystemTime::now());
         assert_eq!(collect(&store, &client, &component, later).await, Ok(0));
         revisions.delete("shop-00001", &DeleteParams::default()).await.unwrap();
-        assert_eq!(collect(&store, &client, &component, SystemTime::now()).await, Ok(0), "young");
+        assert_eq!(collect(&store, &client, &component, young).await, Ok(0), "young");
         assert_eq!(collect(&store, &client, &component, later).await, Ok(1));
         assert!(store.rootfs(&old).is_err());
         assert!(store.rootfs(&new).is_ok(), "it has a name, and there is room");

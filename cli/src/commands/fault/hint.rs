@@ -1,6 +1,4 @@
-//! What to change so that a fault goes away. Pure.
-
-use super::Fault;
+//! Hints: the change that makes a fault go away. Pure.
 
 /// Modules whose package on PyPI has another name.
 const PACKAGES: [(&str, &str); 24] = [
@@ -30,8 +28,8 @@ const PACKAGES: [(&str, &str); 24] = [
     ("zmq", "pyzmq"),
 ];
 
-pub(super) fn of(fault: &Fault, lines: &[&str]) -> Option<String> {
-    let what = fault.what.as_str();
+/// The hint for an exception at a place, in a log of these lines.
+pub(super) fn of(what: &str, place: Option<&str>, lines: &[&str]) -> Option<String> {
     let any = |text: &str| lines.iter().any(|line| line.contains(text));
     if let Some(module) = quoted_after(what, "No module named ") {
         return Some(missing_module(module));
@@ -57,7 +55,7 @@ pub(super) fn of(fault: &Fault, lines: &[&str]) -> Option<String> {
     if any("Address already in use") || any("EADDRINUSE") || any("address already in use") {
         return Some("listen on the port in the environment variable PORT".to_owned());
     }
-    let place = fault.place.as_deref().unwrap_or_default();
+    let place = place.unwrap_or_default();
     if let Some(name) = quoted_after(what, "KeyError: ")
         && (place.contains("environ") || any("os.environ["))
     {

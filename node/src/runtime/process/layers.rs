@@ -134,7 +134,10 @@ impl Layers {
     /// The folder of one start of a container. The starter creates what is missing.
     pub(super) fn folder(&self) -> Folder {
         let spare = self.spare.lock().take();
-        let number = spare.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
+        self.numbered(spare.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn numbered(&self, number: u64) -> Folder {
         Folder { path: self.path(number), cover: self.data_dir.clone(), tasks: self.tasks.clone() }
     }
 
@@ -152,7 +155,11 @@ impl Layers {
         let making = move || folders.iter().try_for_each(fs::create_dir_all);
         // The starter tries again, and reports the error.
         if let Ok(Ok(())) = self.tasks.blocking("container folder", making).await {
-            self.spare.lock().get_or_insert(number);
+            let kept = *self.spare.lock().get_or_insert(number);
+            if kept != number {
+                // Another start has made one meanwhile.
+                drop(self.numbered(number));
+            }
         }
     }
 }
