@@ -13,7 +13,7 @@ use crate::printer::Printer;
 /// Longer than pods are given to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Everything that a platform makes in its data directory; nothing else is ever removed.
-const OURS: [&str; 12] = [
+const OURS: [&str; 14] = [
     "state.redb",
     "kubeconfig",
     "pki",
@@ -21,6 +21,8 @@ const OURS: [&str; 12] = [
     "logs",
     "pods",
     "volumes",
+    "claims",
+    "hosts",
     "demo",
     "up.json",
     "up.log",
