@@ -94,7 +94,7 @@ fn into_engine(platform: &Platform, name: &str, version: &str) -> anyhow::Result
     docker::docker(&[
         "import",
         "--change",
-        "ENTRYPOINT [\"/app/server\"]",
+        "ENTRYPOINT [\"/app/test-server\"]",
         "--change",
         &change,
         &tar,

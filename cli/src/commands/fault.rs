@@ -6,7 +6,7 @@
 mod hint;
 mod text;
 
-pub(crate) use self::text::readable;
+pub(crate) use self::text::{readable, shortened};
 
 /// A fault, told in one screen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -172,10 +172,10 @@ async fn with_evidence(
         }
         if !known {
             for line in message.lines().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES) {
-                failure = failure.because(fault::readable(line));
+                failure = failure.because(fault::shortened(line));
             }
             for warning in warnings(target, revision).await {
-                failure = failure.because(fault::readable(&warning));
+                failure = failure.because(fault::shortened(&warning));
             }
             for line in &log[log.len().saturating_sub(SHOWN_LINES)..] {
                 failure = failure.because(format!("log: {}", fault::readable(line)));

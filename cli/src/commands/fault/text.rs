@@ -38,7 +38,7 @@ fn relative(line: &str) -> String {
 }
 
 /// Runs of 64 hexadecimal digits, cut.
-fn shortened(line: &str) -> String {
+pub(crate) fn shortened(line: &str) -> String {
     let mut text = String::new();
     let mut run = String::new();
     for c in line.chars().map(Some).chain([None]) {
