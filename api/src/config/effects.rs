@@ -2,6 +2,8 @@
 //!
 //! `docs/compatibility.md` shows the same to users; a test holds the two together.
 
+use strsim::levenshtein;
+
 use super::autoscaler::AutoscalerConfig;
 use super::defaults::DefaultsConfig;
 use super::deployment::DeploymentConfig;
@@ -52,8 +54,8 @@ const fn inert_renamed(
     Key { name, old, effect: Effect::Nothing { default, why } }
 }
 
-const NO_SIDECAR: &str = "there is no queue-proxy";
-const IN_PATH: &str = "the activator is in the path of every request";
+pub(crate) const NO_SIDECAR: &str = "there is no queue-proxy";
+pub(crate) const IN_PATH: &str = "the activator is in the path of every request";
 
 const AUTOSCALER: &[Key] = &[
     acts("container-concurrency-target-percentage"),
@@ -141,8 +143,8 @@ const GC: &[Key] = &[
     acts("max-non-active-revisions"),
 ];
 
-const OWN_GATEWAY: &str = "requests come in by the activator, which is the only ingress";
-const NO_ISSUER: &str = "no certificates are issued";
+pub(crate) const OWN_GATEWAY: &str = "requests come in by the activator, which is the only ingress";
+pub(crate) const NO_ISSUER: &str = "no certificates are issued";
 const NO_MESH: &str = "pods are always addressed one by one";
 
 const NETWORK: &[Key] = &[
@@ -296,26 +298,10 @@ fn nearest(known: &[Key], written: &str) -> Option<&'static str> {
     let allowed = written.len() / 4 + 1;
     known
         .iter()
-        .map(|key| (distance(key.name, written), key.name))
+        .map(|key| (levenshtein(key.name, written), key.name))
         .min()
         .filter(|(distance, _)| *distance <= allowed)
         .map(|(_, name)| name)
-}
-
-/// Letters to insert, remove or replace to get from one text to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().take(128).collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (index, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[index + 1];
-            row[index + 1] = replaced.min(diagonal + 1).min(row[index] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

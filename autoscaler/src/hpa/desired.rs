@@ -22,7 +22,7 @@ use rouse_k8s::object;
 use rouse_kit::Plan;
 
 use crate::decide::status::{
-    ACTIVE, CONDITIONS, SCALE_TARGET_INITIALIZED, SKS_READY, was_initialized,
+    ACTIVE, CONDITIONS, SCALE_TARGET_INITIALIZED, SKS_READY, signed, was_initialized,
 };
 
 pub(super) type HpaPlan = Plan<PodAutoscalerStatus>;
@@ -169,16 +169,12 @@ fn updated(
     wanted: HorizontalPodAutoscaler,
 ) -> HorizontalPodAutoscaler {
     let mut spec = wanted.spec.unwrap_or_default();
-    if let Some(old) = &found.spec {
-        if spec.metrics.is_none() {
-            spec.metrics.clone_from(&old.metrics);
-        }
-        let (Some(new), Some(old)) = (&mut spec.behavior, &old.behavior) else {
-            return HorizontalPodAutoscaler {
-                spec: Some(spec),
-                ..with_meta(found, wanted.metadata)
-            };
-        };
+    let before = found.spec.as_ref();
+    if spec.metrics.is_none() {
+        spec.metrics = before.and_then(|before| before.metrics.clone());
+    }
+    let behavior = before.and_then(|before| before.behavior.as_ref());
+    if let (Some(new), Some(old)) = (&mut spec.behavior, behavior) {
         for (new, old) in
             [(&mut new.scale_up, &old.scale_up), (&mut new.scale_down, &old.scale_down)]
         {
@@ -188,17 +184,13 @@ fn updated(
             }
         }
     }
-    HorizontalPodAutoscaler { spec: Some(spec), ..with_meta(found, wanted.metadata) }
-}
-
-fn with_meta(found: &HorizontalPodAutoscaler, wanted: ObjectMeta) -> HorizontalPodAutoscaler {
     HorizontalPodAutoscaler {
         metadata: ObjectMeta {
-            labels: wanted.labels,
-            annotations: wanted.annotations,
+            labels: wanted.metadata.labels,
+            annotations: wanted.metadata.annotations,
             ..found.metadata.clone()
         },
-        spec: None,
+        spec: Some(spec),
         status: found.status.clone(),
     }
 }
@@ -262,10 +254,6 @@ fn status(
         next.actual_scale = scale.current_replicas;
     }
     next
-}
-
-fn signed(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn whole(target: f64) -> i32 {

@@ -92,19 +92,11 @@ impl Images for ReadyImages {
         &self,
         image: String,
         skipped: Arc<BTreeSet<String>>,
-    ) -> BoxFuture<'static, Result<String, String>> {
-        self.pin_with(image, skipped, Logins::default())
-    }
-
-    fn pin_with(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
         logins: Logins,
     ) -> BoxFuture<'static, Result<String, String>> {
         let named: Option<rouse_image::Reference> = image.parse().ok();
         let unasked = named.filter(|name| skipped.contains(name.registry()));
-        let pinned = Images::pin_with(&self.store, image, skipped, logins);
+        let pinned = Images::pin(&self.store, image, skipped, logins);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;

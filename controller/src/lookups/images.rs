@@ -33,34 +33,17 @@ const RETRY: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_
 /// Resolves image names.
 pub trait Images: Send + Sync + 'static {
     /// `name@digest`, which means the same image forever; empty if the registry is one of
-    /// `skipped`. The error is a sentence for users.
+    /// `skipped`. `logins` are the Revision's own. The error is a sentence for users.
     fn pin(
         &self,
         image: String,
         skipped: Arc<BTreeSet<String>>,
+        logins: Logins,
     ) -> BoxFuture<'static, Result<String, String>>;
-
-    /// As `pin`, with logins of the Revision.
-    fn pin_with(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-        _: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
-        self.pin(image, skipped)
-    }
 }
 
 impl Images for rouse_image::Store {
     fn pin(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-    ) -> BoxFuture<'static, Result<String, String>> {
-        self.pin_with(image, skipped, Logins::default())
-    }
-
-    fn pin_with(
         &self,
         image: String,
         skipped: Arc<BTreeSet<String>>,
@@ -150,13 +133,13 @@ impl ImageLookup {
         let mut pinned = Vec::new();
         for Named { container, image } in named {
             let skipped = || Arc::clone(&self.skipped);
-            let mut found = images.pin(image.clone(), skipped()).await;
+            let mut found = images.pin(image.clone(), skipped(), Logins::default()).await;
             // Secrets are read only for an image that is neither here nor everybody's: the others are
             // found without that wait.
             if let (Err(_), Some(client)) = (&found, client) {
                 let logins = self.secrets.logins(client).await;
                 if !logins.is_empty() {
-                    found = images.pin_with(image.clone(), skipped(), logins).await;
+                    found = images.pin(image.clone(), skipped(), logins).await;
                 }
             }
             let image_digest =

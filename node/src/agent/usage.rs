@@ -63,9 +63,7 @@ impl PodUsages {
     /// None until every container that runs has been measured twice.
     #[must_use]
     pub fn of(&self, namespace: &str, pod: &str) -> Option<PodSample> {
-        let pods = self.0.pods();
-        let found =
-            pods.iter().find(|live| live.pod.namespace == namespace && live.pod.name == pod)?;
+        let found = self.0.shared.live.named(namespace, pod)?;
         let mut at = None;
         let mut containers = Vec::new();
         for container in &found.containers {

@@ -60,6 +60,12 @@ impl Live {
     pub(crate) fn pods(&self) -> Vec<LivePod> {
         self.0.lock().values().cloned().collect()
     }
+
+    pub(crate) fn named(&self, namespace: &str, name: &str) -> Option<LivePod> {
+        let pods = self.0.lock();
+        let mut all = pods.values();
+        all.find(|live| live.pod.namespace == namespace && live.pod.name == name).cloned()
+    }
 }
 
 impl Entry {

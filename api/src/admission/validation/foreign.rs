@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::annotations as keyed;
+use crate::config::effects::{IN_PATH, NO_ISSUER, NO_SIDECAR, OWN_GATEWAY};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
 
@@ -69,11 +70,6 @@ pub const CLOUD_RUN: &[(&str, &str)] = &[
 
 const SCALES: &str = "write autoscaling.knative.dev/min-scale and max-scale under spec.template.metadata.annotations";
 
-const NO_SIDECAR: &str = "there is no queue-proxy";
-const IN_PATH: &str = "the activator is in the path of every request";
-const INGRESS: &str = "requests come in by the activator, which is the only ingress";
-const NO_ISSUER: &str = "no certificates are issued";
-
 /// Knative's own annotations for parts that Rouse does without.
 const KNATIVE: &[(&str, &str)] = &[
     (keys::TARGET_BURST_CAPACITY, IN_PATH),
@@ -81,8 +77,8 @@ const KNATIVE: &[(&str, &str)] = &[
     ("features.knative.dev/queueproxy-podinfo", NO_SIDECAR),
     ("networking.knative.dev/certificate-class", NO_ISSUER),
     ("networking.knative.dev/certificate.class", NO_ISSUER),
-    ("networking.knative.dev/ingress-class", INGRESS),
-    ("networking.knative.dev/ingress.class", INGRESS),
+    ("networking.knative.dev/ingress-class", OWN_GATEWAY),
+    ("networking.knative.dev/ingress.class", OWN_GATEWAY),
 ];
 
 const SIDECAR_PREFIX: &str = "queue.sidecar.serving.knative.dev/";

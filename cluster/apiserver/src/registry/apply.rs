@@ -102,10 +102,7 @@ impl Registry {
         let owners = taken(&mut object);
         decode::normalize(resource, &mut object)?;
         meta::check_patched_namespace(meta::of(resource, &mut object)?, &current.key.namespace)?;
-        let asked = config["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if !asked.is_empty() && asked != current.resource_version.to_string() {
-            return Err(Failure::changed(resource, &current.key.name));
-        }
+        meta::check_version(resource, config, current)?;
         Ok(self.change_part(resource, current, part, object, owners, options))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
 use crate::status::Failure;
+use crate::store::Object;
 use crate::structure::Invalid;
 
 /// Random characters after `prefix`, which is shortened to leave room for them.
@@ -104,6 +105,19 @@ pub(super) fn check_name(meta: &Map<String, Value>, name: &str) -> Result<(), Fa
     } else {
         format!("the name of the object ({given}) does not match the name on the URL ({name})")
     }))
+}
+
+/// A version that a change names must be the current one.
+pub(super) fn check_version(
+    resource: &Resource,
+    change: &Value,
+    current: &Object,
+) -> Result<(), Failure> {
+    let asked = change["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    if asked.is_empty() || asked == current.resource_version.to_string() {
+        return Ok(());
+    }
+    Err(Failure::changed(resource, &current.key.name))
 }
 
 /// The namespace that a patch leaves in an object must be the path's.

@@ -86,10 +86,7 @@ impl Registry {
         let meta = meta::of(resource, &mut object)?;
         meta::check_name(meta, name)?;
         meta::check_patched_namespace(meta, &current.key.namespace)?;
-        let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if !asked.is_empty() && asked != current.resource_version.to_string() {
-            return Err(Failure::changed(resource, name));
-        }
+        meta::check_version(resource, &object, current)?;
         let written = self.change_part(resource, current, part, object, Owners::Update, options)?;
         Ok(with_warnings(written, warnings))
     }

@@ -9,15 +9,15 @@
 mod behavior;
 mod metrics;
 mod replicas;
+mod status;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{
-    HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition, HorizontalPodAutoscalerSpec,
-    HorizontalPodAutoscalerStatus, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus,
-    ResourceMetricStatus,
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec, MetricStatus, MetricTarget,
+    MetricValueStatus, ResourceMetricStatus,
 };
 use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
@@ -32,6 +32,7 @@ pub use self::metrics::{ContainerUsage, PodMetrics, PodUsage};
 
 use self::behavior::{Behavior, Bounded, History};
 use self::replicas::{Measured, Proposal, Target, Usage};
+use self::status::{ABLE, ACTIVE, Status};
 use super::objects::{DEPLOYMENTS, Objects, PODS, REPLICA_SETS};
 use super::recorder::{self, Notice};
 use super::work::Next;
@@ -39,10 +40,6 @@ use super::work::Next;
 const COMPONENT: &str = "horizontal-pod-autoscaler";
 /// Upstream: `--horizontal-pod-autoscaler-sync-period`.
 const PERIOD: Duration = Duration::from_secs(15);
-
-const ABLE: &str = "AbleToScale";
-const ACTIVE: &str = "ScalingActive";
-const LIMITED: &str = "ScalingLimited";
 
 /// What each autoscaler proposed and did lately.
 #[derive(Debug, Default)]
@@ -358,63 +355,6 @@ fn requested(container: &Container, is_cpu: bool) -> Option<u64> {
     let of = |amounts: Option<&BTreeMap<String, Written>>| amounts?.get(name).cloned();
     let found = of(resources.requests.as_ref()).or_else(|| of(resources.limits.as_ref()))?;
     Quantity::try_from(&found).ok().map(|quantity| amount(quantity, is_cpu))
-}
-
-/// The status before and after.
-struct Status {
-    before: Option<HorizontalPodAutoscalerStatus>,
-    next: HorizontalPodAutoscalerStatus,
-    now: Timestamp,
-}
-
-impl Status {
-    fn of(autoscaler: &HorizontalPodAutoscaler, now: Timestamp) -> Self {
-        let before = autoscaler.status.clone();
-        let mut next = before.clone().unwrap_or_default();
-        next.observed_generation = autoscaler.metadata.generation;
-        Self { before, next, now }
-    }
-
-    fn scaled(&mut self, bounded: &Bounded, why: &str) {
-        let message = "the autoscaler was able to calculate a replica count from its metrics";
-        self.mark(ACTIVE, true, "ValidMetricFound", message);
-        match bounded.stabilized {
-            Some(reason) => {
-                self.mark(ABLE, true, reason, "recent recommendations were others; it waits");
-            }
-            None => self.mark(ABLE, true, "ReadyForNewScale", "the size of the target fits"),
-        }
-        match bounded.limited {
-            Some(reason) => self.mark(LIMITED, true, reason, &format!("{why}, and limited")),
-            None => {
-                self.mark(LIMITED, false, "DesiredWithinRange", "the desired count is in range");
-            }
-        }
-    }
-
-    fn mark(&mut self, type_: &str, holds: bool, reason: &str, message: &str) {
-        let status = if holds { "True" } else { "False" };
-        let conditions = self.next.conditions.get_or_insert_with(Vec::new);
-        let old = conditions.iter().position(|condition| condition.type_ == type_);
-        let old = old.map(|at| conditions.remove(at));
-        let since = old.filter(|old| old.status == status).and_then(|old| old.last_transition_time);
-        conditions.push(HorizontalPodAutoscalerCondition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: Some(reason.to_owned()),
-            message: Some(message.to_owned()),
-            last_transition_time: since.or(Some(Time(self.now))),
-        });
-        let order = |of: &str| [ABLE, ACTIVE, LIMITED].iter().position(|type_| *type_ == of);
-        conditions.sort_by_key(|condition| order(&condition.type_));
-    }
-
-    fn write(self, objects: &Objects, key: &Key) -> Result<(), Failure> {
-        if self.before.as_ref() == Some(&self.next) {
-            return Ok(());
-        }
-        objects.set_status(key, &self.next)
-    }
 }
 
 #[cfg(test)]
