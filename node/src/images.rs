@@ -87,18 +87,13 @@ pub trait Images: Send + Sync + 'static {
     /// Local only: never the network, never unpacking.
     fn find(&self, reference: &str) -> Result<Option<Arc<LocalImage>>, ImageError>;
 
-    /// From its registry, unpacked. An image that was built here is not pulled.
-    fn pull<'a>(&'a self, reference: &'a str)
-    -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>>;
-
-    /// As `pull`, with logins of the pod.
-    fn pull_with<'a>(
+    /// From its registry, unpacked; `logins` are the pod's own. An image that was built here is not
+    /// pulled.
+    fn pull<'a>(
         &'a self,
         reference: &'a str,
-        _: Logins,
-    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
-        self.pull(reference)
-    }
+        logins: Logins,
+    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>>;
 }
 
 /// The image store, with a cache of images by digest: a cold start reads no JSON.
@@ -166,13 +161,6 @@ impl Images for StoreImages {
     }
 
     fn pull<'a>(
-        &'a self,
-        reference: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
-        self.pull_with(reference, Logins::default())
-    }
-
-    fn pull_with<'a>(
         &'a self,
         reference: &'a str,
         logins: Logins,

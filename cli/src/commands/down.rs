@@ -69,7 +69,11 @@ async fn wait_gone(up: &UpInfo) -> Result {
 }
 
 pub(crate) async fn purge(dir: &DataDir, printer: &Printer) -> Result<Vec<PathBuf>> {
-    leave_docker(&docker_tags(dir, |_| true), printer).await;
+    let tags = docker_tags(dir, |_| true);
+    leave_docker(&tags, printer).await;
+    if !tags.is_empty() {
+        rouse_node::runtime::docker::forget_sandbox().await;
+    }
     let mut gone = Vec::new();
     for name in OURS {
         let path = dir.join(name);

@@ -173,6 +173,9 @@ impl Store {
         let graveyard = self.temp_dir()?;
         let theirs: BTreeSet<Digest> = going.iter().flat_map(|d| self.reachable(d)).collect();
         // Under the lock that naming an image takes: no name is given to an image that goes.
+        if going.is_empty() {
+            return self.sweep(&theirs, grace, now);
+        }
         index::change(self.dir(), |entries| {
             for digest in going {
                 entries.retain(|entry| {

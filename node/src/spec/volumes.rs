@@ -104,6 +104,13 @@ pub(crate) struct File {
     pub(crate) mode: i32,
 }
 
+impl File {
+    /// Its nine bits of permissions.
+    pub(crate) fn permissions(&self) -> u32 {
+        self.mode.cast_unsigned() & 0o777
+    }
+}
+
 /// A volume's place in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

@@ -148,7 +148,7 @@ impl Effects {
             let failed = |message: String| Event::PullFailed { container: at, message };
             let pulling = async {
                 let logins = logins::of_pod(&shared, &pod).await.map_err(|e| e.to_string())?;
-                let pulled = shared.images.pull_with(&image, logins).await;
+                let pulled = shared.images.pull(&image, logins).await;
                 pulled.map_err(|error| error.to_string())
             };
             let event = match pulling.await {

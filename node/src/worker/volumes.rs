@@ -123,7 +123,7 @@ fn swap(dir: &Path, files: &Files) -> io::Result<()> {
             fs::create_dir_all(parent)?;
         }
         fs::write(&path, &file.bytes)?;
-        let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
+        let mode = file.permissions();
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
     }
     let link = dir.join(NEXT);
@@ -157,7 +157,7 @@ fn is_same(dir: &Path, files: &Files) -> bool {
     }
     files.iter().all(|(path, file)| {
         let path = dir.join(path);
-        let mode = u32::try_from(file.mode & 0o777).unwrap_or(0o644);
+        let mode = file.permissions();
         let has_mode = |found: fs::Metadata| found.permissions().mode() & 0o777 == mode;
         fs::metadata(&path).is_ok_and(has_mode) && fs::read(&path).is_ok_and(|b| b == file.bytes)
     })

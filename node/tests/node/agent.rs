@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Api, LONG, condition, get, is_ready, waiting};
+use rouse_image::Logins;
 use rouse_kit::Component;
 use rouse_node::runtime::fake::{FakeRuntime, Script};
 use rouse_node::runtime::process::ProcessRuntime;
@@ -20,7 +21,11 @@ impl Images for OneImage {
         Ok((reference == self.0.reference).then(|| Arc::clone(&self.0)))
     }
 
-    fn pull<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
+    fn pull<'a>(
+        &'a self,
+        _: &'a str,
+        _: Logins,
+    ) -> BoxFuture<'a, Result<Arc<LocalImage>, ImageError>> {
         Box::pin(async { Err(ImageError::Store("no such image".to_owned())) })
     }
 }

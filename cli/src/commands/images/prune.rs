@@ -13,7 +13,7 @@ use crate::printer::{Printer, age, size};
 
 pub(super) async fn run(args: &PruneImages, global: &Global, printer: &Printer) -> Result {
     let Some(store) = existing(global)? else {
-        return nothing(printer);
+        return nothing(printer, 0);
     };
     let users = Users::ask(&store, global).await.map_err(|failure| {
         failure.because("so it is not known which images are used").next("rouse up -d")
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &PruneImages, global: &Global, printer: &Printer) 
         return Ok(());
     }
     if going.is_empty() {
-        return nothing(printer);
+        return nothing(printer, young);
     }
     let row = |image: &Held| {
         let old = now.as_second() - image.made.as_second();
@@ -67,9 +67,11 @@ pub(super) async fn run(args: &PruneImages, global: &Global, printer: &Printer) 
     Ok(())
 }
 
-fn nothing(printer: &Printer) -> Result {
+fn nothing(printer: &Printer, young: usize) -> Result {
     if printer.json() {
         printer.document(&json!({ "removed": [], "bytes": 0 }));
+    } else if young > 0 {
+        printer.progress("nothing to remove");
     } else {
         printer.progress("nothing to remove: something refers to each image");
     }

@@ -53,15 +53,23 @@ pub(super) async fn load(docker: &Docker, store: &Store, image: &LocalImage) -> 
 /// Removes images that were loaded for pods from the engine, except those that a container still
 /// uses; returns how many were removed. An engine that does not answer counts as having none.
 pub async fn forget_images(tags: &[String]) -> usize {
+    if tags.is_empty() {
+        return 0;
+    }
     let Ok(docker) = connect(&default_host()).await else { return 0 };
     let until = Instant::now() + IN_USE_MAX;
     let mut count = 0;
     for tag in tags {
         count += usize::from(forget(&docker, tag, until).await);
     }
-    // Not counted, since it is of no user's making; another platform may use it.
-    let _removed = forget(&docker, IMAGE, Instant::now()).await;
     count
+}
+
+/// Removes the image of the containers that hold the network of pods, unless another platform uses it.
+pub async fn forget_sandbox() {
+    if let Ok(docker) = connect(&default_host()).await {
+        let _removed = forget(&docker, IMAGE, Instant::now()).await;
+    }
 }
 
 /// Whether an image was removed. One that is in use is tried again until `until`: the last

@@ -14,5 +14,5 @@ mod usage;
 mod wait;
 
 pub(super) use end::end_instance;
-pub use images::forget_images;
+pub use images::{forget_images, forget_sandbox};
 pub use runtime::DockerRuntime;
