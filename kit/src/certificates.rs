@@ -1,6 +1,6 @@
 //! Certificates with their keys, from PEM and from Secrets.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::core::v1::Secret;
 use rustls::crypto::{CryptoProvider, ring};
@@ -32,7 +32,9 @@ pub enum CertificateError {
 /// The one provider of cryptography.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(ring::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 /// The certificate chain and the key of a Secret of type `kubernetes.io/tls`.

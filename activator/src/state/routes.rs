@@ -207,16 +207,20 @@ impl<R> RouteTable<R> {
     /// The entry for `host`, a name as in a Host header, on this side.
     pub(crate) fn find(&self, host: &str, side: Side) -> Option<&Arc<Host<R>>> {
         let name = without_port(host);
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let lower: SmallVec<[u8; 256]> =
+                name.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
+            self.find_lower(std::str::from_utf8(&lower).ok()?, side)
+        } else {
+            self.find_lower(name, side)
+        }
+    }
+
+    fn find_lower(&self, name: &str, side: Side) -> Option<&Arc<Host<R>>> {
         if side == Side::Local && !name.contains('.') {
             return self.bare.get(name)?.as_ref();
         }
-        let entry = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            let lower: SmallVec<[u8; 256]> =
-                name.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
-            self.hosts.get(std::str::from_utf8(&lower).ok()?)
-        } else {
-            self.hosts.get(name)
-        }?;
+        let entry = self.hosts.get(name)?;
         (entry.public || side == Side::Local).then_some(&entry.host)
     }
 

@@ -251,7 +251,7 @@ impl Sender {
 
 /// The certificates of the system; a collector in the cluster is mostly reached by plain HTTP.
 fn tls() -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = crate::certificates::provider();
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
         // A certificate that cannot be read is not trusted.

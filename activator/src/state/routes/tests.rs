@@ -114,6 +114,7 @@ fn a_local_host_is_found_without_its_namespace_if_only_one_has_it() {
         one.find("hello:80", Side::Local).map(|host| next(host).as_str()),
         Some("default/hello-00001")
     );
+    assert!(one.find("HELLO", Side::Local).is_some(), "as hosts of any form are");
     assert!(one.find("hello", Side::Public).is_none() && one.find("svc", Side::Local).is_none());
     assert!(of(&["default", "shop"]).find("hello", Side::Local).is_none());
 }

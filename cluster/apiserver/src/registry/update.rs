@@ -36,15 +36,12 @@ impl Registry {
         decode::decode(resource, &mut object, options, &mut warnings)?;
         let meta = meta::of(resource, &mut object)?;
         meta::check_namespace(resource, meta, namespace)?;
-        let version =
-            meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version = meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default();
         if version.is_empty() && resource.custom {
             return Err(Failure::version_missing(resource, name));
         }
         let written = self.on_newest(target, |current| {
-            if !version.is_empty() && version != current.resource_version.to_string() {
-                return Err(Failure::changed(resource, name));
-            }
+            meta::check_version(resource, &object, current)?;
             check_uid(resource, &object, &current.uid, name)?;
             // Without a version the client overwrites whatever is stored.
             Ok(self.change_part(resource, current, part, object.clone(), Owners::Update, options))

@@ -18,15 +18,15 @@ const ANCIENT: &str = "ancient-changes";
 /// What `new` brings along counts as the fields before, so that a client may edit them; a subresource's write
 /// may not. An object that has none is not tracked, but a new one if `track` says so.
 pub fn update(write: &Write<'_>, live: Option<&Value>, new: &mut Value, track: bool) {
-    let before = live.map(|live| entries::decode(live).unwrap_or_default()).unwrap_or_default();
+    let before = || live.map(|live| entries::decode(live).unwrap_or_default()).unwrap_or_default();
     let entries = if !write.subresource.is_empty() {
-        before
+        before()
     } else if is_reset(new) {
         Vec::new()
     } else {
         match entries::decode(new) {
             Ok(given) if !given.is_empty() => given,
-            _ => before,
+            _ => before(),
         }
     };
     let untracked = entries.is_empty() && (live.is_some() || !track);

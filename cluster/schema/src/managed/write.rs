@@ -1,5 +1,7 @@
 //! A write, as managed fields see it.
 
+use std::sync::LazyLock;
+
 use super::compare::Difference;
 use super::entries::{Entry, Operation};
 use super::error::{Conflict, Error, named};
@@ -72,21 +74,24 @@ impl<'a> Write<'a> {
 
     /// Without the fields that nobody owns: those that name the object, and those that the server sets.
     pub(super) fn owned(set: &Set) -> Set {
-        let names: [&[&str]; 12] = [
-            &["apiVersion"],
-            &["kind"],
-            &["metadata"],
-            &["metadata", "name"],
-            &["metadata", "namespace"],
-            &["metadata", "creationTimestamp"],
-            &["metadata", "selfLink"],
-            &["metadata", "uid"],
-            &["metadata", "clusterName"],
-            &["metadata", "generation"],
-            &["metadata", "managedFields"],
-            &["metadata", "resourceVersion"],
-        ];
-        set.difference(&Set::of(&names))
+        static NOBODYS: LazyLock<Set> = LazyLock::new(|| {
+            let names: [&[&str]; 12] = [
+                &["apiVersion"],
+                &["kind"],
+                &["metadata"],
+                &["metadata", "name"],
+                &["metadata", "namespace"],
+                &["metadata", "creationTimestamp"],
+                &["metadata", "selfLink"],
+                &["metadata", "uid"],
+                &["metadata", "clusterName"],
+                &["metadata", "generation"],
+                &["metadata", "managedFields"],
+                &["metadata", "resourceVersion"],
+            ];
+            Set::of(&names)
+        });
+        set.difference(&NOBODYS)
     }
 }
 

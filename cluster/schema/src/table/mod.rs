@@ -58,8 +58,9 @@ pub fn row(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         "Secret" => objects::secret(object, now),
         "HorizontalPodAutoscaler" => autoscaling::horizontal_pod_autoscaler(object, now),
         "Lease" => objects::lease(object, now),
-        "PersistentVolumeClaim" => vec![name(object), age::since_creation(object, now)],
-        "ServiceAccount" => vec![name(object), age::since_creation(object, now)],
+        "PersistentVolumeClaim" | "ServiceAccount" => {
+            vec![name(object), age::since_creation(object, now)]
+        }
         _ if resource.inert => vec![name(object), age::since_creation(object, now)],
         _ => vec![name(object), object["metadata"]["creationTimestamp"].clone()],
     }
