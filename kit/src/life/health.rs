@@ -29,7 +29,15 @@ pub struct PartReport {
 #[derive(Clone, Debug)]
 pub struct Health {
     clock: Clock,
-    parts: Arc<Mutex<BTreeMap<&'static str, PartReport>>>,
+    parts: Arc<Mutex<BTreeMap<&'static str, Kept>>>,
+}
+
+/// A part's last report, and whether it has ever been ready: one that is still starting may name
+/// several reasons until then, and none of them is an outage.
+#[derive(Clone, Debug)]
+struct Kept {
+    report: PartReport,
+    has_been_ready: bool,
 }
 
 /// The handle with which one part reports. Cheap to clone.
@@ -49,11 +57,14 @@ impl Health {
     #[must_use]
     pub fn part(&self, name: &'static str) -> Part {
         let part = Part { name, health: self.clone() };
-        self.parts.lock().entry(name).or_insert_with(|| PartReport {
-            name,
-            ready: false,
-            reason: Some("starting".to_owned()),
-            since: self.clock.now(),
+        self.parts.lock().entry(name).or_insert_with(|| Kept {
+            report: PartReport {
+                name,
+                ready: false,
+                reason: Some("starting".to_owned()),
+                since: self.clock.now(),
+            },
+            has_been_ready: false,
         });
         part
     }
@@ -61,20 +72,22 @@ impl Health {
     /// All parts by name.
     #[must_use]
     pub fn report(&self) -> Vec<PartReport> {
-        self.parts.lock().values().cloned().collect()
+        self.parts.lock().values().map(|kept| kept.report.clone()).collect()
     }
 
-    /// Returns the part's report before this, if this changed it.
-    fn set(&self, name: &'static str, reason: Option<String>) -> Option<PartReport> {
+    /// Returns what was kept of the part before this, if this changed it.
+    fn set(&self, name: &'static str, reason: Option<String>) -> Option<Kept> {
         let mut parts = self.parts.lock();
         let now = self.clock.now();
-        let part = parts.get_mut(name)?;
-        if part.reason == reason && part.ready == reason.is_none() {
+        let kept = parts.get_mut(name)?;
+        let (part, ready) = (&kept.report, reason.is_none());
+        if part.reason == reason && part.ready == ready {
             return None;
         }
-        let ready = reason.is_none();
         let since = if part.ready == ready { part.since } else { now };
-        Some(std::mem::replace(part, PartReport { name, ready, reason, since }))
+        let report = PartReport { name, ready, reason, since };
+        let has_been_ready = kept.has_been_ready || ready;
+        Some(std::mem::replace(kept, Kept { report, has_been_ready }))
     }
 }
 
@@ -82,11 +95,11 @@ impl Part {
     pub fn ready(&self) {
         if let Some(before) = self.health.set(self.name, None) {
             let part = self.name;
-            let was = before.reason.unwrap_or_default();
-            if was == "starting" {
-                tracing::debug!(part, "ready");
-            } else {
+            if before.has_been_ready {
+                let was = before.report.reason.unwrap_or_default();
                 tracing::warn!(part, was, "ready again");
+            } else {
+                tracing::debug!(part, "ready");
             }
         }
     }
@@ -95,7 +108,7 @@ impl Part {
     pub fn not_ready(&self, reason: impl Into<String>) {
         let reason = reason.into();
         if let Some(before) = self.health.set(self.name, Some(reason.clone()))
-            && before.ready
+            && before.report.ready
         {
             tracing::warn!(part = self.name, reason, "not ready");
         }
@@ -131,6 +144,17 @@ mod tests {
         part.not_ready("the disk is still full");
         assert_eq!(read().reason.as_deref(), Some("the disk is still full"));
         assert_eq!(read().since.as_second(), 2, "another reason is the same outage");
+    }
+
+    #[test]
+    fn only_a_part_that_was_ready_before_is_ready_again() {
+        let health = Health::new(Clock::starting_at(Timestamp::UNIX_EPOCH));
+        let part = health.part("controllers");
+        part.not_ready("not running: namespaces");
+        let first = health.set(part.name, None).unwrap();
+        assert!(!first.has_been_ready, "it is still starting");
+        part.not_ready("not running: namespaces");
+        assert!(health.set(part.name, None).unwrap().has_been_ready);
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Running {
             }
         };
         let (api, component) = (Api::new(), Component::alone("node"));
+        api.of_node(dir.path());
         let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
         let node = Node::new(
             config,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ const PODS: &str = "/api/v1/namespaces/demo/pods";
 pub(crate) struct Api {
     objects: Arc<Mutex<Objects>>,
     changes: broadcast::Sender<String>,
+    /// The node's logs of pods, shown when something never comes.
+    logs: Arc<OnceLock<PathBuf>>,
 }
 
 #[derive(Default)]
@@ -46,7 +49,31 @@ struct Objects {
 
 impl Api {
     pub(crate) fn new() -> Self {
-        Self { objects: Arc::default(), changes: broadcast::channel(1024).0 }
+        Self { objects: Arc::default(), changes: broadcast::channel(1024).0, logs: Arc::default() }
+    }
+
+    /// Tells where the node keeps its data.
+    pub(crate) fn of_node(&self, data_dir: &Path) {
+        // A node that starts again has the same directory.
+        let _ = self.logs.set(data_dir.join("logs"));
+    }
+
+    /// What the containers wrote.
+    fn logs(&self) -> String {
+        let mut text = String::new();
+        let mut dirs = Vec::from_iter(self.logs.get().cloned());
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else {
+                    let lines = std::fs::read_to_string(&path).unwrap_or_default();
+                    text.push_str(&format!("{}:\n{lines}", path.display()));
+                }
+            }
+        }
+        text
     }
 
     pub(crate) fn client(&self) -> kube::Client {
@@ -134,7 +161,12 @@ impl Api {
             }
         });
         if waited.await.is_err() {
-            panic!("pod {name} is never {what}: {:#?} {:#?}", self.pod(name), self.events());
+            let (pod, events, logs) = (self.pod(name), self.events(), self.logs());
+            let ip = pod.as_ref().and_then(|pod| pod["status"]["podIP"].as_str()).unwrap_or("none");
+            let connected = TcpStream::connect(format!("{ip}:8080")).await;
+            panic!(
+                "pod {name} is never {what}: {pod:#?} {events:#?}\nits port now: {connected:?}\n{logs}"
+            );
         }
     }
 
