@@ -5,12 +5,14 @@
 //!
 //! Layers, top to bottom:
 //!
+//! - `billing`: price books, and what usage costs by them
 //! - `admission`: defaulting and validation of documents
 //! - `config`: the operator's settings, and the annotations that override them
-//! - `kinds`: the kinds, their conditions, `status.routing`, load reports
+//! - `kinds`: the kinds, their conditions, `status.routing`, load reports, usage
 //! - `terms`: keys, names, templates, problems of fields
 
 mod admission;
+pub mod billing;
 pub mod config;
 mod kinds;
 mod terms;
@@ -19,7 +21,7 @@ pub use admission::{defaults, validation};
 pub use config::annotations;
 pub use kinds::{
     clusterdomainclaim, compiled, condition, configuration, domainmapping, load, podautoscaler,
-    revision, rollout, route, routing, service,
+    revision, rollout, route, routing, service, usage,
 };
 pub use terms::{field_error, keys, names, template};
 

@@ -11,8 +11,9 @@
 //! | [`revision`] | the state of one revision, and its next step |
 //! | [`decide`] | the KPA decision, bounds, drain, status |
 //! | [`load`] | reports and windows |
+//! | `usage` | what revisions used, by month |
 //!
-//! The lower three are pure and take the time as a parameter, so that the same code runs against a
+//! The lower four are pure and take the time as a parameter, so that the same code runs against a
 //! virtual clock.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
@@ -24,5 +25,6 @@ pub mod load;
 mod observe;
 pub mod revision;
 mod run;
+mod usage;
 
 pub use run::start;

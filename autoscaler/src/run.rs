@@ -8,6 +8,7 @@ use rouse_api::load::LoadReport;
 use rouse_kit::{Component, Events, Live, live};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::apply::accounts;
 use crate::apply::expose::Expose;
 use crate::apply::multiscaler::Multiscaler;
 use crate::apply::write::Cluster;
@@ -54,6 +55,8 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
     let horizontal = hpa::Reconciler::new(&client, settings.autoscaler.clone(), events, clock);
     let end = shutdown.clone();
     tasks.vital("hpa", horizontal.run(end));
+    let keep = accounts::keep(Arc::clone(&scaler), client.clone(), shutdown.clone());
+    tasks.vital("accounts", keep);
     let reconciler = Reconciler::new(&client, Arc::clone(&scaler), settings);
     let end = shutdown.clone();
     tasks.vital("observe", async move {

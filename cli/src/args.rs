@@ -86,6 +86,9 @@ pub(crate) enum Command {
     Images(Images),
     /// Say why a service has the scale it has: its last scaling decisions
     Explain(Named),
+    /// Show what revisions used this month, and what it costs by a price book
+    #[command(args_conflicts_with_subcommands = true)]
+    Cost(Cost),
     /// A tour: deploy a model, split traffic, scale to zero, wake
     Demo(Demo),
     /// Say what this machine can run, and what is missing
@@ -98,6 +101,46 @@ pub(crate) enum Command {
     /// The digits example: trains the demo's models, and serves them
     #[command(hide = true, subcommand)]
     Digits(Digits),
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  rouse cost                        all services of the namespace, by the default book
+  rouse cost hello --book run-instance
+  rouse cost compare hello          the same use by every price book
+  rouse cost --prices mine.yaml     your own prices (rouse cost prices shows the form)")]
+pub(crate) struct Cost {
+    #[command(subcommand)]
+    pub(crate) command: Option<CostCommand>,
+    #[command(flatten)]
+    pub(crate) of: CostOf,
+    /// Price book, by its name
+    #[arg(long, value_name = "NAME", default_value = "run-request")]
+    pub(crate) book: String,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CostCommand {
+    /// What the same use costs by each price book, and where they meet
+    #[command(after_help = "Examples:
+  rouse cost compare
+  rouse cost compare hello --month 2026-11")]
+    Compare(CostOf),
+    /// Print the price books: a file to change and to give to --prices
+    Prices,
+}
+
+/// Whose use, and by which prices.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CostOf {
+    /// Service; all of the namespace without it
+    pub(crate) name: Option<String>,
+    /// Month of UTC, as 2026-11; the present one without it
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Option<String>,
+    /// File of price books instead of those that come with Rouse
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -80,9 +80,9 @@ impl<W> Home<W> {
             self.counts.arrived();
         }
         if self.queue.is_empty()
-            && let Some(pod) = self.choose()
+            && let Some((pod, first)) = self.choose(now)
         {
-            self.counts.entered(now);
+            self.counts.entered(first, now);
             return Admission::Go(pod);
         }
         let ticket = match attempt {
@@ -106,9 +106,9 @@ impl<W> Home<W> {
         if self.queue.is_empty() {
             return None;
         }
-        let pod = self.choose()?;
+        let (pod, first) = self.choose(now)?;
         let waiter = self.queue.pop().expect("the queue was not empty under the same lock");
-        self.counts.promoted(now);
+        self.counts.promoted(first, now);
         Some((waiter, pod))
     }
 
@@ -121,11 +121,12 @@ impl<W> Home<W> {
         waited
     }
 
-    /// A request left `pod`; true if it was the last one in a draining pod.
-    pub(crate) fn release(&mut self, pod: &Pod, now: Instant) -> bool {
-        let left = pod.leave();
-        self.counts.left(now);
-        left == 0 && self.draining.iter().any(|other| other.id == pod.id)
+    /// A request that was in `pod` since `since` left it; true if it was the last one in a draining
+    /// pod.
+    pub(crate) fn release(&mut self, pod: &Pod, since: Instant, now: Instant) -> bool {
+        let busy = pod.leave(now);
+        self.counts.left(now.saturating_duration_since(since), busy, now);
+        busy.is_some() && self.draining.iter().any(|other| other.id == pod.id)
     }
 
     /// Empties the queue and returns its waiters.
@@ -172,13 +173,14 @@ impl<W> Home<W> {
         &self.draining
     }
 
-    fn choose(&mut self) -> Option<Arc<Pod>> {
+    /// A pod with a free slot, and whether it was empty.
+    fn choose(&mut self, now: Instant) -> Option<(Arc<Pod>, bool)> {
         let loads = self.usable.iter().map(|pod| pod.in_flight());
         let index = balance::pick(loads, self.limit, self.turn)?;
         self.turn = index + 1;
         let pod = &self.usable[index];
-        pod.enter();
-        Some(Arc::clone(pod))
+        let first = pod.enter(now);
+        Some((Arc::clone(pod), first))
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn measure<W>(
     let counts = &mut home.counts;
     let in_flight_seconds = counts.seconds(now);
     counts.changed = false;
+    let served = counts.used();
     Some(RevisionLoad {
         namespace: key.namespace.clone(),
         revision: key.name.clone(),
@@ -70,6 +71,7 @@ pub(crate) fn measure<W>(
         queued: counts.queued,
         busy,
         draining,
+        served,
     })
 }
 
@@ -112,7 +114,7 @@ mod tests {
             home.admit(|| (), Attempt::First, now);
         }
         home.place(&pods[0], Place::Draining);
-        home.release(&pods[2], now);
+        home.release(&pods[2], now, now);
         let load = measure(&key, &mut home, Occasion::Signal, now).unwrap();
         assert_eq!(load.busy, Some(BTreeMap::from([("b".to_owned(), 2)])));
         assert_eq!(load.draining, BTreeMap::from([("a".to_owned(), 2)]));

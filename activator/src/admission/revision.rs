@@ -47,6 +47,7 @@ pub(crate) struct Revision {
 pub(crate) struct Slot {
     pub(crate) revision: Arc<Revision>,
     pub(crate) pod: Arc<Pod>,
+    since: Instant,
 }
 
 impl Slot {
@@ -58,7 +59,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.revision.release(&self.pod);
+        self.revision.release(&self.pod, self.since);
     }
 }
 
@@ -116,9 +117,10 @@ impl Revision {
             granted = Some(receiver);
             waiter
         };
-        let admission = self.home.lock().admit(waiter, attempt, Instant::now());
+        let now = Instant::now();
+        let admission = self.home.lock().admit(waiter, attempt, now);
         match admission {
-            Admission::Go(pod) => Ok(Admitted::Slot(Slot { revision: Arc::clone(self), pod })),
+            Admission::Go(pod) => Ok(Admitted::Slot(self.slot(pod, now))),
             Admission::Full { limit } => {
                 Err(Refused::QueueFull { revision: self.key.clone(), limit })
             }
@@ -144,10 +146,14 @@ impl Revision {
         Refused::NotReadyInTime { revision, waited, cause }
     }
 
-    fn release(self: &Arc<Self>, pod: &Pod) {
+    fn slot(self: &Arc<Self>, pod: Arc<Pod>, now: Instant) -> Slot {
+        Slot { revision: Arc::clone(self), pod, since: now }
+    }
+
+    fn release(self: &Arc<Self>, pod: &Pod, since: Instant) {
         let now = Instant::now();
         let mut home = self.home.lock();
-        let emptied = home.release(pod, now);
+        let emptied = home.release(pod, since, now);
         let grants = self.grants(&mut home, now);
         drop(home);
         hand_over(grants);
@@ -160,7 +166,7 @@ impl Revision {
     fn grants(self: &Arc<Self>, home: &mut Home<Waiter>, now: Instant) -> Grants {
         let mut grants = Grants::new();
         while let Some((waiter, pod)) = home.next_grant(now) {
-            grants.push((waiter, Slot { revision: Arc::clone(self), pod }));
+            grants.push((waiter, self.slot(pod, now)));
         }
         grants
     }
@@ -205,7 +211,9 @@ impl Revision {
 
     /// Its part of a load report, if one is due.
     pub(crate) fn load(&self, occasion: Occasion, now: Instant) -> Option<RevisionLoad> {
-        report::measure(&self.key, &mut self.home.lock(), occasion, now)
+        let mut load = report::measure(&self.key, &mut self.home.lock(), occasion, now)?;
+        load.served.sent_bytes = self.recorder.sent();
+        Some(load)
     }
 
     pub(crate) fn status(&self) -> RevisionStatus {

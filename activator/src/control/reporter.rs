@@ -34,10 +34,15 @@ impl Reporter {
         let mut tick = interval(PERIOD);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sequence = 0;
-        loop {
+        let mut last = false;
+        while !last {
             let occasion = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                // A last time, for what was used since the report before.
+                () = shutdown.cancelled() => {
+                    last = true;
+                    Occasion::Signal
+                }
                 () = self.signal.notified() => Occasion::Signal,
                 _ = tick.tick() => Occasion::Period,
             };
@@ -56,6 +61,11 @@ impl Reporter {
                 elapsed: (now - self.began).as_secs_f64(),
                 revisions,
             };
+            if last {
+                // Without room for it the autoscaler is behind, and may have ended.
+                let _ = self.reports.try_send(report);
+                return;
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 sent = self.reports.send(report) => if sent.is_err() {

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     protocol: Protocol,
     /// None until it is answered.
     status: Option<StatusCode>,
+    /// Bytes of the answer's body.
+    sent: u64,
     /// Absent unless requests are logged or traced.
     details: Option<Box<Details>>,
 }
@@ -53,7 +55,6 @@ struct Details {
     line: Option<Line>,
     span: Option<RequestSpan>,
     pod: Option<Arc<Pod>>,
-    size: u64,
 }
 
 impl Record {
@@ -82,11 +83,10 @@ impl Record {
                 line,
                 span,
                 pod: None,
-                size: 0,
             })
         });
         let protocol = Protocol::of(parts.version);
-        Self { thread: observers.thread, arrived, protocol, status: None, details }
+        Self { thread: observers.thread, arrived, protocol, status: None, sent: 0, details }
     }
 
     /// The `traceparent` header for the pod, if this request is traced.
@@ -118,9 +118,7 @@ impl Record {
 
     /// Bytes of the answer are sent.
     pub(crate) fn wrote(&mut self, bytes: usize) {
-        if let Some(details) = &mut self.details {
-            details.size = details.size.saturating_add(bytes as u64);
-        }
+        self.sent = self.sent.saturating_add(bytes as u64);
     }
 
     pub(crate) fn retried(&self, recorder: &Recorder, retry: Retry) {
@@ -140,16 +138,16 @@ impl Record {
         let ended = Instant::now();
         let took = ended.saturating_duration_since(self.arrived);
         let code = self.status.map_or(Code::CLIENT_GONE, Code::of);
-        recorder.request(self.thread, code, self.protocol, took);
+        recorder.request(self.thread, (code, self.protocol), took, self.sent);
         if let Some(details) = self.details {
-            details.finish(self.status, ended, took);
+            details.finish(self.status, self.sent, ended, took);
         }
     }
 }
 
 impl Details {
-    fn finish(self, status: Option<StatusCode>, ended: Instant, took: Duration) {
-        let Self { observers, settings, revision, line, span, pod, size } = self;
+    fn finish(self, status: Option<StatusCode>, size: u64, ended: Instant, took: Duration) {
+        let Self { observers, settings, revision, line, span, pod } = self;
         let code = status.map_or(499, |status| status.as_u16());
         let trace_id = span.as_ref().map(RequestSpan::trace_id);
         if let Some(line) = line {

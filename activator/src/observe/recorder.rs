@@ -85,6 +85,8 @@ pub(crate) struct Totals {
     /// Durations of requests by status code and protocol.
     pub(crate) requests: Vec<(Code, Protocol, Histogram)>,
     pub(crate) retries: [u64; Retry::ALL.len()],
+    /// Bytes of answers' bodies.
+    sent: u64,
     /// Cold starts by phase; none for most revisions most of the time.
     pub(crate) phases: Option<Box<[Histogram; PHASES.len()]>>,
 }
@@ -106,6 +108,7 @@ impl Totals {
         for (count, more) in self.retries.iter_mut().zip(other.retries) {
             *count += more;
         }
+        self.sent = self.sent.saturating_add(other.sent);
         if let Some(phases) = &other.phases {
             let own = self.phases.get_or_insert_default();
             for (histogram, more) in own.iter_mut().zip(phases.iter()) {
@@ -131,8 +134,22 @@ impl Recorder {
         Self { shards: (0..threads).map(|_| Shard::default()).collect() }
     }
 
-    pub(crate) fn request(&self, thread: usize, code: Code, protocol: Protocol, took: Duration) {
-        self.shards[thread].0.lock().of(code, protocol).observe(took);
+    /// A request is over; `sent` bytes of its answer's body were sent.
+    pub(crate) fn request(
+        &self,
+        thread: usize,
+        (code, protocol): (Code, Protocol),
+        took: Duration,
+        sent: u64,
+    ) {
+        let mut totals = self.shards[thread].0.lock();
+        totals.of(code, protocol).observe(took);
+        totals.sent = totals.sent.saturating_add(sent);
+    }
+
+    /// Bytes of answers' bodies, over all threads.
+    pub(crate) fn sent(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.0.lock().sent).fold(0, u64::saturating_add)
     }
 
     pub(crate) fn retry(&self, thread: usize, retry: Retry) {
@@ -189,10 +206,10 @@ mod tests {
         let recorder = Recorder::new(2);
         let second = Duration::from_secs(1);
         let ok = Code::of(StatusCode::OK);
-        recorder.request(0, ok, Protocol::Http11, second);
-        recorder.request(1, ok, Protocol::Http11, second * 2);
-        recorder.request(1, ok, Protocol::Http2, second);
-        recorder.request(1, Code::CLIENT_GONE, Protocol::Http11, second);
+        recorder.request(0, (ok, Protocol::Http11), second, 10);
+        recorder.request(1, (ok, Protocol::Http11), second * 2, 5);
+        recorder.request(1, (ok, Protocol::Http2), second, 0);
+        recorder.request(1, (Code::CLIENT_GONE, Protocol::Http11), second, 0);
         recorder.retry(0, Retry::Closed);
         recorder.retry(1, Retry::Closed);
         recorder.cold_start(1, [second, second * 2, second * 3, second * 4]);
@@ -208,6 +225,7 @@ mod tests {
         let want = [row("200", "1.1", 2, 3.0), row("200", "2", 1, 1.0), row("499", "1.1", 1, 1.0)];
         assert_eq!(seen, want);
         assert_eq!(totals.retries, [0, 2]);
+        assert_eq!((totals.sent, recorder.sent()), (15, 15));
         let phases = totals.phases.expect("one cold start");
         assert_eq!(phases.each_ref().map(Histogram::sum), [1.0, 2.0, 3.0, 4.0]);
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -23,6 +24,9 @@ pub(crate) struct Pod {
     awaited: AtomicBool,
     /// Changed under the home's lock only; read anywhere.
     in_flight: AtomicU32,
+    /// When the first request came into the empty pod, in nanoseconds since it was first seen. Used under
+    /// the home's lock only.
+    busy_since: AtomicU64,
     /// Out of the rotation for good; its idle connections are to be closed.
     gone: AtomicBool,
     /// The last request left it after it was gone.
@@ -50,6 +54,7 @@ impl Pod {
             usable_since: OnceLock::new(),
             awaited: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
+            busy_since: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             emptied: Notify::new(),
         }
@@ -64,18 +69,31 @@ impl Pod {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Counts a request in. For `home.rs`, under its lock.
-    pub(crate) fn enter(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Counts a request in; true if the pod was empty. For `home.rs`, under its lock.
+    pub(crate) fn enter(&self, now: Instant) -> bool {
+        let first = self.in_flight.fetch_add(1, Ordering::Relaxed) == 0;
+        if first {
+            self.busy_since.store(self.age(now), Ordering::Relaxed);
+        }
+        first
     }
 
-    /// Counts a request out and says how many are left. For `home.rs`, under its lock.
-    pub(crate) fn leave(&self) -> u32 {
-        let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
-        if left == 0 && self.is_gone() {
+    /// Counts a request out; if it was the last, how long the pod was busy. For `home.rs`, under its
+    /// lock.
+    pub(crate) fn leave(&self, now: Instant) -> Option<Duration> {
+        if self.in_flight.fetch_sub(1, Ordering::Relaxed) > 1 {
+            return None;
+        }
+        if self.is_gone() {
             self.emptied.notify_waiters();
         }
-        left
+        let busy = self.age(now).saturating_sub(self.busy_since.load(Ordering::Relaxed));
+        Some(Duration::from_nanos(busy))
+    }
+
+    /// Nanoseconds since it was first seen.
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born.seen).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Returns once no request is in a pod that gets no new ones.
@@ -116,17 +134,18 @@ mod tests {
     #[test]
     fn a_pod_that_is_gone_is_empty_once_its_last_request_left() {
         let pod = Pod::named("p");
+        let at = |millis| pod.born.seen + Duration::from_millis(millis);
         assert!(!pod.is_gone());
         assert_eq!(pod.emptied().now_or_never(), Some(()), "nothing is in it");
-        pod.enter();
-        pod.enter();
+        assert!(pod.enter(at(10)));
+        assert!(!pod.enter(at(15)));
         pod.retire();
         assert!(pod.is_gone());
         let mut emptied = std::pin::pin!(pod.emptied());
         assert_eq!(emptied.as_mut().now_or_never(), None);
-        assert_eq!(pod.leave(), 1);
+        assert_eq!(pod.leave(at(20)), None);
         assert_eq!(emptied.as_mut().now_or_never(), None);
-        assert_eq!(pod.leave(), 0);
+        assert_eq!(pod.leave(at(40)), Some(Duration::from_millis(30)));
         assert_eq!(emptied.now_or_never(), Some(()));
     }
 }

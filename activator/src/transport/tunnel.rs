@@ -22,39 +22,46 @@ use crate::transport::timeout::{Timer, Which};
 const BUFFER: usize = 16 * 1024;
 
 /// Joins both sides; `held` is kept until the connection closes.
-pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, timer: Timer, held: Held) {
+pub(crate) async fn tunnel(client: OnUpgrade, pod: OnUpgrade, timer: Timer, mut held: Held) {
     if let Ok((client, pod)) = tokio::try_join!(client, pod) {
-        copy(TokioIo::new(client), TokioIo::new(pod), timer).await;
+        let passed = Rc::new(Passed::since(timer.arrived()));
+        copy(TokioIo::new(client), TokioIo::new(pod), timer, &passed).await;
+        held.wrote(passed.bytes.get());
     }
     drop(held);
 }
 
 /// Copies until an end, an error or a timeout; returns the timeout, if it was one.
-async fn copy<C, P>(client: C, mut pod: P, mut timer: Timer) -> Option<Which>
+async fn copy<C, P>(client: C, mut pod: P, mut timer: Timer, passed: &Rc<Passed>) -> Option<Which>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     P: AsyncRead + AsyncWrite + Unpin,
 {
-    let passed = Rc::new(Passed { last: Cell::new(timer.arrived()), answered: Cell::new(false) });
-    let mut client = Observed { io: client, passed: Rc::clone(&passed) };
+    let mut client = Observed { io: client, passed: Rc::clone(passed) };
     let mut copying =
         std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut pod, BUFFER, BUFFER));
     loop {
         match timer.run(copying.as_mut()).await {
             // Bytes passed meanwhile, of which the timer learns only now.
             Err(Which::Idle) if timer.wrote_at(passed.last.get()) => {}
-            Err(Which::ResponseStart) if passed.answered.get() => timer.answered(),
+            Err(Which::ResponseStart) if passed.bytes.get() > 0 => timer.answered(),
             Err(which) => return Some(which),
             Ok(_) => return None,
         }
     }
 }
 
-/// Bytes that went to the client, for the timeouts.
+/// Bytes that went to the client.
 struct Passed {
     /// When the last did, or the arrival.
     last: Cell<Instant>,
-    answered: Cell<bool>,
+    bytes: Cell<usize>,
+}
+
+impl Passed {
+    fn since(arrived: Instant) -> Self {
+        Self { last: Cell::new(arrived), bytes: Cell::new(0) }
+    }
 }
 
 /// The client's side of the connection.
@@ -80,9 +87,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Observed<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        if matches!(polled, Poll::Ready(Ok(1..))) {
+        if let Poll::Ready(Ok(bytes @ 1..)) = polled {
             self.passed.last.set(Instant::now());
-            self.passed.answered.set(true);
+            self.passed.bytes.set(self.passed.bytes.get().saturating_add(bytes));
         }
         polled
     }
@@ -116,6 +123,7 @@ mod tests {
         let idle = idle.map(|seconds| SECOND * seconds);
         let limits = Limits { total: SECOND * 9, response_start: Some(SECOND * 4), idle };
         let timer = Timer::new(limits, Instant::now());
+        let passed = Rc::new(Passed::since(timer.arrived()));
         let began = Instant::now();
         let (mut client, client_side) = duplex(64);
         let (pod_far, pod_side) = duplex(64);
@@ -133,7 +141,7 @@ mod tests {
             let _ = tokio::join!(send, reader.read_to_end(&mut all));
         };
         let which = tokio::select! {
-            which = copy(client_side, pod_side, timer) => which,
+            which = copy(client_side, pod_side, timer, &passed) => which,
             () = sending => unreachable!("it goes on for longer"),
             _ = pod(pod_far) => unreachable!("it goes on for longer"),
         };
@@ -187,7 +195,8 @@ mod tests {
             // The pod took its time for the 101.
             sleep(SECOND * 3).await;
             let ((_client, client_side), (_pod, pod_side)) = (duplex(64), duplex(64));
-            let which = copy(client_side, pod_side, timer).await;
+            let passed = Rc::new(Passed::since(timer.arrived()));
+            let which = copy(client_side, pod_side, timer, &passed).await;
             assert_eq!((which, began.elapsed().as_secs()), expected);
         }
     }

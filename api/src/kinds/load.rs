@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::usage::Served;
+
 /// One activator's load at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,4 +47,7 @@ pub struct RevisionLoad {
     /// For each pod marked as draining: requests still in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draining: BTreeMap<String, u32>,
+    /// What its requests used.
+    #[serde(default)]
+    pub served: Served,
 }

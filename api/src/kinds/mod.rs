@@ -12,3 +12,4 @@ pub mod rollout;
 pub mod route;
 pub mod routing;
 pub mod service;
+pub mod usage;

@@ -27,4 +27,10 @@ impl About {
         ];
         Self { reference: events::reference(pa), labels }
     }
+
+    /// The Service's name; empty for a Revision of no Service.
+    pub(crate) fn service(&self) -> &str {
+        let found = self.labels.iter().find(|(label, _)| *label == "kn_service_name");
+        found.map_or("", |(_, service)| service)
+    }
 }

@@ -28,6 +28,7 @@ use crate::apply::unit::Unit;
 use crate::apply::write::Scales;
 use crate::load::Collector;
 use crate::revision::{News, Revision};
+use crate::usage::{Addition, Ledgers};
 
 /// First and longest pause of a revision whose scaling panicked; it doubles in between.
 const RESTART: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(30));
@@ -44,6 +45,7 @@ pub(crate) struct Multiscaler {
     restarted: Notify,
     scales: Arc<dyn Scales>,
     counters: Counters,
+    ledgers: Mutex<Ledgers>,
     component: Component,
 }
 
@@ -63,6 +65,7 @@ impl Multiscaler {
             restarted: Notify::new(),
             scales,
             counters: Counters::registered(&component.metrics),
+            ledgers: Mutex::default(),
             component,
         })
     }
@@ -108,8 +111,10 @@ impl Multiscaler {
 
     /// Stops to scale a revision.
     pub(crate) fn remove(&self, key: &ObjectKey) {
-        if let Some(unit) = self.units.lock().remove(key) {
+        let removed = self.units.lock().remove(key);
+        if let Some(unit) = removed {
             unit.shutdown.cancel();
+            self.account_for(key, &unit);
             self.collector.lock().forget(key);
         }
         self.panics.lock().remove(key);
@@ -126,12 +131,36 @@ impl Multiscaler {
         };
         self.counters.reported(ReportResult::Received);
         for (key, sample) in samples {
+            let served = Addition { served: sample.served, ..Addition::default() };
+            self.ledgers.lock().add(&key, &served, now.wall);
             let Some(unit) = self.get(&key) else { continue };
             unit.update_if(|revision| match revision.feed(&activator, sample, now) {
                 News::Nothing => false,
                 News::Look | News::Decide => true,
             });
         }
+    }
+
+    /// Brings the ledgers up to date with how long pods existed.
+    pub(crate) fn account(&self) {
+        let units = self.units.lock().clone();
+        for (key, unit) in units {
+            self.account_for(&key, &unit);
+        }
+    }
+
+    fn account_for(&self, key: &ObjectKey, unit: &Unit) {
+        let now = self.now();
+        let taken = unit.take(|revision| (revision.take_existed(now), revision.instance()));
+        let Some((existed, instance)) = taken else { return };
+        let of = Some((unit.about.service().to_owned(), instance));
+        let addition = Addition { existed, of, ..Addition::default() };
+        self.ledgers.lock().add(key, &addition, now.wall);
+    }
+
+    /// Reads or changes the ledgers.
+    pub(crate) fn ledgers<T>(&self, of: impl FnOnce(&mut Ledgers) -> T) -> T {
+        of(&mut self.ledgers.lock())
     }
 
     /// Publishes an Event for a revision whose scaling panicked, and has it made anew after a

@@ -63,6 +63,11 @@ impl Unit {
         }
     }
 
+    /// Takes something out of the revision, without a step after it; `None` if a change panicked.
+    pub(crate) fn take<T>(&self, take: impl FnOnce(&mut Revision) -> T) -> Option<T> {
+        self.change(take)
+    }
+
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Revision) -> T) -> T {
         look(&self.revision.lock())
     }

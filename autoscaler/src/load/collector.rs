@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use rouse_api::load::{LoadReport, RevisionLoad};
+use rouse_api::usage::Served;
 use rouse_k8s::ObjectKey;
 
 /// What one report adds for one revision.
@@ -20,6 +21,8 @@ pub struct Sample {
     pub request_seconds: f64,
     pub arrivals: u64,
     pub present: Present,
+    /// What the requests used.
+    pub served: Served,
 }
 
 /// One activator's requests of one revision now.
@@ -133,6 +136,7 @@ impl Activator {
                         .max(0.0),
                     arrivals: load.arrivals.saturating_sub(last.load.arrivals),
                     present,
+                    served: load.served.since(&last.load.served),
                 }
             }
             None if self.from_start => Sample {
@@ -140,6 +144,7 @@ impl Activator {
                 request_seconds: load.in_flight_seconds.max(0.0),
                 arrivals: load.arrivals,
                 present,
+                served: load.served,
             },
             // The totals include an unknown past; only the present requests are known.
             None => Sample { present, ..Sample::default() },

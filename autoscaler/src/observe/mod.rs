@@ -13,6 +13,7 @@ use kube::api::Api;
 use kube::runtime::watcher;
 use rouse_api::annotations::Autoscaling;
 use rouse_api::config::{AutoscalerConfig, DeploymentConfig};
+use rouse_api::usage::Instance;
 use rouse_api::{PodAutoscaler, keys};
 use rouse_k8s::pod::has_ended;
 use rouse_k8s::{ObjectKey, object};
@@ -25,6 +26,7 @@ use crate::apply::multiscaler::Multiscaler;
 use crate::decide::drain::PodView;
 use crate::decide::spec::ScalingSpec;
 use crate::revision::Revision;
+use crate::usage::instance_of;
 
 /// The settings that scaling follows.
 #[derive(Clone)]
@@ -48,11 +50,12 @@ struct PodOf {
     view: Option<PodView>,
 }
 
-/// The replicas that a revision's Deployment asks for.
+/// The replicas that a revision's Deployment asks for, and the size of each.
 #[derive(Debug, PartialEq)]
 struct ReplicasOf {
     revision: ObjectKey,
     replicas: u32,
+    instance: Instance,
 }
 
 /// All watched objects, by revision: a revision gets all of its objects, in whatever order they
@@ -151,7 +154,10 @@ impl Reconciler {
             let mut revision = Revision::new(key.clone(), pa, spec, recovered, now);
             let deployments = self.deployments.store();
             let deployments = deployments.filter_in(&key.namespace, |of| of.revision == *key);
-            revision.set_replicas(deployments.first().map(|of| of.replicas));
+            if let Some(of) = deployments.first() {
+                revision.set_replicas(Some(of.replicas));
+                revision.set_instance(of.instance.clone());
+            }
             let pods = self.pods.store().filter_in(&key.namespace, |of| of.revision == *key);
             for of in &pods {
                 follow(&mut revision, of);
@@ -208,21 +214,30 @@ impl Reconciler {
 
     fn deployment(&self, change: Change<ReplicasOf>) {
         match change {
-            Change::Added { new, .. } => self.set_replicas(&new.revision, Some(new.replicas)),
+            Change::Added { new, .. } => self.set_replicas(&new),
             Change::Changed { old, new, .. } if old != new => {
                 if old.revision != new.revision {
-                    self.set_replicas(&old.revision, None);
+                    self.lose_replicas(&old.revision);
                 }
-                self.set_replicas(&new.revision, Some(new.replicas));
+                self.set_replicas(&new);
             }
-            Change::Gone { old, .. } => self.set_replicas(&old.revision, None),
+            Change::Gone { old, .. } => self.lose_replicas(&old.revision),
             Change::Changed { .. } | Change::InSync => {}
         }
     }
 
-    fn set_replicas(&self, key: &ObjectKey, replicas: Option<u32>) {
+    fn set_replicas(&self, of: &ReplicasOf) {
+        if let Some(unit) = self.scaler.get(&of.revision) {
+            unit.update(|revision| {
+                revision.set_replicas(Some(of.replicas));
+                revision.set_instance(of.instance.clone());
+            });
+        }
+    }
+
+    fn lose_replicas(&self, key: &ObjectKey) {
         if let Some(unit) = self.scaler.get(key) {
-            unit.update(|revision| revision.set_replicas(replicas));
+            unit.update(|revision| revision.set_replicas(None));
         }
     }
 }
@@ -240,8 +255,9 @@ fn replicas_of(deployment: Deployment) -> Option<ReplicasOf> {
         return None;
     }
     let revision = revision_of(&deployment)?;
-    let replicas = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-    Some(ReplicasOf { revision, replicas: u32::try_from(replicas).unwrap_or(0) })
+    let spec = deployment.spec.unwrap_or_default();
+    let replicas = u32::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
+    Some(ReplicasOf { revision, replicas, instance: instance_of(&spec.template) })
 }
 
 /// Whether anything changed that scaling depends on.

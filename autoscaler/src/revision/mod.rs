@@ -7,6 +7,7 @@
 //! Each write is recorded here at once (`scaled`, `marked`): its watch event comes later, and a
 //! decision must not be carried out twice.
 
+mod instances;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use rouse_api::PodAutoscaler;
 use rouse_api::annotations::Metric;
 use rouse_api::podautoscaler::{PodAutoscalerStatus, ScaleChange};
+use rouse_api::usage::{Existed, Instance};
 use rouse_k8s::ObjectKey;
 use rouse_k8s::time::{later, since};
 use rouse_kit::Moment;
@@ -29,6 +31,7 @@ use crate::decide::spec::ScalingSpec;
 use crate::decide::status;
 use crate::load::{Present, Sample, Window};
 
+use self::instances::Instances;
 pub use self::snapshot::Snapshot;
 
 /// How often a revision is decided on. Upstream: `tickInterval`.
@@ -52,6 +55,9 @@ pub struct Revision {
     pods: BTreeMap<String, PodView>,
     /// Pods that are being deleted, by name.
     terminating: BTreeSet<String>,
+    instances: Instances,
+    /// The size of one pod.
+    instance: Instance,
     /// The replicas that the Deployment asks for; `None` while unknown.
     replicas: Option<u32>,
     mode: Option<Mode>,
@@ -113,6 +119,8 @@ impl Revision {
             present: BTreeMap::new(),
             pods: BTreeMap::new(),
             terminating: BTreeSet::new(),
+            instances: Instances::new(now.steady),
+            instance: Instance::default(),
             replicas: None,
             mode: None,
             delay: DelayWindow::default(),
@@ -137,6 +145,10 @@ impl Revision {
 
     pub fn set_replicas(&mut self, replicas: Option<u32>) {
         self.replicas = replicas;
+    }
+
+    pub fn set_instance(&mut self, instance: Instance) {
+        self.instance = instance;
     }
 
     pub fn set_pod(&mut self, pod: PodView) {
@@ -168,7 +180,7 @@ impl Revision {
     /// Records one report's sample.
     #[expect(clippy::cast_precision_loss, reason = "requests between two reports")]
     pub fn feed(&mut self, activator: &str, sample: Sample, now: Moment) -> News {
-        let Sample { span, request_seconds, arrivals, present } = sample;
+        let Sample { span, request_seconds, arrivals, present, served: _ } = sample;
         let forget = self.spec.stable_window();
         self.concurrency.record(now.steady, span, request_seconds, forget);
         self.rps.record(now.steady, span, arrivals as f64, forget);
@@ -205,8 +217,29 @@ impl Revision {
             .unwrap_or(u32::MAX)
     }
 
-    /// Decides, if it is time, and returns what to write.
+    /// How long its pods existed since this was asked before.
+    pub fn take_existed(&mut self, now: Moment) -> Existed {
+        self.count_instances(now.steady);
+        self.instances.take()
+    }
+
+    /// The size of one of its pods, and how many are kept.
+    #[must_use]
+    pub fn instance(&self) -> Instance {
+        Instance { min_scale: self.spec.min, ..self.instance.clone() }
+    }
+
+    fn count_instances(&mut self, now: Timestamp) {
+        let pods = self.pods.values();
+        let began = pods.filter(|pod| pod.stage >= Stage::Running);
+        let began = began.map(|pod| (pod.name.as_str(), pod.stage == Stage::Ready));
+        let ending = self.terminating.iter().map(|name| (name.as_str(), true));
+        self.instances.advance(began.chain(ending), now);
+    }
+
+    /// Decides, if it is time, and returns what to write. Called after every change.
     pub fn step(&mut self, now: Moment) -> Step {
+        self.count_instances(now.steady);
         if now.steady >= self.next_tick || self.decide_now {
             if now.steady >= self.next_tick {
                 self.next_tick = later(now.steady, TICK);

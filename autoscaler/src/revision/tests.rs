@@ -102,6 +102,7 @@ impl Life {
             request_seconds: std::mem::take(&mut self.seconds),
             arrivals: 0,
             present: Present { in_flight, queued, busy: None, draining },
+            ..Sample::default()
         };
         self.revision.feed("a", sample, now(self.now))
     }
@@ -534,6 +535,7 @@ fn a_jump_of_the_wall_time_changes_nothing_that_was_measured() {
                 request_seconds: 8.0,
                 arrivals: 0,
                 present: Present { in_flight: 4, ..Present::default() },
+                ..Sample::default()
             };
             life.revision.feed("a", sample, now);
             let step = life.revision.step(now);

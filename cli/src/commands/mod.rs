@@ -3,6 +3,7 @@
 mod build;
 mod call;
 mod completions;
+mod cost;
 mod delete;
 mod demo;
 mod deploy;
@@ -56,6 +57,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Images(args) => images::run(args, global, printer).await,
         Command::Doctor => doctor::run(global, printer),
         Command::Delete(args) => delete::run(args, global, printer).await,
+        Command::Cost(args) => cost::run(args, global, printer).await,
         Command::Explain(args) => explain::run(&args, global, printer).await,
         Command::Demo(args) => {
             let runner: demo::Runner =

@@ -38,7 +38,7 @@ fn a_freed_slot_goes_to_whoever_waited_longest() {
     }
     let now = Instant::now();
     assert!(home.next_grant(now).is_none());
-    home.release(&pods[0], now);
+    home.release(&pods[0], now, now);
     // A new request may not overtake the queue, though a slot is free at this moment.
     assert_eq!(admit(&mut home, 9), "wait");
     let (who, pod) = home.next_grant(now).expect("a slot is free");
@@ -54,9 +54,9 @@ fn a_draining_pod_gets_nothing_new_and_says_when_it_is_empty() {
     assert_eq!(admit(&mut home, 1), "b");
     assert_eq!(admit(&mut home, 2), "b");
     let now = Instant::now();
-    assert!(!home.release(&pods[1], now));
-    assert!(!home.release(&pods[1], now), "it is empty and does not drain");
-    assert!(home.release(&pods[0], now));
+    assert!(!home.release(&pods[1], now, now));
+    assert!(!home.release(&pods[1], now, now), "it is empty and does not drain");
+    assert!(home.release(&pods[0], now, now));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_draining_pod_is_empty_only_with_its_last_request() {
     admit(&mut home, 1);
     home.place(&pods[0], Place::Draining);
     let now = Instant::now();
-    assert_eq!([home.release(&pods[0], now), home.release(&pods[0], now)], [false, true]);
+    assert_eq!([home.release(&pods[0], now, now), home.release(&pods[0], now, now)], [false, true]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_request_that_lost_its_pod_goes_first_whatever_the_bound_and_is_urgent() {
     assert_eq!(home.waiting(), 3, "as many as may wait");
     assert!(home.suspect(&pods[0]));
     let now = Instant::now();
-    home.release(&pods[0], now);
+    home.release(&pods[0], now, now);
     let again = home.admit(|| 9, Attempt::Again, now);
     assert!(matches!(again, Admission::Wait { urgent: true, .. }));
     assert_eq!(home.counts.arrivals, 4, "it came once");

@@ -136,6 +136,7 @@ impl Harness {
                 queued,
                 busy: busy.map(pods),
                 draining: pods(draining),
+                ..RevisionLoad::default()
             }],
         });
     }

@@ -30,6 +30,23 @@ fn differences_are_counted() {
 }
 
 #[test]
+fn what_was_used_is_the_difference_too() {
+    let with = |sequence, requests| {
+        let mut report = report(1, sequence, 1.0, &[(0.0, 0, 0)]);
+        report.revisions[0].served.requests = requests;
+        report
+    };
+    let mut all = Collector::default();
+    let mut used = |report| all.take(report).map(|samples| samples[0].1.served.requests);
+    assert_eq!(used(with(1, 5)), Some(5));
+    assert_eq!(used(with(2, 7)), Some(2));
+    assert_eq!(used(with(2, 9)), None);
+    let mut late = Collector::default();
+    let unknown = late.take(with(3, 100)).map(|samples| samples[0].1.served.requests);
+    assert_eq!(unknown, Some(0), "the past was counted by another autoscaler");
+}
+
+#[test]
 fn a_lost_report_is_made_up_for_by_the_next() {
     let mut all = Collector::default();
     all.take(report(1, 1, 1.0, &[(1.0, 1, 1)]));

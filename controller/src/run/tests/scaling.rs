@@ -52,6 +52,7 @@ fn live(revision: &mut Revision, replicas: u32, load: u32, max: Option<u32>) -> 
             request_seconds: f64::from(load) * 1e9,
             arrivals: u64::from(load) << 31,
             present,
+            ..Sample::default()
         };
         let _ = revision.feed("a", sample, at.into());
         let step = revision.step(at.into());
