@@ -8,8 +8,10 @@ mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod reach;
 mod shell;
 mod target;
+mod warnings;
 
 use std::process::ExitCode;
 
