@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Share requests between revisions: TARGET is a revision, a tag, or @latest
     Traffic(Traffic),
     /// Send all requests to the revision that served before
-    Rollback(Named),
+    Rollback(Rollback),
     /// Send one request to a service
     Call(Call),
     /// List services
@@ -139,6 +139,9 @@ pub(crate) struct Up {
     /// Format of log lines; RUST_LOG selects which are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+    /// Print no line for each event, such as a deployment, a wake or a crash
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Listen addresses, one option for each, so that every port is opened to others explicitly.
@@ -359,6 +362,19 @@ pub(crate) struct Traffic {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rouse rollback hello                    to the revision that served before
+  rouse rollback hello --to hello-00001   to that one
+  rouse traffic hello @latest=100         forward again, and with every later deployment")]
+pub(crate) struct Rollback {
+    /// Name of the service
+    pub(crate) name: String,
+    /// Revision to send all requests to, instead of the one that served before
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Call {
     /// Name of the service
     pub(crate) name: String,
@@ -403,18 +419,44 @@ pub(crate) struct Top {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rouse logs hello                       all pods; at zero, what the last one wrote
+  rouse logs hello -f --tail 20          the last 20 lines, and what comes
+  rouse logs hello --previous            what a container wrote before it was started again
+  rouse logs hello --since 5m -o json    one JSON object a line")]
 pub(crate) struct Logs {
     /// Name of the service
     pub(crate) name: String,
     /// Keep printing, of pods that come later as well
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "previous")]
     pub(crate) follow: bool,
-    /// How many of the last lines
-    #[arg(long, value_name = "LINES")]
+    /// Of the run before: what a container wrote until it ended or crashed
+    #[arg(short, long)]
+    pub(crate) previous: bool,
+    /// Only lines that are newer than this, such as 30s, 5m or 1h
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    pub(crate) since: Option<GoDuration>,
+    /// Put the time before each line
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+    /// Of this container only
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+    /// How many of the last lines, of each container
+    #[arg(long, visible_alias = "limit", value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) tail: Option<i64>,
     /// Of this revision only
     #[arg(long, value_name = "REVISION")]
     pub(crate) revision: Option<String>,
+}
+
+/// A span of time that ended before now.
+fn positive_duration(text: &str) -> Result<GoDuration, String> {
+    let duration = GoDuration::parse(text).map_err(|error| error.to_string())?;
+    if duration.to_std().is_zero() {
+        return Err("write a time span such as 30s, 5m or 1h".to_owned());
+    }
+    Ok(duration)
 }
 
 #[derive(Debug, Args)]

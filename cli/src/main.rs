@@ -2,6 +2,7 @@
 
 mod args;
 mod datadir;
+mod fault;
 mod http;
 mod in_use;
 mod metrics;
@@ -10,6 +11,7 @@ mod platform;
 mod printer;
 mod shell;
 mod target;
+mod wording;
 
 use std::process::ExitCode;
 

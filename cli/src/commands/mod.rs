@@ -12,7 +12,6 @@ mod doctor;
 mod down;
 mod env;
 mod explain;
-mod fault;
 mod images;
 mod list;
 mod logs;
