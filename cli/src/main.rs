@@ -2,6 +2,7 @@
 
 mod args;
 mod datadir;
+mod fault;
 mod http;
 mod in_use;
 mod metrics;
@@ -12,6 +13,7 @@ mod reach;
 mod shell;
 mod target;
 mod warnings;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
@@ -51,6 +53,8 @@ impl Target {
             .await
             .or_fail(|| format!("cannot use context {context:?} of {from}"))?;
         config.connect_timeout = Some(Duration::from_secs(5));
+        let agent = HeaderValue::from_static(concat!("rouse/", env!("CARGO_PKG_VERSION")));
+        config.headers.push((USER_AGENT, agent));
         let namespace =
             global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();

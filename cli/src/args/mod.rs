@@ -3,6 +3,7 @@
 mod call;
 mod deploy;
 mod images;
+mod logs;
 mod objects;
 mod proxy;
 mod services;
@@ -15,9 +16,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::call::Call;
 pub(crate) use self::deploy::{Build, Deploy, Port};
 pub(crate) use self::images::{Digits, Images, ImagesCommand, ImportImages, PruneImages, RmImages};
+pub(crate) use self::logs::Logs;
 pub(crate) use self::objects::{Apply, Get};
 pub(crate) use self::proxy::Proxy;
-pub(crate) use self::services::{Delete, List, Logs, Named, Top, Traffic};
+pub(crate) use self::services::{Delete, List, Named, Rollback, Top, Traffic};
 pub(crate) use self::up::{Binds, Demo, Down, LogFormat, Runtime, Up};
 
 /// Knative Serving in one binary.
@@ -87,7 +89,7 @@ pub(crate) enum Command {
     /// Share requests between revisions: TARGET is a revision, a tag, or @latest
     Traffic(Traffic),
     /// Send all requests to the revision that served before
-    Rollback(Named),
+    Rollback(Rollback),
     /// Send one request to a service
     Call(Call),
     /// Give programs of this machine a plain http://127.0.0.1:PORT for one service

@@ -24,6 +24,19 @@ pub(crate) struct Traffic {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rouse rollback hello                    to the revision that served before
+  rouse rollback hello --to hello-00001   to that one
+  rouse traffic hello @latest=100         forward again, and with every later deployment")]
+pub(crate) struct Rollback {
+    /// Name of the service
+    pub(crate) name: String,
+    /// Revision to send all requests to, instead of the one that served before
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct List {
     /// Names; all where there are none
     #[arg(value_name = "NAME", conflicts_with_all = ["all_namespaces", "selector"])]
@@ -50,21 +63,6 @@ pub(crate) struct Top {
     /// Seconds between two updates
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) interval: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logs {
-    /// Name of the service
-    pub(crate) name: String,
-    /// Keep printing, of pods that come later as well
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// How many of the last lines
-    #[arg(long, value_name = "LINES")]
-    pub(crate) tail: Option<i64>,
-    /// Of this revision only
-    #[arg(long, value_name = "REVISION")]
-    pub(crate) revision: Option<String>,
 }
 
 #[derive(Debug, Args)]

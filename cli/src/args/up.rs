@@ -48,6 +48,9 @@ pub(crate) struct Up {
     /// Format of log lines; RUST_LOG selects which are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+    /// Print no line for each event, such as a deployment, a wake or a crash
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Listen addresses, one option for each, so that every port is opened to others explicitly.

@@ -8,11 +8,12 @@ use kube::runtime::watcher;
 use rouse_api::Service;
 use serde_json::Value;
 
-use super::serving::{age_of, name_of, ready_text, service, traffic_text, unavailable};
+use super::serving::{age_of, name_of, ready_text, service, unavailable};
 use crate::args::{Global, List, Output};
 use crate::outcome::{Failure, Result};
 use crate::printer::{Columns, Printer};
 use crate::target::Target;
+use crate::wording::traffic_text;
 
 pub(crate) async fn run(args: &List, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;

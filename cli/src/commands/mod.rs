@@ -13,7 +13,6 @@ mod doctor;
 mod down;
 mod env;
 mod explain;
-mod fault;
 mod get;
 mod images;
 mod list;

@@ -16,10 +16,11 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{domain, gateway, image_gc, kubeconfig, pki, ports, traces};
+use super::{activity, domain, gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
 
 const NODE: &str = "local";
 /// Load reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
@@ -224,6 +225,14 @@ impl Platform {
             ))
             .next("RUST_LOG=info rouse up, and look at what it says")),
         }
+    }
+
+    /// Prints a line an event from now on.
+    pub(super) fn print_activity(&self, dir: &DataDir, printer: Printer) -> Result {
+        let client = self.cluster.client("system:serviceaccount:kube-system:rouse");
+        let component = &self.components.admin;
+        activity::start(client, self.process.clock, printer, dir.join("logs"), component)
+            .or_fail(|| "cannot print events".to_owned())
     }
 
     /// Drains and ends all, the data plane first.

@@ -70,6 +70,7 @@ fn words(args: &Up) -> Vec<String> {
         keep_images,
         detach: _,
         log_format,
+        quiet: _,
     } = args;
     let mut words = vec![
         "up".to_owned(),
@@ -77,6 +78,8 @@ fn words(args: &Up) -> Vec<String> {
         runtime.name().to_owned(),
         "--log-format".to_owned(),
         log_format.name().to_owned(),
+        // Its output goes to a file, which would grow without end.
+        "--quiet".to_owned(),
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());

@@ -3,6 +3,7 @@
 //! It differs from a real cluster only in what is plugged in here: in-process clients, a channel for
 //! load reports, the resolver of pod addresses, the local image store.
 
+mod activity;
 mod compose;
 mod descriptors;
 mod detach;
@@ -83,6 +84,9 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         return Err(failure);
     }
     announce(&up, printer);
+    if !args.quiet && !printer.json() {
+        platform.print_activity(dir, *printer)?;
+    }
     let failed = tokio::select! {
         biased;
         _ = terminate.recv() => None,

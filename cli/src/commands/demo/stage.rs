@@ -238,5 +238,6 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         ready_file: None,
         detach: true,
         log_format: crate::args::LogFormat::Text,
+        quiet: true,
     }
 }
