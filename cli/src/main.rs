@@ -2,14 +2,18 @@
 
 mod args;
 mod datadir;
+mod fault;
 mod http;
 mod in_use;
 mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod reach;
 mod shell;
 mod target;
+mod warnings;
+mod wording;
 
 use std::process::ExitCode;
 

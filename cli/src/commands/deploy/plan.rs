@@ -26,7 +26,7 @@ pub(super) fn service(
             "metadata": { "name": args.name }, "spec": { "template": { "spec": { "containers": [{}] } } }
         }),
     };
-    let serving_now = serving_now(&service);
+    let (serving_now, is_ready) = (serving_now(&service), is_ready(&service));
     if let Some(service) = service.as_object_mut() {
         service.remove("status");
     }
@@ -40,7 +40,7 @@ pub(super) fn service(
         }
     }
     container(template, args, image)?;
-    if image.is_some() && existing.is_some() {
+    if image.is_some_and(|image| existing.is_some() && !is_same_image(&before, image, is_ready)) {
         set_annotation(template, UPDATE_TIMESTAMP, Some(now.to_string()));
     }
     if before != *template {
@@ -52,6 +52,32 @@ pub(super) fn service(
     }
     traffic(&mut service, args, serving_now.as_deref())?;
     Ok(service)
+}
+
+/// Whether the plan is the service as it is. A plan keeps all that it does not change.
+pub(super) fn is_unchanged(existing: &kube::api::DynamicObject, planned: &Value) -> bool {
+    let mut existing = serde_json::to_value(existing).unwrap_or_default();
+    if let Some(service) = existing.as_object_mut() {
+        service.remove("status");
+    }
+    existing == *planned
+}
+
+/// Whether a service runs this image already. A tag may mean another image by now, and an image that
+/// did not become ready is tried again.
+fn is_same_image(template: &Value, image: &str, is_ready: bool) -> bool {
+    let containers = template["spec"]["containers"].as_array();
+    let runs =
+        containers.is_some_and(|all| all.iter().any(|container| container["image"] == image));
+    is_ready && runs && image.contains("@sha256:")
+}
+
+fn is_ready(service: &Value) -> bool {
+    let status = &service["status"];
+    let ready = status["conditions"].as_array().is_some_and(|all| {
+        all.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    });
+    ready && status["observedGeneration"] == service["metadata"]["generation"]
 }
 
 fn serving_now(service: &Value) -> Option<String> {

@@ -50,6 +50,30 @@ fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
 }
 
 #[test]
+fn a_plan_that_changes_nothing_is_unchanged() {
+    let now = Timestamp::UNIX_EPOCH;
+    let deployed = |image: &str, ready: &str| {
+        let mut object = existing();
+        object.data["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+        object.data["status"] = json!({ "conditions": [{ "type": "Ready", "status": ready }],
+            "observedGeneration": null });
+        object
+    };
+    let same = |existing: &kube::api::DynamicObject, words: &str| {
+        let args = flags(words);
+        let planned = service(Some(existing), &args, args.image.as_deref(), now).unwrap();
+        is_unchanged(existing, &planned)
+    };
+    let pinned = "fn@sha256:abc";
+    assert!(same(&deployed(pinned, "True"), "--image fn@sha256:abc"));
+    assert!(same(&deployed(pinned, "True"), "--env A=1 --timeout 9"));
+    assert!(!same(&deployed(pinned, "True"), "--env A=2"));
+    assert!(!same(&deployed(pinned, "True"), "--image fn@sha256:def"));
+    assert!(!same(&deployed(pinned, "False"), "--image fn@sha256:abc"), "it is tried again");
+    assert!(!same(&deployed("fn:1", "True"), "--image fn:1"), "a tag may mean another image");
+}
+
+#[test]
 fn flags_of_gcloud_and_kn_have_their_meaning_there() {
     let changed = plan(
         "--set-env-vars B=2,C=3 -e D=4 --concurrency 80 --min-instances 1 --max-instances 5 \

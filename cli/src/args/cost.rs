@@ -1,0 +1,45 @@
+//! Flags of `rouse cost`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  rouse cost                        all services of the namespace, by the default book
+  rouse cost hello --book run-instance
+  rouse cost compare hello          the same use by every price book
+  rouse cost --prices mine.yaml     your own prices (rouse cost prices shows the form)")]
+pub(crate) struct Cost {
+    #[command(subcommand)]
+    pub(crate) command: Option<CostCommand>,
+    #[command(flatten)]
+    pub(crate) of: CostOf,
+    /// Price book, by its name
+    #[arg(long, value_name = "NAME", default_value = "run-request")]
+    pub(crate) book: String,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CostCommand {
+    /// What the same use costs by each price book, and where they meet
+    #[command(after_help = "Examples:
+  rouse cost compare
+  rouse cost compare hello --month 2026-11")]
+    Compare(CostOf),
+    /// Print the price books: a file to change and to give to --prices
+    Prices,
+}
+
+/// Whose use, and by which prices.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CostOf {
+    /// Service; all of the namespace without it
+    pub(crate) name: Option<String>,
+    /// Month of UTC, as 2026-11; the present one without it
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Option<String>,
+    /// File of price books instead of those that come with Rouse
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
