@@ -25,5 +25,6 @@ mod objects;
 mod operators;
 mod pods;
 mod reach;
+mod readme;
 mod scaling;
 mod trouble;
