@@ -12,8 +12,9 @@ use crate::fixtures::server;
 
 /// What is typed differently.
 fn as_typed(commands: &str, target: &str, manifest: &str) -> String {
-    let cargo =
-        format!("cargo build --locked --quiet --manifest-path {manifest:?} --target-dir {target:?}");
+    let cargo = format!(
+        "cargo build --locked --quiet --manifest-path {manifest:?} --target-dir {target:?}"
+    );
     commands
         .replace("cargo build --release", &cargo)
         .replace("target/release/", &format!("{target}/debug/"))
@@ -31,7 +32,11 @@ fn kubectl_the_commands_of_the_readme_do_what_they_say() -> anyhow::Result<()> {
         Block::Output(_) => None,
     });
     let (target, manifest) = (target()?.display().to_string(), workspace().join("Cargo.toml"));
-    let typed = as_typed(&commands.collect::<Vec<_>>().join("\n"), &target, &manifest.display().to_string());
+    let typed = as_typed(
+        &commands.collect::<Vec<_>>().join("\n"),
+        &target,
+        &manifest.display().to_string(),
+    );
     ensure!(typed.contains("rouse down --purge") && typed.contains("--http-port 0"), "{typed}");
 
     let folder = tempfile::tempdir()?;
@@ -40,12 +45,16 @@ fn kubectl_the_commands_of_the_readme_do_what_they_say() -> anyhow::Result<()> {
     std::fs::create_dir_all(&app)?;
     std::fs::copy(server(), app.join("server"))?;
     std::fs::write(app.join("Procfile"), "web: ./server\n")?;
-    let copied = Command::new("cp").arg("-r").arg(workspace().join("examples")).arg(folder.path());
-    ensure!({ copied }.status()?.success(), "the examples cannot be copied");
+    let examples = workspace().join("examples");
+    let copied = Command::new("cp").arg("-r").arg(examples).arg(folder.path()).status()?;
+    ensure!(copied.success(), "the examples cannot be copied");
     let kubectl = std::env::var("ROUSE_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
     wrap(&bin.join("rouse"), &format!("exec {:?} \"$@\"", rouse_tests::platform::binary()))?;
     // With the old PATH, or the wrapper would find itself.
-    wrap(&bin.join("kubectl"), &format!("PATH=$OLD_PATH exec {kubectl} --cache-dir $PWD/cache \"$@\""))?;
+    wrap(
+        &bin.join("kubectl"),
+        &format!("PATH=$OLD_PATH exec {kubectl} --cache-dir $PWD/cache \"$@\""),
+    )?;
 
     let old = std::env::var("PATH").unwrap_or_default();
     let script = format!("trap 'rouse down --purge >&2' ERR\nset -x\n{typed}\n");

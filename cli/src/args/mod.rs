@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Traffic(Traffic),
     /// Send all requests to the revision that served before
     Rollback(Rollback),
-    /// Send one request to a service
+    /// Send one request, an event, or many requests to a service
     Call(Call),
     /// Give programs of this machine a plain http://127.0.0.1:PORT for one service
     Proxy(Proxy),
@@ -143,3 +143,6 @@ pub(crate) enum Command {
     #[command(hide = true, subcommand)]
     Digits(Digits),
 }
+
+#[cfg(test)]
+mod tests;
