@@ -4,13 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::examples;
+
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  rouse cost                        all services of the namespace, by the default book
-  rouse cost hello --book run-instance
-  rouse cost compare hello          the same use by every price book
-  rouse cost --prices mine.yaml     your own prices (rouse cost prices shows the form)")]
-pub(crate) struct Cost {
+#[command(after_help = examples::COST)]pub(crate) struct Cost {
     #[command(subcommand)]
     pub(crate) command: Option<CostCommand>,
     #[command(flatten)]
@@ -23,11 +20,9 @@ pub(crate) struct Cost {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CostCommand {
     /// What the same use costs by each price book, and where they meet
-    #[command(after_help = "Examples:
-  rouse cost compare
-  rouse cost compare hello --month 2026-11")]
-    Compare(CostOf),
+    #[command(after_help = examples::COST_COMPARE)]    Compare(CostOf),
     /// Print the price books: a file to change and to give to --prices
+    #[command(after_help = examples::COST_PRICES)]
     Prices,
 }
 
