@@ -5,7 +5,7 @@ use std::time::Duration;
 use rouse_tests::{Platform, wait};
 use serde_json::Value;
 
-use crate::fixtures::{build, service};
+use crate::fixtures::build;
 
 fn cost(platform: &Platform, words: &str) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&platform.rouse_ok(&format!("cost {words} -o json"))?)?)

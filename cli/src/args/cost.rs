@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use super::examples;
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = examples::COST)]pub(crate) struct Cost {
+#[command(after_help = examples::COST)]
+pub(crate) struct Cost {
     #[command(subcommand)]
     pub(crate) command: Option<CostCommand>,
     #[command(flatten)]
@@ -20,7 +21,8 @@ use super::examples;
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CostCommand {
     /// What the same use costs by each price book, and where they meet
-    #[command(after_help = examples::COST_COMPARE)]    Compare(CostOf),
+    #[command(after_help = examples::COST_COMPARE)]
+    Compare(CostOf),
     /// Print the price books: a file to change and to give to --prices
     #[command(after_help = examples::COST_PRICES)]
     Prices,

@@ -27,7 +27,9 @@ pub fn of_last_pod(
     container: Option<&str>,
     options: &LogOptions,
 ) -> Vec<LastLog> {
-    let mut newest: Option<(SystemTime, String, Vec<(String, PathBuf)>)> = None;
+    /// When a pod wrote last, its name, and its containers' files.
+    type Newest = (SystemTime, String, Vec<(String, PathBuf)>);
+    let mut newest: Option<Newest> = None;
     for pod in fs::read_dir(logs).into_iter().flatten().flatten() {
         let name = pod.file_name();
         let mut parts = name.to_str().unwrap_or_default().splitn(3, '_');
