@@ -24,4 +24,5 @@ mod metrics;
 mod operators;
 mod pods;
 mod scaling;
+mod shown;
 mod trouble;
