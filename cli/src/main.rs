@@ -9,8 +9,10 @@ mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod reach;
 mod shell;
 mod target;
+mod warnings;
 mod wording;
 
 use std::process::ExitCode;

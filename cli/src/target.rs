@@ -16,6 +16,8 @@ use kube::{Client, Config};
 use crate::args::Global;
 use crate::datadir::DataDir;
 use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+use crate::warnings;
 
 /// Name of the kubeconfig extension that holds the data directory of a local cluster.
 pub(crate) const EXTENSION: &str = "rouse.dev/data-dir";
@@ -57,6 +59,7 @@ impl Target {
             global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).or_fail(|| format!("cannot use {from}"))?;
+        let client = warnings::printing(client, &namespace, Printer::new(global.output));
         Ok(Self { client, context, namespace, data_dir, server })
     }
 

@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{activity, gateway, image_gc, kubeconfig, pki, ports, traces};
+use super::{activity, domain, gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -37,6 +37,8 @@ pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
     pub(super) https_url: String,
+    /// The domain of public URLs.
+    pub(super) domain: String,
     pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
@@ -110,7 +112,6 @@ impl Platform {
             ("gateway for https", https_port.moved_from, https_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
-        said.extend(unreachable_urls(binds.public));
         let local = ports::bind_local(binds.local, |at| Ok(Reserved::new(at)?))
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
@@ -118,7 +119,10 @@ impl Platform {
         let open = ports::exposed(at, secure_at, local.address(), api_address, admin_address);
         said.extend(open);
         let api_url = format!("https://{}", ports::reached(api_address));
-        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[binds.api])?;
+        let own = domain::own_address();
+        let api_hosts: Vec<_> =
+            [binds.api].into_iter().chain(own.filter(|_| binds.api.is_unspecified())).collect();
+        let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
         let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
         let images = rouse_image::Store::open(dir.images())
@@ -145,6 +149,9 @@ impl Platform {
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
+        let wanted = domain::wanted(args.domain.as_deref(), binds.public, own);
+        let (domain, left) = domain::publish(&cluster, &wanted)?;
+        said.extend(domain::note(&domain, binds.public));
         let limits = RuntimeLimits::default();
         cluster.set_hooks(hooks(&settings).into_iter().chain([limits.hook()]).collect());
 
@@ -174,6 +181,7 @@ impl Platform {
             api_url,
             http_url: format!("http://{}", ports::reached(at)),
             https_url: format!("https://localhost:{}", secure_at.port()),
+            domain,
             admin_url: format!("http://{}", ports::reached(admin_address)),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
@@ -183,9 +191,9 @@ impl Platform {
             components,
         };
         platform.ready().await?;
-        if moved {
+        if moved || left.is_some() {
             let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
-            gateway::urls_name(at.port(), secure_at.port(), client).await;
+            gateway::urls_name(at.port(), secure_at.port(), left.as_deref(), client).await;
         }
         Ok((platform, said))
     }
@@ -274,17 +282,6 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
             Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
         .collect()
-}
-
-/// A note if URLs, whose hosts under `.localhost` are 127.0.0.1, do not reach the gateway.
-fn unreachable_urls(bind: IpAddr) -> Option<String> {
-    let reached = bind.is_unspecified() || bind == IpAddr::V4(Ipv4Addr::LOCALHOST);
-    (!reached).then(|| {
-        format!(
-            "URLs under .localhost lead to 127.0.0.1, where nothing listens with --bind {bind}: \
-             ask {bind} with a Host header, or set another domain in the ConfigMap config-domain"
-        )
-    })
 }
 
 /// A damaged state file can make its library panic. The cluster makes an error of that, and the

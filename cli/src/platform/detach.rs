@@ -64,6 +64,7 @@ fn words(args: &Up) -> Vec<String> {
         https_port,
         admin_port,
         binds,
+        domain,
         runtime,
         ready_file,
         keep_images,
@@ -104,6 +105,9 @@ fn words(args: &Up) -> Vec<String> {
         if let Some(port) = port {
             words.extend([flag.to_owned(), port.to_string()]);
         }
+    }
+    if let Some(domain) = domain {
+        words.extend(["--domain".to_owned(), domain.clone()]);
     }
     if let Some(file) = ready_file {
         words.extend(["--ready-file".to_owned(), file.display().to_string()]);

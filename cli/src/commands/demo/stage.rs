@@ -233,6 +233,7 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         https_port: None,
         admin_port: None,
         binds: crate::args::Binds::default(),
+        domain: None,
         runtime,
         ready_file: None,
         detach: true,

@@ -1,51 +1,51 @@
-//! `rouse call NAME [PATH]`: one request; the answer on stdout, its status and time on stderr.
+//! `rouse call NAME [PATH]`: one request, its answer on stdout, its status and time on stderr; or many, and their summary.
 
-use std::collections::BTreeMap;
+mod event;
+mod many;
+
 use std::io::Read;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use k8s_openapi::api::core::v1::Service as CoreService;
-use kube::api::Api;
-use rouse_api::{ConditionStatus, keys};
-use rouse_kit::address::ADDRESS_ANNOTATION;
+use rouse_api::ConditionStatus;
 
 use super::serving::{condition, service};
 use crate::args::{Call, Global};
 use crate::http::{Answer, Connection};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
+use crate::reach::{FORWARDED_PROTO, Part, Reach, url_of};
 use crate::target::Target;
 
 /// Names the revision that answered; set by the activator.
 pub(crate) const REVISION_HEADER: &str = "rouse-revision";
 
+/// A request.
+struct Sent {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
 pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;
     let service = service(&target, &args.name).await?;
-    let url = url_of(&service, args.tag.as_deref())?;
-    let body = args.data.as_deref().map(read_data).transpose()?;
-    let mut headers = headers(&args.header, body.as_deref())?;
-    let usual = if body.is_some() { Method::POST } else { Method::GET };
-    let method = args.request.clone().unwrap_or(usual);
-    let path =
-        if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
-    let (open, at) = match url.strip_prefix("https://") {
-        _ if is_cluster_local(&url) => (url.clone(), Some(local_gateway(&target).await?)),
-        // The gateway of this machine answers the same over http to whoever says that it was https.
-        Some(rest) if target.data_dir.is_some() => {
-            let proto = HeaderName::from_static("x-forwarded-proto");
-            headers.entry(proto).or_insert(HeaderValue::from_static("https"));
-            (format!("http://{rest}"), Some(gateway(&target, keys::GATEWAY).await?))
-        }
-        Some(_) | None => (url.clone(), None),
-    };
-    let mut connection = Connection::open(&open, at).await.map_err(|failure| {
+    let part = Part::of(args.tag.as_deref(), args.revision.as_deref());
+    let reach = Reach::of(&target, url_of(&service, part)?).await?;
+    let mut sent = request(&args)?;
+    if reach.https {
+        let proto = HeaderName::from_static(FORWARDED_PROTO);
+        sent.headers.entry(proto).or_insert(HeaderValue::from_static("https"));
+    }
+    if args.count.get() > 1 {
+        return many::run(&reach, &sent, args.count.get(), args.parallel.get(), printer).await;
+    }
+    let mut connection = Connection::open(&reach.open, reach.at).await.map_err(|failure| {
+        let url = &reach.url;
         failure.because(format!("the service says it answers at {url}")).next("rouse status")
     })?;
-    let answer =
-        connection.send(method, &path, &headers, Bytes::from(body.unwrap_or_default())).await?;
+    let answer = connection.send(sent.method, &sent.path, &sent.headers, sent.body).await?;
     if args.include && !printer.json() {
         print_head(&answer, printer);
     }
@@ -60,71 +60,30 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     Ok(())
 }
 
+/// The request that the options ask for.
+fn request(args: &Call) -> Result<Sent> {
+    let data = match (&args.data, &args.event) {
+        (None, Some(_)) => Some("{}"),
+        (data, _) => data.as_deref(),
+    };
+    let body = data.map(read_data).transpose()?;
+    let mut headers = headers(&args.header, body.as_deref())?;
+    if let Some(type_) = &args.event {
+        event::describe(&mut headers, type_, &event::identifier()?, jiff::Timestamp::now())?;
+    }
+    let usual = if body.is_some() { Method::POST } else { Method::GET };
+    let path =
+        if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
+    let method = args.request.clone().unwrap_or(usual);
+    Ok(Sent { method, path, headers, body: Bytes::from(body.unwrap_or_default()) })
+}
+
 /// Why a service is not ready, which is the usual cause of an error answer.
 fn not_ready(service: &rouse_api::Service) -> Option<String> {
     let status = service.status.as_ref()?;
     let ready = condition(&status.conditions, "Ready")?;
     (ready.status != ConditionStatus::True)
         .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
-}
-
-/// Whether a URL is cluster-local: only pods, and this command, reach it.
-fn is_cluster_local(url: &str) -> bool {
-    let uri: Option<http::Uri> = url.parse().ok();
-    uri.as_ref().and_then(http::Uri::host).is_some_and(|host| host.ends_with(CLUSTER_LOCAL))
-}
-
-const CLUSTER_LOCAL: &str = ".svc.cluster.local";
-
-/// The loopback address of a local cluster's gateway for cluster-local services.
-async fn local_gateway(target: &Target) -> Result<SocketAddr> {
-    if target.data_dir.is_none() {
-        return Err(Failure::new(
-            "the service is cluster-local, and this cluster is not on this machine",
-        )
-        .next("kubectl run curl --rm -it --image=curlimages/curl -- curl URL"));
-    }
-    gateway(target, keys::GATEWAY_LOCAL).await
-}
-
-/// The address of a local cluster's gateway that has this core Service.
-async fn gateway(target: &Target, name: &str) -> Result<SocketAddr> {
-    let services: Api<CoreService> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
-    let gateway =
-        services.get(name).await.or_fail(|| format!("cannot find the core Service {name}"))?;
-    let annotations = gateway.metadata.annotations.as_ref();
-    if let Some(text) = annotations.and_then(|all| all.get(ADDRESS_ANNOTATION)) {
-        let addresses: BTreeMap<String, SocketAddr> =
-            serde_json::from_str(text).unwrap_or_default();
-        if let Some(address) = addresses.into_values().next() {
-            return Ok(address);
-        }
-    }
-    let port = gateway.spec.and_then(|spec| spec.ports?.first().map(|port| port.port));
-    let port = port.and_then(|port| u16::try_from(port).ok());
-    let port =
-        port.ok_or_else(|| Failure::new(format!("the core Service {name} names no port")))?;
-    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
-}
-
-fn url_of(service: &rouse_api::Service, tag: Option<&str>) -> Result<String> {
-    let name = service.metadata.name.clone().unwrap_or_default();
-    let status = service.status.clone().unwrap_or_default();
-    let url = match tag {
-        None => status.url,
-        Some(tag) => {
-            let tagged = status.traffic.into_iter().find(|t| t.tag.as_deref() == Some(tag));
-            tagged
-                .ok_or_else(|| {
-                    Failure::new(format!("{name} has no tag {tag:?}"))
-                        .next(format!("rouse describe {name}"))
-                })?
-                .url
-        }
-    };
-    url.ok_or_else(|| {
-        Failure::not_ready(format!("{name} has no URL yet")).next(format!("rouse describe {name}"))
-    })
 }
 
 fn read_data(data: &str) -> Result<Vec<u8>> {
