@@ -143,7 +143,7 @@ fn new_changes_of_scale_are_told_in_their_order() {
     );
     assert_eq!(told(&all, &all), [] as [&str; 0]);
     // The oldest ones fall off.
-    assert_eq!(told(&[up, woken.clone()], &[zero, changed(1, 3, "Panic")]).len(), 1);
+    assert_eq!(told(&[up, woken], &[zero, changed(1, 3, "Panic")]).len(), 1);
 }
 
 fn pod(ready: bool, exits: &[Exit]) -> SeenPod {
