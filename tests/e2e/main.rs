@@ -25,6 +25,7 @@ mod objects;
 mod operators;
 mod pods;
 mod reach;
+mod readme;
 mod scaling;
 mod shown;
 mod trouble;

@@ -1,7 +1,7 @@
 //! `rouse apply`, `rouse get` and `rouse list`: objects without kubectl.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use rouse_tests::Platform;
@@ -132,5 +132,39 @@ fn list_and_get_print_what_changes() -> anyhow::Result<()> {
         ensure!(seen.contains("later"), "{line}: {seen}");
         platform.rouse_ok("delete later")?;
     }
+    Ok(())
+}
+
+#[test]
+fn kubectl_needs_the_token_or_the_certificate_of_the_kubeconfig() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    let text = std::fs::read_to_string(&platform.kubeconfig)?;
+    let kubectl = std::env::var("ROUSE_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
+    let temp = tempfile::tempdir()?;
+    let without = |names: &[&str]| -> anyhow::Result<(bool, String)> {
+        let kept = text
+            .lines()
+            .filter(|line| !names.iter().any(|name| line.trim_start().starts_with(name)));
+        let file = temp.path().join("kubeconfig");
+        std::fs::write(&file, kept.collect::<Vec<_>>().join("\n"))?;
+        let output = Command::new(&kubectl)
+            .arg("--kubeconfig")
+            .arg(&file)
+            .arg("--cache-dir")
+            .arg(temp.path())
+            .args(["get", "namespace", "default", "-o", "name"])
+            .stdin(Stdio::null())
+            .output()?;
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        Ok((output.status.success(), said.into_owned()))
+    };
+    let (token, certificate) = ("token:", ["client-certificate-data:", "client-key-data:"]);
+    for names in [&[token][..], &certificate] {
+        let (allowed, said) = without(names)?;
+        ensure!(allowed && said.trim() == "namespace/default", "without {names:?}: {said}");
+    }
+    let (allowed, said) = without(&[token, certificate[0], certificate[1]])?;
+    ensure!(!allowed && !said.contains("namespace/default"), "{said}");
     Ok(())
 }

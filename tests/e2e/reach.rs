@@ -2,14 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use rouse_tests::{Platform, http};
+use rouse_tests::{Platform, http, platform};
 use serde_json::Value;
 
-use crate::fixtures::{IMAGE, platform as with_image};
+use crate::fixtures::{IMAGE, platform as with_image, server};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -127,5 +128,54 @@ fn a_call_sends_events_and_many_requests() -> anyhow::Result<()> {
     let failed = platform.rouse(&["call", "shop", "/ready", "-c", "3"])?;
     let said = String::from_utf8_lossy(&failed.stderr);
     ensure!(said.contains("3 of 3 requests were not answered well"), "{said}");
+    Ok(())
+}
+
+/// `rouse` with a data directory of its own.
+fn rouse(dir: &Path, line: &str) -> anyhow::Result<String> {
+    let output = Command::new(platform::binary())
+        .args(line.split_whitespace())
+        .arg("--data-dir")
+        .arg(dir)
+        .env_remove("KUBECONFIG")
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "rouse {line} ended with {}: {said}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_domain_of_urls_is_one_that_leads_to_the_gateway() -> anyhow::Result<()> {
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data");
+    let up = "up -d --runtime process --api-port 0 --http-port 0 --admin-port 0";
+    // On all addresses a machine without a network has none that others reach.
+    for (more, domain) in [
+        (" --bind 127.0.0.3", "127.0.0.3.sslip.io"),
+        (" --bind 127.0.0.3 --domain Models.Example", "models.example"),
+        ("", "localhost"),
+    ] {
+        let said = rouse(&dir, &format!("{up}{more}"))?;
+        ensure!(said.contains(&format!("NAME.NAMESPACE.{domain}:")), "{said}");
+        if domain == "localhost" {
+            ensure!(!said.contains("URLs end in"), "{said}");
+        } else {
+            ensure!(said.contains(&format!("URLs end in {domain}")), "{said}");
+        }
+        let checked = (|| {
+            if more.ends_with("3") {
+                let server = server().display().to_string();
+                rouse(&dir, &format!("build {server} --image {IMAGE}"))?;
+                rouse(&dir, &format!("deploy shop --image {IMAGE}"))?;
+            }
+            let listed: Value = serde_json::from_str(&rouse(&dir, "list -o json")?)?;
+            let url = listed[0]["status"]["url"].as_str().context("a URL")?;
+            ensure!(url.starts_with(&format!("http://shop.default.{domain}:")), "{url}");
+            rouse(&dir, "call shop /env/K_SERVICE")
+        })();
+        rouse(&dir, "down")?;
+        ensure!(checked? == "shop", "{domain}");
+    }
     Ok(())
 }

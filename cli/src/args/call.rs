@@ -4,7 +4,10 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
+use super::examples;
+
 #[derive(Debug, Args)]
+#[command(after_help = examples::CALL)]
 pub(crate) struct Call {
     /// Name of the service
     pub(crate) name: String,

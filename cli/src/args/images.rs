@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use rouse_k8s::GoDuration;
 
+use super::examples;
+
 #[derive(Debug, Args)]
+#[command(after_help = examples::IMAGES)]
 pub(crate) struct Images {
     #[command(subcommand)]
     pub(crate) command: Option<ImagesCommand>,
@@ -15,6 +18,7 @@ pub(crate) struct Images {
 pub(crate) enum ImagesCommand {
     /// List the images, their sizes, and the Revisions that use them
     #[command(visible_alias = "ls")]
+    #[command(after_help = examples::IMAGES_LIST)]
     List,
     /// Bring in the images of an archive, as docker save, podman save or skopeo write it
     #[command(visible_alias = "load")]
@@ -27,6 +31,7 @@ pub(crate) enum ImagesCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::IMAGES_IMPORT)]
 pub(crate) struct ImportImages {
     /// Archive, compressed or not; - is stdin
     pub(crate) file: PathBuf,
@@ -36,6 +41,7 @@ pub(crate) struct ImportImages {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::IMAGES_RM)]
 pub(crate) struct RmImages {
     /// Names of the images, or NAME@DIGEST
     #[arg(required = true, value_name = "IMAGE")]
@@ -46,6 +52,7 @@ pub(crate) struct RmImages {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::IMAGES_PRUNE)]
 pub(crate) struct PruneImages {
     /// Say what would be removed, and remove nothing
     #[arg(long)]

@@ -2,31 +2,33 @@
 
 mod call;
 mod deploy;
+mod examples;
 mod images;
 mod logs;
 mod objects;
 mod proxy;
 mod services;
 mod up;
+mod values;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::Call;
-pub(crate) use self::deploy::{Build, Deploy, Port};
+pub(crate) use self::deploy::{Build, Deploy, Environment, Marks, Resources, Scaling};
 pub(crate) use self::images::{Digits, Images, ImagesCommand, ImportImages, PruneImages, RmImages};
 pub(crate) use self::logs::Logs;
 pub(crate) use self::objects::{Apply, Get};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::services::{Delete, List, Named, Rollback, Top, Traffic};
 pub(crate) use self::up::{Binds, Demo, Down, LogFormat, Runtime, Up};
+pub(crate) use self::values::{Port, Scale, items, quantity};
 
 /// Knative Serving in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "rouse", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Start here:  rouse demo      a tour in under a minute
-             rouse up        start the platform on this machine")]
+#[command(after_help = examples::ROUSE)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -38,20 +40,27 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Global {
     /// Kubeconfig of the cluster to talk to
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Cluster")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub(crate) context: Option<String>,
     /// Data directory of a local cluster: state, images, certificates, logs, kubeconfig
     /// [env: ROUSE_DATA_DIR; default: rouse under the user's data home]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Cluster")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Namespace
-    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub(crate) namespace: Option<String>,
     /// How results are printed
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Global options"
+    )]
     pub(crate) output: Output,
 }
 
@@ -77,10 +86,12 @@ pub(crate) enum Command {
     /// Stop the platform of the data directory
     Down(Down),
     /// Say whether the platform runs, where, and with what
+    #[command(after_help = examples::STATUS)]
     Status,
     /// Show what each revision does now: requests, latency, pods, CPU, memory
     Top(Top),
     /// Print shell lines that point kubectl here: eval "$(rouse env)"
+    #[command(after_help = examples::ENV)]
     Env,
     /// Create a service, or change what the flags name
     Deploy(Box<Deploy>),
@@ -90,7 +101,7 @@ pub(crate) enum Command {
     Traffic(Traffic),
     /// Send all requests to the revision that served before
     Rollback(Rollback),
-    /// Send one request to a service
+    /// Send one request, an event, or many requests to a service
     Call(Call),
     /// Give programs of this machine a plain http://127.0.0.1:PORT for one service
     Proxy(Proxy),
@@ -102,8 +113,10 @@ pub(crate) enum Command {
     /// List objects of any kind, or show some: services, revisions, pods, …
     Get(Get),
     /// Show one service: URLs, revisions, traffic, conditions
+    #[command(after_help = examples::DESCRIBE)]
     Describe(Named),
     /// List the revisions of a service
+    #[command(after_help = examples::REVISIONS)]
     Revisions(Named),
     /// Print what the pods of a service wrote
     Logs(Logs),
@@ -113,12 +126,15 @@ pub(crate) enum Command {
     #[command(visible_alias = "image", args_conflicts_with_subcommands = true)]
     Images(Images),
     /// Say why a service has the scale it has: its last scaling decisions
+    #[command(after_help = examples::EXPLAIN)]
     Explain(Named),
     /// A tour: deploy a model, split traffic, scale to zero, wake
     Demo(Demo),
     /// Say what this machine can run, and what is missing
+    #[command(after_help = examples::DOCTOR)]
     Doctor,
     /// Print the completion script of a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// Shell
         shell: clap_complete::Shell,
@@ -127,3 +143,6 @@ pub(crate) enum Command {
     #[command(hide = true, subcommand)]
     Digits(Digits),
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::examples;
+
 #[derive(Debug, Args)]
+#[command(after_help = examples::APPLY)]
 pub(crate) struct Apply {
     /// File, folder (its .yaml, .yml and .json files), or - for stdin; repeat for more
     #[arg(short, long, required = true, value_name = "FILE")]
@@ -18,6 +21,7 @@ pub(crate) struct Apply {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::GET)]
 pub(crate) struct Get {
     /// Kind of the objects: its name, plural or short name, with or without its group
     #[arg(value_name = "KIND", default_value = "services")]

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
+use super::examples;
+
 #[derive(Debug, Args)]
+#[command(after_help = examples::PROXY)]
 pub(crate) struct Proxy {
     /// Name of the service
     pub(crate) name: String,

@@ -2,6 +2,9 @@
 
 use clap::Args;
 
+use super::examples;
+use super::values::items;
+
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// Name of the service
@@ -9,18 +12,62 @@ pub(crate) struct Named {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::TRAFFIC)]
 pub(crate) struct Traffic {
     /// Name of the service
     pub(crate) name: String,
     /// TARGET=PERCENT: a revision, a tag, or @latest
     #[arg(value_name = "TARGET=PERCENT")]
-    pub(crate) shares: Vec<String>,
+    shares: Vec<String>,
+    /// All to the latest revision, and to each later one
+    #[arg(long, conflicts_with_all = ["shares", "to_revisions", "to_tags"])]
+    to_latest: bool,
+    /// TARGET=PERCENT,…, of which LATEST is @latest
+    #[arg(long, visible_alias = "traffic", value_name = "LIST")]
+    to_revisions: Vec<String>,
+    /// TAG=PERCENT,…
+    #[arg(long, value_name = "LIST")]
+    to_tags: Vec<String>,
     /// Give a revision a host of its own, REVISION=TAG
     #[arg(long, value_name = "REVISION=TAG")]
-    pub(crate) tag: Vec<String>,
+    tag: Vec<String>,
+    /// Give revisions hosts of their own, TAG=REVISION,…
+    #[arg(long, value_name = "LIST")]
+    update_tags: Vec<String>,
     /// Take a tag away
     #[arg(long, value_name = "TAG")]
-    pub(crate) untag: Vec<String>,
+    untag: Vec<String>,
+    /// Take tags away, TAG,…
+    #[arg(long, value_name = "TAGS")]
+    remove_tags: Vec<String>,
+}
+
+impl Traffic {
+    /// TARGET=PERCENT, by whichever option.
+    pub(crate) fn shares(&self) -> Vec<String> {
+        let mut shares = self.shares.clone();
+        shares.extend(self.to_latest.then(|| "@latest=100".to_owned()));
+        shares.extend(items(&self.to_revisions).into_iter().chain(items(&self.to_tags)));
+        let latest = |share: String| match share.strip_prefix("LATEST=") {
+            Some(percent) => format!("@latest={percent}"),
+            None => share,
+        };
+        shares.into_iter().map(latest).collect()
+    }
+
+    /// REVISION=TAG, by whichever option.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let turned = items(&self.update_tags).into_iter().map(|item| match item.split_once('=') {
+            Some((tag, "LATEST")) => format!("@latest={tag}"),
+            Some((tag, revision)) => format!("{revision}={tag}"),
+            None => item,
+        });
+        self.tag.iter().cloned().chain(turned).collect()
+    }
+
+    pub(crate) fn untags(&self) -> Vec<String> {
+        self.untag.iter().cloned().chain(items(&self.remove_tags)).collect()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +84,7 @@ pub(crate) struct Rollback {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LIST)]
 pub(crate) struct List {
     /// Names; all where there are none
     #[arg(value_name = "NAME", conflicts_with_all = ["all_namespaces", "selector"])]
@@ -53,6 +101,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::TOP)]
 pub(crate) struct Top {
     /// Of all namespaces
     #[arg(short = 'A', long)]
@@ -66,6 +115,7 @@ pub(crate) struct Top {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DELETE)]
 pub(crate) struct Delete {
     /// Names of the services
     #[arg(required = true)]

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::examples;
+
 #[derive(Clone, Debug, Args)]
+#[command(after_help = examples::UP)]
 pub(crate) struct Up {
     /// Keep the state in memory; nothing is left behind
     #[arg(long)]
@@ -118,6 +121,7 @@ impl Runtime {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DOWN)]
 pub(crate) struct Down {
     /// Remove the data directory's state as well, listing what goes
     #[arg(long)]
@@ -125,6 +129,7 @@ pub(crate) struct Down {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
 pub(crate) struct Demo {
     /// Remove everything that the demo made
     #[arg(long)]

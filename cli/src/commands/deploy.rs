@@ -26,33 +26,33 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         .get_opt(&args.name)
         .await
         .map_err(|e| unavailable(&e, &format!("read service {:?}", args.name)))?;
-    if existing.is_none() && args.image.is_none() && args.source.is_none() {
+    if existing.is_none() && args.program.image.is_none() && args.program.source.is_none() {
         return Err(Failure::usage(format!(
             "service {:?} does not exist yet: it needs an image",
             args.name
         ))
         .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
-    if args.create_namespace {
-        if args.dry_run {
+    if args.release.create_namespace {
+        if args.release.dry_run {
             // The cluster cannot check a service for a namespace that is not there.
             return Err(Failure::usage("--dry-run makes no namespace"));
         }
         make_namespace(&target, printer).await?;
     }
-    let image = match &args.source {
+    let image = match &args.program.source {
         // A dry run builds nothing: the name stands for the image that would be built.
-        Some(_) if args.dry_run => Some(super::build::image_for(&args.name)),
+        Some(_) if args.release.dry_run => Some(super::build::image_for(&args.name)),
         Some(source) => {
-            let (name, function) = (args.name.as_str(), args.function.as_deref());
+            let (name, function) = (args.name.as_str(), args.program.function.as_deref());
             Some(super::build::for_deploy(source, name, function, &target, printer).await?)
         }
-        None => args.image.clone(),
+        None => args.program.image.clone(),
     };
     let created = existing.is_none();
     let Sent { planned, stored, changed } =
         plan_and_send(&api, existing, &args, image.as_deref()).await?;
-    if args.dry_run {
+    if args.release.dry_run {
         return print_plan(&planned, printer);
     }
     let what = match (created, changed) {
@@ -61,12 +61,12 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         (false, false) => "unchanged",
     };
     printer.progress(format!("service {} {what}", args.name));
-    if args.no_wait {
+    if args.release.no_wait {
         return print_result(&sent_typed(&stored)?, started, printer);
     }
-    let limit = Duration::from_secs(args.wait_timeout);
+    let limit = Duration::from_secs(args.release.wait_timeout);
     let mut service = wait::until_ready(&target, &args.name, limit, printer).await?;
-    if let Some(tag) = &args.tag
+    if let Some(tag) = &args.release.tag
         && keep_tag(&api, &args.name, tag).await?
     {
         service = wait::until_ready(&target, &args.name, limit, printer).await?;
@@ -150,7 +150,7 @@ async fn send(
     let name = args.name.as_str();
     let object: DynamicObject = serde_json::from_value(wanted)
         .or_fail(|| "the service cannot be written as an object".to_owned())?;
-    let params = PostParams { dry_run: args.dry_run, ..serving::writes() };
+    let params = PostParams { dry_run: args.release.dry_run, ..serving::writes() };
     let sent = if created {
         api.create(&params, &object).await
     } else {

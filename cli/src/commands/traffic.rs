@@ -20,7 +20,7 @@ use crate::target::Target;
 use crate::wording::traffic_text;
 
 pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Result {
-    let edits = Edits::parse(&args.shares, &args.tag, &args.untag)?;
+    let edits = Edits::parse(&args.shares(), &args.tags(), &args.untags())?;
     let target = Target::connect(global).await?;
     let current = service(&target, &args.name).await?;
     let known: Vec<String> =

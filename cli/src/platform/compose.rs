@@ -123,7 +123,7 @@ impl Platform {
         let api_hosts: Vec<_> =
             [binds.api].into_iter().chain(own.filter(|_| binds.api.is_unspecified())).collect();
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
-        let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
+        let text = kubeconfig::text(&api_url, &pki, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
         let images = rouse_image::Store::open(dir.images())
             .or_fail(|| "cannot open the image store".to_owned())?;

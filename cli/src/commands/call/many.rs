@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
 
-use super::{REVISION_HEADER, Sent};
+use super::request::{REVISION_HEADER, Sent};
 use crate::http::Connection;
 use crate::outcome::{Failure, Result};
 use crate::printer::{Printer, bar};

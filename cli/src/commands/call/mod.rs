@@ -2,38 +2,26 @@
 
 mod event;
 mod many;
+mod request;
 
-use std::io::Read;
-
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use rouse_api::ConditionStatus;
 
+pub(crate) use self::request::REVISION_HEADER;
 use super::serving::{condition, service};
 use crate::args::{Call, Global};
 use crate::http::{Answer, Connection};
-use crate::outcome::{Context, Failure, Result};
+use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::reach::{FORWARDED_PROTO, Part, Reach, url_of};
 use crate::target::Target;
-
-/// Names the revision that answered; set by the activator.
-pub(crate) const REVISION_HEADER: &str = "rouse-revision";
-
-/// A request.
-struct Sent {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-}
 
 pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;
     let service = service(&target, &args.name).await?;
     let part = Part::of(args.tag.as_deref(), args.revision.as_deref());
     let reach = Reach::of(&target, url_of(&service, part)?).await?;
-    let mut sent = request(&args)?;
+    let mut sent = request::of(&args)?;
     if reach.https {
         let proto = HeaderName::from_static(FORWARDED_PROTO);
         sent.headers.entry(proto).or_insert(HeaderValue::from_static("https"));
@@ -60,57 +48,12 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     Ok(())
 }
 
-/// The request that the options ask for.
-fn request(args: &Call) -> Result<Sent> {
-    let data = match (&args.data, &args.event) {
-        (None, Some(_)) => Some("{}"),
-        (data, _) => data.as_deref(),
-    };
-    let body = data.map(read_data).transpose()?;
-    let mut headers = headers(&args.header, body.as_deref())?;
-    if let Some(type_) = &args.event {
-        event::describe(&mut headers, type_, &event::identifier()?, jiff::Timestamp::now())?;
-    }
-    let usual = if body.is_some() { Method::POST } else { Method::GET };
-    let path =
-        if args.path.starts_with('/') { args.path.clone() } else { format!("/{}", args.path) };
-    let method = args.request.clone().unwrap_or(usual);
-    Ok(Sent { method, path, headers, body: Bytes::from(body.unwrap_or_default()) })
-}
-
 /// Why a service is not ready, which is the usual cause of an error answer.
 fn not_ready(service: &rouse_api::Service) -> Option<String> {
     let status = service.status.as_ref()?;
     let ready = condition(&status.conditions, "Ready")?;
     (ready.status != ConditionStatus::True)
         .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
-}
-
-fn read_data(data: &str) -> Result<Vec<u8>> {
-    match data.strip_prefix('@') {
-        None => Ok(data.as_bytes().to_vec()),
-        Some("-") => {
-            let mut body = Vec::new();
-            std::io::stdin().read_to_end(&mut body).or_fail(|| "cannot read stdin".to_owned())?;
-            Ok(body)
-        }
-        Some(file) => std::fs::read(file).or_fail(|| format!("cannot read {file}")),
-    }
-}
-
-/// The given headers, and `content-type: application/json` for a body that looks like JSON.
-fn headers(given: &[String], body: Option<&[u8]>) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    if body.is_some_and(|b| matches!(b.trim_ascii_start().first(), Some(b'{' | b'['))) {
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    for line in given {
-        let bad = || Failure::usage(format!("{line:?} is not NAME: VALUE"));
-        let (name, value) = line.split_once(':').ok_or_else(bad)?;
-        let name: HeaderName = name.trim().parse().map_err(|_| bad())?;
-        headers.insert(name, value.trim().parse().map_err(|_| bad())?);
-    }
-    Ok(headers)
 }
 
 /// As `curl -i` does.
@@ -144,18 +87,4 @@ fn print(answer: &Answer, printer: &Printer) {
         answer.status,
         answer.took.as_secs_f64() * 1000.0
     ));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_json_body_is_called_json_unless_the_user_says_otherwise() {
-        let plain = headers(&[], Some(b" {\"a\":1}")).unwrap();
-        assert_eq!(plain["content-type"], "application/json");
-        let own = headers(&["Content-Type: text/x".to_owned()], Some(b"{}")).unwrap();
-        assert_eq!(own["content-type"], "text/x");
-        assert!(headers(&["nonsense".to_owned()], None).is_err());
-    }
 }
