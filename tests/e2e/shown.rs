@@ -1,4 +1,4 @@
-//! What people see of their services: logs, the lines of `rouse up`, and what `describe` says.
+//! Services as people see them: logs, the lines of `rouse up`, and what `describe` says.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a Service asks for and what it gets, a label and a text each. Pure.
+//! The facts of a Revision, those that it asks for and those that it gets: a label and lines each. Pure.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, ResourceRequirements, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;

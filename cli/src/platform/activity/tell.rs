@@ -75,7 +75,9 @@ fn one_line(failure: &str) -> String {
         return short(failure);
     };
     let reason = first.split_once(": ").map_or(first, |(reason, _)| reason);
-    let what = fault::find(failure).map_or_else(|| last.to_owned(), |fault| fault.to_string());
+    // The log itself, without the words around it, which name a failure too.
+    let log = failure.rsplit_once("failed with: ").map_or(failure, |(_, log)| log);
+    let what = fault::find(log).map_or_else(|| last.to_owned(), |fault| fault.to_string());
     short(&format!("{reason}: {what}"))
 }
 
