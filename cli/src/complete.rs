@@ -79,7 +79,8 @@ fn candidates(names: Names) -> Vec<CompletionCandidate> {
         return Vec::new();
     };
     let global = typed(std::env::args_os());
-    let found = runtime.block_on(tokio::time::timeout(TIMEOUT, find(names, &global)));
+    let found =
+        runtime.block_on(async { tokio::time::timeout(TIMEOUT, find(names, &global)).await });
     found.ok().flatten().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
 }
 
