@@ -234,6 +234,8 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         admin_port: None,
         binds: crate::args::Binds::default(),
         runtime,
+        registry_config: None,
+        insecure_registries: Vec::new(),
         ready_file: None,
         detach: true,
         log_format: crate::args::LogFormat::Text,
