@@ -33,6 +33,7 @@ pub use formats::digest::{Digest, NotADigest};
 pub use formats::error::Error;
 pub use formats::logins::Logins;
 pub use formats::reference::Reference;
+pub use formats::registries::Registries;
 pub use progress::{Progress, ProgressFn, silent};
 pub use running::in_place::{InPlace, Overrides, command_in_place};
 pub use sources::archive::Imported;

@@ -28,4 +28,5 @@ mod pods;
 mod reach;
 mod readme;
 mod scaling;
+mod shown;
 mod trouble;

@@ -101,12 +101,7 @@ const DEFAULTS: &[Key] = &[
 
 const DEPLOYMENT: &[Key] = &[
     renamed("registries-skipping-tag-resolving", &["registriesSkippingTagResolving"]),
-    inert_renamed(
-        "digest-resolution-timeout",
-        &["digestResolutionTimeout"],
-        "10s",
-        "a registry has as long as it keeps answering",
-    ),
+    renamed("digest-resolution-timeout", &["digestResolutionTimeout"]),
     renamed("progress-deadline", &["progressDeadline"]),
     acts("default-affinity-type"),
     acts("runtime-class-name"),

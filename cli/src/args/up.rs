@@ -39,6 +39,12 @@ pub(crate) struct Up {
     /// How pods run
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub(crate) runtime: Runtime,
+    /// Mirrors, and registries without TLS, in the form of containers' registries.conf
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_config: Option<PathBuf>,
+    /// Registry that may speak plain HTTP or have a certificate of its own; repeatable
+    #[arg(long = "insecure-registry", value_name = "HOST[:PORT]")]
+    pub(crate) insecure_registries: Vec<String>,
     /// Write {"api","http","kubeconfig"} here when everything answers
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,

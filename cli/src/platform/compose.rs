@@ -11,6 +11,7 @@ use rouse_activator::{Https, Reserved};
 use rouse_api::load::LoadReport;
 use rouse_apiserver::store::Recovery;
 use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
+use rouse_image::Registries;
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
@@ -125,7 +126,11 @@ impl Platform {
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
         let text = kubeconfig::text(&api_url, &pki, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
-        let images = rouse_image::Store::open(dir.images())
+        let registries = registries(args)?;
+        said.extend(unused(args, &registries));
+        let options =
+            rouse_image::RegistryOptions { registries, ..rouse_image::RegistryOptions::default() };
+        let images = rouse_image::Store::open_with(dir.images(), options)
             .or_fail(|| "cannot open the image store".to_owned())?;
         let clock = Clock::system();
         let process = Process::new(clock);
@@ -282,6 +287,26 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
             Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
         .collect()
+}
+
+/// The configuration of registries that the arguments make.
+fn registries(args: &Up) -> Result<Registries> {
+    let mut registries = match &args.registry_config {
+        None => Registries::default(),
+        Some(file) => Registries::read(file)
+            .or_fail(|| format!("--registry-config {} cannot be used", file.display()))?,
+    };
+    for host in &args.insecure_registries {
+        let allowed = registries.allow_insecure(host);
+        allowed.map_err(|why| Failure::usage(format!("--insecure-registry {why}")))?;
+    }
+    Ok(registries)
+}
+
+/// A note on the keys of the file that have no effect.
+fn unused(args: &Up, registries: &Registries) -> Option<String> {
+    let (file, unused) = (args.registry_config.as_ref()?, registries.unused());
+    (!unused.is_empty()).then(|| format!("no effect in {}: {}", file.display(), unused.join(", ")))
 }
 
 /// A damaged state file can make its library panic. The cluster makes an error of that, and the

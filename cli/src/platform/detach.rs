@@ -66,6 +66,8 @@ fn words(args: &Up) -> Vec<String> {
         binds,
         domain,
         runtime,
+        registry_config,
+        insecure_registries,
         ready_file,
         keep_images,
         detach: _,
@@ -105,6 +107,12 @@ fn words(args: &Up) -> Vec<String> {
         if let Some(port) = port {
             words.extend([flag.to_owned(), port.to_string()]);
         }
+    }
+    if let Some(file) = registry_config {
+        words.extend(["--registry-config".to_owned(), file.display().to_string()]);
+    }
+    for host in insecure_registries {
+        words.extend(["--insecure-registry".to_owned(), host.clone()]);
     }
     if let Some(domain) = domain {
         words.extend(["--domain".to_owned(), domain.clone()]);

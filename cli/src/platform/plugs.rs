@@ -1,15 +1,13 @@
 //! Adapters between the components when all of them run in one process.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::admission::AdmissionResponse;
-use rouse_controller::{Activators, Images, NotServed, Routed, admission};
+use rouse_controller::{Activators, Asking, Images, NotPinned, NotServed, Routed, admission};
 use rouse_controllers::{ContainerUsage, PodMetrics, PodUsage};
-use rouse_image::Logins;
 use rouse_node::Images as _;
 use rouse_node::Traffic;
 use rouse_node::runtime::ContainerRuntime;
@@ -88,15 +86,10 @@ pub(super) struct ReadyImages {
 }
 
 impl Images for ReadyImages {
-    fn pin(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-        logins: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
+    fn pin(&self, image: String, asking: Asking) -> BoxFuture<'static, Result<String, NotPinned>> {
         let named: Option<rouse_image::Reference> = image.parse().ok();
-        let unasked = named.filter(|name| skipped.contains(name.registry()));
-        let pinned = Images::pin(&self.store, image, skipped, logins);
+        let unasked = named.filter(|name| asking.skipped.contains(name.registry()));
+        let pinned = Images::pin(&self.store, image, asking);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;

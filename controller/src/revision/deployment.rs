@@ -21,11 +21,12 @@ use rouse_api::config::deployment::AffinityType;
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::validation::is_googles;
-use rouse_api::{Revision, RevisionStatus, keys};
+use rouse_api::{Revision, keys};
 use rouse_k8s::{keys as kubernetes, template};
 
 use super::observed::Settings;
 use super::probes;
+use crate::lookups::images::Digests;
 use crate::objects::children::{Map, annotations_without, labels_without, meta};
 use crate::objects::meta::name;
 
@@ -36,11 +37,7 @@ pub(super) const NOT_FOR_CHILDREN: &[&str] =
 /// The Revision's timeout where none is set, in seconds. Admission always sets one.
 const TIMEOUT_DEFAULT: i64 = 300;
 
-pub(super) fn build(
-    revision: &Revision,
-    status: &RevisionStatus,
-    settings: &Settings,
-) -> Deployment {
+pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) -> Deployment {
     let labels = labels(revision);
     let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
     annotations.retain(|key, _| !key.starts_with(keys::AUTOSCALING_PREFIX));
@@ -72,7 +69,7 @@ pub(super) fn build(
                     annotations: Some(pod_annotations),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod_spec(revision, status, settings)),
+                spec: Some(pod_spec(revision, images, settings)),
             },
             ..DeploymentSpec::default()
         }),
@@ -96,13 +93,13 @@ fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 
-fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -> PodSpec {
+fn pod_spec(revision: &Revision, images: &Digests, settings: &Settings) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
     pod.service_account_name.take_if(|account| is_googles(account));
     let serving = template::serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {
         let serves = Some(&container.name) == serving.as_ref();
-        complete(container, revision, &status.container_statuses, settings.drain);
+        complete(container, revision, &images.containers, settings.drain);
         if serves {
             serve(container);
         } else {
@@ -110,7 +107,7 @@ fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -
         }
     }
     for container in pod.init_containers.iter_mut().flatten() {
-        pin(container, &status.init_container_statuses);
+        pin(container, &images.init);
         probes::complete(container, None);
         add_env(container, identity(revision));
     }

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rouse_api::condition::{self, Condition, Conditions, READY};
 use rouse_api::podautoscaler::SCALE_TARGET_INITIALIZED;
-use rouse_api::revision::{ACTIVE, CONDITIONS, CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
+use rouse_api::revision::{
+    ACTIVE, CONDITIONS, CONTAINER_HEALTHY, IMAGES_PINNED, RESOURCES_AVAILABLE,
+};
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_k8s::pod;
 use rouse_kit::ApplyError;
@@ -30,6 +32,7 @@ use super::{notes, pods};
 const DEPLOYING: &str = "Deploying";
 const RESOLVING_DIGESTS: &str = "ResolvingDigests";
 const CONTAINER_MISSING: &str = "ContainerMissing";
+const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 const NOT_OWNED: &str = "NotOwned";
 const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 const BOTH: [&str; 2] = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY];
@@ -55,6 +58,32 @@ pub(super) fn image_missing(revision: &Revision, message: &str, now: Timestamp) 
         conditions.mark_false(CONTAINER_HEALTHY, CONTAINER_MISSING, message);
     });
     status
+}
+
+/// Whether pods have images by name, because a registry could not be reached.
+pub(super) fn is_unpinned(revision: &Revision) -> bool {
+    let conditions = revision.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    condition::find(conditions, IMAGES_PINNED).is_some()
+}
+
+/// Every image has its digest.
+pub(super) fn pinned(status: &mut RevisionStatus, revision: &Revision, now: Timestamp) {
+    mark(status, revision, now, |conditions| conditions.clear(IMAGES_PINNED));
+}
+
+/// Pods have images by name, for this reason.
+pub(super) fn unpinned(
+    status: &mut RevisionStatus,
+    revision: &Revision,
+    message: &str,
+    now: Timestamp,
+) {
+    let message = format!(
+        "{message}. Until it answers, pods run the image that the tag leads to on their node."
+    );
+    mark(status, revision, now, |conditions| {
+        conditions.mark_false(IMAGES_PINNED, REGISTRY_UNAVAILABLE, &message);
+    });
 }
 
 pub(super) fn not_owned(

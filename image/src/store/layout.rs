@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::formats::bound::DOCUMENT_BYTES_MAX;
 use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
@@ -85,6 +85,14 @@ impl Store {
     #[must_use]
     pub fn with_logins(&self, logins: Logins) -> Self {
         let registry = RegistryOptions { logins, ..RegistryOptions::clone(&self.registry) };
+        Self { registry: Arc::new(registry), ..self.clone() }
+    }
+
+    /// This store, which also gives registries this long to resolve a name.
+    #[must_use]
+    pub fn asking(&self, logins: Logins, resolve_timeout: Duration) -> Self {
+        let registry =
+            RegistryOptions { logins, resolve_timeout, ..RegistryOptions::clone(&self.registry) };
         Self { registry: Arc::new(registry), ..self.clone() }
     }
 

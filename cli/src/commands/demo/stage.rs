@@ -235,6 +235,8 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         binds: crate::args::Binds::default(),
         domain: None,
         runtime,
+        registry_config: None,
+        insecure_registries: Vec::new(),
         ready_file: None,
         detach: true,
         log_format: crate::args::LogFormat::Text,
