@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 
 use crate::lookups::images::Pinned;
 
@@ -22,8 +23,9 @@ pub(crate) struct Observed {
     pub(super) settings: Settings,
 }
 
-/// Settings of the platform's operator.
+/// Settings of the platform's operator, and those of the Service that are in no Revision.
 pub(crate) struct Settings {
+    pub(super) service_scale: ServiceScale,
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,
