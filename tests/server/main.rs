@@ -53,10 +53,20 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let (path, body, last) = read_request(&mut reader)?;
+        let Request { path, headers, body, last } = read_request(&mut reader)?;
+        if path == "/upgrade" {
+            let head = "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+            out.write_all(head.as_bytes()).ok()?;
+            std::io::copy(&mut reader, &mut out).ok()?;
+            return None;
+        }
         let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(now, Ordering::SeqCst);
-        let answered = answer(&path, &body, state, &mut out);
+        let answered = if path == "/headers" {
+            reply(&mut out, 200, &headers)
+        } else {
+            answer(&path, &body, state, &mut out)
+        };
         state.now.fetch_sub(1, Ordering::SeqCst);
         answered?;
         if last {
@@ -65,8 +75,16 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     }
 }
 
-/// Path, body, and whether the client wants the connection closed after the answer.
-fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>, bool)> {
+struct Request {
+    path: String,
+    /// A line each, names in lower case.
+    headers: String,
+    body: Vec<u8>,
+    /// The client wants the connection closed after the answer.
+    last: bool,
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
@@ -97,7 +115,8 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>, bool)> {
         reader.read_exact(&mut body).ok()?;
     }
     let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    Some((path, body, last))
+    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    Some(Request { path, headers: lines.concat(), body, last })
 }
 
 #[expect(clippy::exit, reason = "to end at once is what the request asks for")]

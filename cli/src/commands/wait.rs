@@ -8,8 +8,8 @@ use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::{ConditionStatus, Service, keys};
 
-use super::fault;
 use super::serving::{condition, name_of, pods, unavailable};
+use crate::fault;
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;

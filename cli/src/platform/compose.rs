@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{gateway, image_gc, kubeconfig, pki, ports, traces};
+use super::{activity, domain, gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
 
 const NODE: &str = "local";
 /// Load reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
@@ -37,6 +38,8 @@ pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
     pub(super) https_url: String,
+    /// The domain of public URLs.
+    pub(super) domain: String,
     pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
@@ -110,7 +113,6 @@ impl Platform {
             ("gateway for https", https_port.moved_from, https_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
-        said.extend(unreachable_urls(binds.public));
         let local = ports::bind_local(binds.local, |at| Ok(Reserved::new(at)?))
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
@@ -118,8 +120,11 @@ impl Platform {
         let open = ports::exposed(at, secure_at, local.address(), api_address, admin_address);
         said.extend(open);
         let api_url = format!("https://{}", ports::reached(api_address));
-        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[binds.api])?;
-        let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
+        let own = domain::own_address();
+        let api_hosts: Vec<_> =
+            [binds.api].into_iter().chain(own.filter(|_| binds.api.is_unspecified())).collect();
+        let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
+        let text = kubeconfig::text(&api_url, &pki, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
         let registries = registries(args)?;
         said.extend(unused(args, &registries));
@@ -149,6 +154,9 @@ impl Platform {
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
+        let wanted = domain::wanted(args.domain.as_deref(), binds.public, own);
+        let (domain, left) = domain::publish(&cluster, &wanted)?;
+        said.extend(domain::note(&domain, binds.public));
         let limits = RuntimeLimits::default();
         let hooks = hooks(&settings, cluster.registry()).into_iter();
         cluster.set_hooks(hooks.chain([limits.hook()]).collect());
@@ -179,6 +187,7 @@ impl Platform {
             api_url,
             http_url: format!("http://{}", ports::reached(at)),
             https_url: format!("https://localhost:{}", secure_at.port()),
+            domain,
             admin_url: format!("http://{}", ports::reached(admin_address)),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
@@ -188,9 +197,9 @@ impl Platform {
             components,
         };
         platform.ready().await?;
-        if moved {
+        if moved || left.is_some() {
             let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
-            gateway::urls_name(at.port(), secure_at.port(), client).await;
+            gateway::urls_name(at.port(), secure_at.port(), left.as_deref(), client).await;
         }
         Ok((platform, said))
     }
@@ -222,6 +231,14 @@ impl Platform {
             ))
             .next("RUST_LOG=info rouse up, and look at what it says")),
         }
+    }
+
+    /// Prints a line an event from now on.
+    pub(super) fn print_activity(&self, dir: &DataDir, printer: Printer) -> Result {
+        let client = self.cluster.client("system:serviceaccount:kube-system:rouse");
+        let component = &self.components.admin;
+        activity::start(client, self.process.clock, printer, dir.join("logs"), component)
+            .or_fail(|| "cannot print events".to_owned())
     }
 
     /// Drains and ends all, the data plane first.
@@ -273,17 +290,6 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
             Some(format!("port {default} is taken: the {what} has {} instead", now.port()))
         })
         .collect()
-}
-
-/// A note if URLs, whose hosts under `.localhost` are 127.0.0.1, do not reach the gateway.
-fn unreachable_urls(bind: IpAddr) -> Option<String> {
-    let reached = bind.is_unspecified() || bind == IpAddr::V4(Ipv4Addr::LOCALHOST);
-    (!reached).then(|| {
-        format!(
-            "URLs under .localhost lead to 127.0.0.1, where nothing listens with --bind {bind}: \
-             ask {bind} with a Host header, or set another domain in the ConfigMap config-domain"
-        )
-    })
 }
 
 /// The configuration of registries that the arguments make.

@@ -64,6 +64,7 @@ fn words(args: &Up) -> Vec<String> {
         https_port,
         admin_port,
         binds,
+        domain,
         runtime,
         registry_config,
         insecure_registries,
@@ -71,6 +72,7 @@ fn words(args: &Up) -> Vec<String> {
         keep_images,
         detach: _,
         log_format,
+        quiet: _,
     } = args;
     let mut words = vec![
         "up".to_owned(),
@@ -78,6 +80,8 @@ fn words(args: &Up) -> Vec<String> {
         runtime.name().to_owned(),
         "--log-format".to_owned(),
         log_format.name().to_owned(),
+        // Its output goes to a file, which would grow without end.
+        "--quiet".to_owned(),
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());
@@ -109,6 +113,9 @@ fn words(args: &Up) -> Vec<String> {
     }
     for host in insecure_registries {
         words.extend(["--insecure-registry".to_owned(), host.clone()]);
+    }
+    if let Some(domain) = domain {
+        words.extend(["--domain".to_owned(), domain.clone()]);
     }
     if let Some(file) = ready_file {
         words.extend(["--ready-file".to_owned(), file.display().to_string()]);

@@ -90,9 +90,9 @@ pub(super) fn publish(
     Ok(moved)
 }
 
-/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names the port of its scheme, so
-/// that URLs read after the start work. A Route without a URL is not waited for.
-pub(super) async fn urls_name(http: u16, https: u16, client: kube::Client) {
+/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names the port of its scheme, and none the
+/// domain that was left, so that URLs read after the start work. A Route without a URL is not waited for.
+pub(super) async fn urls_name(http: u16, https: u16, left: Option<&str>, client: kube::Client) {
     let mut listed = false;
     let mut waiting = BTreeSet::new();
     let config = watcher::Config::default();
@@ -104,7 +104,11 @@ pub(super) async fn urls_name(http: u16, https: u16, client: kube::Client) {
                 Ok(watcher::Event::InitApply(route) | watcher::Event::Apply(route)) => {
                     let key = (route.namespace(), route.name_any());
                     let url = route.status.as_ref().and_then(|status| status.url.as_deref());
-                    if url.is_some_and(|url| names_another(url, http, https)) {
+                    let is_old = |url: &str| {
+                        names_another(url, http, https)
+                            || left.is_some_and(|domain| is_within(url, domain))
+                    };
+                    if url.is_some_and(is_old) {
                         waiting.insert(key);
                     } else {
                         waiting.remove(&key);
@@ -122,8 +126,19 @@ pub(super) async fn urls_name(http: u16, https: u16, client: kube::Client) {
     };
     if tokio::time::timeout(RENAME_TIMEOUT, all_named).await.is_err() {
         // A Route that cannot be reconciled must not keep the platform from starting.
-        tracing::warn!(http, https, "the URLs of some Routes do not name the gateway's port yet");
+        tracing::warn!(
+            http,
+            https,
+            "the URLs of some Routes do not name the gateway's port or domain yet"
+        );
     }
+}
+
+/// Whether a URL's host is in a domain.
+fn is_within(url: &str, domain: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(http::Uri::host);
+    host.and_then(|host| host.strip_suffix(domain)).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a public URL leads to another port than the gateway's. Cluster-local ones have none.
@@ -152,6 +167,8 @@ mod tests {
                 url.replace("7081", "7082").replace("7080", "7081").replace("http:", "https:");
             assert_eq!(names_another(&https, 7080, 7081), another, "{https}");
         }
+        assert!(is_within("http://a.default.localhost:7080", "localhost"));
+        assert!(!is_within("http://a.default.mylocalhost:7080", "localhost"));
         assert!(!names_another("http://a.default.localhost", 80, 443));
         assert!(!names_another("https://a.default.localhost", 80, 443));
     }

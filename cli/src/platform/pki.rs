@@ -14,7 +14,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 
 use crate::datadir::write_whole;
 use crate::outcome::{Context, Result};
@@ -25,8 +27,16 @@ pub(crate) struct Pki {
     pub(crate) server: Arc<rustls::ServerConfig>,
     /// The administrator's bearer token, which `pki/token` and the kubeconfig hold.
     pub(crate) token: String,
+    /// The administrator's certificate, which the kubeconfig holds for clients that read no token there.
+    pub(crate) administrator: Identity,
     /// Makes certificates for hosts of the gateway.
     pub(crate) issue: rouse_activator::Issue,
+}
+
+/// A certificate and its key, in PEM.
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// The authority's certificate in a data directory, which clients of the gateway trust.
@@ -50,12 +60,14 @@ impl Pki {
         let hosts = KeyPair::generate().or_fail(|| "cannot make a key".to_owned())?;
         let issuer = Issuer::new(authority(), key);
         let server = Arc::new(
-            server_config(&issuer, addresses)
+            server_config(&issuer, addresses, &authority_pem)
                 .or_fail(|| "cannot make the API's certificate".to_owned())?,
         );
+        let administrator = administrator(&issuer)
+            .or_fail(|| "cannot make the administrator's certificate".to_owned())?;
         let issue: rouse_activator::Issue =
             Arc::new(move |host: &str| certified(host, &hosts, &issuer).ok());
-        Ok(Self { authority_pem, server, token, issue })
+        Ok(Self { authority_pem, server, token, administrator, issue })
     }
 }
 
@@ -118,6 +130,18 @@ fn certified(
     Ok(rustls::sign::CertifiedKey::from_der(chain, private, &provider)?)
 }
 
+/// A certificate with which a client of the API is the administrator.
+fn administrator(issuer: &Issuer<'_, KeyPair>) -> anyhow::Result<Identity> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "kubernetes-admin");
+    params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    Ok(Identity { certificate: params.signed_by(&key, issuer)?.pem(), key: key.serialize_pem() })
+}
+
 /// What all serving certificates have.
 fn leaf(names: Vec<String>) -> anyhow::Result<CertificateParams> {
     let mut params = CertificateParams::new(names)?;
@@ -132,6 +156,7 @@ fn leaf(names: Vec<String>) -> anyhow::Result<CertificateParams> {
 fn server_config(
     issuer: &Issuer<'_, KeyPair>,
     addresses: &[IpAddr],
+    authority_pem: &str,
 ) -> anyhow::Result<rustls::ServerConfig> {
     let mut names: Vec<String> = NAMES.into_iter().map(str::to_owned).collect();
     names.extend(addresses.iter().map(ToString::to_string));
@@ -140,9 +165,15 @@ fn server_config(
     let certificate = params.signed_by(&key, issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = rouse_kit::certificates::provider();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority_pem.as_bytes())?)?;
+    // Of its certificates only the administrator's is for clients. Whoever has none shows a token.
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+        .allow_unauthenticated()
+        .build()?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate.der().clone()], private)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -165,8 +196,7 @@ mod tests {
     #[test]
     fn a_host_gets_a_certificate_that_the_authority_vouches_for() {
         use rustls::client::danger::ServerCertVerifier as _;
-        use rustls::pki_types::pem::PemObject as _;
-        use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+        use rustls::pki_types::{ServerName, UnixTime};
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::load_or_make(dir.path(), &[]).unwrap();
         let issued = (pki.issue)("hello.shop.localhost").unwrap();

@@ -28,4 +28,4 @@ pub mod store {
 }
 
 pub use cluster::{Cluster, Config, OpenError, Storage};
-pub use http::KubeletService;
+pub use http::{KubeletService, yaml_options};

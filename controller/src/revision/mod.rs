@@ -3,6 +3,7 @@
 mod autoscaler;
 mod deployment;
 mod desired;
+mod notes;
 mod observed;
 mod pods;
 mod probes;

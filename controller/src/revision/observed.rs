@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::ApiConfig;
 use rouse_api::config::cloud_run::ServiceScale;
+use rouse_k8s::condition::{FALSE, TRUE, find};
 
 use crate::lookups::images::Pinned;
 
@@ -21,6 +22,18 @@ pub(crate) struct Observed {
     /// Deleted Routes that the Revision still lists.
     pub(super) gone_routes: Vec<String>,
     pub(super) settings: Settings,
+}
+
+impl Observed {
+    /// Why the Deployment cannot go on, if it says so: the reason and the message.
+    pub(super) fn deployment_failure(&self) -> Option<(String, String)> {
+        let status = self.deployment.as_ref()?.status.as_ref()?;
+        let conditions = status.conditions.as_deref()?;
+        let of = |type_, status| find(conditions, type_).filter(|c| c.status == status);
+        let failed = of("ReplicaFailure", TRUE).or_else(|| of("Progressing", FALSE))?;
+        let reason = failed.reason.clone().unwrap_or_default();
+        Some((reason, failed.message.clone().unwrap_or_default()))
+    }
 }
 
 /// Settings of the platform's operator, and those of the Service that are in no Revision.

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
 use rouse_k8s::ObjectKey;
-use rouse_kit::address::ADDRESS_ANNOTATION;
+use rouse_kit::address;
 
 /// Stands for the name of a volume at the mount of a hosts file; no volume can have it.
 pub(crate) const HOSTS: &str = "rouse.dev/hosts";
@@ -29,10 +29,8 @@ pub(crate) enum Reached {
 
 /// How the Service is reached, if it is in a way that pods of this node can use.
 pub(crate) fn reached(service: &Service) -> Option<Reached> {
-    let annotations = service.metadata.annotations.as_ref();
-    if let Some(text) = annotations.and_then(|all| all.get(ADDRESS_ANNOTATION)) {
-        let ports: BTreeMap<String, SocketAddr> = serde_json::from_str(text).ok()?;
-        return ports.values().next().map(|address| Reached::At(address.ip()));
+    if let Some(at) = address::annotated(&service.metadata).into_values().next() {
+        return Some(Reached::At(at.ip()));
     }
     let external = service.spec.as_ref()?.external_name.as_deref()?;
     let (name, namespace) = external.strip_suffix(SUFFIX)?.split_once('.')?;

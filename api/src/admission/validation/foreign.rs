@@ -118,13 +118,18 @@ pub(super) fn of_service_without_effect(annotations: &BTreeMap<String, String>) 
 /// A warning for each annotation that nothing reads.
 pub(super) fn without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
     let mut warnings = FieldErrors::none();
-    for name in annotations.keys() {
-        if let Some(why) = why(name) {
-            let text = format!("the annotation {name} has no effect here: {why}");
-            warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
-        }
+    for text in unread_annotations(annotations) {
+        warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
     }
     warnings
+}
+
+/// A sentence for each annotation that nothing reads.
+pub fn unread_annotations(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let said = |name: &String| {
+        why(name).map(|why| format!("the annotation {name} has no effect here: {why}"))
+    };
+    annotations.keys().filter_map(said).collect()
 }
 
 /// Why nothing reads an annotation. None for one that acts, and for those of other programs.

@@ -1,5 +1,5 @@
-//! Authentication of API clients by the kubeconfig's bearer token, and impersonation by its holder,
-//! the administrator.
+//! Authentication of API clients by the kubeconfig's bearer token or its certificate, and impersonation by their
+//! holder, the administrator.
 //!
 //! Upstream: `pkg/authentication/request/bearertoken`, `pkg/endpoints/filters/impersonation`.
 
@@ -32,12 +32,16 @@ impl Credentials {
         Self { token }
     }
 
-    /// The sender of a request.
-    pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
-        let Some(given) = headers.get(AUTHORIZATION) else { return Caller::Nobody };
+    /// The sender of a request. Of clients with a certificate there is one: the administrator.
+    pub(super) fn caller(&self, headers: &HeaderMap, certified: bool) -> Caller {
+        let without_token = || match certified {
+            true => Caller::Known(UserInfo::administrator()),
+            false => Caller::Nobody,
+        };
+        let Some(given) = headers.get(AUTHORIZATION) else { return without_token() };
         match bearer(given.as_bytes()) {
             // A client whose kubeconfig holds no token sends this.
-            Some(b"") => Caller::Nobody,
+            Some(b"") => without_token(),
             Some(token) if same(token, self.token.as_bytes()) => {
                 Caller::Known(UserInfo::administrator())
             }
@@ -118,7 +122,7 @@ mod tests {
         let with = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, text.parse().unwrap());
-            credentials.caller(&headers)
+            credentials.caller(&headers, false)
         };
         for right in ["Bearer secret", "bearer secret", "BEARER  secret", "bEaReR secret "] {
             assert_eq!(with(right), Caller::Known(UserInfo::administrator()), "{right}");
@@ -136,7 +140,9 @@ mod tests {
         }
         assert_eq!(with("Bearer "), Caller::Nobody);
         assert_eq!(with("bearer"), Caller::Nobody);
-        assert_eq!(credentials.caller(&HeaderMap::new()), Caller::Nobody);
+        assert_eq!(credentials.caller(&HeaderMap::new(), false), Caller::Nobody);
+        let certified = Caller::Known(UserInfo::administrator());
+        assert_eq!(credentials.caller(&HeaderMap::new(), true), certified);
     }
 
     #[test]

@@ -77,12 +77,14 @@ async fn serve(
         Ok(Err(error)) => return tracing::debug!(%error, "no TLS connection"),
         Err(_) => return tracing::debug!("a TLS handshake timed out"),
     };
+    // Verified in the handshake, if the client showed one.
+    let certified = stream.get_ref().1.peer_certificates().is_some();
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (api, credentials) = (api.clone(), credentials.clone());
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, &parts.headers, &tasks);
         let request = http::Request::from_parts(parts, body);
-        async move { Ok::<_, Infallible>(answer(&api, &credentials, request).await) }
+        async move { Ok::<_, Infallible>(answer(&api, &credentials, certified, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
@@ -96,11 +98,12 @@ async fn serve(
 async fn answer(
     api: &Api,
     credentials: &Credentials,
+    certified: bool,
     request: http::Request<RequestBody>,
 ) -> Answer {
     // Health probes need no credential, but may not have a wrong one.
     let open = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
-    let user = match credentials.caller(request.headers()) {
+    let user = match credentials.caller(request.headers(), certified) {
         Caller::Known(user) => match auth::impersonated(user, request.headers()) {
             Ok(user) => user,
             Err(failure) => return body::failure(&failure),

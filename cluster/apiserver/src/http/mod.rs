@@ -26,5 +26,6 @@ pub(crate) use api::Api;
 pub use api::KubeletService;
 pub use auth::Credentials;
 pub(crate) use body::ResponseBody;
+pub use decode::yaml_options;
 pub(crate) use listen::listen;
 pub(crate) use watch::BOOKMARK_EVERY;

@@ -80,11 +80,8 @@ struct Cause {
 fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
     let (mut error, mut bound, mut untrusted) = (error, None, false);
     loop {
-        // An I/O error skips the error that it wraps in its sources.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = wrapped.and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>());
         untrusted |= matches!(
-            tls.or_else(|| error.downcast_ref()),
+            wrapped(error).downcast_ref(),
             Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
         );
         bound = bound.or_else(|| error.downcast_ref::<Bound>().cloned());
@@ -93,6 +90,18 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
             None => return Cause { text: error.to_string(), bound, untrusted },
         }
     }
+}
+
+/// The error that I/O errors wrap, which they skip in their sources.
+fn wrapped<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    let mut error = error;
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+    {
+        error = inner;
+    }
+    error
 }
 
 #[cfg(test)]
