@@ -110,21 +110,30 @@ pub(super) fn service_scale(annotations: &BTreeMap<String, String>) -> FieldErro
 
 /// A warning for each annotation of a Service that nothing reads.
 pub(super) fn of_service_without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
-    let mut others = annotations.clone();
-    others.retain(|name, _| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
-    without_effect(&others)
+    warnings(unread_on_service(annotations))
 }
 
-/// A warning for each annotation that nothing reads.
+/// A warning for each annotation of a template that nothing reads.
 pub(super) fn without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
+    warnings(unread_annotations(annotations))
+}
+
+fn warnings(sentences: Vec<String>) -> FieldErrors {
     let mut warnings = FieldErrors::none();
-    for text in unread_annotations(annotations) {
+    for text in sentences {
         warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
     }
     warnings
 }
 
-/// A sentence for each annotation that nothing reads.
+/// A sentence for each annotation of a Service that nothing reads.
+pub fn unread_on_service(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let mut others = annotations.clone();
+    others.retain(|name, _| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
+    unread_annotations(&others)
+}
+
+/// A sentence for each annotation of a template or Revision that nothing reads.
 pub fn unread_annotations(annotations: &BTreeMap<String, String>) -> Vec<String> {
     let said = |name: &String| {
         why(name).map(|why| format!("the annotation {name} has no effect here: {why}"))

@@ -191,7 +191,7 @@ fn every_annotation_acts_and_goes_before_the_setting() {
     }
     // The activator is in the path of every request: nothing reads it.
     seen.insert(keys::TARGET_BURST_CAPACITY);
-    let all = rouse_api::annotations::AUTOSCALING.iter();
+    let all = annotations::AUTOSCALING.iter();
     assert_eq!(seen, all.clone().map(|key| key.name).collect());
     // The old spellings mean the same.
     for key in all {
