@@ -57,7 +57,19 @@ pub(crate) fn command() -> Command {
         |names| move |arg: Arg| arg.add(ArgValueCandidates::new(move || candidates(names)));
     let command = Cli::command().mut_arg("namespace", completed(Names::Namespaces));
     COMPLETED.into_iter().fold(command, |command, (sub, arg, names)| {
-        command.mut_subcommand(sub, |sub| sub.mut_arg(arg, completed(names)))
+        command.mut_subcommand(sub, |sub| positioned(sub).mut_arg(arg, completed(names)))
+    })
+}
+
+/// The command with the places of its positional arguments written down: a change of one moves it to the end.
+fn positioned(command: Command) -> Command {
+    let mut place = 0;
+    command.mut_args(|arg| {
+        if !arg.is_positional() || arg.get_index().is_some() {
+            return arg;
+        }
+        place += 1;
+        arg.index(place)
     })
 }
 
@@ -67,7 +79,8 @@ fn candidates(names: Names) -> Vec<CompletionCandidate> {
         return Vec::new();
     };
     let global = typed(std::env::args_os());
-    let found = runtime.block_on(tokio::time::timeout(TIMEOUT, find(names, &global)));
+    let found =
+        runtime.block_on(async { tokio::time::timeout(TIMEOUT, find(names, &global)).await });
     found.ok().flatten().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
 }
 
@@ -132,8 +145,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_with_names_is_whole() {
+    fn the_command_with_names_is_whole_and_reads_arguments_in_their_order() {
         command().debug_assert();
+        let read = command().try_get_matches_from(["rouse", "call", "shop", "/path"]).unwrap();
+        let call = read.subcommand_matches("call").unwrap();
+        assert_eq!(call.get_one::<String>("name").map(String::as_str), Some("shop"));
+        assert_eq!(call.get_one::<String>("path").map(String::as_str), Some("/path"));
     }
 
     #[test]

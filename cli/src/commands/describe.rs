@@ -59,7 +59,7 @@ fn print(facts: &[Fact], printer: &Printer) {
     for (label, lines) in facts {
         let mut label = format!("{label}:");
         for line in lines {
-            printer.line(format!("{label:<12}{}{line}", if label.len() < 12 { "" } else { " " }));
+            printer.line(format!("{label:<13}{}{line}", if label.len() < 13 { "" } else { " " }));
             label.clear();
         }
     }

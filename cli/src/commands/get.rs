@@ -182,18 +182,34 @@ async fn documents(
     printer: &Printer,
 ) -> Result {
     const JSON: &str = "application/json";
-    if let [name] = args.names.as_slice() {
-        printer.document(&fetch(target, &format!("{path}/{name}"), JSON, resource).await?);
-    } else if args.names.is_empty() {
-        printer.document(&fetch(target, &query(path, args), JSON, resource).await?);
+    let mut document = if args.names.is_empty() {
+        fetch(target, &query(path, args), JSON, resource).await?
     } else {
         let mut items = Vec::new();
         for name in &args.names {
             items.push(fetch(target, &format!("{path}/{name}"), JSON, resource).await?);
         }
-        printer.document(&json!({ "apiVersion": "v1", "kind": "List", "items": items }));
+        match items.len() {
+            1 => items.remove(0),
+            _ => json!({ "apiVersion": "v1", "kind": "List", "items": items }),
+        }
+    };
+    without_managers(&mut document);
+    for item in document["items"].as_array_mut().into_iter().flatten() {
+        without_managers(item);
     }
+    if document["items"].is_null() {
+        document.as_object_mut().map(|fields| fields.remove("items"));
+    }
+    printer.document(&document);
     Ok(())
+}
+
+/// Removes what few want to read: which client owns which field.
+fn without_managers(object: &mut Value) {
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
 }
 
 /// Prints each object that changes, until the server ends the watch and does not take it up again.

@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &List, global: &Global, printer: &Printer) -> Resu
     if args.watch {
         return watch(api, args, printer).await;
     }
-    let services = if args.names.is_empty() {
+    let mut services = if args.names.is_empty() {
         let params = args
             .selector
             .as_ref()
@@ -39,6 +39,8 @@ pub(crate) async fn run(args: &List, global: &Global, printer: &Printer) -> Resu
         services
     };
     if printer.json() {
+        // Which client owns which field, few want to read.
+        services.iter_mut().for_each(|service| service.metadata.managed_fields = None);
         printer.document(&services);
         return Ok(());
     }

@@ -135,6 +135,10 @@ pub(crate) fn secure_form(url: &str, port: u16) -> Option<String> {
         None => (url.strip_prefix("http://")?, String::new()),
     };
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    // The gateway for cluster-local services speaks no TLS.
+    if host.ends_with(".svc.cluster.local") {
+        return None;
+    }
     Some(format!("https://{host}:{port}{path}"))
 }
 
@@ -159,5 +163,6 @@ mod tests {
         assert_eq!(secure("http://a.b.localhost"), expected);
         assert_eq!(secure("http://a/x"), Some("https://a:7443/x".to_owned()));
         assert_eq!(secure("https://a"), None);
+        assert_eq!(secure("http://a.b.svc.cluster.local"), None);
     }
 }

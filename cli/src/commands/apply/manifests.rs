@@ -109,22 +109,17 @@ fn parse(text: &str, shown: &str) -> Result<Vec<Value>> {
 }
 
 /// An object, or the items of a list of objects.
-fn flatten(mut document: Value, objects: &mut Vec<Value>) {
+fn flatten(document: Value, objects: &mut Vec<Value>) {
     let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    match (document["items"].take(), document) {
-        (Value::Array(items), _) if is_list => {
-            items.into_iter().for_each(|item| flatten(item, objects));
+    match document {
+        Value::Null => {}
+        Value::Array(items) => items.into_iter().for_each(|item| flatten(item, objects)),
+        Value::Object(mut fields)
+            if is_list && fields.get("items").is_some_and(Value::is_array) =>
+        {
+            flatten(fields.remove("items").unwrap_or_default(), objects);
         }
-        (_, Value::Array(items)) => items.into_iter().for_each(|item| flatten(item, objects)),
-        (_, Value::Null) => {}
-        (items, mut object) => {
-            if !items.is_null() {
-                object["items"] = items;
-            } else if let Some(fields) = object.as_object_mut() {
-                fields.remove("items");
-            }
-            objects.push(object);
-        }
+        object => objects.push(object),
     }
 }
 
