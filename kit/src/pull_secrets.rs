@@ -117,7 +117,9 @@ mod tests {
     async fn the_pods_own_secrets_go_before_those_of_its_account() {
         let one = |name: &str| LocalObjectReference { name: name.to_owned() };
         let both = [one("b"), one("gone"), one("a")];
-        let cases: [(Option<&[_]>, Option<&str>, &[&str], &[&str]); 5] = [
+        /// The pod's secrets, its account, the account's secrets; and those that are used.
+        type Case<'a, T> = (Option<&'a [T]>, Option<&'a str>, &'a [&'a str], &'a [&'a str]);
+        let cases: [Case<'_, _>; 5] = [
             (None, None, &["a=a"], &[]),
             (Some(&[]), Some(""), &["a=a"], &[]),
             (None, Some("robot"), &["b=b"], &["gone"]),
