@@ -33,6 +33,8 @@ pub const VOLUMES_EPHEMERAL: &str = "kubernetes.podspec-volumes-ephemeral";
 pub const VOLUMES_IMAGE: &str = "kubernetes.podspec-volumes-image";
 pub const PERSISTENT_VOLUME_CLAIM: &str = "kubernetes.podspec-persistent-volume-claim";
 pub const PERSISTENT_VOLUME_WRITE: &str = "kubernetes.podspec-persistent-volume-write";
+/// Tries the pod of a template when it is applied.
+pub const POD_SPEC_DRY_RUN: &str = "kubernetes.podspec-dryrun";
 pub const ADD_CAPABILITIES: &str = "kubernetes.containerspec-addcapabilities";
 
 /// Features whose field or volume is refused although they are on: nothing here acts on it.
@@ -55,7 +57,7 @@ pub const REFUSED: [&str; 15] = [
 ];
 
 /// Every feature and its default.
-pub const DEFAULTS: [(&str, Flag); 33] = [
+pub const DEFAULTS: [(&str, Flag); 34] = [
     (MULTI_CONTAINER, Flag::Enabled),
     (MULTI_CONTAINER_PROBING, Flag::Disabled),
     (AUTODETECT_HTTP2, Flag::Disabled),
@@ -75,6 +77,7 @@ pub const DEFAULTS: [(&str, Flag); 33] = [
     (PERSISTENT_VOLUME_CLAIM, Flag::Disabled),
     (PERSISTENT_VOLUME_WRITE, Flag::Disabled),
     (ADD_CAPABILITIES, Flag::Disabled),
+    (POD_SPEC_DRY_RUN, Flag::Allowed),
     ("kubernetes.podspec-affinity", Flag::Disabled),
     ("kubernetes.podspec-topologyspreadconstraints", Flag::Disabled),
     ("kubernetes.podspec-hostaliases", Flag::Disabled),

@@ -109,7 +109,7 @@ fn secure_port(target: &Target) -> Option<u16> {
 /// What is written on the service and in Knative's ConfigMaps, and read by nobody.
 async fn unread(target: &Target, service: &Service) -> Vec<String> {
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
-    let mut lines = validation::unread_annotations(&annotations);
+    let mut lines = validation::unread_on_service(&annotations);
     let maps: Api<ConfigMap> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
     // Who may not read them is not told about them.
     if let Ok(maps) = maps.list(&ListParams::default()).await {

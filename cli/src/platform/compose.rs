@@ -154,7 +154,8 @@ impl Platform {
         let (domain, left) = domain::publish(&cluster, &wanted)?;
         said.extend(domain::note(&domain, binds.public));
         let limits = RuntimeLimits::default();
-        cluster.set_hooks(hooks(&settings).into_iter().chain([limits.hook()]).collect());
+        let hooks = hooks(&settings, cluster.registry()).into_iter();
+        cluster.set_hooks(hooks.chain([limits.hook()]).collect());
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
@@ -277,6 +278,8 @@ impl Platform {
         ] {
             component.tasks.finish().await;
         }
+        // They hold the registry, which holds them.
+        cluster.set_hooks(Vec::new());
         // The last writes are made durable on a blocking thread.
         let closed = components.apiserver.tasks.blocking("close", move || cluster.close());
         // It fails only by a panic, which the task has counted.
