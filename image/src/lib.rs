@@ -32,7 +32,7 @@ pub use formats::config::{Image, LABEL_HOST_PROGRAM, LABEL_HOST_PYTHON, Layer};
 pub use formats::digest::{Digest, NotADigest};
 pub use formats::error::Error;
 pub use formats::logins::Logins;
-pub use formats::reference::Reference;
+pub use formats::reference::{Reference, familiar};
 pub use formats::registries::Registries;
 pub use progress::{Progress, ProgressFn, silent};
 pub use running::in_place::{InPlace, Overrides, command_in_place};

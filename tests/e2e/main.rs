@@ -27,4 +27,5 @@ mod pods;
 mod reach;
 mod readme;
 mod scaling;
+mod shown;
 mod trouble;

@@ -59,7 +59,7 @@ fn print(facts: &[Fact], printer: &Printer) {
     for (label, lines) in facts {
         let mut label = format!("{label}:");
         for line in lines {
-            printer.line(format!("{label:<12}{}{line}", if label.len() < 12 { "" } else { " " }));
+            printer.line(format!("{label:<13}{}{line}", if label.len() < 13 { "" } else { " " }));
             label.clear();
         }
     }
@@ -109,7 +109,7 @@ fn secure_port(target: &Target) -> Option<u16> {
 /// What is written on the service and in Knative's ConfigMaps, and read by nobody.
 async fn unread(target: &Target, service: &Service) -> Vec<String> {
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
-    let mut lines = validation::unread_annotations(&annotations);
+    let mut lines = validation::unread_on_service(&annotations);
     let maps: Api<ConfigMap> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
     // Who may not read them is not told about them.
     if let Ok(maps) = maps.list(&ListParams::default()).await {

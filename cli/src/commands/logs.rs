@@ -59,13 +59,15 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
     if printed || (!args.previous && pods.iter().any(|pod| not_started(pod).is_some())) {
         return Ok(());
     }
-    let what = if args.previous { "no log of an earlier run" } else { "no log, and no pod" };
+    let of =
+        args.container.as_ref().map_or_else(String::new, |name| format!(" of container {name}"));
+    let what = if args.previous { "no log of an earlier run" } else { "no log" };
     let next = if args.previous {
         format!("rouse logs {}, for the present run", args.name)
     } else {
         format!("rouse call {}, which wakes it", args.name)
     };
-    Err(Failure::new(format!("{} has {what}", args.name)).next(next))
+    Err(Failure::new(format!("{} has {what}{of}", args.name)).next(next))
 }
 
 fn check_container(pods: &[Pod], wanted: Option<&str>) -> Result {

@@ -3,13 +3,14 @@
 //! Upstream: pkg/reconciler/revision/resources/deploy.go. There is no second container here: see
 //! the mapping of the queue-proxy's duties in the architecture document.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, PodAffinityTerm,
+    Affinity, Container, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, Pod, PodAffinityTerm,
     PodAntiAffinity, PodSpec, PodTemplateSpec, SleepAction, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -17,6 +18,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use rouse_api::annotations::{Autoscaling, progress_deadline};
+use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::config::deployment::AffinityType;
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
@@ -77,6 +80,25 @@ pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) 
     }
 }
 
+/// A pod of the Revision, before its images have digests.
+pub(crate) fn pod_of(revision: &Revision, config: &ApiConfig) -> Pod {
+    let settings = Settings {
+        service_scale: ServiceScale::default(),
+        config: Arc::new(config.clone()),
+        drain: Duration::ZERO,
+    };
+    Pod {
+        metadata: ObjectMeta {
+            name: revision.metadata.name.clone(),
+            namespace: revision.metadata.namespace.clone(),
+            labels: Some(labels(revision)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(pod_spec(revision, &Digests::default(), &settings)),
+        status: None,
+    }
+}
+
 /// The Revision's labels for its children, and those that name the Revision.
 pub(super) fn labels(revision: &Revision) -> Map {
     let mut labels = labels_without(revision, &[keys::ROUTE, keys::ROUTING_STATE]);
@@ -89,7 +111,9 @@ pub(super) fn labels(revision: &Revision) -> Map {
 
 /// Replicas at creation; afterwards the autoscaler sets them.
 fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
-    let scale = Autoscaling::new(revision.annotations(), &settings.config.autoscaler);
+    let mut annotations = revision.annotations().clone();
+    settings.service_scale.narrow(&mut annotations);
+    let scale = Autoscaling::new(&annotations, &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 

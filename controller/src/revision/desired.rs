@@ -122,7 +122,7 @@ fn children(
             }
         }
     }
-    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), &settings.config);
+    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings);
     match seen.autoscaler.as_deref() {
         None => plan.create(&wanted),
         Some(found) if !controls(revision, found) => {

@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_k8s::condition::{FALSE, TRUE, find};
 
 use crate::lookups::images::Pinned;
@@ -35,8 +36,9 @@ impl Observed {
     }
 }
 
-/// Settings of the platform's operator.
+/// Settings of the platform's operator, and those of the Service that are in no Revision.
 pub(crate) struct Settings {
+    pub(super) service_scale: ServiceScale,
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,

@@ -62,6 +62,12 @@ impl Reference {
     }
 }
 
+/// A name as people write it: without `docker.io/library/`.
+pub fn familiar(name: &str) -> &str {
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
 impl FromStr for Reference {
     type Err = Error;
 

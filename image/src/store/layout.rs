@@ -27,7 +27,7 @@ use crate::formats::logins::Logins;
 use super::index::{self, Entry, Origin};
 use super::settings::{Limits, RegistryOptions};
 use super::temp::{TempFolder, remove_leftovers};
-use crate::formats::reference::Reference;
+use crate::formats::reference::{Reference, familiar};
 
 /// The store in one folder. Cheap to clone; holds no open file.
 #[derive(Clone, Debug)]
@@ -53,8 +53,7 @@ pub struct Listed {
 impl Listed {
     /// The name as people write it: without `docker.io/library/`.
     pub fn familiar(&self) -> &str {
-        let name = self.reference.strip_prefix("docker.io/").unwrap_or(&self.reference);
-        name.strip_prefix("library/").unwrap_or(name)
+        familiar(&self.reference)
     }
 }
 

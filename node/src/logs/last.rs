@@ -27,7 +27,7 @@ pub fn of_last_pod(
     container: Option<&str>,
     options: &LogOptions,
 ) -> Vec<LastLog> {
-    let mut newest: Option<(SystemTime, String, Vec<(String, PathBuf)>)> = None;
+    let mut newest: Option<(SystemTime, String, Vec<Run>)> = None;
     for pod in fs::read_dir(logs).into_iter().flatten().flatten() {
         let name = pod.file_name();
         let mut parts = name.to_str().unwrap_or_default().splitn(3, '_');
@@ -36,14 +36,13 @@ pub fn of_last_pod(
             continue;
         }
         let found = of_pod(&pod.path(), container, options.previous);
-        let Some(modified) = found.iter().map(|(modified, ..)| *modified).max() else { continue };
+        let Some(modified) = found.iter().map(|run| run.modified).max() else { continue };
         if newest.as_ref().is_none_or(|(before, ..)| *before < modified) {
-            let files = found.into_iter().map(|(_, container, path)| (container, path));
-            newest = Some((modified, pod_name.to_owned(), files.collect()));
+            newest = Some((modified, pod_name.to_owned(), found));
         }
     }
-    let Some((_, pod, files)) = newest else { return Vec::new() };
-    let read = |(container, path): (String, PathBuf)| {
+    let Some((_, pod, runs)) = newest else { return Vec::new() };
+    let read = |Run { container, path, .. }: Run| {
         let mut text = Vec::new();
         for line in beginning(&path, options).0 {
             render(&line, options.timestamps, &mut text);
@@ -51,12 +50,18 @@ pub fn of_last_pod(
         let text = String::from_utf8_lossy(&text).into_owned();
         LastLog { pod: pod.clone(), container, text }
     };
-    files.into_iter().map(read).collect()
+    runs.into_iter().map(read).collect()
 }
 
-/// The newest runs with text of a pod's containers, or those before them: when they were written to,
-/// and where they are.
-fn of_pod(pod: &Path, wanted: Option<&str>, previous: bool) -> Vec<(SystemTime, String, PathBuf)> {
+/// The log of one run of a container.
+struct Run {
+    modified: SystemTime,
+    container: String,
+    path: PathBuf,
+}
+
+/// The newest runs with text of a pod's containers, or those before them.
+fn of_pod(pod: &Path, wanted: Option<&str>, previous: bool) -> Vec<Run> {
     let mut found = Vec::new();
     for container in fs::read_dir(pod).into_iter().flatten().flatten() {
         let dir = container.path();
@@ -69,9 +74,9 @@ fn of_pod(pod: &Path, wanted: Option<&str>, previous: bool) -> Vec<(SystemTime, 
         let Some(run) = newest_first.nth(usize::from(previous)) else { continue };
         let path = run_path(&dir, run);
         if let Ok(modified) = fs::metadata(&path).and_then(|meta| meta.modified()) {
-            found.push((modified, container, path));
+            found.push(Run { modified, container, path });
         }
     }
-    found.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
+    found.sort_by(|a, b| a.container.cmp(&b.container));
     found
 }

@@ -1,4 +1,4 @@
-//! What a Service asks for and what it gets, a label and a text each. Pure.
+//! The facts of a Revision, those that it asks for and those that it gets: a label and lines each. Pure.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, ResourceRequirements, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -154,7 +154,7 @@ fn scale(revision: &Revision) -> String {
     let least = bound(keys::MIN_SCALE).unwrap_or("0");
     let mut text = match bound(keys::MAX_SCALE) {
         Some(most) => format!("{least} to {most} pods"),
-        None => format!("{least} pods or more"),
+        None => format!("{least} or more pods"),
     };
     let status = revision.status.as_ref();
     if let Some(actual) = status.and_then(|status| status.actual_replicas) {

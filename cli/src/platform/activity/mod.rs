@@ -1,4 +1,4 @@
-//! What `rouse up` prints in the foreground: a line an event, such as a deployment, a wake, a crash.
+//! Lines of `rouse up` in the foreground: one an event, such as a deployment, a wake, a crash.
 //!
 //! It follows the objects like any other client, keeps little of each, and prints on a thread of its
 //! own: a terminal that is slow, or a burst of events, costs lines and nothing else.

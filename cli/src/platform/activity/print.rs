@@ -19,6 +19,8 @@ const LINES_WAITING_MAX: usize = 256;
 const LINES_A_SECOND: u32 = 20;
 /// Lines of a crashed container's log in which the fault is looked for.
 const LOG_LINES: usize = 200;
+/// Letters of a last line that names no fault.
+const LETTERS_MAX: usize = 120;
 
 /// Hands lines to the thread, and never waits for it.
 #[derive(Clone)]
@@ -68,12 +70,13 @@ fn text(line: &Line, printer: Printer, logs: &std::path::Path) -> String {
         let options = LogOptions { tail_lines: Some(LOG_LINES), ..LogOptions::default() };
         let (is_ours, container) = (|pod: &str| pod == crash.pod, Some(crash.container.as_str()));
         let log = of_last_pod(logs, &crash.namespace, is_ours, container, &options);
-        let found = log.first().and_then(|log| fault::find(&log.text));
-        if let Some(fault) = found {
-            text.push_str(&format!(": {}", fault.what));
-            if let Some(place) = fault.place {
-                text.push_str(&format!(" ({place})"));
-            }
+        let log = log.first().map(|log| log.text.as_str()).unwrap_or_default();
+        let last = || {
+            let line = log.lines().rfind(|line| !line.trim().is_empty())?;
+            Some(fault::readable(line).chars().take(LETTERS_MAX).collect())
+        };
+        if let Some(why) = fault::find(log).map(|fault| fault.to_string()).or_else(last) {
+            text.push_str(&format!(": {why}"));
         }
     }
     format!("{} {} {text}", printer.dim(&time), printer.bold(&line.about))

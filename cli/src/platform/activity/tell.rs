@@ -8,6 +8,7 @@ use rouse_api::TrafficTarget;
 use rouse_k8s::ObjectKey;
 
 use super::seen::{SeenDeployment, SeenPod, SeenScaler, SeenService};
+use crate::fault;
 use crate::wording::traffic_text;
 
 /// One event for the user.
@@ -67,10 +68,22 @@ fn line(now: Now, namespace: &str, service: &str, text: impl Into<String>) -> Li
     Line { time: now.time, about, text: text.into(), crash: None }
 }
 
+/// A failure in one line: its reason, and the fault of the program if the message quotes a log.
+fn one_line(failure: &str) -> String {
+    let mut lines = failure.lines().filter(|line| !line.trim().is_empty());
+    let (Some(first), Some(last)) = (lines.next(), lines.next_back()) else {
+        return short(failure);
+    };
+    let reason = first.split_once(": ").map_or(first, |(reason, _)| reason);
+    // The log itself, without the words around it, which name a failure too.
+    let log = failure.rsplit_once("failed with: ").map_or(failure, |(_, log)| log);
+    let what = fault::find(log).map_or_else(|| last.to_owned(), |fault| fault.to_string());
+    short(&format!("{reason}: {what}"))
+}
+
 /// The first line of a message, cut.
 fn short(message: &str) -> String {
-    let first = message.lines().next().unwrap_or_default();
-    let text = crate::fault::shortened(first);
+    let text = fault::readable(message.lines().next().unwrap_or_default());
     match text.char_indices().nth(MESSAGE_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -120,7 +133,7 @@ impl Teller {
                 .pending
                 .take_if(|(since, _)| now.instant.saturating_duration_since(*since) >= SETTLE);
             if let Some((_, failure)) = lasts {
-                let text = format!("failed: {}", short(&failure));
+                let text = format!("failed: {}", one_line(&failure));
                 lines.push(line(now, &key.namespace, &key.name, text));
                 told.failure = Some(failure);
             }
@@ -135,8 +148,9 @@ impl Teller {
         new: &SeenScaler,
         now: Now,
     ) -> Vec<Line> {
+        // The rest are known; the oldest may have fallen off.
         let fresh = (0..=new.changes.len())
-            .find(|&n| new.changes[n..].iter().zip(&old.changes).all(|(a, b)| a == b))
+            .find(|&n| old.changes.starts_with(&new.changes[n..]))
             .unwrap_or(0);
         let told = |change: &rouse_api::podautoscaler::ScaleChange| {
             let why = short(&change.message);

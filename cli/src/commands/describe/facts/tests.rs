@@ -61,7 +61,7 @@ fn several_containers_are_told_apart_and_defaults_are_short() {
             "Env of a: A=",
             "Image of b: y",
             "Concurrency: no limit",
-            "Scale: 0 pods or more",
+            "Scale: 0 or more pods",
         ]
     );
 }

@@ -88,7 +88,7 @@ fn traffic_that_moves_is_told_and_a_way_back_is_called_so() {
 #[test]
 fn a_failure_is_told_once_it_lasts_and_so_is_its_end() {
     let mut life = Life::new();
-    let bad = failing("hello-1", "RevisionFailed: it\nsecond line");
+    let bad = failing("hello-1", "RevisionFailed: Container failed with: it\nsecond line");
     assert_eq!(life.service(0, &bad).as_deref(), Some("deploying hello-1"));
     assert_eq!(life.service(10, &bad), None);
     assert_eq!(life.teller.due(), Some(life.start + Duration::from_millis(2010)));
@@ -100,7 +100,7 @@ fn a_failure_is_told_once_it_lasts_and_so_is_its_end() {
     assert_eq!(life.service(1300, &bad), None);
     let late = life.at(3300);
     let lines: Vec<String> = life.teller.lasting(late).into_iter().map(|l| l.text).collect();
-    assert_eq!(lines, ["failed: RevisionFailed: it"]);
+    assert_eq!(lines, ["failed: RevisionFailed: second line"]);
     assert_eq!(life.service(3400, &bad), None);
     assert_eq!(life.teller.due(), None, "told once");
     let served = serving("hello-1", &[("hello-1", 100)]);
@@ -135,6 +135,7 @@ fn new_changes_of_scale_are_told_in_their_order() {
         lines.into_iter().map(|line| line.text).collect()
     };
     assert_eq!(told(&[], std::slice::from_ref(&woken)), [] as [&str; 0]);
+    assert_eq!(told(&[], std::slice::from_ref(&zero)), ["hello-1 scaled to zero: why"]);
     let all = [zero.clone(), up.clone(), woken.clone()];
     assert_eq!(
         told(std::slice::from_ref(&woken), &all),
@@ -142,7 +143,7 @@ fn new_changes_of_scale_are_told_in_their_order() {
     );
     assert_eq!(told(&all, &all), [] as [&str; 0]);
     // The oldest ones fall off.
-    assert_eq!(told(&[up, woken.clone()], &[zero, changed(1, 3, "Panic")]).len(), 1);
+    assert_eq!(told(&[up, woken], &[zero, changed(1, 3, "Panic")]).len(), 1);
 }
 
 fn pod(ready: bool, exits: &[Exit]) -> SeenPod {
