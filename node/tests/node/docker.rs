@@ -38,7 +38,7 @@ async fn start_in(api: Api, dir: tempfile::TempDir) -> Running {
     };
     let component = Component::alone("node");
     api.of_node(dir.path());
-    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
     let images = Arc::new(StoreImages::new(store));
     let client = api.client();
     let node = Node::new(

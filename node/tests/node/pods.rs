@@ -52,7 +52,8 @@ impl Running {
         };
         let (api, component) = (Api::new(), Component::alone("node"));
         api.of_node(dir.path());
-        let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+        let config =
+            Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
         let node = Node::new(
             config,
             api.client(),
