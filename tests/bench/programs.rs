@@ -50,9 +50,15 @@ pub(crate) fn pod(platform: &Platform) -> anyhow::Result<Program> {
     build(platform, &server()?, "cold")?;
     let kubectl = platform.kubectl();
     kubectl.apply(
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: blue}}
+        "apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {colour: blue}
 ---
-{apiVersion: v1, kind: Secret, metadata: {name: keys}, stringData: {token: s3cret}}
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+stringData: {token: s3cret}
 ---
 apiVersion: v1
 kind: ConfigMap
