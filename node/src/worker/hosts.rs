@@ -180,7 +180,7 @@ mod tests {
         let hosts = Hosts::new(dir.path().to_owned(), false);
         hosts.set(services(&["a"])).unwrap();
         let path = hosts.of(&pod("p")).unwrap();
-        assert_eq!(hosts.left(), [path.clone()]);
+        assert_eq!(hosts.left(), std::slice::from_ref(&path));
         let ip = IpAddr::from([172, 17, 0, 9]);
         assert!(hosts.lacks_ip(&pod("p"), ip));
         hosts.set_ip(&pod("p"), ip).unwrap();
