@@ -2,9 +2,12 @@
 //!
 //! `/` answers its version and revision; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`,
 //! `/stream/N/MS`, `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
-//! `POST /echo`.
-//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
-//! at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
+//! `/dead` and `/alive` (its liveness), `POST /echo`, `/headers` (those of the request), `/file/PATH`, `/stat/PATH`
+//! (permissions, and whether it can be written), `/id` (user and group), `/stdin` (bytes until its end), `/upgrade`
+//! (answers 101, then echoes), `/others` (connects to a port of localhost).
+//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `WRITE=PATH=TEXT` writes a file
+//! before anything else; `EXIT=CODE` exits at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
+//! With the arguments `check FILE` it ends well if there is such a file.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -18,11 +21,23 @@ struct State {
     now: AtomicUsize,
     peak: AtomicUsize,
     failing: AtomicBool,
+    dead: AtomicBool,
 }
 
 fn main() -> std::io::Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    eprintln!("started with {:?}", std::env::args().skip(1).collect::<Vec<_>>());
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [check, file] = &args[..]
+        && check == "check"
+    {
+        std::process::exit(i32::from(!std::path::Path::new(file).exists()));
+    }
+    eprintln!("started with {args:?}");
+    if let Ok(write) = std::env::var("WRITE")
+        && let Some((path, text)) = write.split_once('=')
+    {
+        std::fs::write(path, text)?;
+    }
     if let Some(code) = number("EXIT") {
         eprintln!("leaving with {code} as asked");
         std::process::exit(i32::try_from(code).unwrap_or(1));
@@ -53,10 +68,13 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let (path, body, last) = read_request(&mut reader)?;
+        let Request { path, body, head, last } = read_request(&mut reader)?;
+        if path == "/upgrade" {
+            return upgrade(&mut reader, &mut out);
+        }
         let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(now, Ordering::SeqCst);
-        let answered = answer(&path, &body, state, &mut out);
+        let answered = answer(&path, &head, &body, state, &mut out);
         state.now.fetch_sub(1, Ordering::SeqCst);
         answered?;
         if last {
@@ -65,18 +83,41 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     }
 }
 
-/// Path, body, and whether the client wants the connection closed after the answer.
-fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>, bool)> {
+struct Request {
+    path: String,
+    body: Vec<u8>,
+    /// Its header fields as they came.
+    head: String,
+    /// Whether the client wants the connection closed after the answer.
+    last: bool,
+}
+
+/// Sends back what comes until the client has enough.
+fn upgrade(reader: &mut impl BufRead, out: &mut impl Write) -> Option<()> {
+    out.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+    )
+    .ok()?;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 0 {
+        out.write_all(line.as_bytes()).ok()?;
+        line.clear();
+    }
+    None
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
     let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = HashMap::new();
+    let (mut headers, mut head) = (HashMap::new(), String::new());
     loop {
         line.clear();
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        head.push_str(&line);
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
     let mut body = Vec::new();
@@ -97,11 +138,11 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>, bool)> {
         reader.read_exact(&mut body).ok()?;
     }
     let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    Some((path, body, last))
+    Some(Request { path, body, head, last })
 }
 
 #[expect(clippy::exit, reason = "to end at once is what the request asks for")]
-fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Option<()> {
+fn answer(path: &str, head: &str, body: &[u8], state: &State, out: &mut impl Write) -> Option<()> {
     let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let number = |i: usize| words.get(i).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
     match words[0] {
@@ -133,6 +174,32 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
         }
         "ready" if state.failing.load(Ordering::SeqCst) => reply(out, 503, "failing"),
         "ready" => reply(out, 200, "ready"),
+        "dead" | "alive" => {
+            state.dead.store(words[0] == "dead", Ordering::SeqCst);
+            reply(out, 200, words[0])
+        }
+        "live" if state.dead.load(Ordering::SeqCst) => reply(out, 503, "dead"),
+        "live" => reply(out, 200, "live"),
+        "headers" => reply(out, 200, head),
+        "status" => reply(out, u16::try_from(number(1)).unwrap_or(500), "as asked"),
+        "file" => match std::fs::read(path.trim_start_matches("/file")) {
+            Ok(bytes) => reply(out, 200, &String::from_utf8_lossy(&bytes)),
+            Err(error) => reply(out, 404, &error.to_string()),
+        },
+        "stat" => reply(out, 200, &stat(path.trim_start_matches("/stat"))),
+        "id" => {
+            let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+            reply(out, 200, &format!("{}:{}", user.as_raw(), group.as_raw()))
+        }
+        "stdin" => {
+            let read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            reply(out, 200, &format!("{read:?}"))
+        }
+        "others" => {
+            let port = u16::try_from(number(1)).unwrap_or_default();
+            let answer = TcpStream::connect(("127.0.0.1", port)).map(drop);
+            reply(out, 200, &format!("{answer:?}"))
+        }
         "echo" => reply(out, 200, &String::from_utf8_lossy(body)),
         "log" => {
             println!("said {}", words.get(1).unwrap_or(&""));
@@ -144,6 +211,18 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
             reply(out, 200, &format!("version {version} of {}", env("K_REVISION")))
         }
     }
+}
+
+/// The permissions, and `writable` if it can be opened so.
+fn stat(path: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(found) = std::fs::metadata(path) else { return "absent".to_owned() };
+    let writable = match found.is_dir() {
+        true => rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
+        false => std::fs::OpenOptions::new().write(true).open(path).is_ok(),
+    };
+    let writable = if writable { " writable" } else { "" };
+    format!("{:o}{writable}", found.permissions().mode() & 0o7777)
 }
 
 fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {
