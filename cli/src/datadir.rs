@@ -37,6 +37,9 @@ pub(crate) struct UpInfo {
     /// Base URL of the gateway for https; empty from a version that had none.
     #[serde(default)]
     pub(crate) https: String,
+    /// The domain of the services' URLs; empty from a version that had one only.
+    #[serde(default)]
+    pub(crate) domain: String,
     /// Base URL of the admin port; empty from a version that had none.
     #[serde(default)]
     pub(crate) admin: String,
@@ -320,6 +323,7 @@ mod tests {
             started: process_started(std::process::id()).unwrap(),
             version: "1".into(),
             api: "https://127.0.0.1:1".into(),
+            domain: "localhost".to_owned(),
             http: "http://127.0.0.1:2".into(),
             https: "https://localhost:4".into(),
             admin: "http://127.0.0.1:3".into(),

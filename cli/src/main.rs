@@ -1,15 +1,20 @@
 //! The one binary: the user's commands, and the composition of all components.
 
 mod args;
+mod complete;
 mod datadir;
+mod fault;
 mod http;
 mod in_use;
 mod metrics;
 mod outcome;
 mod platform;
 mod printer;
+mod reach;
 mod shell;
 mod target;
+mod warnings;
+mod wording;
 
 use std::process::ExitCode;
 
@@ -21,6 +26,8 @@ fn main() -> ExitCode {
         rouse_node::runtime::run_guard(&words[2..]);
         return ExitCode::SUCCESS;
     }
+    // Answers a shell that completes a line, and ends.
+    clap_complete::CompleteEnv::with_factory(complete::command).complete();
     let cli = args::Cli::parse();
     let printer = printer::Printer::new(cli.global.output);
     match commands::run(cli, &printer) {

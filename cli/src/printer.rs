@@ -31,7 +31,7 @@ impl Printer {
 
     /// Whether programs read the result.
     pub(crate) fn json(&self) -> bool {
-        self.output == Output::Json
+        matches!(self.output, Output::Json | Output::Yaml)
     }
 
     pub(crate) fn interactive(&self) -> bool {
@@ -52,10 +52,15 @@ impl Printer {
         let _gone = out.write_all(bytes).and_then(|()| out.flush());
     }
 
-    /// The whole result as one JSON document.
+    /// The whole result as one document: of YAML if that was asked for, else of JSON.
     pub(crate) fn document(&self, value: &impl serde::Serialize) {
         let text = serde_json::to_string_pretty(value).expect("our own types have string keys");
-        self.line(text);
+        if self.output != Output::Yaml {
+            return self.line(text);
+        }
+        let value: serde_json::Value = serde_json::from_str(&text).expect("it was just written");
+        let text = serde_yaml::to_string(&value).expect("a JSON document is a YAML document");
+        self.line(text.trim_end());
     }
 
     /// A line of progress.
@@ -115,19 +120,33 @@ fn write_to(out: &mut impl Write, text: &str, end: &str) {
     let _gone = write!(out, "{text}{end}").and_then(|()| out.flush());
 }
 
+/// The widths of a table's columns, for rows that come one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Columns(Vec<usize>);
+
+impl Columns {
+    /// As wide as the widest cell.
+    pub(crate) fn of(headings: &[&str], rows: &[Vec<String>]) -> Self {
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
+            cells.chain([headings[column].len()]).max().unwrap_or(0)
+        };
+        Self((0..headings.len()).map(width).collect())
+    }
+
+    /// One row.
+    pub(crate) fn line<T: AsRef<str>>(&self, cells: &[T]) -> String {
+        let cells = cells.iter().map(AsRef::as_ref).zip(&self.0);
+        let padded: Vec<String> = cells.map(|(cell, &w)| format!("{cell:<w$}")).collect();
+        padded.join("   ").trim_end().to_owned()
+    }
+}
+
 /// The lines of a table, headings first.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
-        cells.chain([headings[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let format_row = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}"));
-        padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
-    };
-    let mut lines = vec![format_row(headings.to_vec())];
-    lines.extend(rows.iter().map(|row| format_row(row.iter().map(String::as_str).collect())));
+    let columns = Columns::of(headings, rows);
+    let mut lines = vec![columns.line(headings)];
+    lines.extend(rows.iter().map(|row| columns.line(row)));
     lines
 }
 

@@ -8,12 +8,16 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::args::Global;
 use crate::datadir::DataDir;
 use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
+use crate::warnings;
 
 /// Name of the kubeconfig extension that holds the data directory of a local cluster.
 pub(crate) const EXTENSION: &str = "rouse.dev/data-dir";
@@ -49,10 +53,13 @@ impl Target {
             .await
             .or_fail(|| format!("cannot use context {context:?} of {from}"))?;
         config.connect_timeout = Some(Duration::from_secs(5));
+        let agent = HeaderValue::from_static(concat!("rouse/", env!("CARGO_PKG_VERSION")));
+        config.headers.push((USER_AGENT, agent));
         let namespace =
             global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).or_fail(|| format!("cannot use {from}"))?;
+        let client = warnings::printing(client, &namespace, Printer::new(global.output));
         Ok(Self { client, context, namespace, data_dir, server })
     }
 

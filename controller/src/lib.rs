@@ -33,6 +33,6 @@ mod service;
 mod testing;
 mod watched;
 
-pub use lookups::images::Images;
+pub use lookups::images::{Asking, Images, NotPinned};
 pub use lookups::served::{Activators, NotServed, Routed};
 pub use run::{Config, Settings, start};

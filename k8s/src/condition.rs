@@ -9,6 +9,11 @@ use k8s_openapi::api::core::v1::{NodeCondition, PodCondition};
 /// The condition type of most kinds that says whether an object is ready to do its work.
 pub const READY: &str = "Ready";
 
+/// The condition of a pod that is False where Rouse's node agent does not enforce some of its settings.
+pub const ENFORCED: &str = "rouse.dev/Enforced";
+/// The reason of a False [`ENFORCED`], and of the Event that says the same.
+pub const NOT_ENFORCED: &str = "NotEnforced";
+
 pub const TRUE: &str = "True";
 pub const FALSE: &str = "False";
 

@@ -51,6 +51,36 @@ pub fn dns_1123_subdomain(value: &str) -> Vec<String> {
     problems
 }
 
+/// A domain name with a dot, which may end with one: the problems of `field` in one text, none if it is well-formed.
+#[must_use]
+pub fn fully_qualified_domain(field: &str, name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(format!("{field}: Required value"));
+    }
+    let invalid = |value: &str, problems: &[String]| {
+        format!("{field}: Invalid value: {value:?}: {}", problems.join(","))
+    };
+    let domain = name.strip_suffix('.').unwrap_or(name);
+    let problems = dns_1123_subdomain(domain);
+    if !problems.is_empty() {
+        return Some(invalid(domain, &problems));
+    }
+    if !domain.contains('.') {
+        let why = "should be a domain with at least two segments separated by dots";
+        return Some(invalid(domain, &[why.to_owned()]));
+    }
+    let labels = domain.split('.').map(|label| (label, dns_1123_label(label)));
+    let found: Vec<String> = labels
+        .filter(|(_, problems)| !problems.is_empty())
+        .map(|(label, problems)| invalid(label, &problems))
+        .collect();
+    match found.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        many => Some(format!("[{}]", many.join(", "))),
+    }
+}
+
 /// A DNS-1035 label: Services.
 #[must_use]
 pub fn dns_1035_label(value: &str) -> Vec<String> {

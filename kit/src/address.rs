@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A JSON object from container port (as a string) to `host:port`. Only node agents may set it.
 pub const ADDRESS_ANNOTATION: &str = "rouse.dev/address";
@@ -25,7 +26,9 @@ pub fn by_pod_ip() -> AddressResolver {
 /// The annotation where there is one, else `podIP:containerPort`. For the embedded cluster.
 #[must_use]
 pub fn by_annotation() -> AddressResolver {
-    Arc::new(|pod, port| annotated(pod, port).or_else(|| pod_ip(pod, port)))
+    Arc::new(|pod, port| {
+        annotated(&pod.metadata).remove(&port.to_string()).or_else(|| pod_ip(pod, port))
+    })
 }
 
 fn pod_ip(pod: &Pod, port: u16) -> Option<SocketAddr> {
@@ -33,10 +36,11 @@ fn pod_ip(pod: &Pod, port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-fn annotated(pod: &Pod, port: u16) -> Option<SocketAddr> {
-    let text = pod.metadata.annotations.as_ref()?.get(ADDRESS_ANNOTATION)?;
-    let ports: BTreeMap<String, SocketAddr> = serde_json::from_str(text).ok()?;
-    ports.get(&port.to_string()).copied()
+/// The addresses that an object's annotation names, by port. Empty where there is none that can be read.
+#[must_use]
+pub fn annotated(metadata: &ObjectMeta) -> BTreeMap<String, SocketAddr> {
+    let text = metadata.annotations.as_ref().and_then(|all| all.get(ADDRESS_ANNOTATION));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
-//! kinds; certificates; and for the process: its limit of open files, its memory.
+//! kinds; certificates; pull secrets; and for the process: its limit of open files, its memory.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
@@ -24,6 +24,7 @@ pub mod live;
 pub mod memory;
 pub mod mirror;
 pub mod plan;
+pub mod pull_secrets;
 mod usage;
 
 pub use address::AddressResolver;

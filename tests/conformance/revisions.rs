@@ -1,10 +1,11 @@
 //! 3.9: generations, Revisions and their names.
 
 use anyhow::ensure;
+use rouse_tests::wait;
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::cluster::{Space, condition, observed};
+use crate::cluster::{READY, Space, condition, observed};
 use crate::manifests::{env, service, to_version, version};
 
 pub(crate) const CASES: &[Case] = &[
@@ -177,7 +178,12 @@ fn order(space: &Space<'_>) -> anyhow::Result<()> {
         .collect();
     assert_eq!(names, ["zebra", "apple"]);
     // They share localhost.
-    assert_eq!(space.body(&ksvc, "/others/8891")?, "Ok(())");
+    wait::until("the other container's answer", READY, || {
+        match space.body(&ksvc, "/fetch/127.0.0.1/8891/env/PORT") {
+            Ok(answer) if answer.ends_with("8891") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
     Ok(())
 }
 

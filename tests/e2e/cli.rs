@@ -1,5 +1,6 @@
 //! `rouse` as a person types it.
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -40,25 +41,53 @@ fn a_cluster_that_does_not_answer_is_an_error_that_says_what_to_do() -> anyhow::
     Ok(())
 }
 
+/// What bash completes the last of these words to.
+fn completed(words: &str, data_dir: &Path) -> anyhow::Result<String> {
+    let check = "set -e; source <(\"$0\" completions bash); COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); \
+                 COMP_TYPE=9; _clap_complete_rouse rouse \"${COMP_WORDS[COMP_CWORD]}\" x; echo \"${COMPREPLY[*]}\"";
+    let output = Command::new("bash")
+        .args(["-c", check])
+        .arg(platform::binary())
+        .arg(words)
+        .env("ROUSE_DATA_DIR", data_dir)
+        .env_remove("KUBECONFIG")
+        .output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 #[test]
-fn completions_of_each_shell_name_every_command() -> anyhow::Result<()> {
-    for shell in ["bash", "zsh", "fish"] {
+fn each_shell_has_a_script_that_asks_for_completions() -> anyhow::Result<()> {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (output, _) = rouse(&["completions", shell])?;
-        assert!(output.status.success(), "{shell}");
         let script = String::from_utf8(output.stdout.clone())?;
-        for word in ["deploy", "traffic", "rollback", "explain", "doctor", "scale-window"] {
-            assert!(script.contains(word), "{word} for {shell}");
-        }
-        assert!(!script.contains("internal-guard"), "{shell}");
+        assert!(output.status.success() && script.contains("COMPLETE"), "{shell}: {script}");
     }
-    let check = "set -e; source <(\"$0\" completions bash); COMP_WORDS=(rouse rollb); COMP_CWORD=1; \
-                 _rouse rouse rollb rouse; echo \"${COMPREPLY[*]}\"";
-    let output = Command::new("bash").args(["-c", check]).arg(platform::binary()).output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said.trim(), "rollback", "{}", String::from_utf8_lossy(&output.stderr));
+    let nothing = tempfile::tempdir()?;
+    assert_eq!(completed("rouse rollb", nothing.path())?, "rollback");
+    let options = completed("rouse deploy x --scale-w", nothing.path())?;
+    assert!(options.contains("--scale-window"), "{options}");
     let (output, said) = rouse(&["completions", "tcsh"])?;
     assert_eq!(output.status.code(), Some(2));
     assert!(said.contains("possible values"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn names_of_services_revisions_tags_and_namespaces_are_completed() -> anyhow::Result<()> {
+    let platform = with_image()?;
+    platform.rouse_ok(&format!("deploy shop --image {IMAGE}"))?;
+    platform.rouse_ok(&format!("deploy shop --image {IMAGE} -e A=1 --no-traffic --tag next"))?;
+    for (words, expected) in [
+        ("rouse call sh", "shop"),
+        ("rouse proxy shop --tag n", "next"),
+        ("rouse traffic shop @l", "@latest="),
+        ("rouse rollback shop --to shop-00001", "shop-00001"),
+        ("rouse list -n knative-s", "knative-serving"),
+        ("rouse call -n knative-serving sh", ""),
+    ] {
+        assert_eq!(completed(words, platform.dir())?, expected, "{words}");
+    }
     Ok(())
 }
 
@@ -141,7 +170,7 @@ fn logs_are_printed_when_their_pod_is_gone() -> anyhow::Result<()> {
     let (code, log, about) = outcome(&platform, "logs quiet")?;
     assert_eq!(code, Some(0), "{about}");
     assert!(log.contains("said before-sleep"), "{log}");
-    assert!(about.contains("at zero; from the last pod, quiet-00001-deployment-"), "{about}");
+    assert!(about.contains("from the last pod with a log, quiet-00001-deployment-"), "{about}");
     let (_, last, _) = outcome(&platform, "logs quiet --tail 1")?;
     assert_eq!(last.lines().count(), 1, "{last}");
     let (code, _, said) = outcome(&platform, "logs nobody")?;

@@ -17,24 +17,24 @@ use serde_json::{Value, json};
 const PREDICT: &str = "/v1/models/digits:predict";
 
 /// The folder that a reader's commands start from.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// cargo's target folder: `target/`, unless the user sets another.
-fn target() -> anyhow::Result<PathBuf> {
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     Ok(tmp.parent().context("a folder in the target folder")?.to_owned())
 }
 
 /// A fenced block of a README.
 #[derive(Debug, PartialEq)]
-enum Block {
+pub(crate) enum Block {
     Commands(String),
     Output(String),
 }
 
-fn blocks(readme: &str) -> Vec<Block> {
+pub(crate) fn blocks(readme: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut lines = readme.lines();
     while let Some(line) = lines.next() {
@@ -141,7 +141,7 @@ impl Example {
 }
 
 /// Writes a shell script that runs `line`.
-fn wrap(path: &Path, line: &str) -> anyhow::Result<()> {
+pub(crate) fn wrap(path: &Path, line: &str) -> anyhow::Result<()> {
     std::fs::write(path, format!("#!/bin/sh\n{line}\n"))?;
     Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }

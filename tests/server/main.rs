@@ -2,15 +2,12 @@
 //!
 //! `/` answers its version and revision; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`,
 //! `/stream/N/MS`, `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
-//! `/dead` and `/alive` (its liveness), `POST /echo`, `/headers` (those of the request), `/file/PATH`, `/stat/PATH`
-//! (permissions, and whether it can be written), `/id` (user and group), `/stdin` (bytes until its end), `/upgrade`
-//! (answers 101, then echoes), `/others` (connects to a port of localhost).
-//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `WRITE=PATH=TEXT` writes a file
-//! before anything else; `EXIT=CODE` exits at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
-//! With the arguments `check FILE` it ends well if there is such a file.
+//! `/file/PATH`, `/fetch/HOST/PORT/PATH` (what another server answers to it), `POST /echo`.
+//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
+//! at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,23 +18,11 @@ struct State {
     now: AtomicUsize,
     peak: AtomicUsize,
     failing: AtomicBool,
-    dead: AtomicBool,
 }
 
 fn main() -> std::io::Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [check, file] = &args[..]
-        && check == "check"
-    {
-        std::process::exit(i32::from(!std::path::Path::new(file).exists()));
-    }
-    eprintln!("started with {args:?}");
-    if let Ok(write) = std::env::var("WRITE")
-        && let Some((path, text)) = write.split_once('=')
-    {
-        std::fs::write(path, text)?;
-    }
+    eprintln!("started with {:?}", std::env::args().skip(1).collect::<Vec<_>>());
     if let Some(code) = number("EXIT") {
         eprintln!("leaving with {code} as asked");
         std::process::exit(i32::try_from(code).unwrap_or(1));
@@ -68,13 +53,20 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let Request { path, body, head, last } = read_request(&mut reader)?;
+        let Request { path, headers, body, last } = read_request(&mut reader)?;
         if path == "/upgrade" {
-            return upgrade(&mut reader, &mut out);
+            let head = "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+            out.write_all(head.as_bytes()).ok()?;
+            std::io::copy(&mut reader, &mut out).ok()?;
+            return None;
         }
         let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(now, Ordering::SeqCst);
-        let answered = answer(&path, &head, &body, state, &mut out);
+        let answered = if path == "/headers" {
+            reply(&mut out, 200, &headers)
+        } else {
+            answer(&path, &body, state, &mut out)
+        };
         state.now.fetch_sub(1, Ordering::SeqCst);
         answered?;
         if last {
@@ -85,25 +77,11 @@ fn serve(stream: TcpStream, state: &State) -> Option<()> {
 
 struct Request {
     path: String,
+    /// A line each, names in lower case.
+    headers: String,
     body: Vec<u8>,
-    /// Its header fields as they came.
-    head: String,
-    /// Whether the client wants the connection closed after the answer.
+    /// The client wants the connection closed after the answer.
     last: bool,
-}
-
-/// Sends back what comes until the client has enough.
-fn upgrade(reader: &mut impl BufRead, out: &mut impl Write) -> Option<()> {
-    out.write_all(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
-    )
-    .ok()?;
-    let mut line = String::new();
-    while reader.read_line(&mut line).ok()? > 0 {
-        out.write_all(line.as_bytes()).ok()?;
-        line.clear();
-    }
-    None
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Request> {
@@ -112,12 +90,11 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         return None;
     }
     let path = line.split(' ').nth(1)?.to_owned();
-    let (mut headers, mut head) = (HashMap::new(), String::new());
+    let mut headers = HashMap::new();
     loop {
         line.clear();
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        head.push_str(&line);
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
     let mut body = Vec::new();
@@ -138,11 +115,12 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         reader.read_exact(&mut body).ok()?;
     }
     let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    Some(Request { path, body, head, last })
+    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    Some(Request { path, headers: lines.concat(), body, last })
 }
 
 #[expect(clippy::exit, reason = "to end at once is what the request asks for")]
-fn answer(path: &str, head: &str, body: &[u8], state: &State, out: &mut impl Write) -> Option<()> {
+fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Option<()> {
     let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let number = |i: usize| words.get(i).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
     match words[0] {
@@ -174,31 +152,17 @@ fn answer(path: &str, head: &str, body: &[u8], state: &State, out: &mut impl Wri
         }
         "ready" if state.failing.load(Ordering::SeqCst) => reply(out, 503, "failing"),
         "ready" => reply(out, 200, "ready"),
-        "dead" | "alive" => {
-            state.dead.store(words[0] == "dead", Ordering::SeqCst);
-            reply(out, 200, words[0])
-        }
-        "live" if state.dead.load(Ordering::SeqCst) => reply(out, 503, "dead"),
-        "live" => reply(out, 200, "live"),
-        "headers" => reply(out, 200, head),
-        "status" => reply(out, u16::try_from(number(1)).unwrap_or(500), "as asked"),
-        "file" => match std::fs::read(path.trim_start_matches("/file")) {
+        "file" => match std::fs::read(format!("/{}", words[1..].join("/"))) {
             Ok(bytes) => reply(out, 200, &String::from_utf8_lossy(&bytes)),
             Err(error) => reply(out, 404, &error.to_string()),
         },
-        "stat" => reply(out, 200, &stat(path.trim_start_matches("/stat"))),
-        "id" => {
-            let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
-            reply(out, 200, &format!("{}:{}", user.as_raw(), group.as_raw()))
-        }
-        "stdin" => {
-            let read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            reply(out, 200, &format!("{read:?}"))
-        }
-        "others" => {
-            let port = u16::try_from(number(1)).unwrap_or_default();
-            let answer = TcpStream::connect(("127.0.0.1", port)).map(drop);
-            reply(out, 200, &format!("{answer:?}"))
+        "fetch" => {
+            let port = u16::try_from(number(2)).ok()?;
+            let path = words.get(3..).unwrap_or_default().join("/");
+            match fetch(words.get(1).unwrap_or(&""), port, &path) {
+                Ok(text) => reply(out, 200, &text),
+                Err(error) => reply(out, 502, &error.to_string()),
+            }
         }
         "echo" => reply(out, 200, &String::from_utf8_lossy(body)),
         "log" => {
@@ -213,16 +177,15 @@ fn answer(path: &str, head: &str, body: &[u8], state: &State, out: &mut impl Wri
     }
 }
 
-/// The permissions, and `writable` if it can be opened so.
-fn stat(path: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let Ok(found) = std::fs::metadata(path) else { return "absent".to_owned() };
-    let writable = match found.is_dir() {
-        true => rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
-        false => std::fs::OpenOptions::new().write(true).open(path).is_ok(),
-    };
-    let writable = if writable { " writable" } else { "" };
-    format!("{:o}{writable}", found.permissions().mode() & 0o7777)
+/// The whole answer of another server.
+fn fetch(host: &str, port: u16, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((host, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let at = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {

@@ -33,10 +33,31 @@ pub const VOLUMES_EPHEMERAL: &str = "kubernetes.podspec-volumes-ephemeral";
 pub const VOLUMES_IMAGE: &str = "kubernetes.podspec-volumes-image";
 pub const PERSISTENT_VOLUME_CLAIM: &str = "kubernetes.podspec-persistent-volume-claim";
 pub const PERSISTENT_VOLUME_WRITE: &str = "kubernetes.podspec-persistent-volume-write";
+/// Tries the pod of a template when it is applied.
+pub const POD_SPEC_DRY_RUN: &str = "kubernetes.podspec-dryrun";
 pub const ADD_CAPABILITIES: &str = "kubernetes.containerspec-addcapabilities";
 
+/// Features whose field or volume is refused although they are on: nothing here acts on it.
+pub const REFUSED: [&str; 15] = [
+    VOLUMES_MOUNT_PROPAGATION,
+    VOLUMES_CSI,
+    VOLUMES_EPHEMERAL,
+    VOLUMES_IMAGE,
+    "kubernetes.podspec-topologyspreadconstraints",
+    "kubernetes.podspec-hostaliases",
+    "kubernetes.podspec-runtimeclassname",
+    "kubernetes.podspec-dnspolicy",
+    "kubernetes.podspec-dnsconfig",
+    "kubernetes.podspec-shareprocessnamespace",
+    "kubernetes.podspec-hostipc",
+    "kubernetes.podspec-hostpid",
+    "kubernetes.podspec-hostnetwork",
+    "kubernetes.podspec-priorityclassname",
+    "kubernetes.podspec-schedulername",
+];
+
 /// Every feature and its default.
-pub const DEFAULTS: [(&str, Flag); 33] = [
+pub const DEFAULTS: [(&str, Flag); 34] = [
     (MULTI_CONTAINER, Flag::Enabled),
     (MULTI_CONTAINER_PROBING, Flag::Disabled),
     (AUTODETECT_HTTP2, Flag::Disabled),
@@ -56,6 +77,7 @@ pub const DEFAULTS: [(&str, Flag); 33] = [
     (PERSISTENT_VOLUME_CLAIM, Flag::Disabled),
     (PERSISTENT_VOLUME_WRITE, Flag::Disabled),
     (ADD_CAPABILITIES, Flag::Disabled),
+    (POD_SPEC_DRY_RUN, Flag::Allowed),
     ("kubernetes.podspec-affinity", Flag::Disabled),
     ("kubernetes.podspec-topologyspreadconstraints", Flag::Disabled),
     ("kubernetes.podspec-hostaliases", Flag::Disabled),

@@ -11,6 +11,13 @@ pub const RESOURCES_AVAILABLE: &str = "ResourcesAvailable";
 pub const CONTAINER_HEALTHY: &str = "ContainerHealthy";
 /// Informational: a Revision that is scaled to zero is still Ready.
 pub const ACTIVE: &str = "Active";
+/// Informational, and there only while it is False: a registry could not be asked for an image's digest, and pods have
+/// the image that its name leads to.
+pub const IMAGES_PINNED: &str = "ImagesPinned";
+/// Informational, and there only while it is False: fewer pods are ready than are wanted, and why.
+pub const SCALE_REACHED: &str = "ScaleReached";
+/// Informational, and there only while it is False: what the Revision asks for and does not get.
+pub const SETTINGS_EFFECTIVE: &str = "SettingsEffective";
 /// The conditions that decide a Revision's Ready.
 pub const CONDITIONS: ConditionSet = ConditionSet::new(&[RESOURCES_AVAILABLE, CONTAINER_HEALTHY]);
 

@@ -57,6 +57,8 @@ pub const METRIC_AGGREGATION: &str = "autoscaling.knative.dev/metric-aggregation
 pub const CLASS_HPA: &str = "hpa.autoscaling.knative.dev";
 pub const CLASS_KPA: &str = "kpa.autoscaling.knative.dev";
 
+/// `enabled` or `strict`: the pod is tried when the Service is applied.
+pub const POD_SPEC_DRY_RUN: &str = "features.knative.dev/podspec-dryrun";
 /// Cloud Run's own settings, which its exported manifests carry.
 pub const CLOUD_RUN_PREFIX: &str = "run.googleapis.com/";
 pub const OWN_PREFIX: &str = "rouse.dev/";

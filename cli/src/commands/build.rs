@@ -107,9 +107,7 @@ pub(crate) fn open(dir: PathBuf) -> Result<Store> {
 }
 
 fn familiar(reference: &Reference) -> String {
-    let name = reference.to_string();
-    let name = name.strip_prefix("docker.io/").unwrap_or(&name);
-    name.strip_prefix("library/").unwrap_or(name).to_owned()
+    rouse_image::familiar(reference.written()).to_owned()
 }
 
 fn document(built: &Built) -> serde_json::Value {

@@ -9,12 +9,13 @@ use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, PostParams};
 use rouse_api::Service;
 use serde_json::Value;
 
-use super::serving::{CONFLICTS_MAX, contended, name_of, ready_text, traffic_text, unavailable};
-use super::{describe, wait};
+use super::serving::{CONFLICTS_MAX, contended, name_of, ready_text, unavailable};
+use super::{describe, serving, wait};
 use crate::args::{Deploy, Global};
 use crate::outcome::{Context, Failure, Result, refused};
 use crate::printer::Printer;
 use crate::target::Target;
+use crate::wording::traffic_text;
 
 pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Result {
     let started = Instant::now();
@@ -25,45 +26,47 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
         .get_opt(&args.name)
         .await
         .map_err(|e| unavailable(&e, &format!("read service {:?}", args.name)))?;
-    if existing.is_none() && args.image.is_none() && args.source.is_none() {
+    if existing.is_none() && args.program.image.is_none() && args.program.source.is_none() {
         return Err(Failure::usage(format!(
             "service {:?} does not exist yet: it needs an image",
             args.name
         ))
         .next(format!("rouse deploy {} --image IMAGE, or --source DIR", args.name)));
     }
-    if args.create_namespace {
-        if args.dry_run {
+    if args.release.create_namespace {
+        if args.release.dry_run {
             // The cluster cannot check a service for a namespace that is not there.
             return Err(Failure::usage("--dry-run makes no namespace"));
         }
         make_namespace(&target, printer).await?;
     }
-    let image = match &args.source {
+    let image = match &args.program.source {
         // A dry run builds nothing: the name stands for the image that would be built.
-        Some(_) if args.dry_run => Some(super::build::image_for(&args.name)),
+        Some(_) if args.release.dry_run => Some(super::build::image_for(&args.name)),
         Some(source) => {
-            let (name, function) = (args.name.as_str(), args.function.as_deref());
+            let (name, function) = (args.name.as_str(), args.program.function.as_deref());
             Some(super::build::for_deploy(source, name, function, &target, printer).await?)
         }
-        None => args.image.clone(),
+        None => args.program.image.clone(),
     };
     let created = existing.is_none();
-    let (wanted, sent) = plan_and_send(&api, existing, &args, image.as_deref()).await?;
-    if args.dry_run {
-        return print_plan(&wanted, printer);
+    let Sent { planned, stored, changed } =
+        plan_and_send(&api, existing, &args, image.as_deref()).await?;
+    if args.release.dry_run {
+        return print_plan(&planned, printer);
     }
-    printer.progress(format!(
-        "service {} {}",
-        args.name,
-        if created { "created" } else { "changed" }
-    ));
-    if args.no_wait {
-        return print_result(&sent_typed(&sent)?, started, printer);
+    let what = match (created, changed) {
+        (true, _) => "created",
+        (false, true) => "changed",
+        (false, false) => "unchanged",
+    };
+    printer.progress(format!("service {} {what}", args.name));
+    if args.release.no_wait {
+        return print_result(&sent_typed(&stored)?, started, printer);
     }
-    let limit = Duration::from_secs(args.wait_timeout);
+    let limit = Duration::from_secs(args.release.wait_timeout);
     let mut service = wait::until_ready(&target, &args.name, limit, printer).await?;
-    if let Some(tag) = &args.tag
+    if let Some(tag) = &args.release.tag
         && keep_tag(&api, &args.name, tag).await?
     {
         service = wait::until_ready(&target, &args.name, limit, printer).await?;
@@ -78,7 +81,7 @@ async fn keep_tag(api: &Api<DynamicObject>, name: &str, tag: &str) -> Result<boo
         let service = api.get(name).await;
         let service = service.map_err(|e| unavailable(&e, &format!("read service {name:?}")))?;
         let Some(tagged) = plan::tag_by_name(&service, tag) else { return Ok(false) };
-        match api.replace(name, &PostParams::default(), &tagged).await {
+        match api.replace(name, &serving::writes(), &tagged).await {
             Ok(_) => return Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(unavailable(&error, &format!("change service {name:?}"))),
@@ -98,12 +101,19 @@ async fn make_namespace(target: &Target, printer: &Printer) -> Result {
     let api: Api<Namespace> = Api::all(target.client.clone());
     let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     let namespace = Namespace { metadata, ..Namespace::default() };
-    match api.create(&PostParams::default(), &namespace).await {
+    match api.create(&serving::writes(), &namespace).await {
         Ok(_) => printer.progress(format!("namespace {name} created")),
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
         Err(error) => return Err(refused(&error, &format!("make namespace {name:?}"))),
     }
     Ok(())
+}
+
+struct Sent {
+    planned: Value,
+    stored: DynamicObject,
+    /// It was sent; a plan that changes nothing is not.
+    changed: bool,
 }
 
 /// Plans and sends; after a conflict, again from the service as it now is.
@@ -112,12 +122,15 @@ async fn plan_and_send(
     mut existing: Option<DynamicObject>,
     args: &Deploy,
     image: Option<&str>,
-) -> Result<(Value, DynamicObject)> {
+) -> Result<Sent> {
     for _ in 0..CONFLICTS_MAX {
         let created = existing.is_none();
-        let wanted = plan::service(existing.as_ref(), args, image, jiff::Timestamp::now())?;
-        if let Some(sent) = send(api, wanted.clone(), created, args).await? {
-            return Ok((wanted, sent));
+        let planned = plan::service(existing.as_ref(), args, image, jiff::Timestamp::now())?;
+        if let Some(stored) = existing.take_if(|now| plan::is_unchanged(now, &planned)) {
+            return Ok(Sent { planned, stored, changed: false });
+        }
+        if let Some(stored) = send(api, planned.clone(), created, args).await? {
+            return Ok(Sent { planned, stored, changed: true });
         }
         existing = api
             .get_opt(&args.name)
@@ -137,7 +150,7 @@ async fn send(
     let name = args.name.as_str();
     let object: DynamicObject = serde_json::from_value(wanted)
         .or_fail(|| "the service cannot be written as an object".to_owned())?;
-    let params = PostParams { dry_run: args.dry_run, ..PostParams::default() };
+    let params = PostParams { dry_run: args.release.dry_run, ..serving::writes() };
     let sent = if created {
         api.create(&params, &object).await
     } else {

@@ -1,10 +1,20 @@
-//! `rouse describe NAME`: URLs in both forms, traffic, revisions and conditions.
+//! `rouse describe NAME`: URLs in every form, what it runs, how it scales, what is wrong with it,
+//! traffic, revisions and conditions.
 
-use rouse_api::Service;
+mod facts;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams};
+use rouse_api::config::effects;
+use rouse_api::{Service, keys, validation};
+
+use self::facts::Fact;
 use super::revisions::{HEADINGS, rows};
-use super::serving::{loopback_form, ready_text, revisions, service, status_text};
+use super::serving::{
+    age_of, loopback_form, name_of, ready_text, revisions, secure_form, service, status_text,
+};
 use crate::args::{Global, Named};
+use crate::datadir::DataDir;
 use crate::outcome::Result;
 use crate::printer::Printer;
 use crate::target::Target;
@@ -17,7 +27,13 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
         return Ok(());
     }
     let revisions = revisions(&target, &args.name).await?;
-    print_head(&service, printer);
+    print(&head(&service, secure_port(&target)), printer);
+    if let Some(newest) = revisions.first() {
+        print(&facts::of_revision(newest), printer);
+        print(&facts::troubles(newest), printer);
+    }
+    let unread = unread(&target, &service).await;
+    print(&[("No effect".to_owned(), unread)], printer);
     let status = service.status.unwrap_or_default();
     printer.line("");
     printer.table(&HEADINGS, &rows(&revisions, &status.traffic));
@@ -38,21 +54,71 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
     Ok(())
 }
 
-fn print_head(service: &Service, printer: &Printer) {
+/// Labels in one column, lines beside them.
+fn print(facts: &[Fact], printer: &Printer) {
+    for (label, lines) in facts {
+        let mut label = format!("{label}:");
+        for line in lines {
+            printer.line(format!("{label:<13}{}{line}", if label.len() < 13 { "" } else { " " }));
+            label.clear();
+        }
+    }
+}
+
+fn head(service: &Service, secure_port: Option<u16>) -> Vec<Fact> {
     let status = service.status.clone().unwrap_or_default();
-    let (ready, _) = ready_text(&status.conditions);
     let meta = &service.metadata;
-    printer.line(format!("Name:       {}", printer.bold(meta.name.as_deref().unwrap_or_default())));
-    printer.line(format!("Namespace:  {}", meta.namespace.as_deref().unwrap_or_default()));
-    printer.line(format!("Ready:      {ready}"));
-    if let Some(url) = &status.url {
-        print_urls(url, printer);
+    let (ready, reason) = ready_text(&status.conditions);
+    let ready = if reason.is_empty() { ready } else { format!("{ready} ({reason})") };
+    let line = |label: &str, text: String| (label.to_owned(), vec![text]);
+    let mut facts = vec![
+        line("Name", name_of(service).to_owned()),
+        line("Namespace", meta.namespace.clone().unwrap_or_default()),
+        line("Ready", ready),
+        line("Age", age_of(service)),
+        line("Generation", meta.generation.unwrap_or_default().to_string()),
+    ];
+    facts.extend(status.url.iter().map(|url| ("URL".to_owned(), urls(url, secure_port))));
+    for target in status.traffic.iter().filter(|target| target.tag.is_some()) {
+        let label = format!("Tag {}", target.tag.as_deref().unwrap_or_default());
+        facts.push((label, target.url.iter().flat_map(|url| tag_urls(url, secure_port)).collect()));
     }
-    for target in status.traffic.iter().filter(|t| t.tag.is_some()) {
-        let (tag, url) =
-            (target.tag.as_deref().unwrap_or_default(), target.url.as_deref().unwrap_or_default());
-        printer.line(format!("{:<11} {url}", format!("Tag {tag}:")));
+    facts
+}
+
+fn urls(url: &str, secure_port: Option<u16>) -> Vec<String> {
+    let mut urls = tag_urls(url, secure_port);
+    if let Some((address, host)) = loopback_form(url) {
+        urls.push(format!("{address} with the header 'Host: {host}'"));
     }
+    urls
+}
+
+fn tag_urls(url: &str, secure_port: Option<u16>) -> Vec<String> {
+    let secure = secure_port.and_then(|port| secure_form(url, port));
+    [Some(url.to_owned()), secure].into_iter().flatten().collect()
+}
+
+/// The port at which a local cluster answers by https.
+fn secure_port(target: &Target) -> Option<u16> {
+    let up = DataDir::chosen(target.data_dir.as_deref()).ok()?.running()?;
+    target.data_dir.as_ref()?;
+    up.https.rsplit_once(':')?.1.parse().ok()
+}
+
+/// What is written on the service and in Knative's ConfigMaps, and read by nobody.
+async fn unread(target: &Target, service: &Service) -> Vec<String> {
+    let annotations = service.metadata.annotations.clone().unwrap_or_default();
+    let mut lines = validation::unread_on_service(&annotations);
+    let maps: Api<ConfigMap> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
+    // Who may not read them is not told about them.
+    if let Ok(maps) = maps.list(&ListParams::default()).await {
+        for map in maps.items {
+            let data = map.data.clone().unwrap_or_default();
+            lines.extend(effects::warnings(name_of(&map), &data));
+        }
+    }
+    lines
 }
 
 /// The URL, and its form for programs that cannot resolve `*.localhost`.

@@ -97,8 +97,9 @@ pub(crate) fn docker_tags(dir: &DataDir, chosen: impl Fn(&str) -> bool) -> Vec<S
     let tags = || -> Option<Vec<String>> {
         let path = dir.images();
         let store = rouse_image::Store::open(path.exists().then_some(path)?).ok()?;
-        let listed = store.list().ok()?.into_iter().filter(|image| chosen(image.familiar()));
-        Some(listed.filter_map(|i| Some(store.image(&i.digest).ok()?.docker_tag())).collect())
+        let listed = store.list().ok()?;
+        let chosen = listed.iter().filter(|image| chosen(image.familiar()));
+        Some(store.docker_tags(chosen.map(|image| &image.digest)))
     };
     tags().unwrap_or_default()
 }

@@ -2,10 +2,11 @@
 
 use kube::api::{Api, ListParams};
 use rouse_api::podautoscaler::ScaleChange;
-use rouse_api::{PodAutoscaler, keys};
+use rouse_api::revision::SCALE_REACHED;
+use rouse_api::{PodAutoscaler, Revision, keys};
 use serde::Serialize;
 
-use super::serving::{generation, name_of, revisions, service, unavailable};
+use super::serving::{condition, generation, name_of, revisions, service, unavailable};
 use crate::args::{Global, Named};
 use crate::outcome::Result;
 use crate::printer::{Printer, age};
@@ -18,6 +19,9 @@ struct Explained {
     revision: String,
     actual: Option<i32>,
     desired: Option<i32>,
+    /// Why it has fewer ready pods than it wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortfall: Option<String>,
     decisions: Vec<ScaleChange>,
 }
 
@@ -37,6 +41,9 @@ pub(crate) async fn run(args: &Named, global: &Global, printer: &Printer) -> Res
             count(one.actual),
             count(one.desired)
         ));
+        if let Some(shortfall) = &one.shortfall {
+            printer.line(format!("  {shortfall}"));
+        }
         if one.decisions.is_empty() {
             printer.line("  no change of scale yet");
             continue;
@@ -55,26 +62,33 @@ async fn explained(target: &Target, service: &str) -> Result<Vec<Explained>> {
     let of_service = ListParams::default().labels(&format!("{}={service}", keys::SERVICE));
     let scalers =
         api.list(&of_service).await.map_err(|e| unavailable(&e, "list pod autoscalers"))?;
-    let order: Vec<(String, i64)> = revisions(target, service)
-        .await?
-        .iter()
-        .map(|r| (name_of(r).to_owned(), generation(r)))
-        .collect();
-    let mut explained: Vec<Explained> = scalers.items.into_iter().map(explain).collect();
-    explained.sort_by_key(|e| {
-        std::cmp::Reverse(
-            order.iter().find(|(name, _)| *name == e.revision).map(|(_, generation)| *generation),
-        )
-    });
+    let revisions = revisions(target, service).await?;
+    let revision = |name: &str| revisions.iter().find(|revision| name_of(*revision) == name);
+    let explain_one = |scaler: PodAutoscaler| {
+        let name = scaler.metadata.name.clone().unwrap_or_default();
+        explain(scaler, revision(&name))
+    };
+    let mut explained: Vec<Explained> = scalers.items.into_iter().map(explain_one).collect();
+    explained.sort_by_key(|e| std::cmp::Reverse(revision(&e.revision).map(generation)));
     Ok(explained)
 }
 
-fn explain(scaler: PodAutoscaler) -> Explained {
+/// Why a revision has no pods, or fewer than it wants.
+fn shortfall(revision: &Revision) -> Option<String> {
+    let conditions = revision.status.as_ref()?.conditions.as_slice();
+    let found = |type_| condition(conditions, type_).filter(|condition| condition.is_false());
+    let why = found(SCALE_REACHED).or_else(|| found("Ready"))?;
+    let message = why.message.lines().next().unwrap_or_default();
+    Some(format!("{}: {message}", why.reason))
+}
+
+fn explain(scaler: PodAutoscaler, revision: Option<&Revision>) -> Explained {
     let status = scaler.status.unwrap_or_default();
     Explained {
         revision: scaler.metadata.name.unwrap_or_default(),
         actual: status.actual_scale,
         desired: status.desired_scale,
+        shortfall: revision.and_then(shortfall),
         decisions: status.decisions,
     }
 }
@@ -90,4 +104,29 @@ fn rows(decisions: &[ScaleChange]) -> Vec<Vec<String>> {
         ]
     };
     decisions.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_shortfall_is_told_before_the_decisions() {
+        let of = |conditions: serde_json::Value| {
+            let revision = json!({ "metadata": { "name": "a" }, "spec": { "containers": [] },
+                "status": { "conditions": conditions } });
+            shortfall(&serde_json::from_value(revision).unwrap())
+        };
+        let ready = json!({ "type": "Ready", "status": "True" });
+        let failed =
+            json!({ "type": "Ready", "status": "False", "reason": "R", "message": "m\nn" });
+        let few = json!({ "type": "ScaleReached", "status": "False", "reason": "Unschedulable",
+            "message": "1 of 3 pods are ready: Insufficient cpu" });
+        assert_eq!(of(json!([ready])), None);
+        assert_eq!(of(json!([failed])).as_deref(), Some("R: m"));
+        let told = "Unschedulable: 1 of 3 pods are ready: Insufficient cpu";
+        assert_eq!(of(json!([ready, few])).as_deref(), Some(told));
+    }
 }

@@ -1,18 +1,21 @@
 //! `rouse logs NAME [-f]`: the logs of the pods; at zero, the kept log of the last one.
 
-use std::cell::Cell;
-use std::collections::HashSet;
+mod follow;
+mod line;
+mod read;
+mod source;
 
-use futures::stream::FuturesUnordered;
-use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, LogParams};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::api::Api;
 use rouse_api::keys;
+use rouse_node::logs::{LogOptions, of_last_pod};
 
+use self::line::{Line, Lines};
+use self::read::{params, read, stream};
+use self::source::{Source, containers, not_started, sources};
 use super::serving::{name_of, pods, revisions, service};
 use crate::args::{Global, Logs};
-use crate::outcome::{Failure, Result, refused};
+use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
 
@@ -24,122 +27,104 @@ pub(crate) async fn run(args: Logs, global: &Global, printer: &Printer) -> Resul
         None => (keys::SERVICE, args.name.as_str()),
     };
     let pods = pods(&target, label, value).await?;
-    if pods.is_empty() {
-        match of_the_last_pod(&target, &args, printer).await {
-            Err(nothing) if !args.follow => return Err(nothing),
-            Ok(()) if !args.follow => return Ok(()),
-            Ok(()) | Err(_) => printer.progress("waiting for the next pod"),
-        }
-    }
+    check_container(&pods, args.container.as_deref())?;
     let api: Api<Pod> = Api::namespaced(target.client.clone(), &target.namespace);
-    let several = Cell::new(pods.len() > 1);
+    let out = Lines::new(*printer, args.timestamps);
     if args.follow {
-        return follow(&api, &format!("{label}={value}"), args.tail, &several, printer).await;
+        if pods.is_empty() {
+            print_last_pod(&target, &args, &out, printer).await?;
+            printer.progress("waiting for the next pod");
+        }
+        return follow::run(&api, &format!("{label}={value}"), &args, &out, printer).await;
     }
-    let params = LogParams { tail_lines: args.tail, ..LogParams::default() };
-    let streams = pods.iter().map(|pod| print_log(&api, name_of(pod), &params, &several, printer));
-    futures::future::try_join_all(streams).await.map(|_| ())
-}
-
-/// Failures of the watch in a row after which `--follow` ends.
-const FAILURES_MAX: u32 = 3;
-
-/// Prints every container run of all present and later pods, until the user ends it.
-async fn follow(
-    api: &Api<Pod>,
-    labels: &str,
-    tail: Option<i64>,
-    several: &Cell<bool>,
-    printer: &Printer,
-) -> Result {
-    let config = watcher::Config::default().labels(labels);
-    let mut pods = std::pin::pin!(watcher(api.clone(), config).default_backoff());
-    let (mut seen, mut pods_seen) = (HashSet::new(), HashSet::new());
-    let mut streams = FuturesUnordered::new();
-    // `--tail` applies to pods of the first list; later ones are printed from their first line.
-    let (mut tail, mut failures) = (tail, 0);
-    loop {
-        let event = tokio::select! {
-            event = pods.next() => event,
-            Some((run, ended)) = streams.next(), if !streams.is_empty() => {
-                let ended: Result = ended;
-                if let Err(failure) = ended {
-                    // If its pod is still there, the pod's next event starts its log again.
-                    printer.progress(failure.to_string());
-                    seen.remove(&run);
-                }
-                continue;
-            }
-        };
-        failures = if matches!(event, Some(Err(_))) { failures + 1 } else { 0 };
-        match event {
-            Some(Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod))) => {
-                let Some(run) = current_run(&pod) else { continue };
-                if seen.insert(run.clone()) {
-                    pods_seen.insert(name_of(&pod).to_owned());
-                    several.set(pods_seen.len() > 1);
-                    let params =
-                        LogParams { follow: true, tail_lines: tail, ..LogParams::default() };
-                    let name = name_of(&pod).to_owned();
-                    streams.push(async move {
-                        (run, print_log(api, &name, &params, several, printer).await)
-                    });
-                }
-            }
-            Some(Ok(watcher::Event::InitDone)) => tail = None,
-            Some(Ok(watcher::Event::Init | watcher::Event::Delete(_))) => {}
-            // It may be an expired watch, which starts again by itself.
-            Some(Err(_)) if failures < FAILURES_MAX => {}
-            Some(Err(error)) => {
-                return Err(Failure::new("the pods cannot be watched any more")
-                    .because(error)
-                    .next("rouse status"));
-            }
-            None => return Err(Failure::new("the watch of the pods ended")),
+    for pod in &pods {
+        if let Some(why) = not_started(pod) {
+            printer.progress(format!("pod {} has no log yet: {why}", name_of(pod)));
         }
     }
-}
-
-/// The pod's uid and its container's restart count, once the container has a log.
-fn current_run(pod: &Pod) -> Option<(String, i32)> {
-    let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
-    let state = status.state.as_ref()?;
-    let started = state.running.is_some() || state.terminated.is_some();
-    started.then(|| (pod.metadata.uid.clone().unwrap_or_default(), status.restart_count))
-}
-
-/// Prints a pod's log, with its name before each line while there are several.
-async fn print_log(
-    api: &Api<Pod>,
-    pod: &str,
-    params: &LogParams,
-    several: &Cell<bool>,
-    printer: &Printer,
-) -> Result {
-    let stream = api
-        .log_stream(pod, params)
-        .await
-        .map_err(|e| refused(&e, &format!("read the log of pod {pod}")))?;
-    let mut lines = stream.lines();
-    loop {
-        match lines.try_next().await {
-            Ok(Some(line)) if several.get() => printer.line(format!("[{pod}] {line}")),
-            Ok(Some(line)) => printer.line(line),
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                return Err(Failure::new(format!("the log of pod {pod} broke off")).because(error));
-            }
+    let of = |pod| sources(pod, args.container.as_deref(), args.previous);
+    let found: Vec<Source> = pods.iter().flat_map(of).collect();
+    let printed = match found.as_slice() {
+        [] => print_last_pod(&target, &args, &out, printer).await?,
+        [one] => {
+            print_one(&api, one, &args, &out, printer).await?;
+            true
         }
-    }
-}
-
-/// Prints the log of the last pod, which a local cluster keeps for a while.
-async fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Result {
-    let nothing = || {
-        Failure::new(format!("{} has no pod, and no log of an earlier one is kept", args.name))
-            .next(format!("rouse call {}, which wakes it", args.name))
+        several => {
+            print_several(&api, several, &args, &out).await?;
+            true
+        }
     };
-    let Some(dir) = &target.data_dir else { return Err(nothing()) };
+    // A pod that has not started is no failure: it has said why.
+    if printed || (!args.previous && pods.iter().any(|pod| not_started(pod).is_some())) {
+        return Ok(());
+    }
+    let of =
+        args.container.as_ref().map_or_else(String::new, |name| format!(" of container {name}"));
+    let what = if args.previous { "no log of an earlier run" } else { "no log" };
+    let next = if args.previous {
+        format!("rouse logs {}, for the present run", args.name)
+    } else {
+        format!("rouse call {}, which wakes it", args.name)
+    };
+    Err(Failure::new(format!("{} has {what}{of}", args.name)).next(next))
+}
+
+fn check_container(pods: &[Pod], wanted: Option<&str>) -> Result {
+    let (Some(wanted), Some(pod)) = (wanted, pods.first()) else { return Ok(()) };
+    if pods.iter().any(|pod| containers(pod).contains(&wanted)) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("pod {} has no container {wanted:?}", name_of(pod)))
+        .because(format!("its containers are {}", containers(pod).join(", "))))
+}
+
+/// Prints the log of the only container; of one that has just been started again and is silent yet, of
+/// the run before.
+async fn print_one(
+    api: &Api<Pod>,
+    source: &Source,
+    args: &Logs,
+    out: &Lines,
+    printer: &Printer,
+) -> Result {
+    out.announce(source);
+    let count = stream(api, source, &params(source, args), out).await?;
+    if count == 0 && source.restarts > 0 && !source.previous && !source.ended {
+        let before = Source { previous: true, ..source.clone() };
+        printer.progress(format!(
+            "{} has been started again and has written nothing yet; of the run before:",
+            source.container
+        ));
+        stream(api, &before, &params(&before, args), out).await?;
+    }
+    Ok(())
+}
+
+/// Prints the logs of several containers, sorted by time.
+async fn print_several(api: &Api<Pod>, sources: &[Source], args: &Logs, out: &Lines) -> Result {
+    sources.iter().for_each(|source| out.announce(source));
+    let reads = sources.iter().map(|source| read(api, source, args));
+    let texts = futures::future::try_join_all(reads).await?;
+    let of = |(source, text)| str::lines(text).map(move |line| Line::of(source, line));
+    print_sorted(sources.iter().zip(texts.iter().map(String::as_str)).flat_map(of), out);
+    Ok(())
+}
+
+fn print_sorted<'a>(lines: impl Iterator<Item = Line<'a>>, out: &Lines) {
+    let mut lines: Vec<Line<'_>> = lines.collect();
+    lines.sort_by_key(|line| line.time);
+    lines.iter().for_each(|line| out.print(line));
+}
+
+/// Prints the log of the last pod, which a local cluster keeps for a while; whether there is one.
+async fn print_last_pod(
+    target: &Target,
+    args: &Logs,
+    out: &Lines,
+    printer: &Printer,
+) -> Result<bool> {
+    let Some(dir) = &target.data_dir else { return Ok(false) };
     let revisions: Vec<String> = match &args.revision {
         Some(revision) => vec![revision.clone()],
         None => {
@@ -151,10 +136,23 @@ async fn of_the_last_pod(target: &Target, args: &Logs, printer: &Printer) -> Res
             pod.strip_prefix(r.as_str()).is_some_and(|rest| rest.starts_with("-deployment-"))
         })
     };
-    let tail = args.tail.and_then(|n| usize::try_from(n).ok());
-    let last = rouse_node::logs::of_last_pod(&dir.join("logs"), &target.namespace, is_ours, tail);
-    let last = last.ok_or_else(nothing)?;
-    printer.progress(format!("at zero; from the last pod, {}", last.pod));
-    printer.line(last.text.trim_end());
-    Ok(())
+    let now = jiff::Timestamp::now();
+    let since = args.since.and_then(|since| now.checked_sub(since.to_std()).ok());
+    let options = LogOptions {
+        previous: args.previous,
+        timestamps: true,
+        tail_lines: args.tail.and_then(|n| usize::try_from(n).ok()),
+        since,
+        ..LogOptions::default()
+    };
+    let container = args.container.as_deref();
+    let last = of_last_pod(&dir.join("logs"), &target.namespace, is_ours, container, &options);
+    let Some(first) = last.first() else { return Ok(false) };
+    printer.progress(format!("from the last pod with a log, {}", first.pod));
+    let sources: Vec<Source> =
+        last.iter().map(|last| Source::of_last(&last.pod, &last.container)).collect();
+    sources.iter().for_each(|source| out.announce(source));
+    let of = |(source, text)| str::lines(text).map(move |line| Line::of(source, line));
+    print_sorted(sources.iter().zip(last.iter().map(|last| last.text.as_str())).flat_map(of), out);
+    Ok(true)
 }

@@ -1,5 +1,6 @@
 //! The commands, one a file: each takes its arguments and the printer, and returns its outcome.
 
+mod apply;
 mod build;
 mod call;
 mod completions;
@@ -12,10 +13,11 @@ mod doctor;
 mod down;
 mod env;
 mod explain;
-mod fault;
+mod get;
 mod images;
 mod list;
 mod logs;
+mod proxy;
 mod revisions;
 mod rollback;
 mod serving;
@@ -24,13 +26,24 @@ mod top;
 mod traffic;
 mod wait;
 
-use crate::args::{Cli, Command};
-use crate::outcome::{Context, Result};
+use crate::args::{Cli, Command, Output};
+use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 
 /// Runs one command to its end.
 pub(crate) fn run(cli: Cli, printer: &Printer) -> Result {
     let Cli { global, command } = cli;
+    let columns = matches!(command, Command::List(_) | Command::Get(_));
+    let names = columns || matches!(command, Command::Apply(_));
+    match global.output {
+        Output::Wide if !columns => {
+            return Err(Failure::usage("-o wide is for list and get").next("-o yaml"));
+        }
+        Output::Name if !names => {
+            return Err(Failure::usage("-o name is for list, get and apply").next("-o yaml"));
+        }
+        _ => {}
+    }
     match command {
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Env => env::run(&global, printer),
@@ -48,6 +61,9 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Top(args) => top::run(&args, global, printer).await,
         Command::Down(args) => down::run(&args, global, printer).await,
         Command::Call(args) => call::run(args, global, printer).await,
+        Command::Apply(args) => apply::run(args, global, printer).await,
+        Command::Get(args) => get::run(args, global, printer).await,
+        Command::Proxy(args) => proxy::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
         Command::Describe(args) => describe::run(&args, global, printer).await,
         Command::Revisions(args) => revisions::run(&args, global, printer).await,

@@ -1,11 +1,19 @@
 //! Readers shared by commands: a service, its revisions, its pods, its conditions.
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, PostParams};
 use rouse_api::{Condition, ConditionStatus, Revision, Service, keys};
 
 use crate::outcome::{Failure, Result, refused};
 use crate::target::Target;
+
+/// How the owner of changed fields is called.
+pub(crate) const FIELD_MANAGER: &str = "rouse";
+
+/// Writes by this command.
+pub(crate) fn writes() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
 
 /// The service, or a failure that says how to find the right name.
 pub(crate) async fn service(target: &Target, name: &str) -> Result<Service> {
@@ -112,28 +120,26 @@ pub(crate) fn age_of<K: kube::Resource>(object: &K) -> String {
     crate::printer::age(jiff::Timestamp::now().as_second() - created.0.as_second())
 }
 
-/// `100% hello-00002, 0% hello-00001 (tag old)`, as the status has it.
-pub(crate) fn traffic_text(traffic: &[rouse_api::TrafficTarget]) -> String {
-    let one = |t: &rouse_api::TrafficTarget| {
-        let mut text = format!("{}% ", t.percent.unwrap_or(0));
-        text.push_str(t.revision_name.as_deref().unwrap_or("@latest"));
-        if t.latest_revision == Some(true) && t.revision_name.is_some() {
-            text.push_str(" (@latest)");
-        }
-        if let Some(tag) = &t.tag {
-            text.push_str(&format!(" (tag {tag})"));
-        }
-        text
-    };
-    traffic.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
 /// The form that needs no name resolution: an address, and the Host header.
 /// `http://hello.default.localhost:7080` -> (`http://127.0.0.1:7080`, `hello.default.localhost:7080`).
 pub(crate) fn loopback_form(url: &str) -> Option<(String, String)> {
     let authority = url.strip_prefix("http://")?.split('/').next()?;
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
     host.ends_with(".localhost").then(|| (format!("http://127.0.0.1:{port}"), authority.to_owned()))
+}
+
+/// The same by https: `http://hello.default.localhost:7080` -> `https://hello.default.localhost:7443`.
+pub(crate) fn secure_form(url: &str, port: u16) -> Option<String> {
+    let (authority, path) = match url.strip_prefix("http://")?.split_once('/') {
+        Some((authority, path)) => (authority, format!("/{path}")),
+        None => (url.strip_prefix("http://")?, String::new()),
+    };
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    // The gateway for cluster-local services speaks no TLS.
+    if host.ends_with(".svc.cluster.local") {
+        return None;
+    }
+    Some(format!("https://{host}:{port}{path}"))
 }
 
 #[cfg(test)]
@@ -147,5 +153,16 @@ mod tests {
             Some(("http://127.0.0.1:7080".to_owned(), "a.b.localhost:7080".to_owned()))
         );
         assert_eq!(loopback_form("http://a.b.example.com"), None);
+    }
+
+    #[test]
+    fn a_url_by_https_has_the_port_of_https() {
+        let secure = |url| secure_form(url, 7443);
+        let expected = Some("https://a.b.localhost:7443".to_owned());
+        assert_eq!(secure("http://a.b.localhost:7080"), expected);
+        assert_eq!(secure("http://a.b.localhost"), expected);
+        assert_eq!(secure("http://a/x"), Some("https://a:7443/x".to_owned()));
+        assert_eq!(secure("https://a"), None);
+        assert_eq!(secure("http://a.b.svc.cluster.local"), None);
     }
 }

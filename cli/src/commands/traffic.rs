@@ -10,16 +10,17 @@ use serde_json::json;
 
 use self::shift::Edits;
 use super::serving::{
-    CONFLICTS_MAX, contended, name_of, revisions, service, traffic_text, unavailable,
+    CONFLICTS_MAX, FIELD_MANAGER, contended, name_of, revisions, service, unavailable,
 };
 use super::wait;
 use crate::args::{Global, Traffic};
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
+use crate::wording::traffic_text;
 
 pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Result {
-    let edits = Edits::parse(&args.shares, &args.tag, &args.untag)?;
+    let edits = Edits::parse(&args.shares(), &args.tags(), &args.untags())?;
     let target = Target::connect(global).await?;
     let current = service(&target, &args.name).await?;
     let known: Vec<String> =
@@ -34,12 +35,14 @@ pub(crate) async fn run(args: Traffic, global: &Global, printer: &Printer) -> Re
 async fn send(api: &Api<Service>, current: &Service, wanted: &[TrafficTarget]) -> Result {
     let name = name_of(current);
     let doing = format!("change the traffic of {name:?}");
+    let params =
+        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let mut version = current.metadata.resource_version.clone();
     for _ in 0..CONFLICTS_MAX {
         let patch = json!({
             "metadata": { "resourceVersion": version }, "spec": { "traffic": wanted }
         });
-        match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match api.patch(name, &params, &Patch::Merge(&patch)).await {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(unavailable(&error, &doing)),
@@ -66,6 +69,9 @@ pub(crate) async fn apply(
     let name = name_of(current);
     printer.progress(format!("context {}, namespace {}", target.context, target.namespace));
     let before = current.status.clone().unwrap_or_default().traffic;
+    if wanted == current.spec.traffic {
+        printer.progress(format!("the traffic of {name} is unchanged"));
+    }
     let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
     send(&api, current, &wanted).await?;
     let service = wait::until_ready(target, name, Duration::from_secs(60), printer).await?;

@@ -8,8 +8,8 @@ use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use rouse_api::{ConditionStatus, Service, keys};
 
-use super::fault;
 use super::serving::{condition, name_of, pods, unavailable};
+use crate::fault;
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
@@ -63,8 +63,10 @@ fn verdict(service: &Service) -> Verdict {
             if configurations.is_none_or(|c| c.status != ConditionStatus::True) =>
         {
             Verdict::Waiting(match status.latest_created_revision_name {
-                Some(revision) => format!("starting revision {revision}"),
-                None => "making a revision".to_owned(),
+                Some(revision) if status.latest_ready_revision_name.as_ref() != Some(&revision) => {
+                    format!("starting revision {revision}")
+                }
+                Some(_) | None => "making a revision".to_owned(),
             })
         }
         ConditionStatus::Unknown => Verdict::Waiting("routing requests to it".to_owned()),

@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +11,17 @@ use rouse_activator::{Https, Reserved};
 use rouse_api::load::LoadReport;
 use rouse_apiserver::store::Recovery;
 use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
+use rouse_image::Registries;
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{gateway, image_gc, kubeconfig, pki, ports, traces};
+use super::{activity, domain, gateway, image_gc, kubeconfig, pki, ports, traces};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
+use crate::printer::Printer;
 
 const NODE: &str = "local";
 /// Load reports that may wait for the autoscaler; a full channel only delays cumulative numbers.
@@ -36,6 +38,8 @@ pub(super) struct Platform {
     pub(super) api_url: String,
     pub(super) http_url: String,
     pub(super) https_url: String,
+    /// The domain of public URLs.
+    pub(super) domain: String,
     pub(super) admin_url: String,
     pub(super) runtime: &'static str,
     pub(super) runtime_because: String,
@@ -109,18 +113,20 @@ impl Platform {
             ("gateway for https", https_port.moved_from, https_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
-        said.extend(unreachable_urls(binds.public));
-        let local = ports::bind_local(binds.local, |at| Ok(Reserved::new(at)?))
-            .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
         let (at, secure_at) = (public.address(), secure.address());
-        let open = ports::exposed(at, secure_at, local.address(), api_address, admin_address);
-        said.extend(open);
         let api_url = format!("https://{}", ports::reached(api_address));
-        let pki = pki::Pki::load_or_make(&dir.join("pki"), &[binds.api])?;
-        let text = kubeconfig::text(&api_url, &pki.authority_pem, &pki.token, dir.path());
+        let own = domain::own_address();
+        let api_hosts: Vec<_> =
+            [binds.api].into_iter().chain(own.filter(|_| binds.api.is_unspecified())).collect();
+        let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
+        let text = kubeconfig::text(&api_url, &pki, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
-        let images = rouse_image::Store::open(dir.images())
+        let registries = registries(args)?;
+        said.extend(unused(args, &registries));
+        let options =
+            rouse_image::RegistryOptions { registries, ..rouse_image::RegistryOptions::default() };
+        let images = rouse_image::Store::open_with(dir.images(), options)
             .or_fail(|| "cannot open the image store".to_owned())?;
         let clock = Clock::system();
         let process = Process::new(clock);
@@ -144,8 +150,12 @@ impl Platform {
         let opened = without_panic_texts(|| Cluster::open(config));
         let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
+        let wanted = domain::wanted(args.domain.as_deref(), binds.public, own);
+        let (domain, left) = domain::publish(&cluster, &wanted)?;
+        said.extend(domain::note(&domain, binds.public));
         let limits = RuntimeLimits::default();
-        cluster.set_hooks(hooks(&settings).into_iter().chain([limits.hook()]).collect());
+        let hooks = hooks(&settings, cluster.registry()).into_iter();
+        cluster.set_hooks(hooks.chain([limits.hook()]).collect());
 
         serve_api(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
@@ -154,15 +164,32 @@ impl Platform {
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         limits.set(Arc::clone(&chosen.runtime));
+        let pods = chosen.runtime.host_ip();
+        let local = ports::bind_local(binds.local, pods, |at| Ok(Reserved::new(at)?))
+            .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
+        said.extend(ports::exposed(
+            at,
+            secure_at,
+            (local.address(), pods),
+            api_address,
+            admin_address,
+        ));
+        let access = api_for_pods(
+            &cluster,
+            &pki,
+            pods,
+            (local.address(), api_address),
+            &components.apiserver,
+        )?;
         let traffic = Arc::new(GatewayTraffic::default());
         let node = (&components.node, Arc::clone(&traffic), &*metrics);
-        run_node(&cluster, dir, &images, &chosen, node).await?;
+        run_node(&cluster, (dir, access), &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let https = Https { listener: secure, issue: Arc::clone(&pki.issue) };
         let listeners = (public, https, local);
         let activator = start_activator(&cluster, listeners, reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
-        let moved = gateway::publish(&cluster, at, secure_at, activator.local_addr())?;
+        let moved = gateway::publish(&cluster, at, secure_at, (activator.local_addr(), pods))?;
         if !args.keep_images {
             collect_images(&cluster, &images, &components.node);
         }
@@ -173,6 +200,7 @@ impl Platform {
             api_url,
             http_url: format!("http://{}", ports::reached(at)),
             https_url: format!("https://localhost:{}", secure_at.port()),
+            domain,
             admin_url: format!("http://{}", ports::reached(admin_address)),
             runtime: chosen.runtime.name(),
             runtime_because: chosen.why,
@@ -182,9 +210,9 @@ impl Platform {
             components,
         };
         platform.ready().await?;
-        if moved {
+        if moved || left.is_some() {
             let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
-            gateway::urls_name(at.port(), secure_at.port(), client).await;
+            gateway::urls_name(at.port(), secure_at.port(), left.as_deref(), client).await;
         }
         Ok((platform, said))
     }
@@ -218,6 +246,14 @@ impl Platform {
         }
     }
 
+    /// Prints a line an event from now on.
+    pub(super) fn print_activity(&self, dir: &DataDir, printer: Printer) -> Result {
+        let client = self.cluster.client("system:serviceaccount:kube-system:rouse");
+        let component = &self.components.admin;
+        activity::start(client, self.process.clock, printer, dir.join("logs"), component)
+            .or_fail(|| "cannot print events".to_owned())
+    }
+
     /// Drains and ends all, the data plane first.
     pub(super) async fn stop(self) {
         let Self { cluster, activator, components, .. } = self;
@@ -242,6 +278,8 @@ impl Platform {
         ] {
             component.tasks.finish().await;
         }
+        // They hold the registry, which holds them.
+        cluster.set_hooks(Vec::new());
         // The last writes are made durable on a blocking thread.
         let closed = components.apiserver.tasks.blocking("close", move || cluster.close());
         // It fails only by a panic, which the task has counted.
@@ -267,15 +305,24 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
         .collect()
 }
 
-/// A note if URLs, whose hosts under `.localhost` are 127.0.0.1, do not reach the gateway.
-fn unreachable_urls(bind: IpAddr) -> Option<String> {
-    let reached = bind.is_unspecified() || bind == IpAddr::V4(Ipv4Addr::LOCALHOST);
-    (!reached).then(|| {
-        format!(
-            "URLs under .localhost lead to 127.0.0.1, where nothing listens with --bind {bind}: \
-             ask {bind} with a Host header, or set another domain in the ConfigMap config-domain"
-        )
-    })
+/// The configuration of registries that the arguments make.
+fn registries(args: &Up) -> Result<Registries> {
+    let mut registries = match &args.registry_config {
+        None => Registries::default(),
+        Some(file) => Registries::read(file)
+            .or_fail(|| format!("--registry-config {} cannot be used", file.display()))?,
+    };
+    for host in &args.insecure_registries {
+        let allowed = registries.allow_insecure(host);
+        allowed.map_err(|why| Failure::usage(format!("--insecure-registry {why}")))?;
+    }
+    Ok(registries)
+}
+
+/// A note on the keys of the file that have no effect.
+fn unused(args: &Up, registries: &Registries) -> Option<String> {
+    let (file, unused) = (args.registry_config.as_ref()?, registries.unused());
+    (!unused.is_empty()).then(|| format!("no effect in {}: {}", file.display(), unused.join(", ")))
 }
 
 /// A damaged state file can make its library panic. The cluster makes an error of that, and the
@@ -301,8 +348,38 @@ fn serve_api(
     component: &Component,
 ) -> Result {
     let listener = tokio_listener(listener, "API")?;
+    cluster.sign_tokens_with(Arc::clone(&pki.accounts));
     cluster.serve(listener, Arc::clone(&pki.server), pki.token.clone(), component);
     Ok(())
+}
+
+/// Serves the API where pods reach it; returns how they do.
+fn api_for_pods(
+    cluster: &Cluster,
+    pki: &pki::Pki,
+    pods: Option<IpAddr>,
+    (local, api): (SocketAddr, SocketAddr),
+    component: &Component,
+) -> Result<Option<rouse_node::ApiAccess>> {
+    let Some(pods) = pods else { return Ok(None) };
+    let at = if local.ip().is_unspecified() { pods } else { local.ip() };
+    let bind = |address| {
+        let listener = TcpListener::bind(address)?;
+        Ok((listener.local_addr()?, listener))
+    };
+    let address = match ports::bind_api_for_pods(at, bind) {
+        Some((address, listener)) => {
+            let listener = tokio_listener(listener, "API for pods")?;
+            let tls = pki.server_at(address.ip())?;
+            cluster.serve_also(listener, tls, pki.token.clone(), component);
+            address
+        }
+        None => ports::reached(api),
+    };
+    // The API's own listener is not where pods with a network of their own reach it.
+    let reached = pods.is_loopback() || !address.ip().is_loopback();
+    let ca = pki.authority_pem.clone();
+    Ok(reached.then_some(rouse_node::ApiAccess { address, ca }))
 }
 
 fn serve_process(process: &Process, listener: TcpListener, component: &Component) -> Result {
@@ -345,13 +422,13 @@ async fn choose(
 /// Runs before requests are routed: pods of an earlier run have lost their addresses.
 async fn run_node(
     cluster: &Cluster,
-    dir: &DataDir,
+    (dir, api): (&DataDir, Option<rouse_node::ApiAccess>),
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
     (component, traffic, metrics): (&Component, Arc<GatewayTraffic>, &NodeMetrics),
 ) -> Result {
     let node = rouse_node::Node::new(
-        rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
+        rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned(), api },
         cluster.client(&format!("system:node:{NODE}")),
         Arc::new(rouse_node::StoreImages::new(images.clone())),
         Arc::clone(&chosen.runtime),

@@ -64,11 +64,15 @@ fn words(args: &Up) -> Vec<String> {
         https_port,
         admin_port,
         binds,
+        domain,
         runtime,
+        registry_config,
+        insecure_registries,
         ready_file,
         keep_images,
         detach: _,
         log_format,
+        quiet: _,
     } = args;
     let mut words = vec![
         "up".to_owned(),
@@ -76,6 +80,8 @@ fn words(args: &Up) -> Vec<String> {
         runtime.name().to_owned(),
         "--log-format".to_owned(),
         log_format.name().to_owned(),
+        // Its output goes to a file, which would grow without end.
+        "--quiet".to_owned(),
     ];
     if *ephemeral {
         words.push("--ephemeral".to_owned());
@@ -101,6 +107,15 @@ fn words(args: &Up) -> Vec<String> {
         if let Some(port) = port {
             words.extend([flag.to_owned(), port.to_string()]);
         }
+    }
+    if let Some(file) = registry_config {
+        words.extend(["--registry-config".to_owned(), file.display().to_string()]);
+    }
+    for host in insecure_registries {
+        words.extend(["--insecure-registry".to_owned(), host.clone()]);
+    }
+    if let Some(domain) = domain {
+        words.extend(["--domain".to_owned(), domain.clone()]);
     }
     if let Some(file) = ready_file {
         words.extend(["--ready-file".to_owned(), file.display().to_string()]);

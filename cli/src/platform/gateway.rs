@@ -1,15 +1,15 @@
 //! Objects that a Knative installation brings: its first objects, and the gateway's Services.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::api::{Api, ResourceExt};
+use kube::api::Api;
 use kube::runtime::{WatchStreamExt, watcher};
-use rouse_api::Route;
 use rouse_api::keys::{GATEWAY, GATEWAY_LOCAL, SYSTEM_NAMESPACE};
+use rouse_api::{Route, Service};
 use rouse_apiserver::Cluster;
 use rouse_apiserver::registry::{Options, Part, Patch};
 use rouse_kit::address::ADDRESS_ANNOTATION;
@@ -40,7 +40,7 @@ pub(super) fn publish(
     cluster: &Cluster,
     public: SocketAddr,
     https: SocketAddr,
-    local: SocketAddr,
+    (local, pods): (SocketAddr, Option<IpAddr>),
 ) -> Result<bool> {
     let mut moved = false;
     let port = |name: &str, at: SocketAddr| {
@@ -48,7 +48,10 @@ pub(super) fn publish(
         json!({ "name": name, "port": port, "protocol": "TCP", "targetPort": port })
     };
     let public = vec![port("http2", public), port("https", https)];
-    let local_address = json!({ local.port().to_string(): local.to_string() }).to_string();
+    // One on every address is reached at the one that pods know.
+    let ip = pods.filter(|_| local.ip().is_unspecified()).unwrap_or(local.ip());
+    let local_address = SocketAddr::new(ip, local.port());
+    let local_address = json!({ local.port().to_string(): local_address.to_string() }).to_string();
     let local = vec![port("http2", local)];
     for (name, ports) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
         let ports = Value::from(ports);
@@ -90,40 +93,63 @@ pub(super) fn publish(
     Ok(moved)
 }
 
-/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route names the port of its scheme, so
-/// that URLs read after the start work. A Route without a URL is not waited for.
-pub(super) async fn urls_name(http: u16, https: u16, client: kube::Client) {
+/// Waits up to [`RENAME_TIMEOUT`] until the URL of every public Route and Service names the port of its scheme, and
+/// none the domain that was left, so that URLs read after the start work. One without a URL is not waited for.
+pub(super) async fn urls_name(http: u16, https: u16, left: Option<&str>, client: kube::Client) {
+    let is_old = |url: &str| {
+        names_another(url, http, https) || left.is_some_and(|domain| is_within(url, domain))
+    };
+    let renamed = async {
+        let routes = Api::<Route>::all(client.clone());
+        none_names(routes, |route| route.status.as_ref()?.url.as_deref(), &is_old).await;
+        // They have their URLs from their Routes.
+        let services = Api::<Service>::all(client);
+        none_names(services, |service| service.status.as_ref()?.url.as_deref(), &is_old).await;
+    };
+    if tokio::time::timeout(RENAME_TIMEOUT, renamed).await.is_err() {
+        // A Route that cannot be reconciled must not keep the platform from starting.
+        tracing::warn!(http, https, "some URLs do not name the gateway's port or domain yet");
+    }
+}
+
+/// Waits until no object of a kind has an old URL.
+async fn none_names<K>(
+    api: Api<K>,
+    url_of: impl Fn(&K) -> Option<&str>,
+    is_old: &impl Fn(&str) -> bool,
+) where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
     let mut listed = false;
     let mut waiting = BTreeSet::new();
-    let config = watcher::Config::default();
-    let mut routes = pin!(watcher(Api::<Route>::all(client), config).default_backoff());
-    let all_named = async {
-        while let Some(event) = routes.next().await {
-            match event {
-                Ok(watcher::Event::InitDone) => listed = true,
-                Ok(watcher::Event::InitApply(route) | watcher::Event::Apply(route)) => {
-                    let key = (route.namespace(), route.name_any());
-                    let url = route.status.as_ref().and_then(|status| status.url.as_deref());
-                    if url.is_some_and(|url| names_another(url, http, https)) {
-                        waiting.insert(key);
-                    } else {
-                        waiting.remove(&key);
-                    }
+    let mut objects = pin!(watcher(api, watcher::Config::default()).default_backoff());
+    while let Some(event) = objects.next().await {
+        match event {
+            Ok(watcher::Event::InitDone) => listed = true,
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                let key = (object.meta().namespace.clone(), object.meta().name.clone());
+                if url_of(&object).is_some_and(is_old) {
+                    waiting.insert(key);
+                } else {
+                    waiting.remove(&key);
                 }
-                Ok(watcher::Event::Delete(route)) => {
-                    waiting.remove(&(route.namespace(), route.name_any()));
-                }
-                Ok(watcher::Event::Init) | Err(_) => {}
             }
-            if listed && waiting.is_empty() {
-                return;
+            Ok(watcher::Event::Delete(object)) => {
+                waiting.remove(&(object.meta().namespace.clone(), object.meta().name.clone()));
             }
+            Ok(watcher::Event::Init) | Err(_) => {}
         }
-    };
-    if tokio::time::timeout(RENAME_TIMEOUT, all_named).await.is_err() {
-        // A Route that cannot be reconciled must not keep the platform from starting.
-        tracing::warn!(http, https, "the URLs of some Routes do not name the gateway's port yet");
+        if listed && waiting.is_empty() {
+            return;
+        }
     }
+}
+
+/// Whether a URL's host is in a domain.
+fn is_within(url: &str, domain: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(http::Uri::host);
+    host.and_then(|host| host.strip_suffix(domain)).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a public URL leads to another port than the gateway's. Cluster-local ones have none.
@@ -152,6 +178,8 @@ mod tests {
                 url.replace("7081", "7082").replace("7080", "7081").replace("http:", "https:");
             assert_eq!(names_another(&https, 7080, 7081), another, "{https}");
         }
+        assert!(is_within("http://a.default.localhost:7080", "localhost"));
+        assert!(!is_within("http://a.default.mylocalhost:7080", "localhost"));
         assert!(!names_another("http://a.default.localhost", 80, 443));
         assert!(!names_another("https://a.default.localhost", 80, 443));
     }

@@ -86,7 +86,7 @@ fn sweep(
     let at = Timestamp::try_from(look.now).unwrap_or(Timestamp::UNIX_EPOCH);
     let going = unneeded(&held, &used, rule, at);
     let going: Vec<_> = going.into_iter().map(|image| image.digest.clone()).collect();
-    let tags = going.iter().filter_map(|d| Some(store.image(d).ok()?.docker_tag())).collect();
+    let tags = store.docker_tags(&going);
     let grace = Grace { blobs: BLOB_AGE, dependencies: DEPENDENCIES_AGE };
     store.discard(&going, grace, look.now)?;
     Ok(tags)

@@ -3,9 +3,11 @@
 //! It differs from a real cluster only in what is plugged in here: in-process clients, a channel for
 //! load reports, the resolver of pod addresses, the local image store.
 
+mod activity;
 mod compose;
 mod descriptors;
 mod detach;
+mod domain;
 mod gateway;
 mod image_gc;
 pub(crate) mod kubeconfig;
@@ -82,6 +84,9 @@ async fn foreground(args: &Up, dir: &DataDir, printer: &Printer) -> Result {
         return Err(failure);
     }
     announce(&up, printer);
+    if !args.quiet && !printer.json() {
+        platform.print_activity(dir, *printer)?;
+    }
     let failed = tokio::select! {
         biased;
         _ = terminate.recv() => None,
@@ -112,6 +117,7 @@ fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> Up
         api: platform.api_url.clone(),
         http: platform.http_url.clone(),
         https: platform.https_url.clone(),
+        domain: platform.domain.clone(),
         admin: platform.admin_url.clone(),
         kubeconfig: dir.kubeconfig(),
         runtime: platform.runtime.to_owned(),
@@ -141,6 +147,13 @@ fn remove_ready(args: &Up) {
     }
 }
 
+/// The form of a service's URL.
+fn service_url(up: &UpInfo) -> String {
+    let port = up.http.rsplit_once(':').map_or("80", |(_, port)| port);
+    let port = if port == "80" { String::new() } else { format!(":{port}") };
+    format!("http://NAME.NAMESPACE.{}{port}", up.domain)
+}
+
 fn announce(up: &UpInfo, printer: &Printer) {
     if printer.json() {
         printer.document(up);
@@ -150,10 +163,7 @@ fn announce(up: &UpInfo, printer: &Printer) {
         printer.line(note);
     }
     printer.line(format!("API      {}", up.api));
-    printer.line(format!(
-        "gateway  {}  (services answer at http://NAME.NAMESPACE.localhost:PORT)",
-        up.http
-    ));
+    printer.line(format!("gateway  {}  (services answer at {})", up.http, service_url(up)));
     printer.line(format!("         {}  (the same by https; rouse env names the CA)", up.https));
     printer.line(format!("admin    {}  (/metrics, /readyz, /debug/)", up.admin));
     printer.line(format!("pods     {}: {}", up.runtime, up.runtime_because));

@@ -14,10 +14,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 
 use crate::datadir::write_whole;
-use crate::outcome::{Context, Result};
+use crate::outcome::{Context, Failure, Result};
 
 /// What the API listener and the kubeconfig need.
 pub(crate) struct Pki {
@@ -25,8 +27,19 @@ pub(crate) struct Pki {
     pub(crate) server: Arc<rustls::ServerConfig>,
     /// The administrator's bearer token, which `pki/token` and the kubeconfig hold.
     pub(crate) token: String,
+    /// The administrator's certificate, which the kubeconfig holds for clients that read no token there.
+    pub(crate) administrator: Identity,
     /// Makes certificates for hosts of the gateway.
     pub(crate) issue: rouse_activator::Issue,
+    /// Signs the tokens of service accounts.
+    pub(crate) accounts: Arc<rouse_apiserver::TokenKey>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
+}
+
+/// A certificate and its key, in PEM.
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// The authority's certificate in a data directory, which clients of the gateway trust.
@@ -48,15 +61,39 @@ impl Pki {
             kept(&dir.join("ca.crt"), 0o644, || Ok(authority().self_signed(&key)?.pem()))?;
         let token = kept(&dir.join("token"), 0o600, random_token)?.trim().to_owned();
         let hosts = KeyPair::generate().or_fail(|| "cannot make a key".to_owned())?;
-        let issuer = Issuer::new(authority(), key);
-        let server = Arc::new(
-            server_config(&issuer, addresses)
-                .or_fail(|| "cannot make the API's certificate".to_owned())?,
-        );
+        let accounts =
+            kept(&dir.join("accounts.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let accounts = KeyPair::from_pem(&accounts).ok();
+        let accounts = accounts
+            .and_then(|key| rouse_apiserver::TokenKey::from_pkcs8(&key.serialize_der()))
+            .ok_or_else(|| {
+                Failure::new(format!("{} is damaged", dir.join("accounts.key").display()))
+            })?;
+        let accounts = Arc::new(accounts);
+        let issuer = Arc::new(Issuer::new(authority(), key));
+        let server = api_config(&issuer, addresses, &authority_pem)?;
+        let administrator = administrator(&issuer)
+            .or_fail(|| "cannot make the administrator's certificate".to_owned())?;
+        let by = Arc::clone(&issuer);
         let issue: rouse_activator::Issue =
-            Arc::new(move |host: &str| certified(host, &hosts, &issuer).ok());
-        Ok(Self { authority_pem, server, token, issue })
+            Arc::new(move |host: &str| certified(host, &hosts, &by).ok());
+        Ok(Self { authority_pem, server, token, administrator, issue, accounts, issuer })
     }
+
+    /// For a listener of the API at another address.
+    pub(crate) fn server_at(&self, address: IpAddr) -> Result<Arc<rustls::ServerConfig>> {
+        api_config(&self.issuer, &[address], &self.authority_pem)
+    }
+}
+
+fn api_config(
+    issuer: &Issuer<'_, KeyPair>,
+    addresses: &[IpAddr],
+    authority_pem: &str,
+) -> Result<Arc<rustls::ServerConfig>> {
+    let config = server_config(issuer, addresses, authority_pem)
+        .or_fail(|| "cannot make the API's certificate".to_owned())?;
+    Ok(Arc::new(config))
 }
 
 /// The file's content; made and written if it is not there.
@@ -118,6 +155,18 @@ fn certified(
     Ok(rustls::sign::CertifiedKey::from_der(chain, private, &provider)?)
 }
 
+/// A certificate with which a client of the API is the administrator.
+fn administrator(issuer: &Issuer<'_, KeyPair>) -> anyhow::Result<Identity> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "kubernetes-admin");
+    params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    Ok(Identity { certificate: params.signed_by(&key, issuer)?.pem(), key: key.serialize_pem() })
+}
+
 /// What all serving certificates have.
 fn leaf(names: Vec<String>) -> anyhow::Result<CertificateParams> {
     let mut params = CertificateParams::new(names)?;
@@ -132,6 +181,7 @@ fn leaf(names: Vec<String>) -> anyhow::Result<CertificateParams> {
 fn server_config(
     issuer: &Issuer<'_, KeyPair>,
     addresses: &[IpAddr],
+    authority_pem: &str,
 ) -> anyhow::Result<rustls::ServerConfig> {
     let mut names: Vec<String> = NAMES.into_iter().map(str::to_owned).collect();
     names.extend(addresses.iter().map(ToString::to_string));
@@ -140,9 +190,15 @@ fn server_config(
     let certificate = params.signed_by(&key, issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = rouse_kit::certificates::provider();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority_pem.as_bytes())?)?;
+    // Of its certificates only the administrator's is for clients. Whoever has none shows a token.
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+        .allow_unauthenticated()
+        .build()?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate.der().clone()], private)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -165,8 +221,7 @@ mod tests {
     #[test]
     fn a_host_gets_a_certificate_that_the_authority_vouches_for() {
         use rustls::client::danger::ServerCertVerifier as _;
-        use rustls::pki_types::pem::PemObject as _;
-        use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+        use rustls::pki_types::{ServerName, UnixTime};
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::load_or_make(dir.path(), &[]).unwrap();
         let issued = (pki.issue)("hello.shop.localhost").unwrap();

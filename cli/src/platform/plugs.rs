@@ -1,15 +1,14 @@
 //! Adapters between the components when all of them run in one process.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::admission::AdmissionResponse;
-use rouse_controller::{Activators, Images, NotServed, Routed, admission};
+use rouse_apiserver::registry::{Change, Options, Registry, Target};
+use rouse_controller::{Activators, Asking, Images, NotPinned, NotServed, Routed, admission};
 use rouse_controllers::{ContainerUsage, PodMetrics, PodUsage};
-use rouse_image::Logins;
 use rouse_node::Images as _;
 use rouse_node::Traffic;
 use rouse_node::runtime::ContainerRuntime;
@@ -88,15 +87,10 @@ pub(super) struct ReadyImages {
 }
 
 impl Images for ReadyImages {
-    fn pin(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-        logins: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
+    fn pin(&self, image: String, asking: Asking) -> BoxFuture<'static, Result<String, NotPinned>> {
         let named: Option<rouse_image::Reference> = image.parse().ok();
-        let unasked = named.filter(|name| skipped.contains(name.registry()));
-        let pinned = Images::pin(&self.store, image, skipped, logins);
+        let unasked = named.filter(|name| asking.skipped.contains(name.registry()));
+        let pinned = Images::pin(&self.store, image, asking);
         let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
         async move {
             let pinned = pinned.await?;
@@ -174,10 +168,28 @@ fn first_volume(data: &serde_json::Value) -> Option<(String, &'static str)> {
 /// The controller's admission hooks as the API server's type.
 pub(super) fn hooks(
     settings: &rouse_controller::Settings,
+    registry: &Registry,
 ) -> Vec<rouse_apiserver::admission::Hook> {
     let settings = settings.clone();
     let live: admission::LiveConfig = Arc::new(move || settings.get());
-    admission::hooks(&live).into_iter().map(hook).collect()
+    admission::hooks(&live, try_pod(registry.clone())).into_iter().map(hook).collect()
+}
+
+/// Tries pods against this cluster's own API. The registry and its hooks hold one another until the hooks are
+/// taken away.
+fn try_pod(registry: Registry) -> admission::TryPod {
+    Arc::new(move |namespace, pod| {
+        let kind = registry.builtin("", "v1", "Pod");
+        let pod = serde_json::to_value(pod).map_err(|error| error.to_string())?;
+        let target = Target { resource: &kind, namespace, name: "" };
+        let options = Options { dry_run: true, ..Options::internal() };
+        match registry.write(target, Change::Create(pod), &options) {
+            Ok(_) => Ok(()),
+            // A dry run also creates a Service whose namespace would be created with it.
+            Err(failure) if failure.reason == "NotFound" => Ok(()),
+            Err(failure) => Err(failure.to_string()),
+        }
+    })
 }
 
 fn hook(hook: admission::Hook) -> rouse_apiserver::admission::Hook {
@@ -214,9 +226,8 @@ mod tests {
         let config =
             Config { storage: Storage::Memory, initial, clock: Clock::system(), ca: String::new() };
         let cluster = Cluster::open(config).unwrap();
-        cluster.set_hooks(hooks(&rouse_controller::Settings::new(
-            rouse_api::config::ApiConfig::default(),
-        )));
+        let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
+        cluster.set_hooks(hooks(&settings, cluster.registry()));
         let services: Api<Service> = Api::default_namespaced(cluster.client("system:test"));
         let service = |name: &str, env: &str| {
             serde_json::from_value(serde_json::json!({
@@ -234,6 +245,28 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(refused.contains("denied the request: validation failed"), "{refused}");
+
+        // The pod is tried where a dry run or an annotation asks for it.
+        let mut robot = service("tried", "A");
+        robot.spec.template.spec.pod.service_account_name = Some("robot".to_owned());
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        let mut annotated = robot.clone();
+        let mode = ("features.knative.dev/podspec-dryrun".to_owned(), "strict".to_owned());
+        annotated.metadata.annotations = Some([mode].into());
+        for (object, params) in [(&robot, &dry), (&annotated, &PostParams::default())] {
+            let refused = services.create(params, object).await.unwrap_err().to_string();
+            assert!(
+                refused.contains("validation callback failed: dry run failed with"),
+                "{refused}"
+            );
+            assert!(
+                refused.contains("serviceaccount \"robot\" not found: spec.template"),
+                "{refused}"
+            );
+        }
+        services.create(&PostParams::default(), &robot).await.unwrap();
+        services.create(&dry, &service("fine", "A")).await.unwrap();
+        cluster.set_hooks(Vec::new());
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod identity;
 mod observe;
 pub mod registry;
 pub mod status;
+mod tokens;
 
 use rouse_schema::{kinds, managed, openapi, patch, selector, structure, table};
 
@@ -28,4 +29,5 @@ pub mod store {
 }
 
 pub use cluster::{Cluster, Config, OpenError, Storage};
-pub use http::KubeletService;
+pub use http::{KubeletService, yaml_options};
+pub use tokens::TokenKey;

@@ -1,9 +1,10 @@
-//! Admission: Knative's three webhooks as functions from request to response.
+//! Admission: Knative's webhooks as functions from request to response.
 //!
 //! | hook | phase | does |
 //! |---|---|---|
 //! | `webhook.serving.knative.dev` | mutating | sets defaults, creator and last modifier |
-//! | `validation.webhook.serving.knative.dev` | validating | Knative's rules, with its messages |
+//! | `validation.webhook.serving.knative.dev` | validating | Knative's rules, with its messages; tries the pod |
+//! | `inferenceservice.rouse.dev` | validating | says what to write in place of KServe's kind |
 //! | `config.webhook.serving.knative.dev` | validating | the ConfigMaps of the system namespace |
 //!
 //! The embedded cluster calls the functions directly; the HTTPS webhook of a real cluster wraps
@@ -12,16 +13,21 @@
 //! Upstream: `vendor/knative.dev/pkg/webhook/{resourcesemantics,configmaps}`.
 
 mod culprit;
+mod dry_run;
+mod refusal;
 
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 use rouse_api::config::effects;
 use rouse_api::config::{ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_checksum};
 use rouse_api::{defaults, keys, validation};
 use serde_json::Value;
+
+use self::refusal::refuse;
 
 /// Returns the settings in force at the time of the call.
 pub type LiveConfig = Arc<dyn Fn() -> Arc<ApiConfig> + Send + Sync>;
@@ -57,11 +63,17 @@ pub struct Rule {
     pub operations: &'static [&'static str],
 }
 
+/// What to do with an InferenceService of KServe.
+const NO_KSERVE: &str = "Rouse has no controller for an InferenceService: write a Service of serving.knative.dev/v1 whose container is the model server (the image of the predictor's runtime, its args and its model as a volume), as docs/coming-from.md shows for KServe";
+
 const WRITES: &[&str] = &["CREATE", "UPDATE"];
 
-/// The three hooks, in the order in which they are called.
+/// Tries to create a pod in a namespace without storing it; an error is the API server's answer.
+pub type TryPod = Arc<dyn Fn(&str, &Pod) -> Result<(), String> + Send + Sync>;
+
+/// The hooks, in the order in which they are called.
 #[must_use]
-pub fn hooks(config: &LiveConfig) -> Vec<Hook> {
+pub fn hooks(config: &LiveConfig, try_pod: TryPod) -> Vec<Hook> {
     let (mutating, validating) = (Arc::clone(config), Arc::clone(config));
     vec![
         Hook {
@@ -74,7 +86,26 @@ pub fn hooks(config: &LiveConfig) -> Vec<Hook> {
             name: "validation.webhook.serving.knative.dev",
             phase: Phase::Validating,
             rules: serving_rules(),
-            review: Arc::new(move |request| validate(request, &validating())),
+            review: Arc::new(move |request| {
+                let config = validating();
+                let response = validate(request, &config);
+                if response.allowed {
+                    dry_run::tried(request, response, &config, &try_pod)
+                } else {
+                    response
+                }
+            }),
+        },
+        Hook {
+            name: "inferenceservice.rouse.dev",
+            phase: Phase::Validating,
+            rules: vec![Rule {
+                group: "serving.kserve.io",
+                versions: &["*"],
+                resources: &["inferenceservices"],
+                operations: WRITES,
+            }],
+            review: Arc::new(|request| refuse(AdmissionResponse::from(request), NO_KSERVE)),
         },
         Hook {
             name: "config.webhook.serving.knative.dev",
@@ -292,15 +323,6 @@ pub fn validate_config(request: &AdmissionRequest<DynamicObject>) -> AdmissionRe
         }
         Err(e) => refuse(response, &format!("validation failed: {e}")),
     }
-}
-
-/// A denial that Kubernetes answers with 400.
-fn refuse(response: AdmissionResponse, why: &str) -> AdmissionResponse {
-    let mut response = response.deny(why);
-    response.result.code = 400;
-    response.result.reason = "BadRequest".to_owned();
-    response.result.status = Some(kube::core::response::StatusSummary::Failure);
-    response
 }
 
 #[cfg(test)]

@@ -3,11 +3,8 @@
 use rouse_kit::certificates::CertificateError;
 
 /// The state of the user's own certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Certificate {
-    /// None is asked for.
-    #[default]
-    None,
     Usable,
     /// No Secret of this name has the type of a certificate.
     Missing {

@@ -36,8 +36,8 @@ pub(crate) struct Observed {
     /// Whether the namespace that has the claim also has a mapping of this name.
     pub(super) held: bool,
     pub(super) target: Target,
-    /// The state of the Secret that `spec.tls` names.
-    pub(super) certificate: Certificate,
+    /// The state of the Secret that `spec.tls` names, if there is one.
+    pub(super) certificate: Option<Certificate>,
     pub(super) gateway: Gateway,
     pub(super) serving: Serving,
     pub(super) config: Arc<ApiConfig>,
@@ -88,8 +88,8 @@ pub(super) fn desired(
             Target::Missing => status::unresolved(conditions, mapping),
             Target::Unsupported => status::unsupported(conditions, mapping),
         }
-        match &mapping.spec.tls {
-            Some(_) => status::certificate(conditions, &seen.certificate),
+        match &seen.certificate {
+            Some(certificate) => status::certificate(conditions, certificate),
             None => external.mark(conditions, CERTIFICATE_PROVISIONED),
         }
         status::ingress(conditions, ready, &seen.serving);

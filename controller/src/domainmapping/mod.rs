@@ -79,17 +79,16 @@ impl Reconciler for DomainMappings {
 }
 
 impl DomainMappings {
-    /// The certificate that the mapping names.
-    fn certificate(&self, mapping: &DomainMapping) -> Certificate {
-        let Some(tls) = &mapping.spec.tls else { return Certificate::None };
-        let secret = tls.secret_name.clone();
-        match get(&self.stores.secrets, namespace(mapping), &secret) {
+    /// The certificate that the mapping names, if it names one.
+    fn certificate(&self, mapping: &DomainMapping) -> Option<Certificate> {
+        let secret = mapping.spec.tls.as_ref()?.secret_name.clone();
+        Some(match get(&self.stores.secrets, namespace(mapping), &secret) {
             None => Certificate::Missing { secret },
             Some(found) => match certificates::of_secret(&found) {
                 Ok(_) => Certificate::Usable,
                 Err(cause) => Certificate::Broken { secret, cause },
             },
-        }
+        })
     }
 
     /// The Route that the mapping refers to, directly or through its Service.

@@ -91,7 +91,7 @@ pub(super) fn unsupported(conditions: &mut Conditions<'_>, mapping: &DomainMappi
 /// The user's own certificate.
 pub(super) fn certificate(conditions: &mut Conditions<'_>, certificate: &Certificate) {
     match certificate {
-        Certificate::None | Certificate::Usable => conditions.mark_true_with_reason(
+        Certificate::Usable => conditions.mark_true_with_reason(
             CERTIFICATE_PROVISIONED,
             "CertificateExternallyProvided",
             "TLS certificate was provided externally",

@@ -57,7 +57,7 @@ fn seen() -> Observed {
         claim: claim("shop", ""),
         held: true,
         target: route(),
-        certificate: Certificate::None,
+        certificate: None,
         gateway: Gateway { port: Some(7080), https: None, local: None },
         serving: Serving::Unknown,
         config: with_claims_made(false),
@@ -223,7 +223,7 @@ fn a_domain_with_a_certificate_of_its_own_is_https_and_says_what_is_wrong_with_i
     ] {
         let gateway =
             Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }), local: None };
-        let seen = Observed { certificate, gateway, ..seen() };
+        let seen = Observed { certificate: Some(certificate), gateway, ..seen() };
         let status = desired(&mapping, &seen, now()).status.unwrap();
         assert_eq!(told(&status.conditions, "CertificateProvisioned"), expected);
         assert_eq!(status.url.as_deref(), Some("https://digits.example.org:7081"));

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::Container;
 use kube::Client;
 use parking_lot::Mutex;
 use rouse_api::Revision;
+use rouse_api::config::deployment::DeploymentConfig;
 use rouse_api::revision::ContainerImage;
+use rouse_api::validation::is_googles;
 use rouse_image::Logins;
 use rouse_k8s::{Backoff, ObjectKey};
 use rouse_kit::Component;
 use rouse_kit::panics::catch_async;
-use tokio::sync::Semaphore;
+use rouse_kit::pull_secrets::PullSecrets;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::Answered;
-use super::secrets::PullSecrets;
 use crate::objects::meta::{key, uid};
 use crate::watched::queue::Queue;
 
@@ -30,37 +32,50 @@ const LOOKUPS: usize = 8;
 /// An image that was pushed or built meanwhile is found within the longest pause.
 const RETRY: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(15));
 
+/// How registries are asked for a Revision's images.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Registries that are not asked.
+    pub skipped: Arc<BTreeSet<String>>,
+    /// The Revision's own logins.
+    pub logins: Logins,
+    /// For one image.
+    pub timeout: Duration,
+}
+
+/// Why an image has no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NotPinned {
+    /// A sentence for users.
+    pub message: String,
+    /// The registry gave no answer: a node may have the image, or be given it later.
+    pub unreached: bool,
+}
+
 /// Resolves image names.
 pub trait Images: Send + Sync + 'static {
-    /// `name@digest`, which means the same image forever; empty if the registry is one of
-    /// `skipped`. `logins` are the Revision's own. The error is a sentence for users.
-    fn pin(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-        logins: Logins,
-    ) -> BoxFuture<'static, Result<String, String>>;
+    /// `name@digest`, which means the same image forever; empty if the registry is not asked.
+    fn pin(&self, image: String, asking: Asking) -> BoxFuture<'static, Result<String, NotPinned>>;
 }
 
 impl Images for rouse_image::Store {
-    fn pin(
-        &self,
-        image: String,
-        skipped: Arc<BTreeSet<String>>,
-        logins: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
-        let store = self.with_logins(logins);
+    fn pin(&self, image: String, asking: Asking) -> BoxFuture<'static, Result<String, NotPinned>> {
+        let Asking { skipped, logins, timeout } = asking;
+        let store = self.asking(logins, timeout);
         async move {
-            let reference: rouse_image::Reference =
-                image.parse().map_err(|error: rouse_image::Error| error.to_string())?;
+            let reference: rouse_image::Reference = image.parse().map_err(not_pinned)?;
             if skipped.contains(reference.registry()) {
                 return Ok(String::new());
             }
-            let resolved = store.resolve(&reference).await.map_err(|error| error.to_string())?;
-            Ok(resolved.pinned)
+            Ok(store.resolve(&reference).await.map_err(not_pinned)?.pinned)
         }
         .boxed()
     }
+}
+
+fn not_pinned(error: rouse_image::Error) -> NotPinned {
+    NotPinned { unreached: error.is_temporary(), message: error.to_string() }
 }
 
 /// The state of the lookup of a Revision's images.
@@ -71,6 +86,9 @@ pub(crate) enum Pinned {
     /// Asked for.
     Looking,
     Known(Digests),
+    /// Registries that could not be reached, as a sentence for users, and the digests of the other images; looked up
+    /// again in the background.
+    Unreached(Digests, String),
     /// A sentence for users; looked up again in the background.
     Failed(String),
 }
@@ -89,6 +107,7 @@ pub(crate) struct ImageLookup {
     init: Vec<Named>,
     /// Registries whose tags are not resolved.
     skipped: Arc<BTreeSet<String>>,
+    timeout: Duration,
     secrets: PullSecrets,
 }
 
@@ -99,54 +118,94 @@ struct Named {
 }
 
 impl ImageLookup {
-    pub(crate) fn of(revision: &Revision, skipped: &BTreeSet<String>) -> Self {
+    pub(crate) fn of(revision: &Revision, settings: &DeploymentConfig) -> Self {
         let named = |container: &Container| Named {
             container: container.name.clone(),
             image: container.image.clone().unwrap_or_default(),
         };
         let pod = &revision.spec.pod;
+        let account = pod.service_account_name.as_deref().filter(|name| !is_googles(name));
+        let secrets = pod.image_pull_secrets.as_deref();
         Self {
             containers: pod.containers.iter().map(named).collect(),
             init: pod.init_containers.iter().flatten().map(named).collect(),
-            skipped: Arc::new(skipped.clone()),
-            secrets: PullSecrets::of(revision),
+            skipped: Arc::new(settings.registries_skipping_tag_resolving.clone()),
+            timeout: settings.digest_resolution_timeout,
+            secrets: PullSecrets::new(&key(revision).namespace, secrets, account),
         }
     }
 
-    async fn run(
-        &self,
-        images: Arc<dyn Images>,
-        client: Option<Client>,
-    ) -> Result<Digests, String> {
-        let with = (&images, client.as_ref());
-        Ok(Digests {
-            containers: self.pin(with, &self.containers).await?,
-            init: self.pin(with, &self.init).await?,
-        })
-    }
-
-    async fn pin(
-        &self,
-        (images, client): (&Arc<dyn Images>, Option<&Client>),
-        named: &[Named],
-    ) -> Result<Vec<ContainerImage>, String> {
-        let mut pinned = Vec::new();
-        for Named { container, image } in named {
-            let skipped = || Arc::clone(&self.skipped);
-            let mut found = images.pin(image.clone(), skipped(), Logins::default()).await;
-            // Secrets are read only for an image that is neither here nor everybody's: the others are
-            // found without that wait.
-            if let (Err(_), Some(client)) = (&found, client) {
-                let logins = self.secrets.logins(client).await;
-                if !logins.is_empty() {
-                    found = images.pin(image.clone(), skipped(), logins).await;
+    /// Asks for all images at once.
+    async fn run(&self, images: Arc<dyn Images>, client: Option<Client>) -> Pinned {
+        let logins = OnceCell::new();
+        let own = || self.logins(&logins, client.as_ref());
+        let all = self.containers.iter().chain(&self.init);
+        let answers = join_all(all.map(|named| self.pin(&images, &named.image, own))).await;
+        let (mut pinned, mut unreached) = (Vec::new(), Vec::new());
+        for (named, answer) in self.containers.iter().chain(&self.init).zip(answers) {
+            let Named { container, image } = named;
+            let image_digest = match answer {
+                Ok(digest) => digest,
+                Err(NotPinned { message, unreached: true }) => {
+                    unreached.push(message);
+                    String::new()
                 }
-            }
-            let image_digest =
-                found.map_err(|reason| format!("Unable to fetch image {image:?}: {reason}"))?;
+                Err(NotPinned { message, unreached: false }) => {
+                    return Pinned::Failed(format!("Unable to fetch image {image:?}: {message}"));
+                }
+            };
             pinned.push(ContainerImage { name: container.clone(), image_digest });
         }
-        Ok(pinned)
+        let init = pinned.split_off(self.containers.len());
+        let digests = Digests { containers: pinned, init };
+        if unreached.is_empty() {
+            return Pinned::Known(digests);
+        }
+        unreached.dedup();
+        Pinned::Unreached(digests, unreached.join("; "))
+    }
+
+    async fn pin<F: Future<Output = Logins>>(
+        &self,
+        images: &Arc<dyn Images>,
+        image: &str,
+        own: impl Fn() -> F,
+    ) -> Result<String, NotPinned> {
+        let asking =
+            |logins| Asking { skipped: Arc::clone(&self.skipped), logins, timeout: self.timeout };
+        let found = images.pin(image.to_owned(), asking(Logins::default())).await;
+        // Secrets are read only for an image that is neither here nor everybody's: the others are
+        // found without that wait.
+        if !matches!(found, Err(NotPinned { unreached: false, .. })) {
+            return found;
+        }
+        let logins = own().await;
+        if logins.is_empty() {
+            return found;
+        }
+        images.pin(image.to_owned(), asking(logins)).await
+    }
+
+    /// The logins of the pull secrets that can be read. The lookup itself says that an image is not to be had.
+    async fn logins(&self, read: &OnceCell<Logins>, client: Option<&Client>) -> Logins {
+        let reading = async || {
+            let Some(client) = client else { return Logins::default() };
+            let namespace = &self.secrets.namespace;
+            match self.secrets.read(client).await {
+                Ok(found) => {
+                    let (logins, unreadable) = Logins::of(found.files);
+                    if !unreadable.is_empty() {
+                        tracing::info!(?unreadable, ns = namespace, "pull secrets cannot be read");
+                    }
+                    logins
+                }
+                Err(error) => {
+                    tracing::info!(%error, ns = namespace, "pull secrets cannot be asked for");
+                    Logins::default()
+                }
+            }
+        };
+        read.get_or_init(reading).await.clone()
     }
 }
 
@@ -167,8 +226,8 @@ pub(crate) struct Pins {
     component: Component,
 }
 
-/// A first attempt that has begun.
-type Attempt = BoxFuture<'static, Result<Digests, String>>;
+/// An attempt that has begun.
+type Attempt = BoxFuture<'static, Pinned>;
 
 impl Pins {
     pub(crate) fn new(
@@ -196,8 +255,7 @@ impl Pins {
         let mut attempt = self.attempt(lookup.clone());
         let first = (&mut attempt).now_or_never();
         let (state, attempt, answered) = match first {
-            Some(Ok(digests)) => (Pinned::Known(digests), None, Answered::AtOnce),
-            Some(Err(message)) => (Pinned::Failed(message), None, Answered::AtOnce),
+            Some(state) => (state, None, Answered::AtOnce),
             None => (Pinned::Looking, Some(attempt), Answered::Later),
         };
         let known = matches!(state, Pinned::Known(_));
@@ -236,16 +294,15 @@ impl Pins {
                     self.attempt(lookup.clone())
                 }
             };
-            let result = {
+            let state = {
                 let Ok(_permit) = self.permits.acquire().await else { return };
                 // A lookup that panics is tried again like one that fails.
-                catch_async(attempt).await.unwrap_or_else(|panicked| Err(panicked.to_string()))
+                let answered = catch_async(attempt).await;
+                answered.unwrap_or_else(|panicked| Pinned::Failed(panicked.to_string()))
             };
-            let known = result.is_ok();
+            let known = matches!(state, Pinned::Known(_));
             match self.entries.lock().get_mut(&key) {
-                Some(entry) if entry.uid == uid => {
-                    entry.state = result.map_or_else(Pinned::Failed, Pinned::Known);
-                }
+                Some(entry) if entry.uid == uid => entry.state = state,
                 // The Revision was deleted: its result is dropped.
                 Some(_) | None => return,
             }

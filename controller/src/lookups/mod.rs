@@ -3,7 +3,6 @@
 
 mod answered;
 pub(crate) mod images;
-mod secrets;
 pub(crate) mod served;
 
 pub(crate) use answered::Answered;

@@ -5,25 +5,26 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Resource, ResourceExt};
 use rouse_api::condition::{self, Condition};
-use rouse_api::config::ApiConfig;
 use rouse_api::names::deployment_name;
 use rouse_api::podautoscaler::{Reachability, ScaleTarget};
 use rouse_api::revision::{CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
 use rouse_api::{PodAutoscaler, PodAutoscalerSpec, Revision, keys};
 
 use super::deployment::{NOT_FOR_CHILDREN, labels, serving_port_name};
+use super::observed::Settings;
 use crate::objects::children::{annotations_without, meta};
 use crate::objects::meta::name;
 
 pub(super) fn build(
     revision: &Revision,
     deployment: Option<&Deployment>,
-    config: &ApiConfig,
+    settings: &Settings,
 ) -> PodAutoscaler {
     let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
+    settings.service_scale.narrow(&mut annotations);
     annotations
         .entry(keys::CLASS.to_owned())
-        .or_insert_with(|| config.autoscaler.pod_autoscaler_class.clone());
+        .or_insert_with(|| settings.config.autoscaler.pod_autoscaler_class.clone());
     let protocol = if serving_port_name(revision) == Some("h2c") { "h2c" } else { "http1" };
     PodAutoscaler {
         metadata: meta(revision, name(revision), labels(revision), annotations),

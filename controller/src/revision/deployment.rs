@@ -3,13 +3,14 @@
 //! Upstream: pkg/reconciler/revision/resources/deploy.go. There is no second container here: see
 //! the mapping of the queue-proxy's duties in the architecture document.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, PodAffinityTerm,
+    Affinity, Container, ContainerPort, EnvVar, Lifecycle, LifecycleHandler, Pod, PodAffinityTerm,
     PodAntiAffinity, PodSpec, PodTemplateSpec, SleepAction, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -17,15 +18,18 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use rouse_api::annotations::{Autoscaling, progress_deadline};
+use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::config::deployment::AffinityType;
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::validation::is_googles;
-use rouse_api::{Revision, RevisionStatus, keys};
+use rouse_api::{Revision, keys};
 use rouse_k8s::{keys as kubernetes, template};
 
 use super::observed::Settings;
 use super::probes;
+use crate::lookups::images::Digests;
 use crate::objects::children::{Map, annotations_without, labels_without, meta};
 use crate::objects::meta::name;
 
@@ -36,11 +40,7 @@ pub(super) const NOT_FOR_CHILDREN: &[&str] =
 /// The Revision's timeout where none is set, in seconds. Admission always sets one.
 const TIMEOUT_DEFAULT: i64 = 300;
 
-pub(super) fn build(
-    revision: &Revision,
-    status: &RevisionStatus,
-    settings: &Settings,
-) -> Deployment {
+pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) -> Deployment {
     let labels = labels(revision);
     let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
     annotations.retain(|key, _| !key.starts_with(keys::AUTOSCALING_PREFIX));
@@ -72,10 +72,29 @@ pub(super) fn build(
                     annotations: Some(pod_annotations),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod_spec(revision, status, settings)),
+                spec: Some(pod_spec(revision, images, settings)),
             },
             ..DeploymentSpec::default()
         }),
+        status: None,
+    }
+}
+
+/// A pod of the Revision, before its images have digests.
+pub(crate) fn pod_of(revision: &Revision, config: &ApiConfig) -> Pod {
+    let settings = Settings {
+        service_scale: ServiceScale::default(),
+        config: Arc::new(config.clone()),
+        drain: Duration::ZERO,
+    };
+    Pod {
+        metadata: ObjectMeta {
+            name: revision.metadata.name.clone(),
+            namespace: revision.metadata.namespace.clone(),
+            labels: Some(labels(revision)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(pod_spec(revision, &Digests::default(), &settings)),
         status: None,
     }
 }
@@ -92,17 +111,19 @@ pub(super) fn labels(revision: &Revision) -> Map {
 
 /// Replicas at creation; afterwards the autoscaler sets them.
 fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
-    let scale = Autoscaling::new(revision.annotations(), &settings.config.autoscaler);
+    let mut annotations = revision.annotations().clone();
+    settings.service_scale.narrow(&mut annotations);
+    let scale = Autoscaling::new(&annotations, &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 
-fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -> PodSpec {
+fn pod_spec(revision: &Revision, images: &Digests, settings: &Settings) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
     pod.service_account_name.take_if(|account| is_googles(account));
     let serving = template::serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {
         let serves = Some(&container.name) == serving.as_ref();
-        complete(container, revision, &status.container_statuses, settings.drain);
+        complete(container, revision, &images.containers, settings.drain);
         if serves {
             serve(container);
         } else {
@@ -110,7 +131,7 @@ fn pod_spec(revision: &Revision, status: &RevisionStatus, settings: &Settings) -
         }
     }
     for container in pod.init_containers.iter_mut().flatten() {
-        pin(container, &status.init_container_statuses);
+        pin(container, &images.init);
         probes::complete(container, None);
         add_env(container, identity(revision));
     }

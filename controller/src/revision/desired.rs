@@ -1,7 +1,7 @@
 //! Revision -> Deployment and PodAutoscaler.
 //!
-//! Invariant: of an existing Deployment only the containers are ever written, to undo other writers' changes. The
-//! autoscaler owns its replicas, and its template is as immutable as the Revision.
+//! Invariant: of an existing Deployment only the containers are ever written, to undo other writers' changes and to pin
+//! images once a registry that could not be reached answers. The autoscaler owns its replicas, and its template is as immutable as the Revision.
 //! Upstream: pkg/reconciler/revision/{revision,reconcile_resources}.go.
 
 use jiff::Timestamp;
@@ -27,25 +27,38 @@ pub(super) fn desired(
         return plan.into();
     }
     let pinned = pinned(revision).map_or_else(|| seen.images.clone(), Pinned::Known);
+    let lookup = matches!(pinned, Pinned::Unknown)
+        .then(|| ImageLookup::of(revision, &seen.settings.config.deployment));
     match pinned {
-        Pinned::Unknown => {
-            plan.status = Some(status::resolving(revision, now));
-            let skipped = &seen.settings.config.deployment.registries_skipping_tag_resolving;
-            Planned { plan, lookup: Some(ImageLookup::of(revision, skipped)) }
+        // After a restart of the controller its pods stay as they are.
+        Pinned::Unknown | Pinned::Looking if status::is_unpinned(revision) => {
+            children(revision, Images::AsBefore(None), seen, now, &mut plan);
         }
-        Pinned::Looking => {
-            plan.status = Some(status::resolving(revision, now));
-            plan.into()
+        Pinned::Unknown | Pinned::Looking => plan.status = Some(status::resolving(revision, now)),
+        // The registry answers again and does not have the image, but a node may.
+        Pinned::Failed(message) if status::is_unpinned(revision) => {
+            children(revision, Images::AsBefore(Some(&message)), seen, now, &mut plan);
         }
         Pinned::Failed(message) => {
             plan.status = Some(status::image_missing(revision, &message, now));
-            plan.into()
         }
         Pinned::Known(digests) => {
-            children(revision, digests, seen, now, &mut plan);
-            plan.into()
+            children(revision, Images::Pinned(digests), seen, now, &mut plan);
+        }
+        Pinned::Unreached(digests, message) => {
+            children(revision, Images::Unreached(digests, &message), seen, now, &mut plan);
         }
     }
+    Planned { plan, lookup }
+}
+
+/// The images that pods have.
+enum Images<'a> {
+    Pinned(Digests),
+    /// Those of registries that could not be reached, for the reason, by their names.
+    Unreached(Digests, &'a str),
+    /// As the last pass had them, for the reason if that is new.
+    AsBefore(Option<&'a str>),
 }
 
 /// The digests in the status, once every container has one. They never change.
@@ -61,7 +74,7 @@ fn pinned(revision: &Revision) -> Option<Digests> {
 /// Plans Deployment and PodAutoscaler, and the status that follows from them.
 fn children(
     revision: &Revision,
-    digests: Digests,
+    images: Images<'_>,
     seen: &Observed,
     now: Timestamp,
     plan: &mut Plan<RevisionStatus>,
@@ -69,11 +82,25 @@ fn children(
     let settings = &seen.settings;
     let mut next = status::begin(revision);
     next.log_url = settings.config.observability.log_url(uid(revision));
-    next.container_statuses = digests.containers;
-    next.init_container_statuses = digests.init;
+    // An unpinned image stands in no status, so that it is asked for until it is pinned.
+    match &images {
+        Images::Pinned(digests) => {
+            status::pinned(&mut next, revision, now);
+            next.container_statuses.clone_from(&digests.containers);
+            next.init_container_statuses.clone_from(&digests.init);
+        }
+        Images::Unreached(_, message) | Images::AsBefore(Some(message)) => {
+            status::unpinned(&mut next, revision, message, now);
+        }
+        Images::AsBefore(None) => {}
+    }
     match seen.deployment.as_deref() {
         None => {
-            let object = deployment::build(revision, &next, settings);
+            let digests = match images {
+                Images::Pinned(digests) | Images::Unreached(digests, _) => digests,
+                Images::AsBefore(_) => Digests::default(),
+            };
+            let object = deployment::build(revision, &digests, settings);
             plan.notice(Notice::normal(
                 "Created",
                 format!("Created Deployment {:?}", name(&object)),
@@ -86,14 +113,16 @@ fn children(
             return;
         }
         Some(found) => {
-            if let Some(restored) =
-                restore::restored(found, deployment::build(revision, &next, settings))
+            // Pods are not started again because a registry can no longer be reached.
+            if let Images::Pinned(digests) = &images
+                && let Some(restored) =
+                    restore::restored(found, deployment::build(revision, digests, settings))
             {
                 plan.replace(found, &restored);
             }
         }
     }
-    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), &settings.config);
+    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings);
     match seen.autoscaler.as_deref() {
         None => plan.create(&wanted),
         Some(found) if !controls(revision, found) => {

@@ -3,6 +3,7 @@
 mod autoscaler;
 mod deployment;
 mod desired;
+mod notes;
 mod observed;
 mod pods;
 mod probes;
@@ -22,6 +23,7 @@ use rouse_api::{Revision, RevisionStatus};
 use rouse_k8s::ObjectKey;
 use rouse_kit::{ApplyError, Live};
 
+pub(crate) use self::deployment::pod_of;
 use self::desired::desired;
 use self::observed::{Observed, Settings};
 use crate::lookups::Answered;
@@ -53,7 +55,11 @@ impl Reconciler for Revisions {
             autoscaler: get(&self.stores.autoscalers, namespace, name(revision)),
             pods: self.stores.pods_of(revision),
             gone_routes: self.stores.gone_routes(revision),
-            settings: Settings { config: self.config.get(), drain: self.drain },
+            settings: Settings {
+                service_scale: self.stores.service_scale(revision),
+                config: self.config.get(),
+                drain: self.drain,
+            },
         }
     }
 

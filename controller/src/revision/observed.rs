@@ -7,6 +7,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
+use rouse_k8s::condition::{FALSE, TRUE, find};
 
 use crate::lookups::images::Pinned;
 
@@ -22,8 +24,21 @@ pub(crate) struct Observed {
     pub(super) settings: Settings,
 }
 
-/// Settings of the platform's operator.
+impl Observed {
+    /// Why the Deployment cannot go on, if it says so: the reason and the message.
+    pub(super) fn deployment_failure(&self) -> Option<(String, String)> {
+        let status = self.deployment.as_ref()?.status.as_ref()?;
+        let conditions = status.conditions.as_deref()?;
+        let of = |type_, status| find(conditions, type_).filter(|c| c.status == status);
+        let failed = of("ReplicaFailure", TRUE).or_else(|| of("Progressing", FALSE))?;
+        let reason = failed.reason.clone().unwrap_or_default();
+        Some((reason, failed.message.clone().unwrap_or_default()))
+    }
+}
+
+/// Settings of the platform's operator, and those of the Service that are in no Revision.
 pub(crate) struct Settings {
+    pub(super) service_scale: ServiceScale,
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,

@@ -17,21 +17,22 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
 use rouse_api::condition::{self, Condition, Conditions, READY};
 use rouse_api::podautoscaler::SCALE_TARGET_INITIALIZED;
-use rouse_api::revision::{ACTIVE, CONDITIONS, CONTAINER_HEALTHY, RESOURCES_AVAILABLE};
+use rouse_api::revision::{
+    ACTIVE, CONDITIONS, CONTAINER_HEALTHY, IMAGES_PINNED, RESOURCES_AVAILABLE,
+};
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
-use rouse_k8s::condition::{FALSE, TRUE, find};
 use rouse_k8s::pod;
 use rouse_kit::ApplyError;
 
 use super::observed::Observed;
-use super::pods;
+use super::{notes, pods};
 
 const DEPLOYING: &str = "Deploying";
 const RESOLVING_DIGESTS: &str = "ResolvingDigests";
 const CONTAINER_MISSING: &str = "ContainerMissing";
+const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 const NOT_OWNED: &str = "NotOwned";
 const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 const BOTH: [&str; 2] = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY];
@@ -57,6 +58,32 @@ pub(super) fn image_missing(revision: &Revision, message: &str, now: Timestamp) 
         conditions.mark_false(CONTAINER_HEALTHY, CONTAINER_MISSING, message);
     });
     status
+}
+
+/// Whether pods have images by name, because a registry could not be reached.
+pub(super) fn is_unpinned(revision: &Revision) -> bool {
+    let conditions = revision.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    condition::find(conditions, IMAGES_PINNED).is_some()
+}
+
+/// Every image has its digest.
+pub(super) fn pinned(status: &mut RevisionStatus, revision: &Revision, now: Timestamp) {
+    mark(status, revision, now, |conditions| conditions.clear(IMAGES_PINNED));
+}
+
+/// Pods have images by name, for this reason.
+pub(super) fn unpinned(
+    status: &mut RevisionStatus,
+    revision: &Revision,
+    message: &str,
+    now: Timestamp,
+) {
+    let message = format!(
+        "{message}. Until it answers, pods run the image that the tag leads to on their node."
+    );
+    mark(status, revision, now, |conditions| {
+        conditions.mark_false(IMAGES_PINNED, REGISTRY_UNAVAILABLE, &message);
+    });
 }
 
 pub(super) fn not_owned(
@@ -106,6 +133,8 @@ pub(super) fn from_children(
             Some(active) => conditions.mark_from(ACTIVE, Some(active)),
             None => conditions.mark_unknown(ACTIVE, DEPLOYING, ""),
         }
+        notes::scale(conditions, seen);
+        notes::settings(conditions, revision, &seen.pods);
     });
 }
 
@@ -145,7 +174,7 @@ fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
         let pods::Trouble { condition, reason, message } = trouble;
         return Verdict::Failed { condition, reason, message };
     }
-    if let Some((reason, message)) = seen.deployment.as_ref().and_then(|d| failure(d)) {
+    if let Some((reason, message)) = seen.deployment_failure() {
         return Verdict::Failed { condition: RESOURCES_AVAILABLE, reason, message };
     }
     if initialized {
@@ -191,14 +220,6 @@ fn deploying(conditions: &mut Conditions<'_>, untroubled: bool) {
             conditions.mark_unknown(type_, DEPLOYING, "");
         }
     }
-}
-
-/// Why the Deployment cannot go on, if it says so.
-fn failure(deployment: &Deployment) -> Option<(String, String)> {
-    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
-    let of = |type_, status| find(conditions, type_).filter(|c| c.status == status);
-    let failed = of("ReplicaFailure", TRUE).or_else(|| of("Progressing", FALSE))?;
-    Some((failed.reason.clone().unwrap_or_default(), failed.message.clone().unwrap_or_default()))
 }
 
 /// Whether the autoscaler took the pods away before they were ever ready.

@@ -7,6 +7,7 @@ use expect_test::Expect;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_kit::Plan;
@@ -65,7 +66,7 @@ fn deployment(replicas: i32, status: &str) -> Arc<Deployment> {
 }
 
 pub(super) fn autoscaler(conditions: &str) -> Arc<PodAutoscaler> {
-    let mut built = super::autoscaler::build(&revision("", "{}"), None, &ApiConfig::default());
+    let mut built = super::autoscaler::build(&revision("", "{}"), None, &settings());
     built.status =
         Some(object(&format!("{{desiredScale: 1, actualScale: 1, conditions: {conditions}}}")));
     Arc::new(built)
@@ -93,7 +94,11 @@ pub(super) fn plan(revision: &Revision, seen: &Observed) -> Plan<RevisionStatus>
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { config: Arc::new(ApiConfig::default()), drain: Duration::from_secs(5) }
+    Settings {
+        service_scale: ServiceScale::default(),
+        config: Arc::new(ApiConfig::default()),
+        drain: Duration::from_secs(5),
+    }
 }
 
 pub(super) fn check(revision: &Revision, seen: &Observed, expected: &Expect) {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::desired::desired;
 use super::observed::Observed;
-use super::testing::{SERVING, WAS_READY, check, new, pinned, plan, revision, seen, settings};
-use crate::lookups::images::{ImageLookup, Pinned};
+use super::testing::{SERVING, WAS_READY, check, new, pinned, plan, pod, revision, seen, settings};
+use crate::lookups::images::{Digests, ImageLookup, Pinned};
 use crate::testing::{now, object, told};
 
 #[test]
@@ -33,13 +33,7 @@ fn images_are_looked_up_once_and_never_again_once_they_are_pinned() {
     let fresh = revision("", "{}");
     let lookup = |revision: &Revision, images| desired(revision, &new(images), now()).lookup;
     let asked = lookup(&fresh, Pinned::Unknown);
-    assert_eq!(
-        asked,
-        Some(ImageLookup::of(
-            &fresh,
-            &settings().config.deployment.registries_skipping_tag_resolving
-        ))
-    );
+    assert_eq!(asked, Some(ImageLookup::of(&fresh, &settings().config.deployment)));
     for images in [Pinned::Looking, Pinned::Failed("no".to_owned()), pinned()] {
         assert_eq!(lookup(&fresh, images), None);
     }
@@ -60,6 +54,73 @@ fn an_image_that_does_not_exist_is_a_missing_container() {
             ResourcesAvailable=Unknown
         "#]],
     );
+}
+
+fn image_of(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+}
+
+const UNPINNED: &str = "{observedGeneration: 1, conditions: [{type: ImagesPinned, status: 'False', severity: Info, reason: RegistryUnavailable, message: old}, {type: Ready, status: 'True'}, {type: ContainerHealthy, status: 'True'}, {type: ResourcesAvailable, status: 'True'}]}";
+
+#[test]
+fn a_registry_that_cannot_be_reached_leaves_the_tag_and_a_condition() {
+    let far = || Pinned::Unreached(Digests::default(), "no route to ghcr.io".to_owned());
+    let fresh = revision("", "{}");
+    check(
+        &fresh,
+        &new(far()),
+        &expect![[r#"
+            create Deployment shop/hello-00002-deployment
+            create PodAutoscaler shop/hello-00002
+            notice Normal Created: Created Deployment "hello-00002-deployment"
+            Active=Unknown Deploying
+            ContainerHealthy=Unknown Deploying
+            ImagesPinned=False RegistryUnavailable no route to ghcr.io. Until it answers, pods run the image that the tag leads to on their node.
+            Ready=Unknown Deploying
+            ResourcesAvailable=Unknown Deploying
+        "#]],
+    );
+    let by_tag = created(&fresh, &new(far()), "Deployment");
+    assert_eq!(image_of(&by_tag), "digits:2");
+    // It is asked for until it is pinned.
+    let status = plan(&fresh, &new(far())).status.unwrap();
+    assert_eq!(status.container_statuses, []);
+
+    // A pod that runs makes it Ready, whatever the registry says later; a restarted controller
+    // looks again, and changes nothing meanwhile.
+    let ready = || pod("[{type: Ready, status: 'True'}]", "state: {running: {}}");
+    let unpinned = revision("", UNPINNED);
+    for (images, lookup, told_) in [
+        (Pinned::Unknown, true, "old"),
+        (Pinned::Looking, false, "old"),
+        (far(), false, "no route to ghcr.io. Until"),
+        (Pinned::Failed("no such tag".to_owned()), false, "no such tag. Until"),
+    ] {
+        let mut seen = seen(1, "{}", SERVING, ready());
+        seen.deployment = Some(Arc::new(serde_json::from_value(by_tag.clone()).unwrap()));
+        seen.images = images;
+        let planned = desired(&unpinned, &seen, now());
+        assert_eq!((planned.plan.writes.len(), planned.lookup.is_some()), (0, lookup));
+        let conditions = planned.plan.status.unwrap().conditions;
+        assert_eq!(told(&conditions, "Ready"), "True");
+        let info = told(&conditions, "ImagesPinned");
+        assert!(info.starts_with(&format!("False RegistryUnavailable {told_}")), "{info}");
+    }
+}
+
+#[test]
+fn a_registry_that_answers_again_pins_the_revision() {
+    let unpinned = revision("", UNPINNED);
+    let far = Pinned::Unreached(Digests::default(), "far".to_owned());
+    let by_tag = created(&revision("", "{}"), &new(far), "Deployment");
+    let mut seen = seen(1, "{}", SERVING, vec![]);
+    seen.deployment = Some(Arc::new(serde_json::from_value(by_tag).unwrap()));
+    let plan = plan(&unpinned, &seen);
+    let Action::Replace(deployment) = &plan.writes[0].action else { panic!("{plan}") };
+    assert_eq!(image_of(deployment), "digits@sha256:abc");
+    let status = plan.status.unwrap();
+    assert_eq!(status.container_statuses[0].image_digest, "digits@sha256:abc");
+    assert_eq!(rouse_api::condition::find(&status.conditions, "ImagesPinned"), None);
 }
 
 #[test]

@@ -103,18 +103,10 @@ fn one(
 /// The host in lower case, if it is a full domain name of valid labels.
 fn checked(host: String) -> Result<String, HostError> {
     let host = host.to_ascii_lowercase();
-    let labels: Vec<&str> = host.split('.').collect();
-    let problem = labels.iter().find_map(|label| {
-        let problem = form::dns_1123_label(label).into_iter().next()?;
-        Some(format!("{label:?}: {problem}"))
-    });
-    let problem = match problem {
-        None if labels.len() < 2 => "should be a domain with at least two segments".to_owned(),
-        None if host.len() > 253 => "must be no more than 253 characters".to_owned(),
-        None => return Ok(host),
-        Some(problem) => problem,
-    };
-    Err(HostError::Invalid { host, problem })
+    match form::fully_qualified_domain("url", &host) {
+        None => Ok(host),
+        Some(problem) => Err(HostError::Invalid { host, problem }),
+    }
 }
 
 /// The names of the core Services that a Route needs, as far as they are valid.

@@ -6,6 +6,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service as CoreService};
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use rouse_api::annotations::{MAX_SCALE, MIN_SCALE};
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
@@ -45,6 +47,11 @@ impl Wakes for Configuration {
         queues.collections.wake(namespace, name(configuration)).await;
         // The Service of that name reports a conflict if it does not own the Configuration.
         queues.services.wake(namespace, name(configuration)).await;
+        for revision in stores.revisions_of(configuration) {
+            if !has_bounds_of(stores, configuration, &revision) {
+                queues.revisions.wake(namespace, name(&*revision)).await;
+            }
+        }
         let listed = routes_of(configuration);
         wake_routes_to(stores, queues, namespace, |route| {
             let mut targets = route.spec.traffic.iter();
@@ -53,6 +60,15 @@ impl Wakes for Configuration {
         })
         .await;
     }
+}
+
+/// Whether the autoscaler of a Revision has the bounds that its Service sets.
+fn has_bounds_of(stores: &Stores, configuration: &Configuration, revision: &Revision) -> bool {
+    let found = get(&stores.autoscalers, namespace(revision), name(revision));
+    let Some(found) = found else { return true };
+    let mut wanted = revision.annotations().clone();
+    ServiceScale::of(configuration.annotations()).narrow(&mut wanted);
+    [MIN_SCALE, MAX_SCALE].iter().all(|key| key.get(&wanted) == key.get(found.annotations()))
 }
 
 impl Wakes for Revision {

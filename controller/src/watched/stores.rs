@@ -9,12 +9,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service as CoreService};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
 
 use crate::objects::gateway::Gateway;
-use crate::objects::meta::{controls, namespace};
+use crate::objects::meta::{controls, namespace, owner_name};
 use crate::objects::routing_state;
 
 /// All local copies.
@@ -49,6 +50,13 @@ impl Stores {
             revision.metadata.namespace == configuration.metadata.namespace
                 && controls(configuration, revision)
         })
+    }
+
+    /// The bounds that the Service of `revision` sets, which its Configuration has from it.
+    pub(crate) fn service_scale(&self, revision: &Revision) -> ServiceScale {
+        let owner = owner_name(revision, "Configuration");
+        let owner = owner.and_then(|name| get(&self.configurations, namespace(revision), name));
+        owner.map_or_else(ServiceScale::default, |owner| ServiceScale::of(owner.annotations()))
     }
 
     /// The Pods that run `revision`, by name.

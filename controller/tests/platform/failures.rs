@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Event;
 use rouse_api::{Revision, Service};
 
-use crate::harness::{Platform, condition, service};
+use crate::harness::{Platform, condition, message, service};
 
 #[tokio::test]
 async fn a_revision_whose_reconcile_panics_is_set_aside_and_the_others_go_on() {
@@ -38,4 +39,30 @@ async fn a_revision_whose_reconcile_panics_is_set_aside_and_the_others_go_on() {
         let value = line.and_then(|line| line.rsplit(' ').next()).map(str::parse::<f64>);
         assert!(matches!(value, Some(Ok(value)) if value >= 1.0), "{name}{labels}: {line:?}");
     }
+}
+
+#[tokio::test]
+async fn a_service_whose_registry_cannot_be_reached_goes_on_with_the_tag_until_it_answers() {
+    let platform = Platform::start().await;
+    platform.create::<Service>(&service("hello", "far:1")).await;
+    platform.wait::<Service>("hello", |s| condition(s, "Ready") == "True").await;
+    let revision =
+        platform.wait::<Revision>("hello-00001", |r| condition(r, "ImagesPinned") == "False").await;
+    let told = message(&revision, "ImagesPinned");
+    assert!(told.contains("the registry does not answer"), "{told}");
+    let image = |deployment: &serde_json::Value| {
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone()
+    };
+    let deployment = platform.get::<Deployment>("hello-00001-deployment").await;
+    assert_eq!(image(&deployment), "far:1");
+
+    platform.unreachable.store(false, Ordering::SeqCst);
+    let pinned = format!("far@sha256:{}", "0".repeat(64));
+    platform
+        .wait::<Revision>("hello-00001", |r| {
+            r["status"]["containerStatuses"][0]["imageDigest"] == pinned
+                && condition(r, "ImagesPinned").is_empty()
+        })
+        .await;
+    platform.wait::<Deployment>("hello-00001-deployment", |d| image(d) == pinned).await;
 }

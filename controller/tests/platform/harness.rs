@@ -1,6 +1,5 @@
 //! An embedded cluster with the controller, and doubles for all other components.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +15,9 @@ use kube::{Client, Resource, ResourceExt};
 use rouse_api::PodAutoscaler;
 use rouse_apiserver::admission::{Hook, Phase, Rule};
 use rouse_apiserver::{Cluster, Storage};
-use rouse_controller::{Activators, Config, Images, NotServed, Routed, Settings, admission};
-use rouse_image::Logins;
+use rouse_controller::{
+    Activators, Asking, Config, Images, NotPinned, NotServed, Routed, Settings, admission,
+};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -61,25 +61,25 @@ impl Activators for Doubles {
     }
 }
 
-/// Every image exists but those called `missing`; looking for `poison` panics while it is poisonous.
+/// Every image exists but those called `missing`; looking for `poison` panics while it is poisonous, and no image called
+/// `far` is answered for while the registry is unreachable.
 struct Registry {
     poisonous: Arc<AtomicBool>,
+    unreachable: Arc<AtomicBool>,
 }
 
 impl Images for Registry {
-    fn pin(
-        &self,
-        image: String,
-        _: Arc<BTreeSet<String>>,
-        _: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
+    fn pin(&self, image: String, _: Asking) -> BoxFuture<'static, Result<String, NotPinned>> {
         let name = image.split(':').next().unwrap_or_default().to_owned();
         let digest = "0".repeat(64);
         let poisonous = self.poisonous.load(Ordering::SeqCst);
+        let unreachable = self.unreachable.load(Ordering::SeqCst);
+        let no = |message: &str, unreached| NotPinned { message: message.to_owned(), unreached };
         async move {
             match name.as_str() {
                 "poison" if poisonous => panic!("an invariant of images is broken"),
-                "missing" => Err("there is no such image".to_owned()),
+                "missing" => Err(no("there is no such image", false)),
+                "far" if unreachable => Err(no("the registry does not answer", true)),
                 _ => Ok(format!("{name}@sha256:{digest}")),
             }
         }
@@ -94,6 +94,7 @@ pub(crate) struct Platform {
     clock: Clock,
     pub(crate) activators: Arc<Gate>,
     pub(crate) poisonous: Arc<AtomicBool>,
+    pub(crate) unreachable: Arc<AtomicBool>,
     shutdown: Shutdown,
     controller: Option<Component>,
 }
@@ -123,9 +124,19 @@ impl Platform {
         let (changed, _) = watch::channel(());
         let activators = Arc::new(Gate { open: AtomicBool::new(true), changed });
         let poisonous = Arc::new(AtomicBool::new(true));
+        let unreachable = Arc::new(AtomicBool::new(true));
         let controller = None;
-        let mut platform =
-            Self { cluster, client, settings, clock, activators, poisonous, shutdown, controller };
+        let mut platform = Self {
+            cluster,
+            client,
+            settings,
+            clock,
+            activators,
+            poisonous,
+            unreachable,
+            shutdown,
+            controller,
+        };
         let doubles = Process::new(clock).component("doubles", platform.shutdown.clone());
         let builtin = rouse_controllers::Config::of(&platform.cluster);
         rouse_controllers::start(&builtin, &doubles);
@@ -161,7 +172,10 @@ impl Platform {
         let client = self.cluster.client("system:serviceaccount:knative-serving:controller");
         let activators = Arc::new(Doubles(Arc::clone(&self.activators)));
         let component = Process::new(self.clock).component("controller", shutdown);
-        let images = Arc::new(Registry { poisonous: Arc::clone(&self.poisonous) });
+        let images = Arc::new(Registry {
+            poisonous: Arc::clone(&self.poisonous),
+            unreachable: Arc::clone(&self.unreachable),
+        });
         rouse_controller::start(config, client, activators, images, component.clone());
         self.controller = Some(component);
     }
@@ -440,7 +454,7 @@ fn system_objects() -> Vec<Value> {
 fn hooks(settings: &Settings) -> Vec<Hook> {
     let settings = settings.clone();
     let live: admission::LiveConfig = Arc::new(move || settings.get());
-    admission::hooks(&live)
+    admission::hooks(&live, Arc::new(|_, _| Ok(())))
         .into_iter()
         .map(|hook| Hook {
             name: hook.name.to_owned(),

@@ -1,6 +1,6 @@
 //! Promises to users of Knative, object by object: names, generations, annotations, reasons.
 
-use rouse_api::{Configuration, Revision, Route, Service};
+use rouse_api::{Configuration, PodAutoscaler, Revision, Route, Service};
 use serde_json::{Value, json};
 
 use crate::harness::{Platform, condition, message, reason, service};
@@ -244,4 +244,44 @@ async fn a_revision_that_pinned_traffic_leaves_out_goes_into_reserve() {
     assert_eq!(status["latestReadyRevisionName"], "hello-00002");
     platform.wait::<Revision>("hello-00002", in_state("reserve")).await;
     platform.wait::<Revision>("hello-00001", in_state("active")).await;
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_whole_service_hold_for_its_revisions_and_make_none() {
+    let platform = Platform::start().await;
+    let mut object = service("hello", "digits:1");
+    object["metadata"]["annotations"] =
+        json!({"run.googleapis.com/minScale": "2", "run.googleapis.com/maxScale": "5"});
+    object["spec"]["template"]["metadata"] =
+        json!({"annotations": {"autoscaling.knative.dev/maxScale": "100"}});
+    platform.create::<Service>(&object).await;
+    ready(&platform, "hello", 1).await;
+    let bounds = |min: &str, max: &str| {
+        let wanted = json!({
+            "autoscaling.knative.dev/min-scale": min, "autoscaling.knative.dev/maxScale": max,
+        });
+        move |pa: &Value| {
+            let found = &pa["metadata"]["annotations"];
+            wanted.as_object().unwrap().iter().all(|(key, value)| found[key] == *value)
+        }
+    };
+    platform.wait::<PodAutoscaler>("hello-00001", bounds("2", "5")).await;
+    let fixed = json!({"metadata": {"annotations": {
+        "run.googleapis.com/scalingMode": "manual", "run.googleapis.com/manualInstanceCount": "3",
+    }}});
+    platform.patch::<Service>("hello", &fixed).await;
+    platform.wait::<PodAutoscaler>("hello-00001", bounds("3", "3")).await;
+    let none = json!({"metadata": {"annotations": {
+        "run.googleapis.com/scalingMode": null, "run.googleapis.com/minScale": null,
+        "run.googleapis.com/maxScale": null,
+    }}});
+    platform.patch::<Service>("hello", &none).await;
+    platform
+        .wait::<PodAutoscaler>("hello-00001", |pa| {
+            let found = &pa["metadata"]["annotations"];
+            found["autoscaling.knative.dev/min-scale"].is_null()
+                && found["autoscaling.knative.dev/maxScale"] == "100"
+        })
+        .await;
+    assert_eq!(platform.names::<Revision>().await, ["hello-00001"]);
 }

@@ -22,13 +22,25 @@ pub enum Error {
     )]
     NotInStore { reference: String },
     #[error(
-        "registry {registry} refused access to image {reference:?} (unauthorized): the image is private or does not exist; run `docker login {registry}`, whose saved login is used"
+        "registry {registry} refused access to image {reference:?} (unauthorized): the image is private or does not exist; run `docker login {registry}`, whose saved login is used, or name a pull secret of the namespace in `imagePullSecrets` or in the service account"
     )]
     Unauthorized { reference: String, registry: String },
     #[error(
         "registry {registry} could not be reached for image {reference:?}: {reason}; check the network, or build the image locally with `rouse build`"
     )]
     Unreachable { reference: String, registry: String, reason: String },
+    #[error(
+        "registry {registry} is not trusted for image {reference:?}: {reason}; if it has no TLS or a certificate of its own, start with `rouse up --insecure-registry {registry}`, or name its authority as docs/images.md says"
+    )]
+    Untrusted { reference: String, registry: String, reason: String },
+    #[error(
+        "registry {registry} cannot answer for image {reference:?} now: {reason}; it is asked again"
+    )]
+    Unavailable { reference: String, registry: String, reason: String },
+    #[error("image {reference:?} is blocked by the configuration of registries")]
+    Blocked { reference: String },
+    #[error("{path} is no configuration of registries: {reason}")]
+    RegistryConfig { path: PathBuf, reason: String },
     #[error("registry {registry} answered for image {reference:?} with an error: {reason}")]
     Registry { reference: String, registry: String, reason: String },
     #[error("image {reference:?} has no variant for {wanted}; it offers: {offered}")]
@@ -64,7 +76,10 @@ impl Error {
             Self::InvalidReference { .. } | Self::InvalidDigest(_) => "InvalidImageName",
             Self::NotFound { .. } | Self::NotInStore { .. } => "ImageNotFound",
             Self::Unauthorized { .. } => "Unauthorized",
-            Self::Unreachable { .. } => "RegistryUnavailable",
+            Self::Unreachable { .. } | Self::Unavailable { .. } => "RegistryUnavailable",
+            Self::Untrusted { .. } => "RegistryUntrusted",
+            Self::Blocked { .. } => "RegistryBlocked",
+            Self::RegistryConfig { .. } => "InvalidRegistryConfig",
             Self::Registry { .. } => "RegistryError",
             Self::NoPlatform { .. } => "NoMatchingPlatform",
             Self::BadLayer { .. } | Self::Archive { .. } => "InvalidImage",
@@ -75,6 +90,15 @@ impl Error {
             Self::Io { .. } => "ImageStoreError",
             Self::Build { .. } => "BuildFailed",
             Self::NotInPlace { .. } => "NeedsContainerRuntime",
+        }
+    }
+
+    /// Whether the registry gave no answer about the image, and may give one later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unavailable { .. } => true,
+            Self::Exceeded { bound, .. } => bound.is_slowness(),
+            _ => false,
         }
     }
 

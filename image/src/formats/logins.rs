@@ -30,6 +30,17 @@ impl Logins {
         Ok(())
     }
 
+    /// The logins of files, in order, and the labels of those that are not of the form.
+    pub fn of<L>(files: impl IntoIterator<Item = (L, String, Vec<u8>)>) -> (Self, Vec<L>) {
+        let (mut logins, mut unreadable) = (Self::default(), Vec::new());
+        for (label, name, content) in files {
+            if logins.add(&name, &content).is_err() {
+                unreadable.push(label);
+            }
+        }
+        (logins, unreadable)
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

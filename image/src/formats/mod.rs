@@ -6,3 +6,4 @@ pub(crate) mod digest;
 pub(crate) mod error;
 pub(crate) mod logins;
 pub(crate) mod reference;
+pub(crate) mod registries;

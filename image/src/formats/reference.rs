@@ -60,22 +60,12 @@ impl Reference {
     pub fn pinned(&self, digest: &Digest) -> String {
         format!("{}@{digest}", self.name())
     }
+}
 
-    /// Registries on this machine speak plain HTTP, as with Docker.
-    pub fn is_insecure(&self) -> bool {
-        let host = self.registry();
-        let name = if host.starts_with('[') {
-            host.split(']').next().unwrap_or_default().trim_start_matches('[')
-        } else {
-            host.split(':').next().unwrap_or_default()
-        };
-        matches!(name, "localhost" | "::1") || name.starts_with("127.")
-    }
-
-    /// The host that requests go to; for Docker Hub it is not the one in the name.
-    pub(crate) fn host(&self) -> &str {
-        self.parsed.resolve_registry()
-    }
+/// A name as people write it: without `docker.io/library/`.
+pub fn familiar(name: &str) -> &str {
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 impl FromStr for Reference {
@@ -154,14 +144,5 @@ mod tests {
             let error = text.parse::<Reference>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn only_registries_on_this_machine_are_asked_over_plain_http() {
-        let insecure = |text: &str| text.parse::<Reference>().unwrap().is_insecure();
-        assert!(insecure("localhost:5000/a"));
-        assert!(insecure("127.0.0.1:5000/a"));
-        assert!(!insecure("nginx"));
-        assert!(!insecure("localhost.example.com/a"));
     }
 }

@@ -10,6 +10,7 @@ use crate::formats::config::{Descriptor, Image, Index, Manifest};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
+use crate::formats::registries::Endpoint;
 use crate::progress::{Progress, ProgressFn, silent};
 use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 
@@ -65,7 +66,11 @@ impl Store {
             // The engine has lost it since, and no registry may know it.
             (_, Some((digest, Origin::Engine)))
             | (
-                Error::Unreachable { .. } | Error::Registry { .. } | Error::Exceeded { .. },
+                Error::Unreachable { .. }
+                | Error::Unavailable { .. }
+                | Error::Untrusted { .. }
+                | Error::Registry { .. }
+                | Error::Exceeded { .. },
                 Some((digest, _)),
             ) => Ok(resolved(digest, true)),
             (error, _) => Err(error),
@@ -90,7 +95,16 @@ impl Store {
 
     async fn ask_registry(&self, reference: &Reference) -> Result<Digest, Error> {
         let timeout = self.registry.resolve_timeout;
-        let asking = async { Remote::new(reference, &self.registry)?.digest().await };
+        let asking = async {
+            let mut failed = blocked(reference);
+            for endpoint in self.registry.registries.endpoints(reference) {
+                match Remote::new(reference, &endpoint, &self.registry).digest().await {
+                    Ok(digest) => return Ok(digest),
+                    Err(error) => failed = not_here(&endpoint, error),
+                }
+            }
+            Err(failed)
+        };
         match tokio::time::timeout(timeout, asking).await {
             Ok(answered) => answered,
             Err(_elapsed) => Err(Error::Unreachable {
@@ -128,8 +142,25 @@ impl Store {
 
     /// Pulls an image from its registry. Layers already in the store are not fetched.
     pub async fn pull(&self, reference: &Reference, progress: &ProgressFn) -> Result<Image, Error> {
+        let mut failed = blocked(reference);
+        for endpoint in self.registry.registries.endpoints(reference) {
+            let remote = Remote::new(reference, &endpoint, &self.registry);
+            match self.pull_from(&remote, reference, progress).await {
+                Ok(image) => return Ok(image),
+                Err(error) => failed = not_here(&endpoint, error),
+            }
+        }
+        Err(failed.naming(reference.written()))
+    }
+
+    async fn pull_from(
+        &self,
+        remote: &Remote<'_>,
+        reference: &Reference,
+        progress: &ProgressFn,
+    ) -> Result<Image, Error> {
         let mut fetched = Vec::new();
-        let pulled = self.pull_noting(reference, progress, &mut fetched).await;
+        let pulled = self.pull_noting(remote, reference, progress, &mut fetched).await;
         let hostile = match &pulled {
             Err(Error::Exceeded { bound, .. }) => !bound.is_slowness(),
             Err(Error::BadLayer { .. }) => true,
@@ -141,16 +172,16 @@ impl Store {
                 let _ = fs::remove_file(self.blob_path(blob));
             }
         }
-        pulled.map_err(|error| error.naming(reference.written()))
+        pulled
     }
 
     async fn pull_noting(
         &self,
+        remote: &Remote<'_>,
         reference: &Reference,
         progress: &ProgressFn,
         fetched: &mut Vec<Digest>,
     ) -> Result<Image, Error> {
-        let remote = Remote::new(reference, &self.registry)?;
         progress(Progress::Step(format!("pulling {reference}")));
         let (top_bytes, top) = remote.top().await?;
         let index: Index = parse(reference, &top_bytes)?;
@@ -163,7 +194,7 @@ impl Store {
         check(&manifest, &self.limits)
             .map_err(|bound| Error::exceeded(reference.written(), bound))?;
         for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
-            self.fetch_blob(&remote, blob, progress, fetched).await?;
+            self.fetch_blob(remote, blob, progress, fetched).await?;
         }
         let documents = [&manifest_digest, &top];
         fetched.extend(documents.into_iter().filter(|d| !self.blob_path(d).exists()).cloned());
@@ -209,6 +240,17 @@ impl Store {
         fetched.push(digest);
         Ok(())
     }
+}
+
+/// The error for an image that may be asked for nowhere.
+fn blocked(reference: &Reference) -> Error {
+    Error::Blocked { reference: reference.written().to_owned() }
+}
+
+/// After a mirror its registry is asked, whose error is the one that counts.
+fn not_here(endpoint: &Endpoint, error: Error) -> Error {
+    tracing::info!(registry = endpoint.registry, %error, "an image is not to be had");
+    error
 }
 
 /// Checks the sizes in a manifest against the limits.

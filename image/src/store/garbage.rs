@@ -120,6 +120,11 @@ impl Store {
     /// The digests of the images that references mean, as `NAME@DIGEST` or by a name of this store;
     /// others are left out.
     pub fn meant(&self, references: &[String]) -> Result<BTreeSet<Digest>, Error> {
+        Ok(self.meanings(references)?.into_iter().flatten().collect())
+    }
+
+    /// As [`Self::meant`], for each reference.
+    pub fn meanings(&self, references: &[String]) -> Result<Vec<Option<Digest>>, Error> {
         let names = index::read(self.dir())?;
         let of = |reference: &String| {
             let digest = match reference.split_once('@') {
@@ -132,7 +137,12 @@ impl Store {
             };
             Some(self.manifest_digest(&digest).unwrap_or(digest))
         };
-        Ok(references.iter().filter_map(of).collect())
+        Ok(references.iter().map(of).collect())
+    }
+
+    /// The tags that a Docker engine has images of this store under.
+    pub fn docker_tags<'a>(&self, images: impl IntoIterator<Item = &'a Digest>) -> Vec<String> {
+        images.into_iter().filter_map(|d| Some(self.image(d).ok()?.docker_tag())).collect()
     }
 
     /// Bytes on disk that the removal of images would free.

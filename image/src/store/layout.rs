@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::formats::bound::DOCUMENT_BYTES_MAX;
 use crate::formats::config::{Descriptor, Image, ImageConfig, Index, Manifest, Platform};
@@ -27,7 +27,7 @@ use crate::formats::logins::Logins;
 use super::index::{self, Entry, Origin};
 use super::settings::{Limits, RegistryOptions};
 use super::temp::{TempFolder, remove_leftovers};
-use crate::formats::reference::Reference;
+use crate::formats::reference::{Reference, familiar};
 
 /// The store in one folder. Cheap to clone; holds no open file.
 #[derive(Clone, Debug)]
@@ -53,8 +53,7 @@ pub struct Listed {
 impl Listed {
     /// The name as people write it: without `docker.io/library/`.
     pub fn familiar(&self) -> &str {
-        let name = self.reference.strip_prefix("docker.io/").unwrap_or(&self.reference);
-        name.strip_prefix("library/").unwrap_or(name)
+        familiar(&self.reference)
     }
 }
 
@@ -85,6 +84,14 @@ impl Store {
     #[must_use]
     pub fn with_logins(&self, logins: Logins) -> Self {
         let registry = RegistryOptions { logins, ..RegistryOptions::clone(&self.registry) };
+        Self { registry: Arc::new(registry), ..self.clone() }
+    }
+
+    /// This store, which also gives registries this long to resolve a name.
+    #[must_use]
+    pub fn asking(&self, logins: Logins, resolve_timeout: Duration) -> Self {
+        let registry =
+            RegistryOptions { logins, resolve_timeout, ..RegistryOptions::clone(&self.registry) };
         Self { registry: Arc::new(registry), ..self.clone() }
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::formats::logins::Logins;
+use crate::formats::registries::Registries;
 
 /// Limits on an unpacked image, so that a small download cannot fill a disk.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub struct RegistryOptions {
     pub docker_engine: Option<String>,
     /// Logins that are tried before those.
     pub logins: Logins,
+    /// Mirrors, and registries without TLS.
+    pub registries: Registries,
 }
 
 /// The default socket of engines.
@@ -72,6 +75,7 @@ impl Default for RegistryOptions {
                 std::env::var("DOCKER_HOST").unwrap_or_else(|_| DOCKER_SOCKET.to_owned()),
             ),
             logins: Logins::default(),
+            registries: Registries::default(),
         }
     }
 }

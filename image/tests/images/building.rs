@@ -293,3 +293,36 @@ async fn a_python_function_installs_at_build_and_reuses_its_dependencies() {
     let error = bench.build("hello").await.unwrap_err().to_string();
     assert!(error.contains("requirements.txt failed") && error.contains("itsdangerous"), "{error}");
 }
+
+#[tokio::test]
+async fn what_the_folder_rules_out_is_not_in_the_image_and_is_told() {
+    let bench = Bench::new();
+    bench.program("server").write("data/big", "x", 0o644).write("notes.md", "x", 0o644);
+    bench.write("page.html", "x", 0o644);
+    // The program itself is what is run.
+    bench.write(".gitignore", "server\ndata/\n", 0o644);
+    bench.write(".dockerignore", "*.md\n", 0o644);
+    let told = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let hears = told.clone();
+    let progress: rouse_image::ProgressFn = std::sync::Arc::new(move |step| {
+        if let rouse_image::Progress::Step(text) = step {
+            hears.lock().push(text);
+        }
+    });
+    let options = BuildOptions::new("digits:v1", None).unwrap();
+    let built = bench.store.build(&bench.source(), options, &progress).await.unwrap();
+    let app = bench.store.rootfs(&built.digest).unwrap().join("app");
+    let mut names: Vec<String> = fs::read_dir(app)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".dockerignore", "page.html", "server"]);
+    let told = told.lock().join("\n");
+    assert!(told.contains("data/, notes.md, server"), "{told}");
+    assert!(told.contains(".gitignore") && told.contains(".dockerignore"), "{told}");
+
+    bench.write("Procfile", "web: ./server -c true", 0o644);
+    let error = bench.build("digits:v2").await.unwrap_err().to_string();
+    assert!(error.contains("./server, which .gitignore leaves out"), "{error}");
+}

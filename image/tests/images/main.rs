@@ -8,4 +8,5 @@ mod building;
 mod hostile;
 mod importing;
 mod pulling;
+mod reaching;
 mod registry;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use self::image::digest;
 
@@ -28,6 +29,10 @@ struct State {
     content: HashMap<String, (String, Vec<u8>)>,
     /// The `Authorization` that a repository requires.
     logins: HashMap<String, String>,
+    /// Tokens are asked for here: the address of this registry itself.
+    tokens_at: Option<String>,
+    /// Status of every answer, if it is broken.
+    broken: Option<u16>,
     blobs_sent: usize,
 }
 
@@ -39,11 +44,51 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(IpAddr::from([127, 0, 0, 1])).await
+    }
+
+    pub(crate) async fn start_at(address: IpAddr) -> Self {
+        Self::start_with(address, None).await
+    }
+
+    /// With a certificate that nobody vouches for; returns the PEM of it, too.
+    pub(crate) async fn start_encrypted() -> (Self, String) {
+        Self::start_encrypted_at(IpAddr::from([127, 0, 0, 1])).await
+    }
+
+    pub(crate) async fn start_encrypted_at(address: IpAddr) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed([address.to_string()]).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        (Self::start_with(address, Some(Arc::new(config).into())).await, made.cert.pem())
+    }
+
+    async fn start_with(address: IpAddr, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
-        let task = tokio::spawn(accept(listener, state.clone()));
+        let task = tokio::spawn(accept(listener, tls, state.clone()));
         Self { address, state, task }
+    }
+
+    /// Hands out tokens, for the login `ann` or for an identity token.
+    pub(crate) fn give_tokens(&self) {
+        self.state.lock().tokens_at = Some(format!("http://{}/token", self.address));
+    }
+
+    /// Answers everything with a status.
+    pub(crate) fn answer_all(&self, status: Option<u16>) {
+        self.state.lock().broken = status;
+    }
+
+    pub(crate) fn require_token(&self, repository: &str) {
+        self.state.lock().logins.insert(repository.to_owned(), "Bearer good".to_owned());
     }
 
     /// Closes the listener and every connection.
@@ -168,29 +213,67 @@ impl Registry {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let state = state.clone();
         let answering = service_fn(move |request: Request<Incoming>| {
-            let response = answer(&mut state.lock(), &request);
-            async { Ok::<_, Infallible>(response) }
+            let state = state.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let response = answer(&mut state.lock(), &Request::from_parts(head, body));
+                Ok::<_, Infallible>(response)
+            }
         });
         let http = hyper::server::conn::http1::Builder::new();
-        connections.spawn(http.serve_connection(TokioIo::new(stream), answering));
+        match tls.clone() {
+            None => {
+                connections.spawn(http.serve_connection(TokioIo::new(stream), answering));
+            }
+            Some(tls) => {
+                connections.spawn(async move {
+                    // A client that does not trust it goes away.
+                    let Ok(stream) = tls.accept(stream).await else { return Ok(()) };
+                    http.serve_connection(TokioIo::new(stream), answering).await
+                });
+            }
+        }
     }
 }
 
-fn answer(state: &mut State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+/// A token for a login or an identity token that is known, and an anonymous one.
+fn token(request: &Request<Bytes>) -> Response<Full<Bytes>> {
+    let authorization = request.headers().get("authorization");
+    let form = String::from_utf8_lossy(request.body()).into_owned();
+    let given = match (request.method(), authorization.and_then(|value| value.to_str().ok())) {
+        (&Method::POST, _) if form.contains("refresh_token=lasting") => "good",
+        (&Method::GET, Some("Basic YW5uOnNlY3JldA==")) => "good",
+        (&Method::GET, None) => "anonymous",
+        _ => return respond(StatusCode::UNAUTHORIZED, "application/json", b"{}".to_vec()),
+    };
+    let body = json!({ "token": given }).to_string().into_bytes();
+    respond(StatusCode::OK, "application/json", body)
+}
+
+fn answer(state: &mut State, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+    if let Some(status) = state.broken {
+        return respond(StatusCode::from_u16(status).unwrap(), "text/plain", b"down".to_vec());
+    }
+    if request.uri().path() == "/token" {
+        return token(request);
+    }
     let path = request.uri().path().trim_start_matches("/v2/").trim_start_matches('/').to_owned();
     if path.is_empty() {
         // The version check; a registry with logins answers it with its challenge.
         let mut response = Response::new(Full::default());
         if !state.logins.is_empty() {
             *response.status_mut() = StatusCode::UNAUTHORIZED;
-            response
-                .headers_mut()
-                .insert("www-authenticate", "Basic realm=\"test\"".parse().unwrap());
+            let challenge = match &state.tokens_at {
+                Some(realm) => format!("Bearer realm=\"{realm}\",service=\"test\""),
+                None => "Basic realm=\"test\"".to_owned(),
+            };
+            response.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
         }
         return response;
     }

@@ -102,10 +102,13 @@ impl Server {
         (namespace, pod, container): (&str, &str, &str),
         query: &str,
     ) -> Response<Body> {
-        let options = match options(query, self.clock.now()) {
+        let mut options = match options(query, self.clock.now()) {
             Ok(options) => options,
             Err(why) => return text(StatusCode::BAD_REQUEST, &why),
         };
+        // The run before is the newest one while the container waits to be started again.
+        options.previous &=
+            !self.pods.get(namespace, pod).is_some_and(|pod| waits_after_a_run(&pod, container));
         match self.logs.read(namespace, pod, container, options) {
             Ok(chunks) => {
                 let body = BoxBody::new(Chunks(chunks));
@@ -119,6 +122,17 @@ impl Server {
             }
         }
     }
+}
+
+fn waits_after_a_run(pod: &Pod, container: &str) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let init = status.init_container_statuses.iter().flatten();
+    let status =
+        status.container_statuses.iter().flatten().chain(init).find(|s| s.name == container);
+    status.is_some_and(|status| {
+        status.state.as_ref().is_some_and(|state| state.waiting.is_some())
+            && status.last_state.as_ref().is_some_and(|last| last.terminated.is_some())
+    })
 }
 
 /// Log options as the API server passes them on. Unknown ones are ignored, as by the kubelet.

@@ -136,14 +136,25 @@ async fn the_log_of_the_last_pod_is_found_when_no_pod_is_left() {
     }
     // A later run that wrote nothing is passed over.
     logs.writer(&pod(), "user", 1).open();
-    let last = of_last_pod(dir.path(), "demo", |pod| pod.starts_with("hello-"), Some(2));
+    let last = |container: Option<&str>, options: &LogOptions| {
+        of_last_pod(dir.path(), "demo", |pod| pod.starts_with("hello-"), container, options)
+    };
+    let tail = LogOptions { tail_lines: Some(2), ..LogOptions::default() };
     let want = LastLog {
         pod: "hello-1".to_owned(),
         container: "user".to_owned(),
         text: "two\nthree\n".to_owned(),
     };
-    assert_eq!(last, Some(want));
-    assert_eq!(of_last_pod(dir.path(), "other", |_| true, None), None);
+    assert_eq!(last(None, &tail), [want]);
+    assert_eq!(last(Some("other"), &tail), []);
+    logs.writer(&pod(), "other", 0).line(LogStream::Stdout, true, b"four");
+    let containers = |last: Vec<LastLog>| last.into_iter().map(|l| l.container).collect::<Vec<_>>();
+    assert_eq!(containers(last(None, &tail)), ["other", "user"]);
+    assert_eq!(containers(last(Some("other"), &tail)), ["other"]);
+    let previous = LogOptions { previous: true, ..LogOptions::default() };
+    assert_eq!(last(None, &previous), [], "one run with text each");
+    let none = of_last_pod(dir.path(), "other", |_| true, None, &tail);
+    assert_eq!(none, []);
 }
 
 #[tokio::test]

@@ -60,7 +60,20 @@ impl PodState {
             message: message.or(gate),
         });
         facts.push(Fact { kind: "PodScheduled", holds: true, reason: None, message: None });
+        facts.extend(self.not_enforced());
         facts
+    }
+
+    /// The settings that the runtime does not enforce; nothing where it enforces all.
+    fn not_enforced(&self) -> Option<Fact> {
+        let all: Vec<&str> =
+            self.containers.iter().flat_map(|c| &c.not_enforced).map(String::as_str).collect();
+        (!all.is_empty()).then(|| Fact {
+            kind: condition::ENFORCED,
+            holds: false,
+            reason: Some(condition::NOT_ENFORCED),
+            message: Some(all.join("; ")),
+        })
     }
 
     fn why_not_ready(&self) -> (Option<&'static str>, Option<String>) {

@@ -686,3 +686,18 @@ fn quality_of_service_follows_from_the_resources() {
         assert_eq!(status::qos_class(&pod), want, "{resources}");
     }
 }
+
+#[test]
+fn settings_that_are_not_enforced_are_a_condition_while_there_are_any() {
+    let (mut pod, _) = Harness::new(pod(one(json!({}))));
+    let run = Launched { not_enforced: vec!["a".to_owned(), "b".to_owned()], ..launched("1") };
+    let events = pod.step(Event::Started { container: 0, run });
+    assert!(events.contains("NotEnforced: a") && events.contains("NotEnforced: b"), "{events}");
+    let (status, reason, message) = pod.condition("rouse.dev/Enforced");
+    assert_eq!(status, "False");
+    assert_eq!((reason.as_deref(), message.as_deref()), (Some("NotEnforced"), Some("a; b")));
+    pod.exit(1);
+    pod.start("2");
+    let conditions = pod.status().conditions.unwrap();
+    assert!(conditions.iter().all(|condition| condition.type_ != "rouse.dev/Enforced"));
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::annotations as keyed;
+use crate::config::cloud_run;
 use crate::config::effects::{IN_PATH, NO_ISSUER, NO_SIDECAR, OWN_GATEWAY};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
@@ -68,7 +69,8 @@ pub const CLOUD_RUN: &[(&str, &str)] = &[
     ("vpc-access-egress", NO_CLOUD),
 ];
 
-const SCALES: &str = "write autoscaling.knative.dev/min-scale and max-scale under spec.template.metadata.annotations";
+/// On a Service they act.
+const SCALES: &str = "it belongs in metadata.annotations of the Service; for one Revision, write autoscaling.knative.dev/min-scale and max-scale";
 
 /// Knative's own annotations for parts that Rouse does without.
 const KNATIVE: &[(&str, &str)] = &[
@@ -83,16 +85,60 @@ const KNATIVE: &[(&str, &str)] = &[
 
 const SIDECAR_PREFIX: &str = "queue.sidecar.serving.knative.dev/";
 
-/// A warning for each annotation that nothing reads.
-pub(super) fn without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
-    let mut warnings = FieldErrors::none();
-    for name in annotations.keys() {
-        if let Some(why) = why(name) {
-            let text = format!("the annotation {name} has no effect here: {why}");
-            warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
+/// Checks the bounds that Cloud Run sets for a whole Service.
+pub(super) fn service_scale(annotations: &BTreeMap<String, String>) -> FieldErrors {
+    let mut errors = FieldErrors::none();
+    for name in [cloud_run::SERVICE_MIN, cloud_run::SERVICE_MAX, cloud_run::MANUAL_COUNT] {
+        let Some(text) = annotations.get(name) else { continue };
+        match cloud_run::count(text) {
+            None => errors.push(FieldError::invalid(text, name)),
+            Some(0) if name == cloud_run::MANUAL_COUNT => {
+                let why = "a Service is not switched off; delete it, or set minScale to 0";
+                let text = format!("the annotation {name} has no effect here: {why}");
+                errors.push(FieldError::new(text, CURRENT_FIELD).as_warning());
+            }
+            Some(_) => {}
         }
     }
+    if let Some(mode) = annotations.get(cloud_run::SCALING_MODE)
+        && !matches!(mode.as_str(), "automatic" | "manual")
+    {
+        errors.push(FieldError::invalid(mode, cloud_run::SCALING_MODE));
+    }
+    errors
+}
+
+/// A warning for each annotation of a Service that nothing reads.
+pub(super) fn of_service_without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
+    warnings(unread_on_service(annotations))
+}
+
+/// A warning for each annotation of a template that nothing reads.
+pub(super) fn without_effect(annotations: &BTreeMap<String, String>) -> FieldErrors {
+    warnings(unread_annotations(annotations))
+}
+
+fn warnings(sentences: Vec<String>) -> FieldErrors {
+    let mut warnings = FieldErrors::none();
+    for text in sentences {
+        warnings.push(FieldError::new(text, CURRENT_FIELD).as_warning());
+    }
     warnings
+}
+
+/// A sentence for each annotation of a Service that nothing reads.
+pub fn unread_on_service(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let mut others = annotations.clone();
+    others.retain(|name, _| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
+    unread_annotations(&others)
+}
+
+/// A sentence for each annotation of a template or Revision that nothing reads.
+pub fn unread_annotations(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let said = |name: &String| {
+        why(name).map(|why| format!("the annotation {name} has no effect here: {why}"))
+    };
+    annotations.keys().filter_map(said).collect()
 }
 
 /// Why nothing reads an annotation. None for one that acts, and for those of other programs.

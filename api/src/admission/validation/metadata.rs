@@ -88,12 +88,7 @@ pub(super) fn domain_name(object: &Value) -> FieldErrors {
     if !of.text("generateName").is_empty() {
         errors.push(FieldError::disallowed("generateName"));
     }
-    let problems = domain_problems(name);
-    if !problems.is_empty() {
-        let problems = match problems.as_slice() {
-            [one] => one.clone(),
-            many => format!("[{}]", many.join(", ")),
-        };
+    if let Some(problems) = form::fully_qualified_domain("name", name) {
         errors.push(FieldError::new(format!("invalid name {name:?}: {problems}"), "name"));
     }
     if name.ends_with(&format!(".{CLUSTER_DOMAIN}")) {
@@ -103,25 +98,4 @@ pub(super) fn domain_name(object: &Value) -> FieldErrors {
         errors.push(FieldError::new(problem, "name"));
     }
     errors.via_field("metadata")
-}
-
-/// Why a name is no fully qualified domain, in apimachinery's wording.
-fn domain_problems(name: &str) -> Vec<String> {
-    if name.is_empty() {
-        return vec!["name: Required value".to_owned()];
-    }
-    let invalid = |value: &str, why: &str| format!("name: Invalid value: {value:?}: {why}");
-    let domain = name.strip_suffix('.').unwrap_or(name);
-    let problems = form::dns_1123_subdomain(domain);
-    if !problems.is_empty() {
-        return vec![invalid(domain, &problems.join(","))];
-    }
-    if !domain.contains('.') {
-        let why = "should be a domain with at least two segments separated by dots";
-        return vec![invalid(domain, why)];
-    }
-    let long = domain.split('.').map(|label| (label, form::dns_1123_label(label)));
-    long.filter(|(_, problems)| !problems.is_empty())
-        .map(|(label, problems)| invalid(label, &problems.join(",")))
-        .collect()
 }

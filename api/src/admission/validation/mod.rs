@@ -22,7 +22,7 @@ mod template;
 mod traffic;
 mod volume;
 
-pub use foreign::CLOUD_RUN;
+pub use foreign::{CLOUD_RUN, unread_annotations, unread_on_service};
 pub use objects::{configuration, domain_mapping, revision, route, service};
 pub use pod::is_googles;
 pub use request::Request;

@@ -18,7 +18,8 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
     errors.within("metadata.annotations", annotations::http_protocol(&annotations));
-    errors.within("metadata.annotations", foreign::without_effect(&annotations));
+    errors.within("metadata.annotations", foreign::service_scale(&annotations));
+    errors.within("metadata.annotations", foreign::of_service_without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
     if let Some(old) = request.old {

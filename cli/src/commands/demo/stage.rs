@@ -233,9 +233,13 @@ pub(super) fn detached(runtime: Runtime) -> Up {
         https_port: None,
         admin_port: None,
         binds: crate::args::Binds::default(),
+        domain: None,
         runtime,
+        registry_config: None,
+        insecure_registries: Vec::new(),
         ready_file: None,
         detach: true,
         log_format: crate::args::LogFormat::Text,
+        quiet: true,
     }
 }

@@ -33,8 +33,7 @@ pub(super) async fn run(args: &PruneImages, global: &Global, printer: &Printer) 
     }
     let digests: Vec<_> = going.iter().map(|image| image.digest.clone()).collect();
     let freed = store.frees(&digests).or_fail(|| "cannot read the image store".to_owned())?;
-    let tags: Vec<String> =
-        digests.iter().filter_map(|d| Some(store.image(d).ok()?.docker_tag())).collect();
+    let tags = store.docker_tags(&digests);
     if !args.dry_run {
         let grace = Grace { blobs: age_min, dependencies: age_min };
         store

@@ -40,9 +40,11 @@ impl Users {
 
     fn of(store: &Store, uses: &[Use]) -> Result<Self> {
         let mut users: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-        for used in uses {
-            let meant = store.meant(std::slice::from_ref(&used.reference));
-            for digest in meant.or_fail(|| "cannot read the image store".to_owned())? {
+        let references: Vec<String> = uses.iter().map(|used| used.reference.clone()).collect();
+        let meant = store.meanings(&references);
+        let meant = meant.or_fail(|| "cannot read the image store".to_owned())?;
+        for (used, digest) in uses.iter().zip(meant) {
+            if let Some(digest) = digest {
                 users.entry(digest).or_default().extend(used.by.clone());
             }
         }
@@ -64,12 +66,7 @@ pub(super) fn names(image: &Held) -> Vec<String> {
     if image.names.is_empty() {
         return vec!["<none>".to_owned()];
     }
-    image.names.iter().map(|name| familiar(name).to_owned()).collect()
-}
-
-fn familiar(name: &str) -> &str {
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    name.strip_prefix("library/").unwrap_or(name)
+    image.names.iter().map(|name| rouse_image::familiar(name).to_owned()).collect()
 }
 
 pub(super) fn short(digest: &Digest) -> String {

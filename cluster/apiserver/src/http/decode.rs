@@ -89,9 +89,13 @@ fn read_json(body: &[u8], kind: &str) -> Result<Value, Failure> {
 }
 
 /// With the numbers and booleans of YAML 1.1, as Kubernetes reads it.
+#[must_use]
+pub fn yaml_options() -> serde_yaml::Options {
+    serde_yaml::options! { legacy_octal_numbers: true, with_snippet: false }
+}
+
 fn read_yaml(body: &[u8], kind: &str) -> Result<Value, Failure> {
-    let options = serde_yaml::options! { legacy_octal_numbers: true, with_snippet: false };
-    let value = serde_yaml::from_slice_with_options(body, options).map_err(|error| {
+    let value = serde_yaml::from_slice_with_options(body, yaml_options()).map_err(|error| {
         Failure::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): error converting YAML to JSON: {error}"
         ))
@@ -155,11 +159,8 @@ pub(super) fn applies(headers: &HeaderMap) -> bool {
 pub(super) fn configuration(body: &[u8]) -> Result<Value, Failure> {
     let value = match serde_json::from_slice(body) {
         Ok(value) => value,
-        Err(_) => {
-            let options = serde_yaml::options! { legacy_octal_numbers: true, with_snippet: false };
-            serde_yaml::from_slice_with_options::<Value>(body, options)
-                .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?
-        }
+        Err(_) => serde_yaml::from_slice_with_options::<Value>(body, yaml_options())
+            .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?,
     };
     if value.is_object() {
         return Ok(value);

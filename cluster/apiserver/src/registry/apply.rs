@@ -125,8 +125,7 @@ fn check_type(resource: &Resource, config: &Value) -> Result<(), Failure> {
 
 /// Keys that the configuration holds twice: refused, or warned of.
 fn duplicates(options: &Options) -> Result<Vec<String>, Failure> {
-    let doubled = options.duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
-    let doubled: Vec<String> = doubled.collect();
+    let doubled = decode::doubled(options);
     match options.validation {
         Validation::Strict if !doubled.is_empty() => {
             Err(Failure::bad_request(format!("error strict decoding YAML: {}", doubled.join(", "))))

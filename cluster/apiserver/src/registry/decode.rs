@@ -49,11 +49,19 @@ fn field_problems(resource: &Resource, object: &Value, options: &Options) -> Vec
     if options.validation == Validation::Ignore {
         return Vec::new();
     }
-    let doubled = options.duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
+    let doubled = doubled(options);
     let mut unknown = resource.schema.unknown_fields(object);
     // The real server decodes the metadata first.
     unknown.sort_by_key(|path| !path.starts_with("metadata"));
-    doubled.chain(unknown.into_iter().map(|p| format!("unknown field \"{p}\""))).collect()
+    doubled
+        .into_iter()
+        .chain(unknown.into_iter().map(|p| format!("unknown field \"{p}\"")))
+        .collect()
+}
+
+/// A line for each key that the body holds twice.
+pub(super) fn doubled(options: &Options) -> Vec<String> {
+    options.duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect()
 }
 
 /// Types as a typed decoder checks them, then pruning and defaults.

@@ -72,11 +72,10 @@ fn pair(value: &Value, target: &Value) -> String {
             value["averageUtilization"].as_i64().map_or_else(unknown, |now| format!("{now}%"));
         return format!("{now}/{goal}%");
     }
-    for (field, suffix) in [("averageValue", " (avg)"), ("value", "")] {
+    for field in ["averageValue", "value"] {
         if let Some(goal) = target[field].as_str() {
             let now = value[field].as_str().map_or_else(unknown, str::to_owned);
-            let suffix = if target["type"] == "AverageValue" { "" } else { suffix };
-            return format!("{now}/{goal}{suffix}");
+            return format!("{now}/{goal}");
         }
     }
     "<auto>".to_owned()

@@ -1,6 +1,6 @@
 //! A cluster in memory: what reconcilers plan is written into the local copies that they read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use kube::runtime::watcher::Event;
 use rouse_api::condition::Condition;
 use rouse_api::config::ApiConfig;
 use rouse_api::{DomainMapping, PodAutoscaler, Revision, Route, keys};
-use rouse_image::Logins;
 use rouse_k8s::ObjectKey;
 use rouse_kit::plan::Action;
 use rouse_kit::{Clock, Component, Live, Plan};
@@ -24,7 +23,7 @@ use serde_json::{Value, json};
 use crate::configuration::Configurations;
 use crate::domainmapping::DomainMappings;
 use crate::gc::Collections;
-use crate::lookups::images::{Images, Pinned, Pins};
+use crate::lookups::images::{Asking, Images, NotPinned, Pinned, Pins};
 use crate::lookups::served::{Activators, NotServed, Routed, Served, Serving};
 use crate::reconciler::{Reconciler, decide};
 use crate::revision::Revisions;
@@ -42,12 +41,7 @@ const ROUNDS: usize = 4;
 struct AtOnce;
 
 impl Images for AtOnce {
-    fn pin(
-        &self,
-        image: String,
-        _: Arc<BTreeSet<String>>,
-        _: Logins,
-    ) -> BoxFuture<'static, Result<String, String>> {
+    fn pin(&self, image: String, _: Asking) -> BoxFuture<'static, Result<String, NotPinned>> {
         async move { Ok(format!("{image}@sha256:{}", "0".repeat(64))) }.boxed()
     }
 }

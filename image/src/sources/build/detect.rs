@@ -82,6 +82,10 @@ fn nothing_to_run(source: &Path) -> String {
             "requirements.txt",
             "a Python function or application is in main.py or app.py, beside requirements.txt",
         ),
+        (
+            "pyproject.toml",
+            "a Python function or application is in main.py or app.py, beside pyproject.toml; or write how to start it in a Procfile: `web: gunicorn PACKAGE:app`",
+        ),
         ("package.json", "write how to start it in a Procfile: `web: node server.js`"),
     ];
     match hints.iter().find(|(file, _)| source.join(file).exists()) {

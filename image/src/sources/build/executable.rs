@@ -22,11 +22,16 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
         files.add_file(Path::new(APP_DIR).join(name), Source::File(source.to_owned()), true);
         source.to_owned()
     } else {
-        files.add_tree(Path::new(APP_DIR), source)?;
-        executables(source)?
+        files.add_source(Path::new(APP_DIR), source, context.ignored)?;
+        let program = executables(source)?
             .into_iter()
             .next()
-            .ok_or_else(|| Error::build(source, "its executable is gone"))?
+            .ok_or_else(|| Error::build(source, "its executable is gone"))?;
+        // It is often a result of a build, which .gitignore names.
+        if !files.contains(in_app(&program)) {
+            files.add_file(in_app(&program), Source::File(program.clone()), true);
+        }
+        program
     };
     let mut recipe = Recipe { entrypoint: vec![in_app(&program)], ..Recipe::default() };
     if context.base.is_none() {

@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
+use super::ignored::{Ignored, SKIPPED};
 use crate::formats::config::{Descriptor, LAYER};
 use crate::formats::error::Error;
 use crate::store::Store;
-
-/// Never part of an image: history, caches, and environments made for another path.
-const SKIPPED: &[&str] = &[".git", "__pycache__", ".venv", ".DS_Store"];
 
 /// Where a file's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,33 +57,58 @@ impl LayerFiles {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    /// Adds a folder at `path`, without virtual environments and [`SKIPPED`] names.
-    pub(crate) fn add_tree(&mut self, path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_tree_except(SKIPPED, path, dir)
+    /// Adds the folder of a source at `path`, without virtual environments, [`SKIPPED`] names and what its
+    /// own rules leave out.
+    pub(crate) fn add_source(
+        &mut self,
+        path: &Path,
+        dir: &Path,
+        ignored: &Ignored,
+    ) -> Result<(), Error> {
+        self.add_tree(Some(ignored), path, dir)
     }
 
-    /// As [`Self::add_tree`], with the [`SKIPPED`] names.
+    /// Adds a folder at `path`, with all of its files but virtual environments.
     pub(crate) fn add_whole_tree(&mut self, path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_tree_except(&[], path, dir)
+        self.add_tree(None, path, dir)
     }
 
-    fn add_tree_except(&mut self, skipped: &[&str], path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_dir(path, 0o755);
+    fn add_tree(
+        &mut self,
+        ignored: Option<&Ignored>,
+        path: &Path,
+        dir: &Path,
+    ) -> Result<(), Error> {
+        let out = ignored.is_some_and(|ignored| ignored.by(dir, true).is_some());
+        if !out {
+            self.add_dir(path, 0o755);
+        }
         for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
             let entry = entry.map_err(Error::io("read", dir))?;
             let (name, from) = (entry.file_name(), entry.path());
-            if skipped.iter().any(|skipped| name == *skipped) || from.join("pyvenv.cfg").exists() {
+            let skipped = ignored.is_some() && SKIPPED.iter().any(|skipped| name == *skipped);
+            if skipped || from.join("pyvenv.cfg").exists() {
                 continue;
             }
-            self.add_any(skipped, &path.join(&name), &from)?;
+            self.add_any(ignored, &path.join(&name), &from)?;
         }
         Ok(())
     }
 
-    fn add_any(&mut self, skipped: &[&str], path: &Path, from: &Path) -> Result<(), Error> {
+    fn add_any(
+        &mut self,
+        ignored: Option<&Ignored>,
+        path: &Path,
+        from: &Path,
+    ) -> Result<(), Error> {
         let found = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
+        let by = ignored.and_then(|ignored| ignored.by(from, found.is_dir()));
         if found.is_dir() {
-            return self.add_tree_except(skipped, path, from);
+            let pruned = ignored.zip(by).is_some_and(|(ignored, by)| ignored.prunes(by));
+            return if pruned { Ok(()) } else { self.add_tree(ignored, path, from) };
+        }
+        if by.is_some() {
+            return Ok(());
         }
         if found.is_symlink() {
             return self.add_link(path, from);

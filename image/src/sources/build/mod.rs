@@ -7,6 +7,7 @@
 mod assemble;
 mod detect;
 mod executable;
+mod ignored;
 mod layer;
 mod procfile;
 mod python;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::executable::libraries;
+use super::ignored::Ignored;
 use super::layer::{LayerFiles, Source};
 use super::python;
 use super::recipe::{APP_DIR, Content, Context, Recipe};
@@ -37,10 +38,17 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
     let program = program(line);
     let mut recipe = Recipe::default();
     let mut files = LayerFiles::default();
-    files.add_tree(Path::new(APP_DIR), source)?;
+    files.add_source(Path::new(APP_DIR), source, context.ignored)?;
     if program.contains('/') && !program.starts_with('/') && !is_executable(&source.join(program)) {
         let reason =
             format!("its web command runs {program}, which is no executable file in the folder");
+        return Err(Error::build(&path, reason));
+    }
+    if program.contains('/')
+        && !program.starts_with('/')
+        && let Some(by) = context.ignored.by(&source.join(program.trim_start_matches("./")), false)
+    {
+        let reason = format!("its web command runs {program}, which {by} leaves out");
         return Err(Error::build(&path, reason));
     }
     let mut programs = Vec::new();
@@ -61,7 +69,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
         }
     };
     if context.base.is_none() {
-        let linked = linked_programs(source)?;
+        let linked = linked_programs(source, context.ignored)?;
         programs.extend(linked);
         recipe.layers.extend(libraries(&programs)?);
     }
@@ -123,16 +131,19 @@ fn is_assignment(word: &str) -> bool {
 }
 
 /// Every dynamically linked program in a folder, at any depth, in order.
-fn linked_programs(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+fn linked_programs(dir: &Path, ignored: &Ignored) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).map_err(Error::io("read", &dir))? {
             let entry = entry.map_err(Error::io("read", &dir))?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io("read", &dir))?);
+            let by = ignored.by(&path, kind.is_dir());
             if kind.is_dir() {
-                dirs.push(path);
-            } else if kind.is_file() && is_executable(&path) {
+                if by.is_none_or(|by| !ignored.prunes(by)) {
+                    dirs.push(path);
+                }
+            } else if by.is_none() && kind.is_file() && is_executable(&path) {
                 let elf = elf::read(&path).map_err(Error::io("read", &path))?;
                 found.extend(elf.and_then(|elf| elf.interpreter).map(|_| path));
             }

@@ -71,7 +71,12 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Reci
     let wanted = (requirements, needed);
     let python = add_requirements(context, source, host, wanted, &mut recipe)?.python;
     let mut files = LayerFiles::default();
-    files.add_tree(Path::new(APP_DIR), source)?;
+    files.add_source(Path::new(APP_DIR), source, context.ignored)?;
+    // What is served stays in, whatever the rules say.
+    let served = Path::new(APP_DIR).join(file);
+    if !files.contains(&served) {
+        files.add_file(served, Source::File(main), false);
+    }
     let name = file.trim_end_matches(".py");
     let start: Vec<String> = match &entry {
         Entry::Function { name: function, signature } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ignored::Ignored;
 use super::layer::LayerFiles;
 use crate::formats::config::Image;
 use crate::formats::digest::Digest;
@@ -63,6 +64,8 @@ pub(crate) struct Context<'a> {
     pub(crate) base: Option<&'a Image>,
     pub(crate) options: &'a BuildOptions,
     pub(crate) progress: &'a ProgressFn,
+    /// What stays out of the source's layer.
+    pub(crate) ignored: &'a Ignored,
 }
 
 impl Context<'_> {

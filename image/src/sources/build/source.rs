@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::assemble::Built;
 use super::detect::{self, Kind};
+use super::ignored::Ignored;
 use super::layer::LayerFiles;
 use super::recipe::{BuildOptions, Content, Context};
 use super::{executable, procfile, python};
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
-use crate::progress::{ProgressFn, silent};
+use crate::progress::{Progress, ProgressFn, silent};
 use crate::store::Store;
 
 impl Store {
@@ -28,11 +29,16 @@ impl Store {
         let work = move || {
             let source = std::fs::canonicalize(&source).map_err(Error::io("open", &source))?;
             let kind = detect::kind(&source)?;
+            let ignored = if source.is_dir() { Ignored::of(&source)? } else { Ignored::default() };
+            if let Some(told) = ignored.told()? {
+                progress(Progress::Step(told));
+            }
             let context = Context {
                 store: &store,
                 base: base.as_ref(),
                 options: &options,
                 progress: &progress,
+                ignored: &ignored,
             };
             let (kind, recipe) = match kind {
                 Kind::Procfile => (kind, procfile::recipe(&context, &source)?),

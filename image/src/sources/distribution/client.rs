@@ -4,10 +4,10 @@ use std::future::Future;
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Method, Response, StatusCode, Url};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{ERROR_BYTES_MAX, exceeded, failed, refusal};
@@ -20,38 +20,59 @@ use crate::formats::config::{DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, M
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
+use crate::formats::registries::{Endpoint, Trust};
 use crate::store::RegistryOptions;
 
-/// The client of one image's registry.
+/// The client of one image at one place.
 pub(crate) struct Remote<'a> {
-    http: Client,
     reference: &'a Reference,
+    endpoint: &'a Endpoint,
     options: &'a RegistryOptions,
-    /// Fetched once, before the first request.
-    authorization: OnceCell<Option<HeaderValue>>,
+    /// Begun once, before the first request.
+    session: OnceCell<Session>,
+    /// The login in use.
+    login: Mutex<Option<Presented>>,
+}
+
+/// How the registry is spoken to, by its answer to `GET /v2/`.
+struct Session {
+    http: Client,
+    scheme: &'static str,
+    challenge: Option<Challenge>,
+    /// In the order in which they are tried; without one, requests go anonymously.
+    logins: Vec<Option<Login>>,
+}
+
+#[derive(Clone)]
+enum Challenge {
+    Bearer(login::Bearer),
+    /// The other scheme in use, with the login itself.
+    Basic,
+}
+
+/// One login of a session, and the `Authorization` that it gives.
+#[derive(Clone)]
+struct Presented {
+    at: usize,
+    authorization: Option<HeaderValue>,
 }
 
 impl<'a> Remote<'a> {
     pub(crate) fn new(
         reference: &'a Reference,
+        endpoint: &'a Endpoint,
         options: &'a RegistryOptions,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         // The HTTP library takes the process-wide provider; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.read_timeout)
-            .redirect(Policy::custom(redirect))
-            .user_agent(concat!("rouse/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| failed(reference, &error))?;
-        Ok(Self { http, reference, options, authorization: OnceCell::new() })
+        let (session, login) = (OnceCell::new(), Mutex::new(None));
+        Self { reference, endpoint, options, session, login }
     }
 
     /// The digest that the reference resolves to now.
     pub(crate) async fn digest(&self) -> Result<Digest, Error> {
-        let url = self.url("manifests", self.tag())?;
-        let answer = self.in_time("manifest", self.send(Method::HEAD, url)).await?;
+        let path = self.path("manifests", self.tag());
+        let answer = self.in_time("manifest", self.send(Method::HEAD, &path)).await?;
         let header = answer.headers().get("docker-content-digest");
         if answer.status() == StatusCode::OK
             && let Some(digest) = header.and_then(|digest| digest.to_str().ok())
@@ -90,9 +111,9 @@ impl<'a> Remote<'a> {
     }
 
     async fn manifest(&self, which: &str) -> Result<(Bytes, Digest), Error> {
-        let url = self.url("manifests", which)?;
+        let path = self.path("manifests", which);
         let fetching = async {
-            let answer = self.accepted(self.send(Method::GET, url).await?).await?;
+            let answer = self.accepted(self.send(Method::GET, &path).await?).await?;
             self.whole(answer, "manifest", DOCUMENT_BYTES_MAX).await
         };
         let bytes = self.in_time("manifest", fetching).await?;
@@ -102,8 +123,8 @@ impl<'a> Remote<'a> {
 
     /// Begins to fetch a layer or a configuration.
     pub(crate) async fn blob<'b>(&'b self, blob: &'b Descriptor) -> Result<Blob<'b>, Error> {
-        let url = self.url("blobs", blob.digest.as_str())?;
-        let begin = async { self.accepted(self.send(Method::GET, url).await?).await };
+        let path = self.path("blobs", blob.digest.as_str());
+        let begin = async { self.accepted(self.send(Method::GET, &path).await?).await };
         let answer = self.in_time("layer", begin).await?;
         let blob = Blob {
             answer,
@@ -127,74 +148,182 @@ impl<'a> Remote<'a> {
         }
     }
 
-    fn scheme(&self) -> &'static str {
-        if self.reference.is_insecure() { "http" } else { "https" }
+    fn path(&self, kind: &str, which: &str) -> String {
+        format!("{}/{kind}/{which}", self.endpoint.repository)
     }
 
-    fn url(&self, kind: &str, which: &str) -> Result<Url, Error> {
-        let repository = self.reference.repository();
-        self.root(&format!("{repository}/{kind}/{which}"))
-    }
-
-    fn root(&self, path: &str) -> Result<Url, Error> {
-        let text = format!("{}://{}/v2/{path}", self.scheme(), self.reference.host());
+    fn url(&self, scheme: &str, path: &str) -> Result<Url, Error> {
+        let text = format!("{scheme}://{}/v2/{path}", self.endpoint.host());
         text.parse().map_err(|error| Error::InvalidReference {
             reference: self.reference.written().to_owned(),
             reason: format!("{text} is no address: {error}"),
         })
     }
 
-    async fn send(&self, method: Method, url: Url) -> Result<Response, Error> {
-        let authorization = self.authorization.get_or_try_init(|| self.authorize()).await?;
+    /// Sends a request, with the next login where one is refused.
+    async fn send(&self, method: Method, path: &str) -> Result<Response, Error> {
+        let session = self.session.get_or_try_init(|| self.begin()).await?;
+        let url = self.url(session.scheme, path)?;
         let accept = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX].join(", ");
-        let mut request = self.http.request(method, url).header(ACCEPT, accept);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        let mut presented = self.presented(session).await?;
+        loop {
+            let mut request = session.http.request(method.clone(), url.clone());
+            request = request.header(ACCEPT, &accept);
+            if let Some(authorization) = &presented.authorization {
+                request = request.header(AUTHORIZATION, authorization.clone());
+            }
+            let answer = request.send().await.map_err(|error| self.failed(&error))?;
+            let refused =
+                matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            let next = presented.at + 1;
+            if !refused || next >= session.logins.len() {
+                return Ok(answer);
+            }
+            presented = self.from(session, next).await?;
+            *self.login.lock().await = Some(presented.clone());
         }
-        request.send().await.map_err(|error| failed(self.reference, &error))
     }
 
-    /// The `Authorization` for each request, by the challenge that `GET /v2/` answers.
-    async fn authorize(&self) -> Result<Option<HeaderValue>, Error> {
-        let asking = self.http.get(self.root("")?).send();
-        let answer = asking.await.map_err(|error| failed(self.reference, &error))?;
-        let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|h| h.to_str().ok());
-        let Some(challenge) = challenge else { return Ok(None) };
-        let registry = self.reference.registry();
-        let given = self.options.logins.configs();
-        let given = given.filter_map(|config| saved::in_plain(config, registry)).next();
-        let login = match (given, self.options.docker_config.as_deref()) {
-            (Some(login), _) => Some(login),
-            (None, Some(dir)) => saved::saved(dir, registry).await,
-            (None, None) => None,
+    /// The login in use, at first the first that the registry takes.
+    async fn presented(&self, session: &Session) -> Result<Presented, Error> {
+        let mut login = self.login.lock().await;
+        if let Some(presented) = &*login {
+            return Ok(presented.clone());
+        }
+        let first = self.from(session, 0).await?;
+        *login = Some(first.clone());
+        Ok(first)
+    }
+
+    /// The first login from `at` on that is not refused. After the last, requests go without one.
+    async fn from(&self, session: &Session, at: usize) -> Result<Presented, Error> {
+        for (at, login) in session.logins.iter().enumerate().skip(at) {
+            if let Some(authorization) = self.authorization(session, login.as_ref()).await? {
+                return Ok(Presented { at, authorization: Some(authorization) });
+            }
+        }
+        Ok(Presented { at: session.logins.len(), authorization: None })
+    }
+
+    async fn authorization(
+        &self,
+        session: &Session,
+        login: Option<&Login>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        match (&session.challenge, login) {
+            (None, _) | (Some(Challenge::Basic), None | Some(Login::Identity(_))) => Ok(None),
+            (Some(_), Some(Login::Registry(token))) => Ok(sensitive(&format!("Bearer {token}"))),
+            (Some(Challenge::Basic), Some(Login::Password { user, password })) => {
+                Ok(basic(user, password))
+            }
+            (Some(Challenge::Bearer(bearer)), login) => self.token(session, bearer, login).await,
+        }
+    }
+
+    /// Finds out how the registry is spoken to.
+    async fn begin(&self) -> Result<Session, Error> {
+        let mut first = None;
+        let ways: &[(&str, bool)] = match self.endpoint.trust {
+            Trust::Verified => &[("https", true)],
+            Trust::Insecure => &[("https", false), ("http", false)],
+            Trust::Local => &[("http", false), ("https", false)],
         };
-        match login::bearer(challenge) {
-            Some(bearer) => self.token(&bearer, login).await,
-            // The other scheme in use is Basic, with the login itself.
-            None => Ok(login.and_then(|login| basic(&login))),
+        for (left, &(scheme, verified)) in (0..ways.len()).rev().zip(ways) {
+            let http = self.client(verified)?;
+            let asked = http.get(self.url(scheme, "")?).send().await;
+            let answer = match asked {
+                // A server with TLS answers a request without it so.
+                Ok(answer) if answer.status() == StatusCode::BAD_REQUEST && left > 0 => continue,
+                Ok(answer) => answer,
+                Err(error) => {
+                    let timed_out = error.is_timeout();
+                    first.get_or_insert_with(|| self.failed(&error));
+                    if timed_out {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            let header = answer.headers().get(WWW_AUTHENTICATE).and_then(|h| h.to_str().ok());
+            let challenge = header.map(|header| match login::bearer(header) {
+                Some(bearer) => Challenge::Bearer(bearer),
+                None => Challenge::Basic,
+            });
+            let logins = if challenge.is_some() { self.logins().await } else { Vec::new() };
+            return Ok(Session { http, scheme, challenge, logins });
         }
+        Err(first.unwrap_or_else(|| self.broken("it does not answer GET /v2/".to_owned())))
     }
 
-    /// A token for pulling. Without one, requests go anonymously and the registry refuses them.
+    fn client(&self, verified: bool) -> Result<Client, Error> {
+        let mut client = Client::builder()
+            .connect_timeout(self.options.connect_timeout)
+            .read_timeout(self.options.read_timeout)
+            .redirect(Policy::custom(redirect))
+            .user_agent(concat!("rouse/", env!("CARGO_PKG_VERSION")));
+        if verified {
+            for path in &self.endpoint.authorities {
+                let pem = std::fs::read(path).map_err(Error::io("read", path))?;
+                let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+                    .map_err(|error| self.broken(format!("{}: {error}", path.display())))?;
+                client = client.tls_certs_merge(authorities);
+            }
+        } else {
+            client = client.tls_danger_accept_invalid_certs(true);
+        }
+        client.build().map_err(|error| self.failed(&error))
+    }
+
+    /// Those that came with the request, then those that Docker saved, then none: what is public can be
+    /// had without a login, and despite one that is no longer valid.
+    async fn logins(&self) -> Vec<Option<Login>> {
+        let Endpoint { registry, repository, .. } = self.endpoint;
+        let given = self.options.logins.configs();
+        let mut logins: Vec<_> =
+            given.flat_map(|config| saved::in_plain(config, registry, repository)).collect();
+        if let Some(dir) = self.options.docker_config.as_deref() {
+            logins.extend(saved::saved(dir, registry, repository).await);
+        }
+        logins.into_iter().map(Some).chain([None]).collect()
+    }
+
+    /// A token for pulling, if the registry gives one for this login.
     async fn token(
         &self,
+        session: &Session,
         bearer: &login::Bearer,
-        login: Option<Login>,
+        login: Option<&Login>,
     ) -> Result<Option<HeaderValue>, Error> {
         let Ok(realm) = bearer.realm.parse::<Url>() else { return Ok(None) };
-        if realm.scheme() != "https" && !self.reference.is_insecure() {
+        if realm.scheme() != "https" && self.endpoint.trust == Trust::Verified {
             let reason = format!("its tokens are at {realm}, which is not encrypted");
             return Err(self.broken(reason));
         }
-        let scope = format!("repository:{}:pull", self.reference.repository());
-        let mut request = self.http.get(realm).query(&[("scope", &scope)]);
-        if let Some(service) = &bearer.service {
-            request = request.query(&[("service", service)]);
-        }
-        if let Some(authorization) = login.and_then(|login| basic(&login)) {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let answer = request.send().await.map_err(|error| failed(self.reference, &error))?;
+        let scope = format!("repository:{}:pull", self.endpoint.repository);
+        let mut asked = vec![("scope", scope.as_str())];
+        asked.extend(bearer.service.as_deref().map(|service| ("service", service)));
+        let request = match login {
+            Some(Login::Identity(token)) => {
+                asked.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "rouse"),
+                    ("refresh_token", token),
+                ]);
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                let form = form.extend_pairs(asked).finish();
+                let kind = "application/x-www-form-urlencoded";
+                session.http.post(realm).header(CONTENT_TYPE, kind).body(form)
+            }
+            Some(Login::Password { user, password }) => {
+                let request = session.http.get(realm).query(&asked);
+                match basic(user, password) {
+                    Some(authorization) => request.header(AUTHORIZATION, authorization),
+                    None => request,
+                }
+            }
+            Some(Login::Registry(_)) | None => session.http.get(realm).query(&asked),
+        };
+        let answer = request.send().await.map_err(|error| self.failed(&error))?;
         if answer.status() != StatusCode::OK {
             return Ok(None);
         }
@@ -217,7 +346,7 @@ impl<'a> Remote<'a> {
         {
             body.extend_from_slice(&chunk);
         }
-        Err(refusal(self.reference, status.as_u16(), &body))
+        Err(refusal(self.reference, &self.endpoint.registry, status.as_u16(), &body))
     }
 
     /// A whole body of at most `max` bytes.
@@ -232,9 +361,7 @@ impl<'a> Remote<'a> {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) =
-            answer.chunk().await.map_err(|error| failed(self.reference, &error))?
-        {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.failed(&error))? {
             if (body.len() as u64).saturating_add(chunk.len() as u64) > max {
                 return Err(too_large());
             }
@@ -259,9 +386,13 @@ impl<'a> Remote<'a> {
     fn broken(&self, reason: String) -> Error {
         Error::Registry {
             reference: self.reference.written().to_owned(),
-            registry: self.reference.registry().to_owned(),
+            registry: self.endpoint.registry.clone(),
             reason,
         }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Error {
+        failed(self.reference, &self.endpoint.registry, error)
     }
 }
 
@@ -285,7 +416,7 @@ impl Blob<'_> {
             let bound = Bound::LayerTime { blob, seconds: stall.as_secs() };
             return Err(exceeded(self.remote.reference, bound));
         };
-        let chunk = chunk.map_err(|error| failed(self.remote.reference, &error))?;
+        let chunk = chunk.map_err(|error| self.remote.failed(&error))?;
         let Some(chunk) = chunk else { return Ok(None) };
         self.read = self.read.saturating_add(chunk.len() as u64);
         if self.read > self.blob.size {
@@ -320,7 +451,7 @@ fn leaves_encryption(from: &Url, to: &Url) -> bool {
     from.scheme() == "https" && to.scheme() != "https"
 }
 
-fn basic(Login { user, password }: &Login) -> Option<HeaderValue> {
+fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     sensitive(&format!("Basic {encoded}"))
 }

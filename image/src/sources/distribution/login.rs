@@ -3,15 +3,21 @@
 use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
 
-/// A user and a password.
-#[derive(Clone)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+/// A login, in one of the forms that clients save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    Password {
+        user: String,
+        password: String,
+    },
+    /// Exchanged for a token of the registry, as `docker login` to Azure saves it.
+    Identity(String),
+    /// Sent as it is.
+    Registry(String),
 }
 
 /// The token endpoint of a registry.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bearer {
     pub(super) realm: String,
     pub(super) service: Option<String>,

@@ -18,62 +18,105 @@ use super::login::Login;
 const HUB: &str = "https://index.docker.io/v1/";
 /// Longest wait for a helper, which may ask a network service.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The user name that marks an identity token, which Rouse does not use.
+/// The user name by which helpers mark an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// The login for a registry: from Docker's `config.json`, or from the helper that it names.
-pub(super) async fn saved(docker_config: &Path, registry: &str) -> Option<Login> {
-    let config = std::fs::read(docker_config.join("config.json")).ok()?;
+/// The logins for a repository in Docker's `config.json`, the closest first; the helper that it names comes last.
+pub(super) async fn saved(docker_config: &Path, registry: &str, repository: &str) -> Vec<Login> {
+    let Ok(config) = std::fs::read(docker_config.join("config.json")) else { return Vec::new() };
     let config: Value = match serde_json::from_slice(&config) {
         Ok(config) => config,
         Err(error) => {
             let path = docker_config.join("config.json");
             tracing::warn!(path = %path.display(), %error, "Docker's saved logins cannot be read");
-            return None;
+            return Vec::new();
         }
     };
-    if let Some(login) = in_plain(&config, registry) {
-        return Some(login);
-    }
-    let helper = helper(&config, registry)?;
-    match ask(&format!("docker-credential-{helper}"), registry).await {
-        Ok(login) => login,
-        Err(why) => {
-            tracing::warn!(helper, registry, why, "a credential helper has no login");
-            None
+    let mut logins = in_plain(&config, registry, repository);
+    if let Some(helper) = helper(&config, registry) {
+        match ask(&format!("docker-credential-{helper}"), registry).await {
+            Ok(login) => logins.extend(login),
+            Err(why) => tracing::warn!(helper, registry, why, "a credential helper has no login"),
         }
     }
+    logins
 }
 
-pub(super) fn in_plain(config: &Value, registry: &str) -> Option<Login> {
-    let auths = config.get("auths")?.as_object()?;
-    // The exact key goes before other spellings.
-    let exact = auths.get(registry);
-    let others =
-        auths.iter().filter(|(key, _)| host(key) == host(registry)).map(|(_, saved)| saved);
-    exact.into_iter().chain(others).find_map(of_entry)
+/// The logins for a repository that `auths` holds. Its keys are hosts, addresses, hosts with a path, or
+/// hosts with `*`, as the kubelet reads them; the closest comes first.
+pub(super) fn in_plain(config: &Value, registry: &str, repository: &str) -> Vec<Login> {
+    let auths = config.get("auths").and_then(Value::as_object);
+    let mut found: Vec<(bool, usize, Login)> = auths
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, saved)| {
+            let (pattern, path) = parts(key);
+            let fits = matches(pattern, host(registry)) && is_above(path, repository);
+            let login = of_entry(saved).filter(|_| fits)?;
+            Some((!pattern.contains('*'), path.len(), login))
+        })
+        .collect();
+    found.sort_by_key(|(exact, path, _)| std::cmp::Reverse((*path, *exact)));
+    found.into_iter().map(|(_, _, login)| login).collect()
 }
 
 fn of_entry(saved: &Value) -> Option<Login> {
     let text = |name: &str| saved.get(name)?.as_str().filter(|text| !text.is_empty());
+    if let Some(token) = text("identitytoken") {
+        return Some(Login::Identity(token.to_owned()));
+    }
+    if let Some(token) = text("registrytoken") {
+        return Some(Login::Registry(token.to_owned()));
+    }
     if let Some(encoded) = text("auth") {
         let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
         let decoded = String::from_utf8(decoded).ok()?;
         let (user, password) = decoded.split_once(':')?;
         // Docker may pad the password with NUL bytes.
         let password = password.trim_end_matches('\0');
-        return Some(Login { user: user.to_owned(), password: password.to_owned() });
+        return Some(Login::Password { user: user.to_owned(), password: password.to_owned() });
     }
-    Some(Login { user: text("username")?.to_owned(), password: text("password")?.to_owned() })
+    let (user, password) = (text("username")?.to_owned(), text("password")?.to_owned());
+    Some(Login::Password { user, password })
 }
 
-/// The host in a key of `auths`, with its port; one name for all hosts of Docker Hub.
-fn host(key: &str) -> &str {
+/// The host, with its port, and the path in a key of `auths`. The paths of APIs are none.
+fn parts(key: &str) -> (&str, &str) {
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
-    match rest.split('/').next().unwrap_or(rest) {
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.trim_matches('/');
+    let path = if matches!(path, "v1" | "v2") { "" } else { path };
+    (canonical(host), path)
+}
+
+fn host(key: &str) -> &str {
+    parts(key).0
+}
+
+/// One name for all hosts of Docker Hub.
+fn canonical(host: &str) -> &str {
+    match host {
         "index.docker.io" | "registry-1.docker.io" => "docker.io",
         host => host,
     }
+}
+
+/// Whether a host fits a pattern, in which `*` stands for characters within one label.
+fn matches(pattern: &str, host: &str) -> bool {
+    let (patterns, labels) = (pattern.split('.'), host.split('.'));
+    patterns.clone().count() == labels.clone().count()
+        && patterns.zip(labels).all(|(pattern, label)| match pattern.split_once('*') {
+            None => pattern == label,
+            Some((before, after)) => label
+                .strip_prefix(before)
+                .is_some_and(|rest| rest.len() >= after.len() && rest.ends_with(after)),
+        })
+}
+
+/// Whether a path is a repository or a folder above it.
+fn is_above(path: &str, repository: &str) -> bool {
+    let rest = repository.strip_prefix(path);
+    rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The helper of a registry, else the default helper.
@@ -122,78 +165,12 @@ async fn ask(program: &str, registry: &str) -> Result<Option<Login>, String> {
     }
     let answer: Answer =
         serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-    if answer.username == TOKEN_USER {
-        return Err("it keeps an identity token, which is not used: log in with a password or an access token".to_owned());
-    }
-    Ok(Some(Login { user: answer.username, password: answer.secret }))
+    Ok(Some(if answer.username == TOKEN_USER {
+        Login::Identity(answer.secret)
+    } else {
+        Login::Password { user: answer.username, password: answer.secret }
+    }))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn logins_are_found_under_any_spelling_of_their_registry() {
-        let ann = json!({ "auth": "YW5uOnNlY3JldA==" });
-        let named = json!({ "username": "ann", "password": "secret" });
-        for (key, saved, registry, found) in [
-            ("https://index.docker.io/v1/", &ann, "docker.io", true),
-            ("docker.io", &ann, "docker.io", true),
-            ("ghcr.io", &ann, "ghcr.io", true),
-            ("https://ghcr.io", &ann, "ghcr.io", true),
-            ("https://ghcr.io/v2/", &named, "ghcr.io", true),
-            ("http://localhost:5000", &named, "localhost:5000", true),
-            ("localhost:5001", &named, "localhost:5000", false),
-            ("https://index.docker.io/v1/", &ann, "ghcr.io", false),
-            ("ghcr.io", &json!({ "auth": "" }), "ghcr.io", false),
-            ("ghcr.io", &json!({ "username": "ann" }), "ghcr.io", false),
-            ("ghcr.io", &json!({}), "ghcr.io", false),
-        ] {
-            let login = in_plain(&json!({ "auths": { key: saved } }), registry);
-            let login = login.map(|login| (login.user, login.password));
-            let expected = found.then(|| ("ann".to_owned(), "secret".to_owned()));
-            assert_eq!(login, expected, "{key} {registry}");
-        }
-    }
-
-    #[test]
-    fn a_helper_of_the_registry_comes_before_the_default() {
-        let config = json!({ "credsStore": "pass", "credHelpers": { "https://ghcr.io": "gh" } });
-        assert_eq!(helper(&config, "ghcr.io"), Some("gh"));
-        assert_eq!(helper(&config, "docker.io"), Some("pass"));
-        assert_eq!(helper(&json!({ "credsStore": "../evil" }), "docker.io"), None);
-        assert_eq!(helper(&json!({}), "docker.io"), None);
-    }
-
-    #[tokio::test]
-    async fn a_helper_is_asked_by_its_protocol() {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let dir = tempfile::tempdir().unwrap();
-        let program = dir.path().join("docker-credential-test");
-        let script = r#"#!/bin/sh
-read -r registry || true
-case "$1 $registry" in
-"get ghcr.io") echo '{"ServerURL":"ghcr.io","Username":"ann","Secret":"secret"}' ;;
-"get https://index.docker.io/v1/") echo '{"Username":"<token>","Secret":"x"}' ;;
-"get quay.io") echo "credentials not found in native keychain"; exit 1 ;;
-*) echo "the keychain is locked"; exit 1 ;;
-esac
-"#;
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let program = program.to_str().unwrap();
-        let asked = async |registry| {
-            let login = ask(program, registry).await;
-            login.map(|login| login.map(|login| (login.user, login.password)))
-        };
-        let ann = ("ann".to_owned(), "secret".to_owned());
-        assert_eq!(asked("ghcr.io").await, Ok(Some(ann)));
-        assert_eq!(asked("quay.io").await, Ok(None));
-        assert_eq!(asked("gcr.io").await, Err("the keychain is locked".to_owned()));
-        assert!(asked("docker.io").await.unwrap_err().contains("identity token"));
-        assert!(ask("/nowhere/helper", "ghcr.io").await.is_err());
-    }
-}
+mod tests;

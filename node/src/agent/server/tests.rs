@@ -16,6 +16,11 @@ async fn get(service: &KubeletService, path: &str) -> (u16, String) {
 }
 
 fn served() -> (tempfile::TempDir, KubeletService) {
+    served_with(Pod::default())
+}
+
+fn served_with(pod: Pod) -> (tempfile::TempDir, KubeletService) {
+    let pods = Store::from_iter([pod]);
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::of_tokio();
     let component = Component::alone("node");
@@ -25,7 +30,6 @@ fn served() -> (tempfile::TempDir, KubeletService) {
     for line in ["one", "two"] {
         writer.line(LogStream::Stdout, true, line.as_bytes());
     }
-    let pods = Store::from_iter([Pod::default()]);
     let runtime = Arc::new(FakeRuntime::default());
     let (shared, _) = testing::shared(dir.path(), runtime, &component);
     (dir, service(logs, pods, Arc::new(Usages::new(shared)), clock))
@@ -43,6 +47,19 @@ async fn container_logs_are_served_with_their_options() {
     let (status, text) = get(&service, &format!("{path}?previous=true")).await;
     assert_eq!(status, 400);
     assert!(text.contains("previous terminated container"), "{text}");
+}
+
+#[tokio::test]
+async fn the_previous_run_of_a_container_that_waits_after_a_crash_is_the_crashed_one() {
+    let pod = serde_json::from_value(json!({
+        "metadata": { "namespace": "demo", "name": "p-1" },
+        "status": { "containerStatuses": [{ "name": "user", "image": "", "imageID": "", "ready": false,
+            "restartCount": 0, "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+            "lastState": { "terminated": { "exitCode": 1 } } }] }
+    }));
+    let (_dir, service) = served_with(pod.unwrap());
+    let path = "/containerLogs/demo/p-1/user?previous=true";
+    assert_eq!(get(&service, path).await, (200, "one\ntwo\n".to_owned()));
 }
 
 #[tokio::test]

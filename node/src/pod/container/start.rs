@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ContainerStateTerminated;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use rouse_k8s::condition::NOT_ENFORCED;
 use rouse_k8s::time::later;
 
 use super::state::{Container, Run};
@@ -152,9 +153,10 @@ impl Container {
                 "the postStart hook is not run: this node agent does not support it".to_owned();
             out.push(Effect::warning("FailedPostStartHook", message, at));
         }
-        for message in run.not_enforced.into_iter().filter(|_| self.restarts == 0) {
-            out.push(Effect::warning("NotEnforced", message, at));
+        for message in run.not_enforced.iter().filter(|_| self.restarts == 0) {
+            out.push(Effect::warning(NOT_ENFORCED, message.clone(), at));
         }
+        self.not_enforced = run.not_enforced;
         self.id = Some(run.id.clone());
         self.image_id = run.image_id;
         self.complaint = None;

@@ -84,6 +84,8 @@ pub(crate) struct Container {
     pub(crate) fresh: bool,
     /// Why it cannot serve though it runs.
     pub(crate) complaint: Option<String>,
+    /// Its settings that the runtime does not enforce, a sentence each.
+    pub(in crate::pod) not_enforced: Vec<String>,
     /// An image was pulled for this start, so `Pulled` was already said.
     pub(super) pulled: bool,
     /// It ended, so its next launch counts as a restart.
@@ -179,6 +181,7 @@ impl Container {
             signalled: false,
             fresh: false,
             complaint: None,
+            not_enforced: Vec::new(),
             pulled: false,
             restart_due: false,
             probes: Probes {

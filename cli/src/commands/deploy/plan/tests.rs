@@ -32,13 +32,13 @@ fn existing() -> kube::api::DynamicObject {
 
 fn plan(words: &str) -> Value {
     let args = flags(words);
-    service(Some(&existing()), &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap()
+    service(Some(&existing()), &args, args.program.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap()
 }
 
 #[test]
 fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
     let args = flags("--image hi --port 9000 --scale-max 3 --memory 64Mi");
-    let new = service(None, &args, args.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap();
+    let new = service(None, &args, args.program.image.as_deref(), Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(
         new["spec"],
         json!({ "template": {
@@ -47,6 +47,30 @@ fn a_new_service_holds_what_the_flags_say_and_nothing_else() {
                       "resources": { "limits": { "memory": "64Mi" } } }] }
         } })
     );
+}
+
+#[test]
+fn a_plan_that_changes_nothing_is_unchanged() {
+    let now = Timestamp::UNIX_EPOCH;
+    let deployed = |image: &str, ready: &str| {
+        let mut object = existing();
+        object.data["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+        object.data["status"] = json!({ "conditions": [{ "type": "Ready", "status": ready }],
+            "observedGeneration": null });
+        object
+    };
+    let same = |existing: &kube::api::DynamicObject, words: &str| {
+        let args = flags(words);
+        let planned = service(Some(existing), &args, args.program.image.as_deref(), now).unwrap();
+        is_unchanged(existing, &planned)
+    };
+    let pinned = "fn@sha256:abc";
+    assert!(same(&deployed(pinned, "True"), "--image fn@sha256:abc"));
+    assert!(same(&deployed(pinned, "True"), "--env A=1 --timeout 9"));
+    assert!(!same(&deployed(pinned, "True"), "--env A=2"));
+    assert!(!same(&deployed(pinned, "True"), "--image fn@sha256:def"));
+    assert!(!same(&deployed(pinned, "False"), "--image fn@sha256:abc"), "it is tried again");
+    assert!(!same(&deployed("fn:1", "True"), "--image fn:1"), "a tag may mean another image");
 }
 
 #[test]
@@ -74,16 +98,93 @@ fn flags_of_gcloud_and_kn_have_their_meaning_there() {
 }
 
 #[test]
-fn an_invalid_quantity_is_refused_with_its_right_spelling() {
-    for (memory, says) in [
-        ("2GB", "write 2G or 2Gi"),
-        ("512mb", "write 512M or 512Mi"),
-        ("1gib", "write 1Gi"),
-        ("lots", "256Mi"),
+fn more_flags_of_gcloud_and_kn_have_their_meaning_there() {
+    let changed = plan(
+        "--remove-env-vars A --set-env-vars ^;^B=1,2;C=3 --args -m,server --scale 1..5 --timeout 5m \
+         --labels team=blue,tier=web --revision-suffix v2 --limit cpu=1,memory=2Gi --request cpu=500m \
+         --use-http2 --scale-init 2 --scale-metric rps --user 1000 --pull-secret login --cluster-local",
+    );
+    let template = &changed["spec"]["template"];
+    let container = &template["spec"]["containers"][0];
+    let value = |name: &str, value: &str| json!({ "name": name, "value": value });
+    assert_eq!(container["env"], json!([value("B", "1,2"), value("C", "3")]));
+    assert_eq!(container["args"], json!(["-m", "server"]));
+    assert_eq!(container["ports"], json!([{ "name": "h2c", "containerPort": 8080 }]));
+    assert_eq!(
+        container["resources"],
+        json!({ "limits": { "cpu": "1", "memory": "2Gi" }, "requests": { "cpu": "500m" } })
+    );
+    assert_eq!(container["securityContext"], json!({ "runAsUser": 1000 }));
+    assert_eq!(template["metadata"]["name"], "hello-v2");
+    assert_eq!(template["spec"]["timeoutSeconds"], 300);
+    assert_eq!(template["spec"]["imagePullSecrets"], json!([{ "name": "login" }]));
+    let annotations = &template["metadata"]["annotations"];
+    for (name, value) in
+        [("min-scale", "1"), ("max-scale", "5"), ("initial-scale", "2"), ("metric", "rps")]
+    {
+        assert_eq!(annotations[format!("autoscaling.knative.dev/{name}")], value, "{name}");
+    }
+    let local = "networking.knative.dev/visibility";
+    assert_eq!(template["metadata"]["labels"], json!({ "team": "blue", "tier": "web" }));
+    assert_eq!(
+        changed["metadata"]["labels"],
+        json!({ "team": "blue", "tier": "web", local: "cluster-local" })
+    );
+    let cleared = plan("--clear-env-vars --ingress all");
+    assert!(cleared["spec"]["template"]["spec"]["containers"][0].get("env").is_none());
+}
+
+#[test]
+fn secrets_become_variables_and_files_and_go_again() {
+    let spec = |existing: &kube::api::DynamicObject, words: &str| {
+        let args = flags(words);
+        let planned = service(Some(existing), &args, None, Timestamp::UNIX_EPOCH).unwrap();
+        (from_value(planned.clone()).unwrap(), planned["spec"]["template"]["spec"].clone())
+    };
+    let words = "--set-secrets KEY=api:token,/etc/tls/cert=web:tls.crt,/etc/tls/key=web:tls.key,/all=whole \
+                 --env-from cm:settings --mount /config=cm:files";
+    let (with, pod) = spec(&existing(), words);
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["env"],
+        json!([{ "name": "A", "value": "1" },
+               { "name": "KEY", "valueFrom": { "secretKeyRef": { "name": "api", "key": "token" } } }])
+    );
+    assert_eq!(container["envFrom"], json!([{ "configMapRef": { "name": "settings" } }]));
+    let mounted =
+        |name: &str, path: &str| json!({ "name": name, "mountPath": path, "readOnly": true });
+    let mounts =
+        [mounted("etc-tls", "/etc/tls"), mounted("all", "/all"), mounted("config", "/config")];
+    assert_eq!(container["volumeMounts"], json!(mounts));
+    let items = json!([{ "key": "tls.crt", "path": "cert" }, { "key": "tls.key", "path": "key" }]);
+    assert_eq!(
+        pod["volumes"],
+        json!([{ "name": "etc-tls", "secret": { "secretName": "web", "items": items } },
+               { "name": "all", "secret": { "secretName": "whole" } },
+               { "name": "config", "configMap": { "name": "files" } }])
+    );
+    // As it was: a change and its opposite meet in the same service.
+    let (less, _) = spec(&with, "--remove-secrets KEY,/etc/tls/cert,/etc/tls/key --mount /config-");
+    let (_, left) = spec(&less, "--clear-secrets --env-from cm:settings-");
+    assert_eq!(left, existing().data["spec"]["template"]["spec"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_form() {
+    for (words, says) in [
+        ("--set-secrets KEY=api", "write NAME=SECRET:KEY"),
+        ("--set-secrets /x=api:key", "/DIR/FILE=SECRET:KEY"),
+        ("--update-secrets /d/a=one:k,/d/b=two:k", "/d holds the files of another volume"),
+        ("--mount config=cm:files", "such as /config"),
+        ("--mount /config=files", "write secret:NAME or cm:NAME"),
+        ("--env-from settings", "write secret:NAME or cm:NAME"),
+        ("--limit memory=2GB", "write 2G or 2Gi"),
+        ("--limit memory", "write cpu=500m or memory=256Mi"),
+        ("--set-env-vars A", "neither NAME=VALUE nor NAME-"),
     ] {
-        let args = flags(&format!("--memory {memory}"));
+        let args = flags(words);
         let error = service(Some(&existing()), &args, None, Timestamp::UNIX_EPOCH).unwrap_err();
-        assert!(format!("{error:?}").contains(says), "{memory}: {error:?}");
+        assert!(error.to_string().contains(says), "{words}: {error}");
     }
 }
 

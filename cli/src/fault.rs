@@ -6,6 +6,8 @@
 mod hint;
 mod text;
 
+use std::fmt;
+
 pub(crate) use self::text::{readable, shortened};
 
 /// A fault, told in one screen.
@@ -17,6 +19,14 @@ pub(crate) struct Fault {
     pub(crate) place: Option<String>,
     /// What to change.
     pub(crate) hint: Option<String>,
+}
+
+/// In one line: `KeyError: 'x' (main.py, line 3: a = b["x"])`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.place.as_ref().map_or(Ok(()), |place| write!(f, " ({place})"))
+    }
 }
 
 /// The last fault in a log; `None` if nothing in it looks like one.

@@ -1,0 +1,90 @@
+//! `rouse call NAME [PATH]`: one request, its answer on stdout, its status and time on stderr; or many, and their summary.
+
+mod event;
+mod many;
+mod request;
+
+use http::{HeaderName, HeaderValue};
+use rouse_api::ConditionStatus;
+
+pub(crate) use self::request::REVISION_HEADER;
+use super::serving::{condition, service};
+use crate::args::{Call, Global};
+use crate::http::{Answer, Connection};
+use crate::outcome::{Failure, Result};
+use crate::printer::Printer;
+use crate::reach::{FORWARDED_PROTO, Part, Reach, url_of};
+use crate::target::Target;
+
+pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Result {
+    let target = Target::connect(global).await?;
+    let service = service(&target, &args.name).await?;
+    let part = Part::of(args.tag.as_deref(), args.revision.as_deref());
+    let reach = Reach::of(&target, url_of(&service, part)?).await?;
+    let mut sent = request::of(&args)?;
+    if reach.https {
+        let proto = HeaderName::from_static(FORWARDED_PROTO);
+        sent.headers.entry(proto).or_insert(HeaderValue::from_static("https"));
+    }
+    if args.count.get() > 1 {
+        return many::run(&reach, &sent, args.count.get(), args.parallel.get(), printer).await;
+    }
+    let mut connection = Connection::open(&reach.open, reach.at).await.map_err(|failure| {
+        let url = &reach.url;
+        failure.because(format!("the service says it answers at {url}")).next("rouse status")
+    })?;
+    let answer = connection.send(sent.method, &sent.path, &sent.headers, sent.body).await?;
+    if args.include && !printer.json() {
+        print_head(&answer, printer);
+    }
+    print(&answer, printer);
+    if answer.status.is_client_error() || answer.status.is_server_error() {
+        let failure = Failure::new(format!("{} answered {}", args.name, answer.status));
+        return Err(match not_ready(&service) {
+            Some(why) => failure.because(why),
+            None => failure,
+        });
+    }
+    Ok(())
+}
+
+/// Why a service is not ready, which is the usual cause of an error answer.
+fn not_ready(service: &rouse_api::Service) -> Option<String> {
+    let status = service.status.as_ref()?;
+    let ready = condition(&status.conditions, "Ready")?;
+    (ready.status != ConditionStatus::True)
+        .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
+}
+
+/// As `curl -i` does.
+fn print_head(answer: &Answer, printer: &Printer) {
+    printer.line(format!("HTTP/1.1 {}", answer.status));
+    for (name, value) in &answer.headers {
+        printer.line(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+    }
+    printer.line("");
+}
+
+fn print(answer: &Answer, printer: &Printer) {
+    let revision = answer.headers.get(REVISION_HEADER).and_then(|v| v.to_str().ok());
+    if printer.json() {
+        let text = String::from_utf8_lossy(&answer.body);
+        let body =
+            serde_json::from_slice(&answer.body).unwrap_or_else(|_| serde_json::Value::from(text));
+        printer.document(&serde_json::json!({
+            "status": answer.status.as_u16(), "revision": revision,
+            "milliseconds": answer.took.as_secs_f64() * 1000.0, "body": body
+        }));
+        return;
+    }
+    printer.bytes(&answer.body);
+    if printer.interactive() && !answer.body.ends_with(b"\n") {
+        printer.line("");
+    }
+    let from = revision.map_or_else(String::new, |r| format!(" from {r}"));
+    printer.progress(format!(
+        "{}{from} in {:.1} ms",
+        answer.status,
+        answer.took.as_secs_f64() * 1000.0
+    ));
+}
