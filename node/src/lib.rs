@@ -32,4 +32,4 @@ pub use agent::{Body, BoxError, ContainerSample, KubeletService, Node, PodSample
 pub use images::{ImageError, Images, LocalImage, StoreImages};
 pub use spec::Security;
 pub use traffic::{NoTraffic, Traffic};
-pub use worker::Config;
+pub use worker::{ApiAccess, Config};

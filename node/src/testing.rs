@@ -23,7 +23,7 @@ use crate::runtime::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
 };
 use crate::spec::PodRef;
-use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared};
+use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared, Tokens, WriteLocks};
 
 /// Requests that an API was sent: method, path, body.
 pub(crate) type Sent = Arc<Mutex<Vec<(String, String, Value)>>>;
@@ -59,7 +59,7 @@ pub(crate) fn shared(
     let (events, writing) = Events::new(client.clone(), "kubelet", clock, shutdown);
     tasks.detached("events", writing);
     let shared = Shared {
-        config: Config { node_name: "n1".to_owned(), data_dir: dir.to_owned() },
+        config: Config { node_name: "n1".to_owned(), data_dir: dir.to_owned(), api: None },
         client,
         images: Arc::new(StoreImages::new(rouse_image::Store::open(dir.join("images")).unwrap())),
         runtime,
@@ -68,7 +68,9 @@ pub(crate) fn shared(
         logs: Logs::new(dir.join("logs"), clock, tasks.clone()),
         tasks,
         events,
-        hosts: Hosts::new(dir.join("hosts")),
+        hosts: Hosts::new(dir.join("hosts"), true),
+        tokens: Tokens::default(),
+        writing: WriteLocks::default(),
         host_ip: HOST_IP,
         live: Live::default(),
         metrics: Metrics::register(&metrics),

@@ -32,8 +32,10 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     let logged = [("RUST_LOG", "warn,rouse_autoscaler=info")];
     let platform = Platform::start_with_env("process", &logged)?;
     type Make = fn(&Platform) -> anyhow::Result<Program>;
-    let all: [(&str, Make); 3] = [
+    let all: [(&str, Make); 5] = [
         ("test server", programs::test_server),
+        ("test server, no token", programs::without_token),
+        ("test server, sidecar, init container, 3 volumes", programs::pod),
         ("examples/digits", programs::digits),
         ("examples/sklearn-function", programs::function),
     ];

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context;
-use rouse_tests::Platform;
+use rouse_tests::{Platform, wait};
 
 use crate::setup::server;
 
@@ -25,6 +26,69 @@ pub(crate) fn test_server(platform: &Platform) -> anyhow::Result<Program> {
     build(platform, &server()?, "cold")?;
     deploy(platform, "cold", "")?;
     Ok(Program { what: "test server", name: "cold", path: "/", body: None, _source: None })
+}
+
+/// The test server without the files of its service account.
+pub(crate) fn without_token(platform: &Platform) -> anyhow::Result<Program> {
+    build(platform, &server()?, "cold")?;
+    apply(
+        platform,
+        "bare",
+        "automountServiceAccountToken: false\n      containers: [{image: cold}]",
+    )?;
+    Ok(Program {
+        what: "test server, no token",
+        name: "bare",
+        path: "/",
+        body: None,
+        _source: None,
+    })
+}
+
+/// The test server with a sidecar, an init container and three volumes.
+pub(crate) fn pod(platform: &Platform) -> anyhow::Result<Program> {
+    build(platform, &server()?, "cold")?;
+    let kubectl = platform.kubectl();
+    kubectl.apply(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: blue}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: keys}, stringData: {token: s3cret}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: config-features, namespace: knative-serving}
+data: {kubernetes.podspec-init-containers: enabled}
+",
+    )?;
+    let spec = "initContainers:
+      - image: cold
+        command: [/bin/sh, -c, 'cat /etc/shop/colour > /shared/first']
+        volumeMounts: &mounts
+        - {name: shared, mountPath: /shared}
+        - {name: settings, mountPath: /etc/shop}
+        - {name: keys, mountPath: /etc/keys}
+      containers:
+      - image: cold
+        ports: [{containerPort: 8080}]
+        volumeMounts: *mounts
+      - image: cold
+        command: [/bin/sh, -c, 'exec sleep 600']
+        volumeMounts: *mounts
+      volumes:
+      - {name: shared, emptyDir: {}}
+      - {name: settings, configMap: {name: settings}}
+      - {name: keys, secret: {secretName: keys}}";
+    // The setting is followed.
+    wait::until("the feature", Duration::from_secs(20), || {
+        apply(platform, "full", spec).map_err(|error| error.to_string())
+    })?;
+    Ok(Program {
+        what: "test server, sidecar, init container, 3 volumes",
+        name: "full",
+        path: "/",
+        body: None,
+        _source: None,
+    })
 }
 
 /// `examples/digits`, as its README deploys it.
@@ -79,12 +143,7 @@ fn build(platform: &Platform, source: &Path, image: &str) -> anyhow::Result<()> 
 }
 
 /// Applies a Service with the shortest window, and waits for its first pod.
-fn deploy(platform: &Platform, name: &str, args: &str) -> anyhow::Result<()> {
-    let probe = if name == "cold" {
-        String::new()
-    } else {
-        format!("readinessProbe: {{httpGet: {{path: {DIGITS}}}}}")
-    };
+fn apply(platform: &Platform, name: &str, spec: &str) -> anyhow::Result<()> {
     platform.kubectl().apply(&format!(
         "apiVersion: serving.knative.dev/v1
 kind: Service
@@ -94,14 +153,22 @@ spec:
     metadata:
       annotations: {{autoscaling.knative.dev/window: \"6s\"}}
     spec:
-      containers:
-      - image: {name}
-        {args}
-        {probe}
+      {spec}
 "
     ))?;
     platform.kubectl().run(&format!("wait --for=condition=Ready --timeout=60s ksvc/{name}"))?;
     Ok(())
+}
+
+/// A Service of one container, which waits for its model if it has one.
+fn deploy(platform: &Platform, name: &str, args: &str) -> anyhow::Result<()> {
+    let probe = if name == "cold" {
+        String::new()
+    } else {
+        format!("readinessProbe: {{httpGet: {{path: {DIGITS}}}}}")
+    };
+    let spec = format!("containers:\n      - image: {name}\n        {args}\n        {probe}");
+    apply(platform, name, &spec)
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -2,12 +2,12 @@
 //!
 //! `/` answers its version and revision; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`,
 //! `/stream/N/MS`, `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
-//! `POST /echo`.
+//! `/file/PATH`, `/fetch/HOST/PORT/PATH` (what another server answers to it), `POST /echo`.
 //! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
 //! at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -152,6 +152,18 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
         }
         "ready" if state.failing.load(Ordering::SeqCst) => reply(out, 503, "failing"),
         "ready" => reply(out, 200, "ready"),
+        "file" => match std::fs::read(format!("/{}", words[1..].join("/"))) {
+            Ok(bytes) => reply(out, 200, &String::from_utf8_lossy(&bytes)),
+            Err(error) => reply(out, 404, &error.to_string()),
+        },
+        "fetch" => {
+            let port = u16::try_from(number(2)).ok()?;
+            let path = words.get(3..).unwrap_or_default().join("/");
+            match fetch(words.get(1).unwrap_or(&""), port, &path) {
+                Ok(text) => reply(out, 200, &text),
+                Err(error) => reply(out, 502, &error.to_string()),
+            }
+        }
         "echo" => reply(out, 200, &String::from_utf8_lossy(body)),
         "log" => {
             println!("said {}", words.get(1).unwrap_or(&""));
@@ -163,6 +175,17 @@ fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Optio
             reply(out, 200, &format!("version {version} of {}", env("K_REVISION")))
         }
     }
+}
+
+/// The whole answer of another server.
+fn fetch(host: &str, port: u16, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((host, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let at = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {

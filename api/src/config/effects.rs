@@ -200,22 +200,6 @@ const INERT_FEATURES: &[(&str, &str)] = &[
     (features::AUTODETECT_HTTP2, "write h2c as the name of the port"),
     ("queueproxy.mount-podinfo", NO_SIDECAR),
     ("queueproxy.resource-defaults", NO_SIDECAR),
-    (features::POD_SPEC_SECURITY_CONTEXT, REFUSED),
-    (features::VOLUMES_MOUNT_PROPAGATION, REFUSED),
-    (features::VOLUMES_CSI, REFUSED),
-    (features::VOLUMES_EPHEMERAL, REFUSED),
-    (features::VOLUMES_IMAGE, REFUSED),
-    ("kubernetes.podspec-topologyspreadconstraints", REFUSED),
-    ("kubernetes.podspec-hostaliases", REFUSED),
-    ("kubernetes.podspec-runtimeclassname", REFUSED),
-    ("kubernetes.podspec-dnspolicy", REFUSED),
-    ("kubernetes.podspec-dnsconfig", REFUSED),
-    ("kubernetes.podspec-shareprocessnamespace", REFUSED),
-    ("kubernetes.podspec-hostipc", REFUSED),
-    ("kubernetes.podspec-hostpid", REFUSED),
-    ("kubernetes.podspec-hostnetwork", REFUSED),
-    ("kubernetes.podspec-priorityclassname", REFUSED),
-    ("kubernetes.podspec-schedulername", REFUSED),
 ];
 
 const REFUSED: &str = "the field that it admits is refused";
@@ -248,6 +232,7 @@ pub fn keys(config_map: &str) -> Option<Vec<Key>> {
 fn feature((name, default): (&'static str, features::Flag)) -> Key {
     match INERT_FEATURES.iter().find(|(inert, _)| *inert == name) {
         Some((_, why)) => inert(name, default.name(), why),
+        None if features::REFUSED.contains(&name) => inert(name, default.name(), REFUSED),
         None => acts(name),
     }
 }

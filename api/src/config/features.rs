@@ -37,6 +37,25 @@ pub const PERSISTENT_VOLUME_WRITE: &str = "kubernetes.podspec-persistent-volume-
 pub const POD_SPEC_DRY_RUN: &str = "kubernetes.podspec-dryrun";
 pub const ADD_CAPABILITIES: &str = "kubernetes.containerspec-addcapabilities";
 
+/// Features whose field or volume is refused although they are on: nothing here acts on it.
+pub const REFUSED: [&str; 15] = [
+    VOLUMES_MOUNT_PROPAGATION,
+    VOLUMES_CSI,
+    VOLUMES_EPHEMERAL,
+    VOLUMES_IMAGE,
+    "kubernetes.podspec-topologyspreadconstraints",
+    "kubernetes.podspec-hostaliases",
+    "kubernetes.podspec-runtimeclassname",
+    "kubernetes.podspec-dnspolicy",
+    "kubernetes.podspec-dnsconfig",
+    "kubernetes.podspec-shareprocessnamespace",
+    "kubernetes.podspec-hostipc",
+    "kubernetes.podspec-hostpid",
+    "kubernetes.podspec-hostnetwork",
+    "kubernetes.podspec-priorityclassname",
+    "kubernetes.podspec-schedulername",
+];
+
 /// Every feature and its default.
 pub const DEFAULTS: [(&str, Flag); 34] = [
     (MULTI_CONTAINER, Flag::Enabled),

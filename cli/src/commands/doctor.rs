@@ -98,8 +98,8 @@ fn port(what: &'static str, port: u16) -> Finding {
 
 /// Whether cluster-local services can have the port that their URLs mean.
 fn local_port() -> Finding {
-    let bound =
-        ports::bind_local(Ipv4Addr::LOCALHOST.into(), |at| TcpListener::bind(at)?.local_addr());
+    let take = |at| TcpListener::bind(at)?.local_addr();
+    let bound = ports::bind_local(Ipv4Addr::LOCALHOST.into(), None, take);
     let on_80 = bound.as_ref().is_ok_and(|at| at.port() == 80);
     Finding {
         what: "port 80 for pods",

@@ -114,7 +114,7 @@ async fn watch(api: Api<Service>, args: &List, printer: &Printer) -> Result {
 fn print(service: &Service, namespaced: bool, columns: &Columns, printer: &Printer) {
     match printer.output {
         Output::Json | Output::Yaml => {
-            printer.document(&serde_json::to_value(service).unwrap_or(Value::Null))
+            printer.document(&serde_json::to_value(service).unwrap_or(Value::Null));
         }
         Output::Name => printer.line(shown(service)),
         Output::Text => printer.line(columns.line(&row(service, namespaced, false))),

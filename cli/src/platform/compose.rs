@@ -1,6 +1,6 @@
 //! All components, started in the order in which they need one another, and ended in reverse.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,12 +113,8 @@ impl Platform {
             ("gateway for https", https_port.moved_from, https_port.held.address()),
             ("admin port", admin_port.moved_from, admin_address),
         ]);
-        let local = ports::bind_local(binds.local, |at| Ok(Reserved::new(at)?))
-            .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
         let (public, secure) = (http_port.held, https_port.held);
         let (at, secure_at) = (public.address(), secure.address());
-        let open = ports::exposed(at, secure_at, local.address(), api_address, admin_address);
-        said.extend(open);
         let api_url = format!("https://{}", ports::reached(api_address));
         let own = domain::own_address();
         let api_hosts: Vec<_> =
@@ -168,15 +164,32 @@ impl Platform {
         traces::follow(&settings, &components.admin);
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         limits.set(Arc::clone(&chosen.runtime));
+        let pods = chosen.runtime.host_ip();
+        let local = ports::bind_local(binds.local, pods, |at| Ok(Reserved::new(at)?))
+            .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
+        said.extend(ports::exposed(
+            at,
+            secure_at,
+            (local.address(), pods),
+            api_address,
+            admin_address,
+        ));
+        let access = api_for_pods(
+            &cluster,
+            &pki,
+            pods,
+            (local.address(), api_address),
+            &components.apiserver,
+        )?;
         let traffic = Arc::new(GatewayTraffic::default());
         let node = (&components.node, Arc::clone(&traffic), &*metrics);
-        run_node(&cluster, dir, &images, &chosen, node).await?;
+        run_node(&cluster, (dir, access), &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let https = Https { listener: secure, issue: Arc::clone(&pki.issue) };
         let listeners = (public, https, local);
         let activator = start_activator(&cluster, listeners, reports, &components.activator)?;
         traffic.set(Arc::clone(&activator));
-        let moved = gateway::publish(&cluster, at, secure_at, activator.local_addr())?;
+        let moved = gateway::publish(&cluster, at, secure_at, (activator.local_addr(), pods))?;
         if !args.keep_images {
             collect_images(&cluster, &images, &components.node);
         }
@@ -335,8 +348,38 @@ fn serve_api(
     component: &Component,
 ) -> Result {
     let listener = tokio_listener(listener, "API")?;
+    cluster.sign_tokens_with(Arc::clone(&pki.accounts));
     cluster.serve(listener, Arc::clone(&pki.server), pki.token.clone(), component);
     Ok(())
+}
+
+/// Serves the API where pods reach it; returns how they do.
+fn api_for_pods(
+    cluster: &Cluster,
+    pki: &pki::Pki,
+    pods: Option<IpAddr>,
+    (local, api): (SocketAddr, SocketAddr),
+    component: &Component,
+) -> Result<Option<rouse_node::ApiAccess>> {
+    let Some(pods) = pods else { return Ok(None) };
+    let at = if local.ip().is_unspecified() { pods } else { local.ip() };
+    let bind = |address| {
+        let listener = TcpListener::bind(address)?;
+        Ok((listener.local_addr()?, listener))
+    };
+    let address = match ports::bind_api_for_pods(at, bind) {
+        Some((address, listener)) => {
+            let listener = tokio_listener(listener, "API for pods")?;
+            let tls = pki.server_at(address.ip())?;
+            cluster.serve_also(listener, tls, pki.token.clone(), component);
+            address
+        }
+        None => ports::reached(api),
+    };
+    // The API's own listener is not where pods with a network of their own reach it.
+    let reached = pods.is_loopback() || !address.ip().is_loopback();
+    let ca = pki.authority_pem.clone();
+    Ok(reached.then_some(rouse_node::ApiAccess { address, ca }))
 }
 
 fn serve_process(process: &Process, listener: TcpListener, component: &Component) -> Result {
@@ -379,13 +422,13 @@ async fn choose(
 /// Runs before requests are routed: pods of an earlier run have lost their addresses.
 async fn run_node(
     cluster: &Cluster,
-    dir: &DataDir,
+    (dir, api): (&DataDir, Option<rouse_node::ApiAccess>),
     images: &rouse_image::Store,
     chosen: &runtime::Chosen,
     (component, traffic, metrics): (&Component, Arc<GatewayTraffic>, &NodeMetrics),
 ) -> Result {
     let node = rouse_node::Node::new(
-        rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned() },
+        rouse_node::Config { node_name: NODE.to_owned(), data_dir: dir.path().to_owned(), api },
         cluster.client(&format!("system:node:{NODE}")),
         Arc::new(rouse_node::StoreImages::new(images.clone())),
         Arc::clone(&chosen.runtime),

@@ -1,7 +1,7 @@
 //! Objects that a Knative installation brings: its first objects, and the gateway's Services.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) fn publish(
     cluster: &Cluster,
     public: SocketAddr,
     https: SocketAddr,
-    local: SocketAddr,
+    (local, pods): (SocketAddr, Option<IpAddr>),
 ) -> Result<bool> {
     let mut moved = false;
     let port = |name: &str, at: SocketAddr| {
@@ -48,7 +48,10 @@ pub(super) fn publish(
         json!({ "name": name, "port": port, "protocol": "TCP", "targetPort": port })
     };
     let public = vec![port("http2", public), port("https", https)];
-    let local_address = json!({ local.port().to_string(): local.to_string() }).to_string();
+    // One on every address is reached at the one that pods know.
+    let ip = pods.filter(|_| local.ip().is_unspecified()).unwrap_or(local.ip());
+    let local_address = SocketAddr::new(ip, local.port());
+    let local_address = json!({ local.port().to_string(): local_address.to_string() }).to_string();
     let local = vec![port("http2", local)];
     for (name, ports) in [(GATEWAY, public), (GATEWAY_LOCAL, local)] {
         let ports = Value::from(ports);

@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 
 use crate::datadir::write_whole;
-use crate::outcome::{Context, Result};
+use crate::outcome::{Context, Failure, Result};
 
 /// What the API listener and the kubeconfig need.
 pub(crate) struct Pki {
@@ -31,6 +31,9 @@ pub(crate) struct Pki {
     pub(crate) administrator: Identity,
     /// Makes certificates for hosts of the gateway.
     pub(crate) issue: rouse_activator::Issue,
+    /// Signs the tokens of service accounts.
+    pub(crate) accounts: Arc<rouse_apiserver::TokenKey>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
 }
 
 /// A certificate and its key, in PEM.
@@ -58,17 +61,39 @@ impl Pki {
             kept(&dir.join("ca.crt"), 0o644, || Ok(authority().self_signed(&key)?.pem()))?;
         let token = kept(&dir.join("token"), 0o600, random_token)?.trim().to_owned();
         let hosts = KeyPair::generate().or_fail(|| "cannot make a key".to_owned())?;
-        let issuer = Issuer::new(authority(), key);
-        let server = Arc::new(
-            server_config(&issuer, addresses, &authority_pem)
-                .or_fail(|| "cannot make the API's certificate".to_owned())?,
-        );
+        let accounts =
+            kept(&dir.join("accounts.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let accounts = KeyPair::from_pem(&accounts).ok();
+        let accounts = accounts
+            .and_then(|key| rouse_apiserver::TokenKey::from_pkcs8(&key.serialize_der()))
+            .ok_or_else(|| {
+                Failure::new(format!("{} is damaged", dir.join("accounts.key").display()))
+            })?;
+        let accounts = Arc::new(accounts);
+        let issuer = Arc::new(Issuer::new(authority(), key));
+        let server = api_config(&issuer, addresses, &authority_pem)?;
         let administrator = administrator(&issuer)
             .or_fail(|| "cannot make the administrator's certificate".to_owned())?;
+        let by = Arc::clone(&issuer);
         let issue: rouse_activator::Issue =
-            Arc::new(move |host: &str| certified(host, &hosts, &issuer).ok());
-        Ok(Self { authority_pem, server, token, administrator, issue })
+            Arc::new(move |host: &str| certified(host, &hosts, &by).ok());
+        Ok(Self { authority_pem, server, token, administrator, issue, accounts, issuer })
     }
+
+    /// For a listener of the API at another address.
+    pub(crate) fn server_at(&self, address: IpAddr) -> Result<Arc<rustls::ServerConfig>> {
+        api_config(&self.issuer, &[address], &self.authority_pem)
+    }
+}
+
+fn api_config(
+    issuer: &Issuer<'_, KeyPair>,
+    addresses: &[IpAddr],
+    authority_pem: &str,
+) -> Result<Arc<rustls::ServerConfig>> {
+    let config = server_config(issuer, addresses, authority_pem)
+        .or_fail(|| "cannot make the API's certificate".to_owned())?;
+    Ok(Arc::new(config))
 }
 
 /// The file's content; made and written if it is not there.

@@ -52,14 +52,24 @@ pub(crate) fn bind<T>(
 const LOCAL_ADDRESSES: std::ops::RangeInclusive<u8> = 1..=250;
 /// Their port, which URLs need not name.
 const LOCAL: u16 = 80;
+const API_FOR_PODS: u16 = 443;
 
 /// Binds with `take` the listener for cluster-local services: port 80 of a loopback address of its own where this
-/// user may, so that pods need no port in a URL; else any free port of `ip`.
+/// user may, so that pods need no port in a URL; else any free port of `ip`. Pods that reach this host at another
+/// address, `pods`, get the listener there.
 pub(crate) fn bind_local<T>(
     ip: IpAddr,
+    pods: Option<IpAddr>,
     take: impl Fn(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
-    if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+    let by_default = ip == IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if let Some(pods) = pods.filter(|pods| by_default && !pods.is_loopback()) {
+        for port in [LOCAL, 0] {
+            if let Ok(taken) = take(SocketAddr::new(pods, port)) {
+                return Ok(taken);
+            }
+        }
+    } else if by_default {
         for last in LOCAL_ADDRESSES {
             match take(SocketAddr::from(([127, 0, 80, last], LOCAL))) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => {}
@@ -71,18 +81,35 @@ pub(crate) fn bind_local<T>(
     take(SocketAddr::new(ip, 0))
 }
 
+/// Binds with `take` the listener of the API for pods: port 443 of the address at which they reach the local gateway,
+/// `gateway`, where the URL `https://kubernetes.default.svc` leads. Else any port there, if pods do not reach
+/// loopback; None means that they use the API's own listener.
+pub(crate) fn bind_api_for_pods<T>(
+    gateway: IpAddr,
+    take: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Option<T> {
+    let ports: &[u16] = if gateway.is_loopback() { &[API_FOR_PODS] } else { &[API_FOR_PODS, 0] };
+    let own = gateway != IpAddr::V4(Ipv4Addr::LOCALHOST);
+    ports.iter().filter(|_| own).find_map(|port| take(SocketAddr::new(gateway, *port)).ok())
+}
+
 /// A note for each listener outside loopback: who can reach it, and what they may do.
 pub(crate) fn exposed(
     gateway: SocketAddr,
     https: SocketAddr,
-    local: SocketAddr,
+    (local, pods): (SocketAddr, Option<IpAddr>),
     api: SocketAddr,
     admin: SocketAddr,
 ) -> Vec<String> {
+    let local_means = if pods == Some(local.ip()) {
+        "pods call services there, and so can every container of this engine"
+    } else {
+        "everyone who reaches it can call every service"
+    };
     [
         (gateway, "the gateway", "everyone who reaches it can call the public services"),
         (https, "the gateway for https", "everyone who reaches it can call the public services"),
-        (local, "the cluster-local gateway", "everyone who reaches it can call every service"),
+        (local, "the cluster-local gateway", local_means),
         (api, "the Kubernetes API", "whoever has the token of the kubeconfig may do everything"),
         (admin, "the admin port", "everyone who reaches it reads metrics, routes and states"),
     ]
@@ -126,12 +153,15 @@ mod tests {
     fn each_listener_outside_loopback_is_named() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let own = at("127.0.0.1:7080");
-        assert!(exposed(own, own, own, own, at("[::1]:1")).is_empty());
-        let open = exposed(at("0.0.0.0:7080"), own, own, own, own);
+        assert!(exposed(own, own, (own, None), own, at("[::1]:1")).is_empty());
+        let open = exposed(at("0.0.0.0:7080"), own, (own, None), own, own);
         assert_eq!(open.len(), 1);
         assert!(open[0].starts_with("the gateway listens on 0.0.0.0:7080"), "{open:?}");
         let all = at("192.0.2.1:80");
-        assert_eq!(exposed(all, all, all, all, all).len(), 5);
+        assert_eq!(exposed(all, all, (all, None), all, all).len(), 5);
+        let bridge = at("172.17.0.1:80");
+        let pods = exposed(own, own, (bridge, Some(bridge.ip())), own, own);
+        assert!(pods[0].contains("pods call services there"), "{pods:?}");
     }
 
     #[test]
@@ -140,6 +170,40 @@ mod tests {
         assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
         assert_eq!(reached("[::]:80"), "[::1]:80");
         assert_eq!(reached("192.0.2.1:80"), "192.0.2.1:80");
+    }
+
+    #[test]
+    fn pods_with_a_network_of_their_own_have_the_listener_at_the_hosts_address_in_it() {
+        let pods = Some(IpAddr::from([172, 17, 0, 1]));
+        let bind = |ip: IpAddr, pods, taken: &[&str]| {
+            let take = |at: SocketAddr| {
+                let free = !taken.contains(&at.to_string().as_str());
+                if free { Ok(at.to_string()) } else { Err(ErrorKind::AddrInUse.into()) }
+            };
+            bind_local(ip, pods, take).unwrap()
+        };
+        assert_eq!(bind(LOOPBACK, pods, &[]), "172.17.0.1:80");
+        assert_eq!(bind(LOOPBACK, pods, &["172.17.0.1:80"]), "172.17.0.1:0");
+        assert_eq!(bind(LOOPBACK, pods, &["172.17.0.1:80", "172.17.0.1:0"]), "127.0.0.1:0");
+        assert_eq!(bind([0, 0, 0, 0].into(), pods, &[]), "0.0.0.0:0");
+        for host in [None, Some(LOOPBACK)] {
+            assert_eq!(bind(LOOPBACK, host, &["127.0.80.1:80"]), "127.0.80.2:80");
+        }
+    }
+
+    #[test]
+    fn pods_find_the_api_beside_the_local_gateway() {
+        let bind = |gateway: &str, free: fn(u16) -> bool| {
+            let gateway = gateway.parse().unwrap();
+            let take = |at: SocketAddr| {
+                if free(at.port()) { Ok(at.to_string()) } else { Err(ErrorKind::AddrInUse.into()) }
+            };
+            bind_api_for_pods(gateway, take)
+        };
+        assert_eq!(bind("127.0.80.1", |_| true).as_deref(), Some("127.0.80.1:443"));
+        assert_eq!(bind("127.0.80.1", |port| port != 443), None);
+        assert_eq!(bind("127.0.0.1", |_| true), None);
+        assert_eq!(bind("172.17.0.1", |port| port != 443).as_deref(), Some("172.17.0.1:0"));
     }
 
     #[test]

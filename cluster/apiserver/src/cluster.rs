@@ -22,6 +22,7 @@ use crate::observe;
 use crate::registry::{Options, Part, Registry};
 use crate::status::Failure;
 use crate::store::{self, Store};
+use crate::tokens::TokenKey;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -179,6 +180,12 @@ impl Cluster {
         self.api.register_kubelet(node, service);
     }
 
+    /// Signs the tokens of service accounts with this key. Without one, they end with this process.
+    pub fn sign_tokens_with(&self, key: Arc<TokenKey>) {
+        // A key that has signed already stays.
+        let _ = self.api.token_key.set(key);
+    }
+
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.clock
@@ -206,8 +213,23 @@ impl Cluster {
         let compacting = move || compact::run(store.clone(), shutdown.clone());
         component.tasks.restarting("compaction", compacting);
         let credentials = Credentials::token(token);
-        let listening = listen(self.api.clone(), listener, tls, credentials, component.clone());
+        let (health, own) = (component.health.part("api"), component.clone());
+        let listening = listen(self.api.clone(), listener, tls, credentials, (health, own));
         component.tasks.vital("listener", listening);
+    }
+
+    /// Serves at another address too.
+    pub fn serve_also(
+        &self,
+        listener: TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        token: String,
+        component: &Component,
+    ) {
+        let credentials = Credentials::token(token);
+        let (health, own) = (component.health.part("api for pods"), component.clone());
+        let listening = listen(self.api.clone(), listener, tls, credentials, (health, own));
+        component.tasks.vital("listener for pods", listening);
     }
 
     /// Makes all writes durable and ends the writer of the state file.

@@ -1,10 +1,22 @@
 //! The identity of a client.
 
+/// What the usernames of service accounts begin with.
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:";
+
 /// The user of a request: given with an in-process client, or found by the request's credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserInfo {
     pub username: String,
     pub groups: Vec<String>,
+    pub rights: Rights,
+}
+
+/// What a user may do. There are no rules by role yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    All,
+    /// What Kubernetes lets every service account do.
+    Basic,
 }
 
 impl UserInfo {
@@ -14,6 +26,7 @@ impl UserInfo {
         Self {
             username: "rouse-admin".to_owned(),
             groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+            rights: Rights::All,
         }
     }
 
@@ -28,11 +41,25 @@ impl UserInfo {
     #[must_use]
     pub fn component(name: &str) -> Self {
         let mut groups = vec!["system:authenticated".to_owned()];
-        if name.starts_with("system:serviceaccount:") {
+        if name.starts_with(ACCOUNT) {
             groups.push("system:serviceaccounts".to_owned());
         } else if name.starts_with("system:node:") {
             groups.push("system:nodes".to_owned());
         }
-        Self { username: name.to_owned(), groups }
+        Self { username: name.to_owned(), groups, rights: Rights::All }
+    }
+
+    /// A service account, by its token.
+    #[must_use]
+    pub fn account(namespace: &str, name: &str) -> Self {
+        Self {
+            username: format!("{ACCOUNT}{namespace}:{name}"),
+            groups: vec![
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{namespace}"),
+                "system:authenticated".to_owned(),
+            ],
+            rights: Rights::Basic,
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod identity;
 mod observe;
 pub mod registry;
 pub mod status;
+mod tokens;
 
 use rouse_schema::{kinds, managed, openapi, patch, selector, structure, table};
 
@@ -29,3 +30,4 @@ pub mod store {
 
 pub use cluster::{Cluster, Config, OpenError, Storage};
 pub use http::{KubeletService, yaml_options};
+pub use tokens::TokenKey;

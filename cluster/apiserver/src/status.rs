@@ -167,6 +167,35 @@ impl Failure {
         ))
     }
 
+    /// A user may not ask for a resource, by its group and its plural.
+    pub(crate) fn forbidden_resource((group, plural): (&str, &str), name: &str, why: &str) -> Self {
+        let mut details = json!({ "kind": plural });
+        for (field, value) in [("name", name), ("group", group)] {
+            if !value.is_empty() {
+                details[field] = value.into();
+            }
+        }
+        let qualified =
+            if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+        let named = if name.is_empty() { qualified } else { format!("{qualified} \"{name}\"") };
+        let message = format!("{named} is forbidden: {why}");
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with(details)
+    }
+
+    /// A user may not ask for a path that is no resource.
+    pub(crate) fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
+        let message = format!("forbidden: User {user:?} cannot {verb} path {path:?}");
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with(json!({}))
+    }
+
+    /// An invalid object of a kind that is no resource.
+    pub(crate) fn invalid_kind(group: &str, kind: &str, problem: &Invalid) -> Self {
+        let message = format!("{kind}.{group} \"\" is invalid: {problem}");
+        let causes = json!([{ "reason": problem.reason.as_str(), "message": problem.message, "field": problem.path }]);
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .with(json!({ "group": group, "kind": kind, "causes": causes }))
+    }
+
     /// A creation in a namespace that is being terminated.
     pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
         let mut failure = Self::forbidden(

@@ -19,8 +19,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Removes what is left, again and again until `shutdown`.
 pub(super) async fn keep_removing(shared: Arc<Shared>, shutdown: Shutdown) {
     let removing = async {
-        // A platform that was killed left the volumes of pods that were deleted since.
-        let mut left = volumes_of_gone_pods(&shared).await;
+        // A platform that was killed left the files of pods that were deleted since.
+        let mut left = files_of_gone_pods(&shared).await;
         loop {
             let removed = match left {
                 Ok(()) => remove_unclaimed(&shared).await,
@@ -37,13 +37,14 @@ pub(super) async fn keep_removing(shared: Arc<Shared>, shutdown: Shutdown) {
     let _over = shutdown.run_until_cancelled(removing).await;
 }
 
-async fn volumes_of_gone_pods(shared: &Shared) -> Result<(), kube::Error> {
+async fn files_of_gone_pods(shared: &Shared) -> Result<(), kube::Error> {
     // Read first: a pod that is made meanwhile has its directory later.
+    let hosts = shared.hosts.left();
     let dirs = [Some(shared.config.data_dir.join("volumes")), shared.config.memory()];
     let entries =
         dirs.into_iter().flatten().flat_map(|dir| fs::read_dir(dir).into_iter().flatten());
     let found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    if found.is_empty() {
+    if found.is_empty() && hosts.is_empty() {
         return Ok(());
     }
     let pods: Api<Pod> = Api::all(shared.client.clone());
@@ -56,6 +57,9 @@ async fn volumes_of_gone_pods(shared: &Shared) -> Result<(), kube::Error> {
     for path in found.iter().filter(|path| !is_kept(path)) {
         // What a container made unreadable stays.
         let _ = fs::remove_dir_all(path);
+    }
+    for path in hosts.iter().filter(|path| !is_kept(path)) {
+        let _ = fs::remove_file(path);
     }
     Ok(())
 }

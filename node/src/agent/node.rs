@@ -15,7 +15,7 @@ use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
 use crate::traffic::Traffic;
-use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared};
+use crate::worker::{Config, HOST_IP, Hosts, Live, Metrics, Shared, Tokens, WriteLocks};
 
 /// The node agent of this machine.
 pub struct Node {
@@ -39,7 +39,7 @@ impl Node {
     ) -> Self {
         let Component { clock, tasks, shutdown, .. } = component.clone();
         let (events, writing) = Events::new(client.clone(), "kubelet", clock, shutdown);
-        let files = Hosts::new(config.data_dir.join("hosts"));
+        let files = Hosts::new(config.data_dir.join("hosts"), runtime.capabilities().remaps_port);
         let logs = Logs::new(config.data_dir.join("logs"), clock, tasks.clone());
         let shared = Arc::new(Shared {
             config,
@@ -52,6 +52,8 @@ impl Node {
             logs,
             events,
             hosts: files,
+            tokens: Tokens::default(),
+            writing: WriteLocks::default(),
             host_ip: HOST_IP,
             live: Live::default(),
             metrics: Metrics::register(&component.metrics),
@@ -105,7 +107,7 @@ impl Node {
         tasks.restarting("registration", move || {
             register::keep(Arc::clone(&registered), part.clone(), until.clone())
         });
-        if shared.runtime.capabilities().remaps_port {
+        if shared.runtime.host_ip().is_some() {
             let (followed, until) = (Arc::clone(&shared), shutdown.clone());
             tasks.restarting("hosts", move || hosts::follow(Arc::clone(&followed), until.clone()));
         }

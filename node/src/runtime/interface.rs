@@ -160,6 +160,11 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// The address at which pods reach listeners of this host, if they reach any.
+    fn host_ip(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// A runtime that runs nothing needs no image.
     fn needs_images(&self) -> bool {
         true

@@ -22,7 +22,8 @@ pub(crate) fn wanted(container: &Container) -> Wanted {
     wanted
 }
 
-/// The variables in the order of the spec (those of `envFrom` first), or what is missing.
+/// The API's address, then the variables in the order of the spec (those of `envFrom` first), or what is
+/// missing.
 /// `overrides` win over the spec, and are what `$(NAME)` expands to.
 pub(crate) fn resolve(
     pod: &Pod,
@@ -31,6 +32,10 @@ pub(crate) fn resolve(
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<(String, String)>, String> {
     let mut vars = Vars::default();
+    if let Some(api) = sources.api {
+        vars.set("KUBERNETES_SERVICE_HOST".to_owned(), api.ip().to_string());
+        vars.set("KUBERNETES_SERVICE_PORT".to_owned(), api.port().to_string());
+    }
     for from in container.env_from.iter().flatten() {
         let prefix = from.prefix.as_deref().unwrap_or_default();
         let optional = |optional: Option<bool>| optional.unwrap_or(false);

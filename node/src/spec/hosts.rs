@@ -13,10 +13,14 @@ use k8s_openapi::api::core::v1::Service;
 use rouse_k8s::ObjectKey;
 use rouse_kit::address;
 
+use super::reference::PodRef;
+
 /// Stands for the name of a volume at the mount of a hosts file; no volume can have it.
 pub(crate) const HOSTS: &str = "rouse.dev/hosts";
 pub(crate) const HOSTS_FILE: &str = "/etc/hosts";
 const SUFFIX: &str = ".svc.cluster.local";
+/// Linux takes 64 bytes; a pod's name may be longer.
+const HOSTNAME_MAX: usize = 63;
 
 /// How a Service is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +53,28 @@ pub(crate) fn addresses(all: &BTreeMap<ObjectKey, Reached>) -> BTreeMap<ObjectKe
     all.iter().filter_map(|(key, reached)| Some((key.clone(), of(reached)?))).collect()
 }
 
-/// The hosts file of a namespace's pods, after the host's own.
-pub(crate) fn file(host: &str, namespace: &str, addresses: &BTreeMap<ObjectKey, IpAddr>) -> String {
-    let mut text = host.to_owned();
+/// The name of the machine that a pod with a network of its own is.
+pub(crate) fn hostname(pod: &PodRef) -> String {
+    pod.name.chars().take(HOSTNAME_MAX).collect()
+}
+
+/// The first lines of the hosts file in a container, as engines write them. Until its address is known, the
+/// pod's name is loopback.
+pub(crate) fn of_container(hostname: &str, ip: Option<IpAddr>) -> String {
+    let ip = ip.unwrap_or(IpAddr::from([127, 0, 1, 1]));
+    format!(
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nfe00::0 ip6-localnet\n\
+         ff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n{ip} {hostname}\n"
+    )
+}
+
+/// The hosts file of a namespace's pods, after the lines in `before`.
+pub(crate) fn file(
+    before: &str,
+    namespace: &str,
+    addresses: &BTreeMap<ObjectKey, IpAddr>,
+) -> String {
+    let mut text = before.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }

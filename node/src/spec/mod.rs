@@ -2,6 +2,7 @@
 //!
 //! Invariant: pure. The content of ConfigMaps and Secrets was fetched before ([`sources`]).
 
+pub(crate) mod account;
 pub(crate) mod downward;
 pub(crate) mod env;
 pub(crate) mod hosts;
@@ -14,4 +15,5 @@ pub(crate) mod volumes;
 
 pub use reference::PodRef;
 pub use security::Security;
+pub(crate) use security::UNCONFINED;
 pub use volumes::Mount;

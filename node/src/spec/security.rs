@@ -2,6 +2,11 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
+/// The seccomp profile that forbids nothing.
+pub(crate) const UNCONFINED: &str = "Unconfined";
+/// The one of a file on the node.
+const LOCALHOST: &str = "Localhost";
+
 /// The security context of one container. Absent fields mean the defaults of image and engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Security {
@@ -11,6 +16,12 @@ pub struct Security {
     pub read_only_root: bool,
     pub no_new_privileges: bool,
     pub drop_capabilities: Vec<String>,
+    /// Groups that its processes have besides.
+    pub supplemental_groups: Vec<i64>,
+    /// The group of its volumes' files, which its processes have too.
+    pub fs_group: Option<i64>,
+    /// The kind of its profile of system calls.
+    pub seccomp: Option<String>,
 }
 
 impl Security {
@@ -18,6 +29,8 @@ impl Security {
         let of_pod = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
         let own = container.security_context.as_ref();
         let drop = own.and_then(|own| own.capabilities.as_ref()?.drop.clone());
+        let seccomp = own.and_then(|own| own.seccomp_profile.as_ref());
+        let seccomp = seccomp.or(of_pod.and_then(|pod| pod.seccomp_profile.as_ref()));
         Self {
             user: own.and_then(|own| own.run_as_user).or(of_pod.and_then(|pod| pod.run_as_user)),
             group: own.and_then(|own| own.run_as_group).or(of_pod.and_then(|pod| pod.run_as_group)),
@@ -28,19 +41,26 @@ impl Security {
             read_only_root: own.and_then(|own| own.read_only_root_filesystem).unwrap_or(false),
             no_new_privileges: own.and_then(|own| own.allow_privilege_escalation) == Some(false),
             drop_capabilities: drop.unwrap_or_default(),
+            supplemental_groups: of_pod
+                .and_then(|pod| pod.supplemental_groups.clone())
+                .unwrap_or_default(),
+            fs_group: of_pod.and_then(|pod| pod.fs_group),
+            seccomp: seccomp.map(|profile| profile.type_.clone()),
         }
     }
 
-    /// The fields that are set, by the names that users write; `no_new_privileges` apart.
+    /// The fields that are set, by the names that users write; those that every runtime gives apart.
     pub(crate) fn named(&self) -> Vec<&'static str> {
-        let Self { user, group, non_root, read_only_root, no_new_privileges: _, drop_capabilities } =
-            self;
+        let Self { user, group, non_root, read_only_root, drop_capabilities, .. } = self;
+        let restricted = self.seccomp.as_deref().is_some_and(|kind| kind != UNCONFINED);
         [
             (user.is_some(), "runAsUser"),
             (group.is_some(), "runAsGroup"),
             (*non_root, "runAsNonRoot"),
             (*read_only_root, "readOnlyRootFilesystem"),
             (!drop_capabilities.is_empty(), "capabilities.drop"),
+            (!self.supplemental_groups.is_empty(), "supplementalGroups"),
+            (restricted, "seccompProfile"),
         ]
         .into_iter()
         .filter_map(|(set, name)| set.then_some(name))
@@ -49,6 +69,11 @@ impl Security {
 
     /// Why `runAsNonRoot` forbids an image that says `image_user`, in the kubelet's words.
     pub(crate) fn refusal(&self, image_user: &str) -> Option<String> {
+        if self.seccomp.as_deref() == Some(LOCALHOST) {
+            let why = "a seccompProfile of the node's own files (Localhost) is not given here; use \
+                       RuntimeDefault";
+            return Some(why.to_owned());
+        }
         if !self.non_root {
             return None;
         }
@@ -76,7 +101,8 @@ mod tests {
     #[test]
     fn the_containers_fields_override_the_pods() {
         let pod = serde_json::from_value(json!({"spec": {
-            "containers": [], "securityContext": {"runAsUser": 7, "runAsGroup": 8, "runAsNonRoot": true},
+            "containers": [], "securityContext": {"runAsUser": 7, "runAsGroup": 8, "runAsNonRoot": true,
+                "fsGroup": 3, "supplementalGroups": [4, 5], "seccompProfile": {"type": "RuntimeDefault"}},
         }}))
         .unwrap();
         let container = serde_json::from_value(json!({"name": "user", "securityContext": {
@@ -88,8 +114,16 @@ mod tests {
         assert!(security.no_new_privileges && !security.read_only_root);
         assert_eq!(
             security.named(),
-            ["runAsUser", "runAsGroup", "runAsNonRoot", "capabilities.drop"]
+            [
+                "runAsUser",
+                "runAsGroup",
+                "runAsNonRoot",
+                "capabilities.drop",
+                "supplementalGroups",
+                "seccompProfile"
+            ]
         );
+        assert_eq!((security.fs_group, security.supplemental_groups), (Some(3), vec![4, 5]));
     }
 
     #[test]

@@ -9,16 +9,28 @@ use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath,
-    PersistentVolumeClaimVolumeSource, Pod, Secret, Volume as Spec,
+    PersistentVolumeClaimVolumeSource, Pod, Secret, ServiceAccountTokenProjection, Volume as Spec,
 };
 use rouse_k8s::{Quantity, object};
 
 use super::downward;
 use super::ports::containers;
-use super::sources::{Sources, Wanted};
+use super::sources::{Sources, TokenKind, Wanted};
 
 /// The API's default.
-const FILE_MODE: i32 = 0o644;
+pub(crate) const FILE_MODE: i32 = 0o644;
+
+/// The group of the pod's volumes may read their files, whatever their modes say.
+const GROUP_READS: i32 = 0o440;
+
+/// The group to which the files of the pod's volumes are to belong.
+pub(crate) fn fs_group(pod: &Pod) -> Option<u32> {
+    let context = pod.spec.as_ref()?.security_context.as_ref()?;
+    u32::try_from(context.fs_group?).ok()
+}
+
+/// The API's default.
+const TOKEN_SECONDS: i64 = 60 * 60;
 
 /// Adds the objects that this container's volumes come from.
 pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
@@ -36,6 +48,7 @@ pub(crate) fn wanted(pod: &Pod, container: &Container, wanted: &mut Wanted) {
         for source in projected {
             wanted.config_maps.extend(source.config_map.iter().map(|from| from.name.clone()));
             wanted.secrets.extend(source.secret.iter().map(|from| from.name.clone()));
+            wanted.tokens.extend(source.service_account_token.iter().map(token_kind));
         }
     }
 }
@@ -180,7 +193,10 @@ fn volume(places: Places<'_>, pod: &Pod, spec: &Spec, sources: &Sources) -> Resu
     if let Some(from) = &spec.persistent_volume_claim {
         return claim(name, from, places.claims, sources);
     }
-    let files = files(pod, spec, sources).map_err(|why| failed(&name, &why))?;
+    let mut files = files(pod, spec, sources).map_err(|why| failed(&name, &why))?;
+    if fs_group(pod).is_some() {
+        files.values_mut().for_each(|file| file.mode |= GROUP_READS);
+    }
     for path in files.keys() {
         safe_join(Path::new(""), path)?;
     }
@@ -249,9 +265,13 @@ fn files(pod: &Pod, volume: &Spec, sources: &Sources) -> Result<Files, String> {
                 project(&mut files, data, from.items.as_deref(), (mode, optional))?;
             } else if let Some(from) = &source.downward_api {
                 downward(&mut files, pod, sources, from.items.as_deref(), mode)?;
+            } else if let Some(from) = &source.service_account_token {
+                let token = sources.tokens.get(&token_kind(from));
+                let token = token.ok_or("its token was not made")?;
+                files.insert(from.path.clone(), File { bytes: token.clone().into_bytes(), mode });
             } else {
-                return Err("this node projects ConfigMaps, Secrets and the downward API, \
-                            and no other source"
+                return Err("this node projects ConfigMaps, Secrets, the downward API and \
+                            service account tokens, and no other source"
                     .to_owned());
             }
         }
@@ -261,6 +281,11 @@ fn files(pod: &Pod, volume: &Spec, sources: &Sources) -> Result<Files, String> {
             .to_owned());
     }
     Ok(files)
+}
+
+fn token_kind(from: &ServiceAccountTokenProjection) -> TokenKind {
+    let seconds = from.expiration_seconds.unwrap_or(TOKEN_SECONDS);
+    TokenKind { audience: from.audience.clone().unwrap_or_default(), seconds }
 }
 
 type Data = BTreeMap<String, Vec<u8>>;

@@ -248,9 +248,11 @@ async fn send(runtime: Arc<dyn ContainerRuntime>, id: String, signal: Signal) {
     }
 }
 
-/// Releases the addresses and volumes of a pod.
+/// Releases the addresses, names and volumes of a pod.
 pub(super) fn forget(shared: &Shared, pod: &PodRef) {
     shared.runtime.release(pod);
+    shared.hosts.forget(pod);
+    shared.tokens.forget(pod);
     let (disk, memory) = shared.config.volumes_of(pod);
     for volumes in [Some(disk), memory].into_iter().flatten() {
         // Most pods have none.

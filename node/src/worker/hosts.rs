@@ -1,8 +1,11 @@
-//! The hosts files of pods, one a namespace, kept as the Services are.
+//! The hosts files of pods, kept as the Services are.
+//!
+//! A pod in the host's network has its namespace's file, after the host's own lines. A pod with an address
+//! of its own has a file of its own, which begins as a container's does and names the pod.
 //!
 //! A file is mounted into pods, which see that one file only: it is written in place and never replaced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -12,7 +15,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rouse_k8s::ObjectKey;
 
-use crate::spec::hosts;
+use crate::spec::{PodRef, hosts};
 
 /// The host's own file.
 const HOST_FILE: &str = "/etc/hosts";
@@ -20,40 +23,52 @@ const HOST_FILE: &str = "/etc/hosts";
 /// All hosts files of a node.
 pub(crate) struct Hosts {
     dir: PathBuf,
+    /// Pods are in the host's network.
+    of_host: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     addresses: BTreeMap<ObjectKey, IpAddr>,
-    /// Namespaces that have a file.
-    written: BTreeSet<String>,
+    /// The files that are there, by their names.
+    written: BTreeMap<String, Whose>,
+}
+
+/// Whose file it is.
+struct Whose {
+    namespace: String,
+    /// The name of a pod with an address of its own, and that address once it is known.
+    own: Option<(String, Option<IpAddr>)>,
 }
 
 impl Hosts {
-    pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, state: Mutex::default() }
+    pub(crate) fn new(dir: PathBuf, of_host: bool) -> Self {
+        Self { dir, of_host, state: Mutex::default() }
     }
 
-    /// The file of a namespace's pods, if it was written already.
-    pub(crate) fn written(&self, namespace: &str) -> Option<PathBuf> {
-        self.state.lock().written.contains(namespace).then(|| self.dir.join(namespace))
+    fn name<'a>(&self, pod: &'a PodRef) -> &'a str {
+        if self.of_host { &pod.namespace } else { &pod.uid }
     }
 
-    /// The file of a namespace's pods; None while no Service has an address. Blocks on the disk, once a
-    /// namespace.
-    pub(crate) fn of(&self, namespace: &str) -> io::Result<Option<PathBuf>> {
-        let path = self.dir.join(namespace);
+    /// The file of a pod, if it was written already.
+    pub(crate) fn written(&self, pod: &PodRef) -> Option<PathBuf> {
+        let name = self.name(pod);
+        self.state.lock().written.contains_key(name).then(|| self.dir.join(name))
+    }
+
+    /// The file of a pod, written if it is not there. Blocks on the disk.
+    pub(crate) fn of(&self, pod: &PodRef) -> io::Result<PathBuf> {
+        let name = self.name(pod);
         let mut state = self.state.lock();
-        if state.addresses.is_empty() {
-            return Ok(None);
-        }
-        if !state.written.contains(namespace) {
+        if !state.written.contains_key(name) {
             fs::create_dir_all(&self.dir)?;
-            write(&path, &hosts::file(&own(), namespace, &state.addresses))?;
-            state.written.insert(namespace.to_owned());
+            let own = (!self.of_host).then(|| (hosts::hostname(pod), None));
+            let whose = Whose { namespace: pod.namespace.clone(), own };
+            write(&self.dir.join(name), &whose.text(&state.addresses))?;
+            state.written.insert(name.to_owned(), whose);
         }
-        Ok(Some(path))
+        Ok(self.dir.join(name))
     }
 
     /// Writes the files anew where the addresses changed. Blocks on the disk.
@@ -63,16 +78,56 @@ impl Hosts {
             return Ok(());
         }
         state.addresses = addresses;
-        let host = own();
-        state.written.iter().try_for_each(|namespace| {
-            let text = hosts::file(&host, namespace, &state.addresses);
-            write(&self.dir.join(namespace), &text)
+        state.written.iter().try_for_each(|(name, whose)| {
+            write(&self.dir.join(name), &whose.text(&state.addresses))
         })
+    }
+
+    /// Whether a pod's file is still to be told the pod's address.
+    pub(crate) fn lacks_ip(&self, pod: &PodRef, ip: IpAddr) -> bool {
+        let state = self.state.lock();
+        let own = state.written.get(self.name(pod)).and_then(|whose| whose.own.as_ref());
+        own.is_some_and(|(_, known)| *known != Some(ip))
+    }
+
+    /// Says a pod's address in its file. Blocks on the disk.
+    pub(crate) fn set_ip(&self, pod: &PodRef, ip: IpAddr) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let State { addresses, written } = &mut *state;
+        let Some(whose) = written.get_mut(self.name(pod)) else { return Ok(()) };
+        let Some((_, known)) = &mut whose.own else { return Ok(()) };
+        *known = Some(ip);
+        write(&self.dir.join(self.name(pod)), &whose.text(addresses))
+    }
+
+    /// Removes the file of a pod that has ended.
+    pub(crate) fn forget(&self, pod: &PodRef) {
+        if !self.of_host && self.state.lock().written.remove(&pod.uid).is_some() {
+            // A file that stays is removed at the next start.
+            let _ = fs::remove_file(self.dir.join(&pod.uid));
+        }
+    }
+
+    /// The files of single pods that are there, by the uids of the pods.
+    pub(crate) fn left(&self) -> Vec<PathBuf> {
+        if self.of_host {
+            return Vec::new();
+        }
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
     }
 }
 
-fn own() -> String {
-    fs::read_to_string(HOST_FILE).unwrap_or_else(|_| "127.0.0.1 localhost\n".to_owned())
+impl Whose {
+    fn text(&self, addresses: &BTreeMap<ObjectKey, IpAddr>) -> String {
+        let before = match &self.own {
+            None => {
+                fs::read_to_string(HOST_FILE).unwrap_or_else(|_| "127.0.0.1 localhost\n".to_owned())
+            }
+            Some((name, ip)) => hosts::of_container(name, *ip),
+        };
+        hosts::file(&before, &self.namespace, addresses)
+    }
 }
 
 /// In place: first the text, then the length, so that a reader misses no line that stays.
@@ -88,17 +143,24 @@ mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt as _;
 
+    fn pod(name: &str) -> PodRef {
+        let uid = format!("uid-of-{name}");
+        PodRef { namespace: "shop".to_owned(), name: name.to_owned(), uid }
+    }
+
+    fn services(names: &[&str]) -> BTreeMap<ObjectKey, IpAddr> {
+        let address = IpAddr::from([127, 0, 80, 1]);
+        names.iter().map(|name| (ObjectKey::new("shop", *name), address)).collect()
+    }
+
     #[test]
     fn a_namespaces_file_follows_the_services_and_stays_the_same_file() {
         let dir = tempfile::tempdir().unwrap();
-        let hosts = Hosts::new(dir.path().join("hosts"));
-        assert_eq!(hosts.of("shop").unwrap(), None);
-        let services = |names: &[&str]| {
-            let address = IpAddr::from([127, 0, 80, 1]);
-            names.iter().map(|name| (ObjectKey::new("shop", *name), address)).collect()
-        };
+        let hosts = Hosts::new(dir.path().join("hosts"), true);
+        assert_eq!(hosts.written(&pod("p")), None);
         hosts.set(services(&["a", "b"])).unwrap();
-        let path = hosts.of("shop").unwrap().unwrap();
+        let path = hosts.of(&pod("p")).unwrap();
+        assert_eq!(hosts.written(&pod("q")), Some(path.clone()));
         let text = || fs::read_to_string(&path).unwrap();
         assert!(text().ends_with(
             " a.shop.svc a.shop a\n127.0.80.1 b.shop.svc.cluster.local b.shop.svc b.shop b\n"
@@ -108,5 +170,29 @@ mod tests {
         assert!(text().contains(" b.shop ") && !text().contains(" a.shop "));
         assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
         assert!(text().contains("localhost"), "the host's own names stay");
+        hosts.forget(&pod("p"));
+        assert!(path.exists(), "other pods have it");
+    }
+
+    #[test]
+    fn a_pod_with_an_address_of_its_own_finds_itself_and_the_services() {
+        let dir = tempfile::tempdir().unwrap();
+        let hosts = Hosts::new(dir.path().to_owned(), false);
+        hosts.set(services(&["a"])).unwrap();
+        let path = hosts.of(&pod("p")).unwrap();
+        assert_eq!(hosts.left(), [path.clone()]);
+        let ip = IpAddr::from([172, 17, 0, 9]);
+        assert!(hosts.lacks_ip(&pod("p"), ip));
+        hosts.set_ip(&pod("p"), ip).unwrap();
+        assert!(!hosts.lacks_ip(&pod("p"), ip));
+        hosts.set(services(&["a", "b"])).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.contains("127.0.0.1 localhost\n") && text.contains("172.17.0.9 p\n"),
+            "{text}"
+        );
+        assert!(text.ends_with(" b.shop.svc b.shop b\n"), "{text}");
+        hosts.forget(&pod("p"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, ServiceAccount};
+use kube::Api;
 use rouse_k8s::template::declared_port;
 use tokio::sync::mpsc;
 
@@ -22,9 +23,9 @@ use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
 use crate::spec::hosts::{HOSTS, HOSTS_FILE};
 use crate::spec::ports::{containers, of_pod, ports, shares_network};
-use crate::spec::sources::Sources;
+use crate::spec::sources::{Sources, Wanted};
 use crate::spec::volumes::{Place, Places, Volume};
-use crate::spec::{Mount, PodRef, Security, env, resources, volumes};
+use crate::spec::{Mount, PodRef, Security, account, env, resources, volumes};
 
 /// The end of the log that becomes a termination message, as upstream.
 const LAST_WORDS_LINES: usize = 80;
@@ -115,7 +116,7 @@ impl Launch {
         }
         let vars = env::resolve(&self.pod, &self.spec, &sources, &overrides)
             .map_err(|message| Failure::Refused("CreateContainerConfigError", message))?;
-        let mounts = self.mounts(&sources).await?;
+        let (mounts, not_given) = self.mounts(&sources).await?;
         let image_id = image.id();
         let spec = self.container_spec(image, vars, own_ports, reserved, mounts);
         let log = spec.log.later();
@@ -133,13 +134,14 @@ impl Launch {
             addresses.extend(started.addresses.clone());
             address::annotate(&self.shared, &self.pod, &addresses).await;
         }
+        self.tell_ip(started.ip);
         let exit = self.with_last_words(started.exit, log);
         let run = Launched {
             id: started.id,
             image_id,
             ip: started.ip,
             addresses: started.addresses,
-            not_enforced: started.not_enforced,
+            not_enforced: started.not_enforced.into_iter().chain(not_given).collect(),
             scripted: started.ready_after.is_some(),
         };
         Ok(Outcome::Running(Box::new(Running { run, exit, ready_after: started.ready_after })))
@@ -167,14 +169,25 @@ impl Launch {
 
     /// Whether the container has volumes that are to be kept up to date or within a limit.
     pub(super) fn has_volumes_to_follow(&self) -> bool {
-        volumes::to_follow(&self.pod, &self.spec)
+        self.next_refresh().is_some()
+    }
+
+    /// The time until the volumes are to be looked at again.
+    fn next_refresh(&self) -> Option<Duration> {
+        if volumes::to_follow(&self.pod, &self.spec) {
+            return Some(REFRESH);
+        }
+        // Nothing but a token changes.
+        let renewal = self.shared.tokens.renewal(&self.reference)?;
+        let left = renewal.duration_since(self.shared.clock.now());
+        Some(Duration::try_from(left).unwrap_or_default().max(REFRESH))
     }
 
     /// Refreshes the volumes from their objects while the container runs, and evicts a pod that fills
     /// one over its limit. Volumes that cannot be read stay as they are.
     pub(super) async fn follow_volumes(self, inbox: mpsc::Sender<Event>) {
-        loop {
-            tokio::time::sleep(REFRESH).await;
+        while let Some(pause) = self.next_refresh() {
+            tokio::time::sleep(pause).await;
             match self.refresh().await {
                 Ok(None) => {}
                 Ok(Some(message)) => {
@@ -194,10 +207,17 @@ impl Launch {
         let message_of = |failure| match failure {
             Failure::Refused(_, message) | Failure::NotStarted(message) => message,
         };
-        let sources = self.sources().await.map_err(message_of)?;
+        // What variables come from is read at a start only.
+        let sources = self.fetch(Wanted::default()).await.map_err(message_of)?;
         let (volumes, places) = self.volumes(&sources)?;
+        let (shared, pod) = (Arc::clone(&self.shared), self.reference.clone());
+        let group = volumes::fs_group(&self.pod);
         let refreshing = move || {
-            disk::write_all(&volumes, &places)?;
+            disk::write_all((&shared.writing, &pod), &volumes, &places)?;
+            if let Some(group) = group {
+                // It was said at the start if it cannot be done.
+                let _ = disk::give_to_group(&volumes, group);
+            }
             Ok(disk::over_limit(&volumes))
         };
         let refreshed = self.shared.tasks.blocking("volumes", refreshing).await;
@@ -237,59 +257,100 @@ impl Launch {
 
     /// Fetches the objects that the environment and the volumes refer to.
     async fn sources(&self) -> Result<Sources, Failure> {
-        let mut wanted = env::wanted(&self.spec);
-        volumes::wanted(&self.pod, &self.spec, &mut wanted);
-        let host_network = self.shared.runtime.capabilities().remaps_port;
-        let pod_ip = host_network.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        sources::fetch(&self.shared, &self.reference.namespace, wanted, pod_ip)
-            .await
-            .map_err(|error| Failure::Refused("CreateContainerConfigError", error.to_string()))
+        self.fetch(env::wanted(&self.spec)).await
     }
 
-    async fn mounts(&self, sources: &Sources) -> Result<Vec<Mount>, Failure> {
+    /// Fetches `wanted` and the objects that the volumes refer to.
+    async fn fetch(&self, mut wanted: Wanted) -> Result<Sources, Failure> {
+        volumes::wanted(&self.pod, &self.spec, &mut wanted);
+        let failed =
+            |error: kube::Error| Failure::Refused("CreateContainerConfigError", error.to_string());
+        if self.has_account_files().await.map_err(failed)? {
+            wanted.tokens.insert(account::token());
+        }
+        let host_network = self.shared.runtime.capabilities().remaps_port;
+        let pod_ip = host_network.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let of = (&self.reference, account::name(&self.pod));
+        sources::fetch(&self.shared, of, wanted, pod_ip).await.map_err(failed)
+    }
+
+    /// Whether the container gets the files with which programs use the API.
+    async fn has_account_files(&self) -> Result<bool, kube::Error> {
+        if self.shared.config.api.is_none() {
+            return Ok(false);
+        }
+        if let Some(said) = account::is_mounted(&self.pod, &self.spec) {
+            return Ok(said);
+        }
+        let namespace = &self.reference.namespace;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.shared.client.clone(), namespace);
+        let account = accounts.get_opt(account::name(&self.pod)).await?;
+        Ok(account.and_then(|account| account.automount_service_account_token).unwrap_or(true))
+    }
+
+    /// The mounts, and why the volumes are not the pod's group's if they are not.
+    async fn mounts(&self, sources: &Sources) -> Result<(Vec<Mount>, Option<String>), Failure> {
         let hosts = self.hosts().await;
-        if self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty) {
-            return Ok(Vec::from_iter(hosts));
+        let has_none = self.spec.volume_mounts.as_ref().is_none_or(Vec::is_empty);
+        if has_none && sources.tokens.is_empty() {
+            return Ok((Vec::from_iter(hosts), None));
         }
         let failed = |message| Failure::Refused("FailedMount", message);
         let (volumes, places) = self.volumes(sources).map_err(failed)?;
-        let writing = move || disk::write_all(&volumes, &places);
+        let (shared, pod) = (Arc::clone(&self.shared), self.reference.clone());
+        let group = volumes::fs_group(&self.pod);
+        let writing = move || {
+            let mounts = disk::write_all((&shared.writing, &pod), &volumes, &places)?;
+            Ok((mounts, group.and_then(|group| disk::give_to_group(&volumes, group))))
+        };
         let written = self.shared.tasks.blocking("volumes", writing);
         let written = written.await.unwrap_or_else(|error| Err(error.to_string()));
-        let mut mounts = written.map_err(failed)?;
+        let (mut mounts, not_given) = written.map_err(failed)?;
         // The user's own view of these files comes first.
         let own = |mount: &Mount| ["/etc", HOSTS_FILE].contains(&mount.path.trim_end_matches('/'));
         if !mounts.iter().any(own) {
             mounts.extend(hosts);
         }
-        Ok(mounts)
+        Ok((mounts, not_given))
     }
 
-    /// The hosts file, for programs that share the host's network.
+    /// The hosts file, where pods reach this host.
     async fn hosts(&self) -> Option<Mount> {
-        let capabilities = self.shared.runtime.capabilities();
-        if !capabilities.remaps_port || !capabilities.volumes {
-            return None;
-        }
+        self.shared.runtime.host_ip()?;
         let mount = |host_path| Mount {
             volume: HOSTS.to_owned(),
             host_path,
             path: HOSTS_FILE.to_owned(),
             read_only: true,
         };
-        if let Some(path) = self.shared.hosts.written(&self.reference.namespace) {
+        if let Some(path) = self.shared.hosts.written(&self.reference) {
             return Some(mount(path));
         }
-        let (shared, namespace) = (Arc::clone(&self.shared), self.reference.namespace.clone());
-        let making = move || shared.hosts.of(&namespace);
+        let (shared, pod) = (Arc::clone(&self.shared), self.reference.clone());
+        let making = move || shared.hosts.of(&pod);
         let made = self.shared.tasks.blocking("hosts", making).await;
         match made.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            Ok(path) => path.map(mount),
+            Ok(path) => Some(mount(path)),
             Err(error) => {
                 tracing::warn!(%error, "a pod starts without the names of services");
                 None
             }
         }
+    }
+
+    /// Says the pod's address in its hosts file, which begins without one.
+    fn tell_ip(&self, ip: Option<IpAddr>) {
+        let Some(ip) = ip.filter(|ip| self.shared.hosts.lacks_ip(&self.reference, *ip)) else {
+            return;
+        };
+        let (shared, pod) = (Arc::clone(&self.shared), self.reference.clone());
+        self.shared.tasks.detached("hosts", async move {
+            let files = Arc::clone(&shared);
+            let writing = move || files.hosts.set_ip(&pod, ip);
+            if let Ok(Err(error)) = shared.tasks.blocking("hosts", writing).await {
+                tracing::warn!(%error, "a pod does not know its own address by its name");
+            }
+        });
     }
 
     fn volumes(&self, sources: &Sources) -> Result<(Vec<Volume>, Vec<Place>), String> {
@@ -301,6 +362,12 @@ impl Launch {
             claims: &claims,
             hidden: &self.shared.config.data_dir,
         };
-        volumes::mounts(places, &self.pod, &self.spec, sources)
+        let (mut all, mut mounts) = volumes::mounts(places, &self.pod, &self.spec, sources)?;
+        let ca = self.shared.config.api.as_ref().map_or("", |api| &api.ca);
+        if let Some((volume, place)) = account::volume(&disk, ca, sources) {
+            all.push(volume);
+            mounts.push(place);
+        }
+        Ok((all, mounts))
     }
 }

@@ -17,6 +17,7 @@ mod sources;
 mod status;
 mod supervise;
 mod tls;
+mod tokens;
 mod volumes;
 
 pub(crate) use claims::remove_unclaimed;
@@ -24,6 +25,8 @@ pub(crate) use hosts::Hosts;
 pub(crate) use live::{Live, LivePod};
 pub(crate) use metrics::Metrics;
 pub(crate) use run::Seen;
-pub use shared::Config;
+pub use shared::{ApiAccess, Config};
 pub(crate) use shared::{HOST_IP, Shared};
 pub(crate) use supervise::supervise;
+pub(crate) use tokens::Tokens;
+pub(crate) use volumes::WriteLocks;

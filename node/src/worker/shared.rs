@@ -1,6 +1,6 @@
 //! The parts of the node that every pod's worker uses.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use rouse_kit::{Clock, Events, Shutdown, Tasks};
 use super::hosts::Hosts;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::tokens::Tokens;
+use super::volumes::WriteLocks;
 use crate::images::Images;
 use crate::logs::Logs;
 use crate::runtime::ContainerRuntime;
@@ -24,6 +26,16 @@ pub struct Config {
     /// Logs are kept in `logs`, records of processes in `pods`, volumes in `volumes`, persistent ones in
     /// `claims`.
     pub data_dir: PathBuf,
+    /// Without it, pods get no tokens unasked.
+    pub api: Option<ApiAccess>,
+}
+
+/// How pods reach the API.
+#[derive(Clone, Debug)]
+pub struct ApiAccess {
+    pub address: SocketAddr,
+    /// The authority that its certificate is from, in PEM.
+    pub ca: String,
 }
 
 /// A file system in memory that every user may write to.
@@ -63,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     /// The hosts files of pods.
     pub(crate) hosts: Hosts,
+    pub(crate) tokens: Tokens,
+    pub(crate) writing: WriteLocks,
     pub(crate) host_ip: IpAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,

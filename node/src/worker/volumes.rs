@@ -10,18 +10,40 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink,
+};
 use std::path::{Component, Path, PathBuf};
 
-use crate::spec::Mount;
+use parking_lot::Mutex;
+use rouse_k8s::hash::fnv1a_64;
+
 use crate::spec::volumes::{Content, Files, Place, Volume, failed};
+use crate::spec::{Mount, PodRef};
 
 /// The link to the present files.
 const DATA: &str = "..data";
 const NEXT: &str = "..data_tmp";
 
-/// Writes the volumes, and gives the paths to mount; blocks.
-pub(super) fn write_all(volumes: &[Volume], places: &[Place]) -> Result<Vec<Mount>, String> {
+/// Locks for the volumes of pods, each for some of them: containers of a pod write the same ones.
+#[derive(Default)]
+pub(crate) struct WriteLocks([Mutex<()>; 16]);
+
+impl WriteLocks {
+    fn of(&self, pod: &PodRef) -> &Mutex<()> {
+        let number = fnv1a_64(pod.uid.as_bytes()) % self.0.len() as u64;
+        // The remainder is an index.
+        &self.0[number as usize]
+    }
+}
+
+/// Writes the volumes of a pod, and gives the paths to mount; blocks.
+pub(super) fn write_all(
+    (locks, pod): (&WriteLocks, &PodRef),
+    volumes: &[Volume],
+    places: &[Place],
+) -> Result<Vec<Mount>, String> {
+    let _alone = locks.of(pod).lock();
     for volume in volumes {
         write(volume).map_err(|error| failed(&volume.name, &error.to_string()))?;
     }
@@ -203,6 +225,47 @@ fn remove_file(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
+}
+
+/// Gives the files of volumes to a group, as the kubelet does; blocks. Returns why it cannot, once.
+///
+/// Upstream: pkg/volume/volume_linux.go. A volume that has the group already is left as it is.
+pub(super) fn give_to_group(volumes: &[Volume], group: u32) -> Option<String> {
+    let given = volumes.iter().try_for_each(|volume| {
+        let writable = match volume.content {
+            Content::Host { .. } => return Ok(()),
+            Content::Files(_) => false,
+            Content::Empty { .. } | Content::Kept { .. } => true,
+        };
+        if writable && fs::metadata(&volume.dir)?.gid() == group {
+            return Ok(());
+        }
+        give(&volume.dir, group, writable)
+    });
+    given.err().map(|error: io::Error| {
+        format!("fsGroup {group} is not given to the pod's volumes by this node: {error}")
+    })
+}
+
+/// The content first: a folder that has the group says that all in it has.
+fn give(path: &Path, group: u32, writable: bool) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.is_symlink() {
+        return Ok(());
+    }
+    let mut mode = found.permissions().mode() & 0o7777;
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), group, writable)?;
+        }
+        // New files in it get its group.
+        mode |= 0o2110;
+    }
+    mode |= if writable { 0o660 } else { 0o440 };
+    if found.gid() != group {
+        chown(path, None, Some(group))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// The message about a volume that holds more than its limit, as the kubelet words it; blocks.

@@ -55,7 +55,7 @@ fn start_with(
     runtime: Arc<dyn ContainerRuntime>,
 ) -> Running {
     let component = Component::alone("node");
-    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
     let node = Node::new(
         config,
         api.client(),

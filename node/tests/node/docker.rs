@@ -37,7 +37,7 @@ async fn start_in(api: Api, dir: tempfile::TempDir) -> Running {
         DockerRuntime::connect(Some(&host), dir.path(), store, None, &component).await.unwrap()
     };
     let component = Component::alone("node");
-    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
     let images = Arc::new(StoreImages::new(store));
     let client = api.client();
     let node = Node::new(

@@ -78,7 +78,7 @@ async fn whatever_a_pods_numbers_are_no_worker_panics_and_it_ends_when_it_is_del
     let api = Api::new();
     let process = Process::new(Clock::of_tokio());
     let component = process.component("node", Shutdown::new());
-    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
     let runtime = Arc::new(FakeRuntime::new(Script::default()));
     let store = rouse_image::Store::open(dir.path().join("images")).unwrap();
     let images = Arc::new(StoreImages::new(store));

@@ -51,7 +51,8 @@ impl Running {
             }
         };
         let (api, component) = (Api::new(), Component::alone("node"));
-        let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+        let config =
+            Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
         let node = Node::new(
             config,
             api.client(),

@@ -38,7 +38,7 @@ async fn a_mounted_config_map_that_is_edited_is_seen_within_a_minute() {
     let dir = tempfile::tempdir().unwrap();
     let api = Api::new();
     let component = Component::alone("node");
-    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned() };
+    let config = Config { node_name: "n1".to_owned(), data_dir: dir.path().to_owned(), api: None };
     let store = rouse_image::Store::open(dir.path().join("images")).unwrap();
     let node = Node::new(
         config,

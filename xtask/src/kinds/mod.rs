@@ -18,8 +18,13 @@ use self::packages::PACKAGES;
 pub use self::table::{Field, Table, TypeRow};
 
 /// Types that are served without being a resource of their own.
-const MORE_ROOTS: [&str; 4] =
-    ["autoscaling.v1.Scale", "core.v1.Binding", "meta.v1.Status", "meta.v1.DeleteOptions"];
+const MORE_ROOTS: [&str; 5] = [
+    "authentication.v1.TokenRequest",
+    "autoscaling.v1.Scale",
+    "core.v1.Binding",
+    "meta.v1.Status",
+    "meta.v1.DeleteOptions",
+];
 
 /// Writes `cluster/schema/kinds/types.json` from the sources under `directory`.
 pub fn generate(directory: &Path) -> Result<()> {

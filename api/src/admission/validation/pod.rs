@@ -11,7 +11,7 @@ use super::fields::is_set;
 use super::{container, security, volume};
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
-use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS};
+use crate::config::features::{MULTI_CONTAINER, POD_SPEC_INIT_CONTAINERS, REFUSED};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 
 /// Fields of a Revision's spec that may always be set and are checked elsewhere.
@@ -46,9 +46,6 @@ const BY_FEATURE: [(&str, &str); 14] = [
     ("tolerations", "kubernetes.podspec-tolerations"),
     ("topologySpreadConstraints", "kubernetes.podspec-topologyspreadconstraints"),
 ];
-
-/// Those of them that the scheduler acts on.
-const ACTED_ON: [&str; 3] = ["affinity", "nodeSelector", "tolerations"];
 
 /// The pod part of a Revision's spec.
 pub(super) fn spec(spec: &Value, config: &ApiConfig) -> FieldErrors {
@@ -149,20 +146,20 @@ fn fields(spec: &Value, config: &ApiConfig) -> FieldErrors {
             continue;
         }
         if name == "automountServiceAccountToken" {
-            // `false` changes nothing: no token is mounted anyway.
+            // As Knative: a pod may do without its token, and otherwise has it anyway.
             if value != &Value::Bool(false) {
                 errors.push(FieldError::disallowed(name));
             }
             continue;
         }
-        let permitted = BY_FEATURE
-            .iter()
-            .any(|(field, feature)| *field == name && config.features.permits(feature));
-        match (permitted, ACTED_ON.contains(&name)) {
-            (true, true) if name == "affinity" => errors.extend(affinity(value)),
-            (true, true) => {}
-            (true, false) => errors.push(FieldError::not_handled(name)),
-            (false, _) => errors.push(FieldError::disallowed(name)),
+        let feature = BY_FEATURE.iter().find(|(field, _)| *field == name);
+        match feature.filter(|(_, feature)| config.features.permits(feature)) {
+            None => errors.push(FieldError::disallowed(name)),
+            Some((_, feature)) if REFUSED.contains(feature) => {
+                errors.push(FieldError::not_handled(name));
+            }
+            Some(("affinity", _)) => errors.extend(affinity(value)),
+            Some(_) => {}
         }
     }
     errors

@@ -72,9 +72,14 @@ pub(super) fn of_pod(spec: &Value, config: &ApiConfig) -> FieldErrors {
     for field in ["runAsUser", "runAsGroup", "fsGroup"] {
         errors.extend(id(context, field));
     }
+    for group in context.list("supplementalGroups") {
+        if !group.as_i64().is_some_and(|id| (0..=ID_MAX).contains(&id)) {
+            errors.push(FieldError::invalid(group, "supplementalGroups"));
+        }
+    }
     for (name, value) in context.as_object().into_iter().flatten() {
         if is_set(value) && POD_FIELDS.contains(&name.as_str()) {
-            errors.push(FieldError::not_handled(name));
+            errors.push(FieldError::new(NOT_ENFORCED, name).as_warning());
         }
     }
     errors

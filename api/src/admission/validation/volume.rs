@@ -26,8 +26,8 @@ const BY_FEATURE: [(&str, &str, &str); 6] = [
     ("image", feature::VOLUMES_IMAGE, "Image"),
 ];
 
-/// Those of them that Rouse supports.
-const SUPPORTED: [&str; 3] = ["emptyDir", "persistentVolumeClaim", "hostPath"];
+/// How long a projected token may live, as Kubernetes has it.
+const TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 10 * 60..=1 << 32;
 
 const RESERVED_PATHS: [&str; 3] = ["/", "/dev", "/dev/log"];
 
@@ -78,8 +78,10 @@ fn one(volume: &Value, config: &ApiConfig) -> FieldErrors {
                     &[],
                 ));
             }
-            Some((source, _, _)) if SUPPORTED.contains(source) => {}
-            Some(_) => errors.push(FieldError::not_handled(field)),
+            Some((_, feature, _)) if feature::REFUSED.contains(feature) => {
+                errors.push(FieldError::not_handled(field));
+            }
+            Some(_) => {}
         }
     }
     match sources.as_slice() {
@@ -169,7 +171,7 @@ fn projection(source: &Value) -> FieldErrors {
         found.push(kind);
         match kind {
             "serviceAccountToken" => {
-                errors.push(FieldError::not_handled(kind));
+                errors.within(kind, token(value));
                 continue;
             }
             "downwardAPI" => {
@@ -189,6 +191,19 @@ fn projection(source: &Value) -> FieldErrors {
         [] => errors.push(FieldError::missing_one_of(&kinds)),
         [_] => {}
         several => errors.push(FieldError::multiple_one_of(several)),
+    }
+    errors
+}
+
+fn token(source: &Value) -> FieldErrors {
+    let mut errors = mask(source, &["audience", "expirationSeconds", "path"]);
+    if source.text("path").is_empty() {
+        errors.push(FieldError::missing("path"));
+    }
+    let seconds = source.int("expirationSeconds");
+    if let Some(seconds) = seconds.filter(|seconds| !TOKEN_SECONDS.contains(seconds)) {
+        let (min, max) = (*TOKEN_SECONDS.start(), *TOKEN_SECONDS.end());
+        errors.push(FieldError::out_of_bounds(seconds, min, max, "expirationSeconds"));
     }
     errors
 }

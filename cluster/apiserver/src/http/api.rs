@@ -14,6 +14,7 @@ use super::discovery::Documents;
 use super::metrics::ApiMetrics;
 use super::pages::Pages;
 use crate::registry::Registry;
+use crate::tokens::TokenKey;
 
 /// A node agent's own API: `/containerLogs/…`.
 pub type KubeletService =
@@ -29,6 +30,8 @@ pub(crate) struct Api {
     pub(crate) metrics: ApiMetrics,
     /// The health of the process's parts; set once the API is served.
     pub(crate) health: Arc<OnceLock<Health>>,
+    /// Signs the tokens of service accounts; made at the first token, unless one was given.
+    pub(crate) token_key: Arc<OnceLock<Arc<TokenKey>>>,
 }
 
 impl Api {
@@ -40,6 +43,7 @@ impl Api {
             documents: Arc::default(),
             metrics: ApiMetrics::default(),
             health: Arc::default(),
+            token_key: Arc::default(),
         }
     }
 

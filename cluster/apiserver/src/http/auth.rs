@@ -1,12 +1,13 @@
-//! Authentication of API clients by the kubeconfig's bearer token or its certificate, and impersonation by their
-//! holder, the administrator.
+//! Authentication of API clients: by the kubeconfig's bearer token or its certificate, or by a service account's
+//! token; and impersonation by the kubeconfig's holder, the administrator.
 //!
 //! Upstream: `pkg/authentication/request/bearertoken`, `pkg/endpoints/filters/impersonation`.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
-use crate::identity::UserInfo;
+use super::rights;
+use crate::identity::{ACCOUNT, Rights, UserInfo};
 use crate::status::Failure;
 
 const IMPERSONATE_USER: &str = "impersonate-user";
@@ -33,7 +34,7 @@ impl Credentials {
     }
 
     /// The sender of a request. Of clients with a certificate there is one: the administrator.
-    pub(super) fn caller(&self, headers: &HeaderMap, certified: bool) -> Caller {
+    pub(super) fn caller<'a>(&self, headers: &'a HeaderMap, certified: bool) -> Caller<'a> {
         let without_token = || match certified {
             true => Caller::Known(UserInfo::administrator()),
             false => Caller::Nobody,
@@ -45,7 +46,8 @@ impl Credentials {
             Some(token) if same(token, self.token.as_bytes()) => {
                 Caller::Known(UserInfo::administrator())
             }
-            Some(_) | None => Caller::Wrong,
+            Some(token) => Caller::Bearer(token),
+            None => Caller::Wrong,
         }
     }
 }
@@ -77,14 +79,20 @@ pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserIn
             None => Ok(user),
         };
     }
+    if let Some(failure) = rights::impersonation(&user, &username) {
+        return Err(failure);
+    }
     let groups = text(IMPERSONATE_GROUP)?;
     let mut user = UserInfo::component(&username);
     if !groups.is_empty() {
         user.groups = groups;
-    } else if let Some(account) = username.strip_prefix("system:serviceaccount:")
+    } else if let Some(account) = username.strip_prefix(ACCOUNT)
         && let Some((namespace, _)) = account.split_once(':')
     {
         user.groups.push(format!("system:serviceaccounts:{namespace}"));
+    }
+    if username.starts_with(ACCOUNT) {
+        user.rights = Rights::Basic;
     }
     let everybody = match username.as_str() {
         "system:anonymous" => "system:unauthenticated",
@@ -99,8 +107,10 @@ pub(super) fn impersonated(user: UserInfo, headers: &HeaderMap) -> Result<UserIn
 
 /// The sender of a request, by its credential.
 #[derive(Debug, PartialEq)]
-pub(super) enum Caller {
+pub(super) enum Caller<'a> {
     Known(UserInfo),
+    /// Perhaps a service account, if this is its token.
+    Bearer(&'a [u8]),
     /// The request has no credential.
     Nobody,
     /// The credential is invalid.
@@ -122,21 +132,17 @@ mod tests {
         let with = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, text.parse().unwrap());
-            credentials.caller(&headers, false)
+            credentials.caller(Box::leak(Box::new(headers)), false)
         };
         for right in ["Bearer secret", "bearer secret", "BEARER  secret", "bEaReR secret "] {
             assert_eq!(with(right), Caller::Known(UserInfo::administrator()), "{right}");
         }
-        for wrong in [
-            "Bearer secre",
-            "Bearer secret2",
-            "Bearer Secret",
-            "Bearersecret",
-            "Basic secret",
-            "secret",
-            "Bearer secret secret",
-        ] {
+        for wrong in ["Bearersecret", "Basic secret", "secret"] {
             assert_eq!(with(wrong), Caller::Wrong, "{wrong}");
+        }
+        for other in ["secre", "secret2", "Secret", "secret secret"] {
+            let given = with(&format!("Bearer {other}"));
+            assert_eq!(given, Caller::Bearer(other.as_bytes()), "{other}");
         }
         assert_eq!(with("Bearer "), Caller::Nobody);
         assert_eq!(with("bearer"), Caller::Nobody);

@@ -1,4 +1,4 @@
-//! The API over sockets: TLS, HTTP/1.1 and HTTP/2, one credential.
+//! The API over sockets: TLS, HTTP/1.1 and HTTP/2.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use rouse_kit::{Component, Tasks};
+use rouse_kit::{Component, Part, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -30,9 +30,8 @@ pub(crate) async fn listen(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     credentials: Credentials,
-    component: Component,
+    (health, component): (Part, Component),
 ) {
-    let health = component.health.part("api");
     health.ready();
     let acceptor = TlsAcceptor::from(tls);
     let graceful = GracefulShutdown::new();
@@ -103,13 +102,18 @@ async fn answer(
 ) -> Answer {
     // Health probes need no credential, but may not have a wrong one.
     let open = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
-    let user = match credentials.caller(request.headers(), certified) {
-        Caller::Known(user) => match auth::impersonated(user, request.headers()) {
-            Ok(user) => user,
-            Err(failure) => return body::failure(&failure),
-        },
-        Caller::Nobody if open => crate::identity::UserInfo::component("system:anonymous"),
-        Caller::Nobody | Caller::Wrong => return body::failure(&Failure::unauthorized()),
+    let known = match credentials.caller(request.headers(), certified) {
+        Caller::Known(user) => Some(user),
+        Caller::Bearer(token) => api.user_of_token(token),
+        Caller::Nobody if open => {
+            let nobody = crate::identity::UserInfo::component("system:anonymous");
+            return api.call(request, nobody, false).await;
+        }
+        Caller::Nobody | Caller::Wrong => None,
     };
-    api.call(request, user, false).await
+    let user = known.ok_or_else(Failure::unauthorized);
+    match user.and_then(|user| auth::impersonated(user, request.headers())) {
+        Ok(user) => api.call(request, user, false).await,
+        Err(failure) => body::failure(&failure),
+    }
 }

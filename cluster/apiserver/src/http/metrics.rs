@@ -19,7 +19,8 @@ use crate::kinds::Kinds;
 /// Kubernetes' bounds up to ten seconds, less dense.
 const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 /// Subresources with a label of their own.
-const SUBRESOURCES: [&str; 7] = ["", "status", "scale", "log", "binding", "finalize", "proxy"];
+const SUBRESOURCES: [&str; 8] =
+    ["", "status", "scale", "log", "binding", "finalize", "proxy", "token"];
 const OTHER: &str = "other";
 
 /// The labels of a request.

@@ -39,6 +39,10 @@ pub(super) enum Path {
     /// `/openapi/v2`
     OldOpenApi,
     OpenApi(String, String),
+    /// The documents by which others verify tokens; `keys` are the public ones.
+    OpenId {
+        keys: bool,
+    },
     Version,
     /// `/healthz`, `/livez`, `/readyz`, or one check below them.
     Health {
@@ -73,9 +77,15 @@ pub(super) fn path(path: &str) -> Path {
         ["openapi", "v3"] => Path::OpenApiIndex,
         ["openapi", "v3", "api", version] => Path::OpenApi(String::new(), owned(version)),
         ["openapi", "v3", "apis", group, version] => Path::OpenApi(owned(group), owned(version)),
+        [".well-known", "openid-configuration"] => Path::OpenId { keys: false },
+        ["openid", "v1", "jwks"] => Path::OpenId { keys: true },
         _ => Path::Unknown,
     }
 }
+
+/// Paths of OpenID Connect's documents.
+pub(super) const OPENID: &str = "/.well-known/openid-configuration";
+pub(super) const OPENID_KEYS: &str = "/openid/v1/jwks";
 
 fn resource(group: &str, version: &str, rest: &[&str]) -> Path {
     let below = |plural: &str, namespace: &str, name: &str, subresource: &str, below: &[&str]| {
@@ -205,6 +215,20 @@ pub(super) fn verb(method: &Method, target: &Target, query: &Query) -> Option<Ve
         ("DELETE", false) => Verb::DeleteCollection,
         _ => return None,
     })
+}
+
+/// The verb as discovery and the authorizer write it.
+pub(super) fn word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Get => "get",
+        Verb::List => "list",
+        Verb::Watch => "watch",
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Patch => "patch",
+        Verb::Delete => "delete",
+        Verb::DeleteCollection => "deletecollection",
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! SelfSubjectAccessReview and SelfSubjectReview. Every known user may do everything.
+//! SelfSubjectAccessReview and SelfSubjectReview.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::body::{self, Answer};
 use super::decode::{self, Expected};
+use super::rights;
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::status::Failure;
@@ -26,7 +27,7 @@ pub(super) fn answer(
     }
     review["status"] = match resource.kind.as_str() {
         "SelfSubjectAccessReview" => {
-            json!({ "allowed": true })
+            json!({ "allowed": rights::allows(user, &review["spec"]) })
         }
         "SelfSubjectReview" => {
             json!({ "userInfo": { "username": user.username, "groups": user.groups } })

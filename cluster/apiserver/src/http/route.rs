@@ -18,7 +18,7 @@ use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
 use super::watch::Reach;
 use super::write::Incoming;
-use super::{discovery, health, kubelet, review, subresources};
+use super::{discovery, health, kubelet, review, rights, subresources};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::registry::Part;
@@ -54,6 +54,12 @@ impl Api {
         let reach = if inside { Reach::Inside } else { Reach::Outside };
         let asked = Asked { method, headers, query, user, reach };
         // A panic in one request is a 500 of that request alone.
+        let refused = rights::refusal(&asked.user, &asked.method, uri.path(), &path, &asked.query);
+        if let Some(failure) = refused {
+            let answer = body::failure(&failure);
+            self.metrics.answered(about, answer.status(), clock.instant() - arrived);
+            return answer;
+        }
         let answer = match AssertUnwindSafe(self.answer(&asked, path, body)).catch_unwind().await {
             Ok(answer) => answer,
             Err(_) => {
@@ -101,6 +107,7 @@ impl Api {
             Path::OldOpenApi => discovery::old_openapi(&asked.headers),
             Path::OpenApiIndex => discovery::openapi_index(kinds),
             Path::OpenApi(group, version) => self.documents.openapi(kinds, group, version)?,
+            Path::OpenId { keys } => self.openid(*keys)?,
             Path::Resource(_) | Path::Unknown => {
                 body::text(StatusCode::NOT_FOUND, "404 page not found\n")
             }
@@ -130,6 +137,10 @@ impl Api {
             return review::answer(&resource, &asked.headers, &bytes, &asked.user);
         }
         let Some(part) = part(&resource, &target, verb)? else {
+            if target.subresource == subresources::TOKEN {
+                let bytes = body::read(body).await?;
+                return self.make_token(&resource, &target, &asked.headers, &bytes);
+            }
             return kubelet::ask(self, &target, &asked.query, verb).await;
         };
         let form = negotiate::form(&asked.headers)?;
@@ -163,7 +174,7 @@ impl Api {
 fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>, Failure> {
     let serves = |serves: bool| if serves { Ok(()) } else { Err(Failure::method_not_allowed()) };
     if target.subresource.is_empty() {
-        serves(resource.verbs.iter().any(|v| v == word(verb)))?;
+        serves(resource.verbs.iter().any(|v| v == request::word(verb)))?;
         return Ok(Some(Part::Main));
     }
     let served = subresources::of(resource);
@@ -171,7 +182,7 @@ fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>
         // Streaming subresources of a pod are refused by name, in `kubelet`.
         return if resource.is("", "Pod") { Ok(None) } else { Err(Failure::unknown_resource()) };
     };
-    serves(found.verbs.contains(&word(verb)))?;
+    serves(found.verbs.contains(&request::word(verb)))?;
     Ok(found.part)
 }
 
@@ -187,19 +198,6 @@ fn too_old(headers: &HeaderMap) -> Option<String> {
             String::from_utf8_lossy(version)
         )
     })
-}
-
-fn word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Get => "get",
-        Verb::List => "list",
-        Verb::Watch => "watch",
-        Verb::Create => "create",
-        Verb::Update => "update",
-        Verb::Patch => "patch",
-        Verb::Delete => "delete",
-        Verb::DeleteCollection => "deletecollection",
-    }
 }
 
 fn version() -> Value {

@@ -3,6 +3,9 @@
 use crate::kinds::Resource;
 use crate::registry::Part;
 
+/// Tokens of a service account.
+pub(super) const TOKEN: &str = "token";
+
 /// One subresource of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subresource {
@@ -11,7 +14,8 @@ pub(super) struct Subresource {
     pub(super) version: String,
     pub(super) kind: String,
     pub(super) verbs: &'static [&'static str],
-    /// The part of the object that its writes change; `None` if the node answers.
+    /// The part of the object that its writes change; `None` if it has none: the node answers, or a token is
+    /// made.
     pub(super) part: Option<Part>,
 }
 
@@ -33,6 +37,14 @@ pub(super) fn of(resource: &Resource) -> Vec<Subresource> {
             ..own("binding", &["create"], Some(Part::Binding))
         });
         found.push(own("log", &["get"], None));
+    }
+    if resource.is("", "ServiceAccount") {
+        found.push(Subresource {
+            group: "authentication.k8s.io".to_owned(),
+            version: "v1".to_owned(),
+            kind: "TokenRequest".to_owned(),
+            ..own(TOKEN, &["create"], None)
+        });
     }
     if resource.is("", "Node") {
         let kind = "NodeProxyOptions".to_owned();

@@ -9,7 +9,8 @@ use bollard::models::{
 use bollard::query_parameters::{CreateContainerOptions, CreateContainerOptionsBuilder};
 
 use crate::runtime::interface::ContainerSpec;
-use crate::spec::{Mount, PodRef, Security};
+use crate::spec::hosts::hostname;
+use crate::spec::{Mount, PodRef, Security, UNCONFINED};
 
 /// Tells apart the containers of platforms that share an engine.
 const LABEL_DATA_DIR: &str = "dev.rouse.data-dir";
@@ -82,11 +83,6 @@ fn labels(pod: &PodRef, container: Option<&String>, whose: &Labels) -> HashMap<S
     set.collect()
 }
 
-/// Docker takes 64 bytes; a pod's name may be longer.
-fn hostname(pod: &PodRef) -> String {
-    pod.name.chars().take(63).collect()
-}
-
 fn expose(ports: &[u16]) -> Vec<String> {
     ports.iter().map(|port| format!("{port}/tcp")).collect()
 }
@@ -130,10 +126,8 @@ pub(super) fn body(
             binds: Some(spec.mounts.iter().map(bind).collect()),
             readonly_rootfs: Some(spec.security.read_only_root),
             cap_drop: Some(spec.security.drop_capabilities.clone()),
-            security_opt: spec
-                .security
-                .no_new_privileges
-                .then(|| vec!["no-new-privileges".to_owned()]),
+            security_opt: some(&options(&spec.security)),
+            group_add: some(&groups(&spec.security)),
             ..network
         }),
         ..ContainerCreateBody::default()
@@ -144,6 +138,18 @@ pub(super) fn body(
 fn cpu_shares(millis: u64) -> i64 {
     let shares = millis.saturating_mul(1024) / 1000;
     i64::try_from(shares.clamp(2, 262_144)).unwrap_or(262_144)
+}
+
+fn options(security: &Security) -> Vec<String> {
+    let unconfined = security.seccomp.as_deref() == Some(UNCONFINED);
+    [(security.no_new_privileges, "no-new-privileges"), (unconfined, "seccomp=unconfined")]
+        .into_iter()
+        .filter_map(|(set, option)| set.then(|| option.to_owned()))
+        .collect()
+}
+
+fn groups(security: &Security) -> Vec<String> {
+    security.supplemental_groups.iter().chain(&security.fs_group).map(i64::to_string).collect()
 }
 
 /// Docker accepts a group only together with a user.
@@ -196,6 +202,20 @@ pub(super) fn published(inspected: &ContainerInspectResponse) -> BTreeMap<u16, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_and_profiles_are_options_of_the_engine() {
+        let security = Security {
+            no_new_privileges: true,
+            supplemental_groups: vec![4, 5],
+            fs_group: Some(3),
+            seccomp: Some(UNCONFINED.to_owned()),
+            ..Security::default()
+        };
+        assert_eq!(options(&security), ["no-new-privileges", "seccomp=unconfined"]);
+        assert_eq!(groups(&security), ["4", "5", "3"]);
+        assert!(options(&Security::default()).is_empty());
+    }
 
     #[test]
     fn a_request_of_cpu_is_a_weight() {

@@ -53,13 +53,14 @@ pub(super) fn default_host() -> String {
     std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned())
 }
 
-/// Whether the gateway of the default bridge is an address of this host. Connecting a UDP
+/// The gateway of the default bridge, if it is an address of this host. Connecting a UDP
 /// socket sends nothing; it only asks the kernel which address it would send from.
-pub(super) async fn is_bridge_here(docker: &Docker) -> bool {
-    let Ok(network) = docker.inspect_network("bridge", None).await else { return false };
+pub(super) async fn bridge_here(docker: &Docker) -> Option<IpAddr> {
+    let network = docker.inspect_network("bridge", None).await.ok()?;
     let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let gateways = configs.into_iter().filter_map(|config| config.gateway?.parse::<IpAddr>().ok());
-    gateways.into_iter().any(|gateway| {
+    gateways.into_iter().find(|gateway| {
+        let gateway = *gateway;
         let any: SocketAddr = match gateway {
             IpAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
             IpAddr::V6(_) => ([0_u16; 8], 0).into(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub struct DockerRuntime {
     labels: Labels,
     /// Containers are reached at their own addresses.
     direct: bool,
+    /// This host's address in the containers' network.
+    host_ip: Option<IpAddr>,
     /// As the engine names its own.
     architecture: String,
     /// The networks of pods with several containers, by the pod's uid.
@@ -85,10 +87,12 @@ impl DockerRuntime {
         let docker = engine::connect(&host).await?;
         let version = docker.version().await.map_err(engine(NO_ENGINE))?;
         let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
+        let host_ip = engine::bridge_here(&docker).await;
         let labels = Labels { data_dir: data_dir.display().to_string(), instance: instance() };
         Ok(Self {
             _guard: Guard::of_containers(guard, &host, &labels.instance),
-            direct: engine::is_bridge_here(&docker).await,
+            direct: host_ip.is_some(),
+            host_ip,
             version: version.version.unwrap_or_default(),
             architecture: version.arch.unwrap_or_default(),
             sandboxes: Mutex::default(),
@@ -234,6 +238,10 @@ impl ContainerRuntime for DockerRuntime {
             volumes: true,
             pods_max: PODS_MAX,
         }
+    }
+
+    fn host_ip(&self) -> Option<IpAddr> {
+        self.host_ip
     }
 
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {

@@ -273,6 +273,11 @@ impl ContainerRuntime for ProcessRuntime {
         }
     }
 
+    fn host_ip(&self) -> Option<IpAddr> {
+        // Without a view of its own, a program sees the host's own hosts file.
+        self.capabilities().volumes.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
     fn end_survivors(&self) -> BoxFuture<'_, Result<usize, Error>> {
         Box::pin(async move { Ok(self.survivors.end_all()) })
     }

@@ -23,6 +23,11 @@ fn place(dir: &Path, sub_path: &str, writable: bool) -> Place {
     }
 }
 
+fn written(volumes: &[Volume], places: &[Place]) -> Result<Vec<Mount>, String> {
+    let pod = PodRef { namespace: "d".to_owned(), name: "p".to_owned(), uid: "u".to_owned() };
+    write_all((&WriteLocks::default(), &pod), volumes, places)
+}
+
 #[test]
 fn files_change_all_at_once_and_stay_where_they_are_the_same() {
     let dir = tempfile::tempdir().unwrap();
@@ -58,10 +63,10 @@ fn a_mode_of_a_file_alone_is_a_change_too() {
 fn a_single_file_is_mounted_as_it_is_and_a_missing_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let volumes = [volume(dir.path(), Content::Files(files(&[("a", "1", 0o600)])))];
-    let mounts = write_all(&volumes, &[place(dir.path(), "a", false)]).unwrap();
+    let mounts = written(&volumes, &[place(dir.path(), "a", false)]).unwrap();
     assert!(mounts[0].host_path.is_file() && !mounts[0].host_path.is_symlink());
     assert!(mounts[0].read_only);
-    let error = write_all(&volumes, &[place(dir.path(), "b", false)]).unwrap_err();
+    let error = written(&volumes, &[place(dir.path(), "b", false)]).unwrap_err();
     assert!(error.starts_with("MountVolume.SetUp failed for volume \"v\" : subPath"), "{error}");
 }
 
@@ -71,11 +76,11 @@ fn a_part_of_a_writable_volume_is_made_and_no_link_leads_out_of_it() {
     let (inside, outside) = (dir.path().join("volume"), dir.path().join("outside"));
     fs::create_dir(&outside).unwrap();
     let volumes = [volume(&inside, Content::Empty { limit: None })];
-    let mounts = write_all(&volumes, &[place(&inside, "new/part", true)]).unwrap();
+    let mounts = written(&volumes, &[place(&inside, "new/part", true)]).unwrap();
     assert!(mounts[0].host_path.ends_with("volume/new/part") && mounts[0].host_path.is_dir());
     symlink(&outside, inside.join("link")).unwrap();
     for sub_path in ["link", "link/new"] {
-        let error = write_all(&volumes, &[place(&inside, sub_path, true)]).unwrap_err();
+        let error = written(&volumes, &[place(&inside, sub_path, true)]).unwrap_err();
         assert!(error.contains("subPath"), "{error}");
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
@@ -118,4 +123,29 @@ fn a_volume_with_more_than_its_limit_is_named() {
     fs::write(dir.path().join("deep/file"), vec![1; 200_000]).unwrap();
     let message = over_limit(&volumes).unwrap();
     assert_eq!(message, "Usage of EmptyDir volume \"v\" exceeds the limit \"100000\" bytes.");
+}
+
+#[test]
+fn files_are_given_to_the_pods_group_and_new_ones_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // A group that whoever runs this has.
+    let group = fs::metadata(dir.path()).unwrap().gid();
+    let (open, closed) = (dir.path().join("open"), dir.path().join("closed"));
+    fs::create_dir_all(&open).unwrap();
+    fs::write(open.join("f"), "1").unwrap();
+    fs::set_permissions(open.join("f"), Permissions::from_mode(0o600)).unwrap();
+    let (written, empty) = (files(&[("a", "1", 0o400)]), Content::Kept { read_only: false });
+    let volumes = [volume(&open, empty), volume(&closed, Content::Files(written))];
+    written_twice(&volumes, group);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&closed.join("a")) & 0o440, 0o440);
+    give(&open, group, true).unwrap();
+    assert_eq!((mode(&open) & 0o2770, mode(&open.join("f"))), (0o2770, 0o660));
+}
+
+fn written_twice(volumes: &[Volume], group: u32) {
+    for _ in 0..2 {
+        written(volumes, &[]).unwrap();
+        assert_eq!(give_to_group(volumes, group), None);
+    }
 }

@@ -40,9 +40,14 @@ fn volumes_and_mounts_are_checked() {
             "must not set the field(s): volumes[0].nfs",
         ),
         (
-            json!([{ "name": "v", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }]),
+            json!([{ "name": "v", "projected": { "sources": [{ "serviceAccountToken": { "path": "t", "expirationSeconds": 600 } }] } }]),
             mount.clone(),
-            "must not set the field(s): volumes[0].projected[0].serviceAccountToken\nnot handled by Rouse yet",
+            "",
+        ),
+        (
+            json!([{ "name": "v", "projected": { "sources": [{ "serviceAccountToken": { "expirationSeconds": 5 } }] } }]),
+            mount.clone(),
+            "expected 600 <= 5 <= 4294967296: volumes[0].projected[0].serviceAccountToken.expirationSeconds\nmissing field(s): volumes[0].projected[0].serviceAccountToken.path",
         ),
         (
             json!([{ "name": "v", "projected": { "sources": [{ "downwardAPI": { "items": [
