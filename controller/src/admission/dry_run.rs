@@ -2,6 +2,8 @@
 //!
 //! Upstream: `pkg/webhook/podspec_dryrun.go`.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse};
@@ -10,9 +12,11 @@ use rouse_api::config::features::{Flag, POD_SPEC_DRY_RUN};
 use rouse_api::{Revision, keys};
 use serde_json::{Value, json};
 
-use super::TryPod;
 use super::refusal::refuse;
 use crate::revision::pod_of;
+
+/// Tries to create a pod in a namespace without storing it; an error is the API server's answer.
+pub type TryPod = Arc<dyn Fn(&str, &Pod) -> Result<(), String> + Send + Sync>;
 
 /// The name of the pod, which is never stored.
 const NAME: &str = "dry-run-validation";

@@ -19,7 +19,6 @@ mod refusal;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 use rouse_api::config::effects;
@@ -27,6 +26,7 @@ use rouse_api::config::{ApiConfig, Data, EXAMPLE_CHECKSUM, EXAMPLE_KEY, example_
 use rouse_api::{defaults, keys, validation};
 use serde_json::Value;
 
+pub use self::dry_run::TryPod;
 use self::refusal::refuse;
 
 /// Returns the settings in force at the time of the call.
@@ -67,9 +67,6 @@ pub struct Rule {
 const NO_KSERVE: &str = "Rouse has no controller for an InferenceService: write a Service of serving.knative.dev/v1 whose container is the model server (the image of the predictor's runtime, its args and its model as a volume), as docs/coming-from.md shows for KServe";
 
 const WRITES: &[&str] = &["CREATE", "UPDATE"];
-
-/// Tries to create a pod in a namespace without storing it; an error is the API server's answer.
-pub type TryPod = Arc<dyn Fn(&str, &Pod) -> Result<(), String> + Send + Sync>;
 
 /// The hooks, in the order in which they are called.
 #[must_use]

@@ -314,7 +314,7 @@ fn the_pod_is_tried_as_the_annotation_and_the_feature_say() {
         let tried = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let note = Arc::clone(&tried);
         let try_pod: TryPod = Arc::new(move |namespace, pod| {
-            assert_eq!(namespace, "shop");
+            assert_eq!(namespace, "prod");
             assert_eq!(pod.spec.as_ref().unwrap().containers[0].name, "user-container");
             note.store(true, std::sync::atomic::Ordering::SeqCst);
             Err("pods \"dry-run-validation\" is forbidden: no".to_owned())

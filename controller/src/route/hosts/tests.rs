@@ -73,7 +73,7 @@ fn a_host_that_is_no_domain_name_is_an_error_of_the_configuration() {
     let long = "x".repeat(64);
     for (name, problem) in [
         (long.as_str(), "must be no more than 63 characters"),
-        ("under_score", "a lowercase RFC 1123 label"),
+        ("under_score", "a lowercase RFC 1123"),
     ] {
         route.metadata.name = Some(name.to_owned());
         let told = &conditions(&status(&route, &one_ready()))[0];

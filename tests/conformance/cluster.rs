@@ -1,0 +1,308 @@
+//! The cluster that is tested: an embedded one of this run, or the one of a kubeconfig.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use rouse_tests::http::{self, Answer};
+use rouse_tests::{Platform, wait};
+use serde_json::Value;
+
+/// Longest wait for anything but a start of pods.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// Longest wait for pods.
+pub(crate) const READY: Duration = Duration::from_secs(60);
+
+/// How containers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runtime {
+    Process,
+    Docker,
+    /// The kubelet of a cluster that is not ours.
+    Kubelet,
+}
+
+/// A connection to a cluster, and how its Services are reached from here.
+pub(crate) struct Cluster {
+    pub(crate) runtime: Runtime,
+    pub(crate) image: String,
+    gateway: Option<SocketAddr>,
+    client: kube::Client,
+    tasks: tokio::runtime::Runtime,
+    _platform: Option<Platform>,
+}
+
+impl Cluster {
+    /// A platform of this run.
+    pub(crate) fn embedded(runtime: Runtime) -> anyhow::Result<Self> {
+        let name = match runtime {
+            Runtime::Docker => "docker",
+            _ => "process",
+        };
+        if runtime == Runtime::Docker {
+            std::env::var("ROUSE_TEST_DOCKER")
+                .context("ROUSE_TEST_DOCKER names no Docker engine; tests/run starts one")?;
+        }
+        let platform = Platform::start_with(name)?;
+        platform.build_server(Path::new(env!("CARGO_BIN_EXE_test-server")))?;
+        let mut cluster = Self::connected(&platform.kubeconfig, runtime)?;
+        cluster.gateway = Some(platform.http);
+        cluster._platform = Some(platform);
+        Ok(cluster)
+    }
+
+    /// The cluster of a kubeconfig. `ROUSE_TEST_IMAGE` is the test server's image there, and
+    /// `ROUSE_TEST_GATEWAY` an address of the gateway if its URLs do not lead to it.
+    pub(crate) fn foreign(kubeconfig: &Path) -> anyhow::Result<Self> {
+        let mut cluster = Self::connected(kubeconfig, Runtime::Kubelet)?;
+        if let Ok(image) = std::env::var("ROUSE_TEST_IMAGE") {
+            cluster.image = image;
+        }
+        if let Ok(gateway) = std::env::var("ROUSE_TEST_GATEWAY") {
+            cluster.gateway = Some(address(&gateway)?);
+        }
+        Ok(cluster)
+    }
+
+    fn connected(kubeconfig: &Path, runtime: Runtime) -> anyhow::Result<Self> {
+        let tasks =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let _entered = tasks.enter();
+        let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+        let options = KubeConfigOptions::default();
+        let config = tasks.block_on(kube::Config::from_custom_kubeconfig(kubeconfig, &options))?;
+        let client = kube::Client::try_from(config)?;
+        drop(_entered);
+        Ok(Self {
+            runtime,
+            image: "test-server".to_owned(),
+            gateway: None,
+            client,
+            tasks,
+            _platform: None,
+        })
+    }
+
+    /// One request to the API: its answer, or the message of its refusal.
+    fn ask(&self, method: &str, path: &str, kind: &str, body: &Value) -> Result<Value, Refusal> {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = ::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", kind)
+            .body(body)
+            .map_err(|error| Refusal { code: 0, message: error.to_string() })?;
+        match self.tasks.block_on(self.client.request::<Value>(request)) {
+            Ok(answer) => Ok(answer),
+            Err(kube::Error::Api(status)) => {
+                Err(Refusal { code: status.code, message: status.message.clone() })
+            }
+            Err(error) => Err(Refusal { code: 0, message: format!("{method} {path}: {error:?}") }),
+        }
+    }
+}
+
+/// An answer of 400 or above; 0 for none at all.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: u16,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+fn address(text: &str) -> anyhow::Result<SocketAddr> {
+    let all =
+        || if text.contains(':') { text.to_socket_addrs() } else { (text, 80).to_socket_addrs() };
+    all().with_context(|| format!("resolve {text}"))?.next().context("an address")
+}
+
+/// A namespace of one test's own.
+pub(crate) struct Space<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) name: String,
+}
+
+/// Where the objects of a kind are.
+fn collection(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "ksvc" => ("/apis/serving.knative.dev/v1", "services"),
+        "configuration" => ("/apis/serving.knative.dev/v1", "configurations"),
+        "route" => ("/apis/serving.knative.dev/v1", "routes"),
+        "revision" => ("/apis/serving.knative.dev/v1", "revisions"),
+        "domainmapping" => ("/apis/serving.knative.dev/v1beta1", "domainmappings"),
+        "podautoscaler" => ("/apis/autoscaling.internal.knative.dev/v1alpha1", "podautoscalers"),
+        "deployment" => ("/apis/apps/v1", "deployments"),
+        "hpa" => ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+        "pod" => ("/api/v1", "pods"),
+        "service" => ("/api/v1", "services"),
+        "secret" => ("/api/v1", "secrets"),
+        "quota" => ("/api/v1", "resourcequotas"),
+        _ => ("/api/v1", "configmaps"),
+    }
+}
+
+const JSON: &str = "application/json";
+
+impl<'a> Space<'a> {
+    pub(crate) fn new(cluster: &'a Cluster, about: &str) -> anyhow::Result<Self> {
+        let about: String = about
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(12)
+            .collect::<String>()
+            .to_lowercase();
+        let body = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "generateName": format!("t-{about}-"), "labels": { "rouse-tests": "conformance" } } });
+        let made = cluster.ask("POST", "/api/v1/namespaces", JSON, &body)?;
+        let name = made["metadata"]["name"].as_str().context("a namespace's name")?;
+        Ok(Self { cluster, name: name.to_owned() })
+    }
+
+    fn path(&self, kind: &str, rest: &str) -> String {
+        let (group, plural) = collection(kind);
+        format!("{group}/namespaces/{}/{plural}{rest}", self.name)
+    }
+
+    pub(crate) fn try_create(&self, kind: &str, object: &Value) -> Result<Value, Refusal> {
+        self.cluster.ask("POST", &self.path(kind, ""), JSON, object)
+    }
+
+    pub(crate) fn create(&self, kind: &str, object: &Value) -> anyhow::Result<Value> {
+        Ok(self.try_create(kind, object)?)
+    }
+
+    /// The object as it would be stored.
+    pub(crate) fn dry_run(&self, kind: &str, object: &Value) -> Result<Value, Refusal> {
+        self.cluster.ask("POST", &self.path(kind, "?dryRun=All"), JSON, object)
+    }
+
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Result<Value, Refusal> {
+        self.cluster.ask("GET", &self.path(kind, &format!("/{name}")), JSON, &Value::Null)
+    }
+
+    pub(crate) fn list(&self, kind: &str, selector: &str) -> anyhow::Result<Vec<Value>> {
+        let selector = selector.replace('/', "%2F").replace('=', "%3D");
+        let path = self.path(kind, &format!("?labelSelector={selector}"));
+        let mut list = self.cluster.ask("GET", &path, JSON, &Value::Null)?;
+        Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    pub(crate) fn replace(&self, kind: &str, object: &Value) -> Result<Value, Refusal> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        self.cluster.ask("PUT", &self.path(kind, &format!("/{name}")), JSON, object)
+    }
+
+    pub(crate) fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<Value, Refusal> {
+        let path = self.path(kind, &format!("/{name}"));
+        self.cluster.ask("PATCH", &path, "application/merge-patch+json", patch)
+    }
+
+    pub(crate) fn json_patch(
+        &self,
+        kind: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, Refusal> {
+        let path = self.path(kind, &format!("/{name}"));
+        self.cluster.ask("PATCH", &path, "application/json-patch+json", patch)
+    }
+
+    pub(crate) fn delete(&self, kind: &str, name: &str) -> Result<Value, Refusal> {
+        self.cluster.ask("DELETE", &self.path(kind, &format!("/{name}")), JSON, &Value::Null)
+    }
+
+    /// The object once it is so.
+    pub(crate) fn until(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        wait::until_every(Duration::from_millis(50), what, READY, || {
+            let object = self.get(kind, name).map_err(|error| error.to_string())?;
+            let status = &object["status"];
+            if is_so(&object) { Ok(object) } else { Err(format!("{kind} {name}: {status}")) }
+        })
+    }
+
+    /// The object once it is Ready as it was last written.
+    pub(crate) fn ready(&self, kind: &str, name: &str) -> anyhow::Result<Value> {
+        self.until(kind, name, "Ready", |object| {
+            observed(object) && condition(object, "Ready")["status"] == "True"
+        })
+    }
+
+    /// A Service, once it is Ready.
+    pub(crate) fn deploy(&self, service: &Value) -> anyhow::Result<Value> {
+        let made = self.create("ksvc", service)?;
+        self.ready("ksvc", made["metadata"]["name"].as_str().unwrap_or_default())
+    }
+
+    /// The Service once this generation of it is Ready.
+    pub(crate) fn changed(&self, name: &str, patch: &Value) -> anyhow::Result<Value> {
+        self.merge("ksvc", name, patch)?;
+        self.ready("ksvc", name)
+    }
+
+    /// One request to the host of a URL.
+    pub(crate) fn call_with(
+        &self,
+        url: &Value,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> anyhow::Result<Answer> {
+        let url = url.as_str().context("a URL")?;
+        let (_, host) = url.split_once("://").context("a URL")?;
+        http::send_with(self.gateway(host)?, host, path, headers, body)
+    }
+
+    pub(crate) fn gateway(&self, host: &str) -> anyhow::Result<SocketAddr> {
+        self.cluster.gateway.map_or_else(|| address(host), Ok)
+    }
+
+    pub(crate) fn call(&self, object: &Value, path: &str) -> anyhow::Result<Answer> {
+        self.call_with(&object["status"]["url"], path, &[], None)
+    }
+
+    /// The body of an answer 200.
+    pub(crate) fn body(&self, object: &Value, path: &str) -> anyhow::Result<String> {
+        let answer = self.call(object, path)?;
+        ensure!(answer.status == 200, "{path}: {answer:?}");
+        Ok(answer.body)
+    }
+
+    /// Pods of a Service that are not being deleted.
+    pub(crate) fn pods(&self, service: &str) -> anyhow::Result<Vec<Value>> {
+        let mut pods = self.list("pod", &format!("serving.knative.dev/service={service}"))?;
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        Ok(pods)
+    }
+}
+
+impl Drop for Space<'_> {
+    fn drop(&mut self) {
+        let path = format!("/api/v1/namespaces/{}", self.name);
+        let _left_to_its_end = self.cluster.ask("DELETE", &path, JSON, &Value::Null);
+    }
+}
+
+/// A condition of an object, null if it has none of that type.
+pub(crate) fn condition(object: &Value, kind: &str) -> Value {
+    let all = object["status"]["conditions"].as_array();
+    all.into_iter().flatten().find(|c| c["type"] == kind).cloned().unwrap_or_default()
+}
+
+pub(crate) fn observed(object: &Value) -> bool {
+    object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
