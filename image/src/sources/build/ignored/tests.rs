@@ -1,4 +1,4 @@
-//! What stays out, by gcloud's rules and by Docker's.
+//! Rules of gcloud's and of Docker's form, each with the files that it keeps out.
 
 use super::*;
 
