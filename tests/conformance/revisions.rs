@@ -66,7 +66,7 @@ fn metadata_only(space: &Space<'_>) -> anyhow::Result<()> {
 fn same_again(space: &Space<'_>) -> anyhow::Result<()> {
     let made = version(space, "hello", "1");
     let before = space.deploy(&made)?;
-    let mut again = made.clone();
+    let mut again = made;
     again["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
     again["metadata"]["annotations"] = before["metadata"]["annotations"].clone();
     let after = space.replace("ksvc", &again)?;

@@ -41,7 +41,7 @@ fn refused(space: &Space<'_>, at: &str, rows: &[Row<'_>]) -> anyhow::Result<()> 
     let mut wrong = Vec::new();
     for (path, value, words) in rows {
         let mut object = service(space, "hello", json!({}));
-        set(&mut object, &format!("{at}.{path}").trim_start_matches('.').to_owned(), value.clone());
+        set(&mut object, format!("{at}.{path}").trim_start_matches('.'), value.clone());
         match space.dry_run("ksvc", &object) {
             Ok(_) => wrong.push(format!("{path} = {value} was taken")),
             Err(error) if !error.message.contains(words) => {
@@ -336,7 +336,7 @@ fn volumes(space: &Space<'_>) -> anyhow::Result<()> {
         match space.dry_run("ksvc", &made) {
             Ok(_) => wrong.push(format!("{mounts} was taken")),
             Err(error) if !error.message.contains(words) => {
-                wrong.push(format!("no {words:?} in {error}"))
+                wrong.push(format!("no {words:?} in {error}"));
             }
             Err(_) => {}
         }
