@@ -1,4 +1,4 @@
-//! The behaviours that Knative Serving promises, one test each, against any cluster.
+//! Promises of Knative Serving, one test per behaviour, against any cluster.
 //!
 //! Without `ROUSE_TEST_KUBECONFIG` they run on an embedded cluster with `process` pods, and with `ROUSE_TEST_RUNTIMES=all`
 //! on one with `docker` pods too. All tests of a run share it; each has a namespace of its own. See `docs/testing.md`.
