@@ -466,6 +466,11 @@ fn service_account(space: &Space<'_>) -> anyhow::Result<()> {
 
 fn scaling(space: &Space<'_>) -> anyhow::Result<()> {
     let rows: &[(Value, &str)] = &[
+        (json!({ "class": "other.knative.dev" }), "invalid value: other.knative.dev"),
+        (
+            json!({ "class": "kpa.autoscaling.knative.dev", "metric-aggregation-algorithm": "median" }),
+            "invalid value: median",
+        ),
         (json!({ "metric": "wishes" }), "invalid value"),
         (json!({ "target": "0.001" }), "should be at least 0.01"),
         (json!({ "target-utilization-percentage": "0" }), "expected"),

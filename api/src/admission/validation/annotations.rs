@@ -62,7 +62,7 @@ fn class(annotations: &Annotations) -> FieldErrors {
     let mut errors = FieldErrors::none();
     if let Some((key, class)) = keyed::CLASS.get(annotations) {
         let known = [keys::CLASS_KPA, keys::CLASS_HPA].contains(&class);
-        if class.ends_with("autoscaling.knative.dev") && !known {
+        if class.ends_with(".knative.dev") && !known {
             errors.push(FieldError::invalid(class, key));
         }
     }
