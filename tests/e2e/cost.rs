@@ -1,4 +1,4 @@
-//! What was used and what it costs, as a user asks for it.
+//! Use and its cost, as a user asks for it.
 
 use std::time::Duration;
 

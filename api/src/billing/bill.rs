@@ -1,4 +1,4 @@
-//! What usage costs by one price book.
+//! The bill for usage by one price book.
 
 use serde::Serialize;
 

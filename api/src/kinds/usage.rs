@@ -1,4 +1,4 @@
-//! What revisions use, as bills count it: the activators' counts, and the ledger that keeps them.
+//! The use of revisions, as bills count it: the activators' counts, and the ledger that keeps them.
 //!
 //! A ledger is a ConfigMap in the system namespace for each namespace and month (UTC),
 //! `usage.default.2026-11`, with a key for each revision. It outlives the revisions: a bill is due for

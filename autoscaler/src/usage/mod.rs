@@ -1,4 +1,4 @@
-//! What revisions used, by month: the ledgers that bills are made of. Pure.
+//! The use of revisions by month: the ledgers that bills are made of. Pure.
 
 mod instance;
 mod ledger;
