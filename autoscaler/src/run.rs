@@ -55,7 +55,9 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
     let horizontal = hpa::Reconciler::new(&client, settings.autoscaler.clone(), events, clock);
     let end = shutdown.clone();
     tasks.vital("hpa", horizontal.run(end));
-    let keep = accounts::keep(Arc::clone(&scaler), client.clone(), shutdown.clone());
+    // Dropped when the last report is taken.
+    let (taking, taken) = oneshot::channel();
+    let keep = accounts::keep(Arc::clone(&scaler), client.clone(), shutdown.clone(), taken);
     tasks.vital("accounts", keep);
     let reconciler = Reconciler::new(&client, Arc::clone(&scaler), settings);
     let end = shutdown.clone();
@@ -66,10 +68,17 @@ pub fn start(client: kube::Client, mut reports: mpsc::Receiver<LoadReport>, comp
         }
     });
     tasks.vital("reports", async move {
+        let _taking: oneshot::Sender<()> = taking;
         loop {
             tokio::select! {
                 biased; // shutdown comes first
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {
+                    // The activators ended before, and their last reports wait.
+                    while let Ok(report) = reports.try_recv() {
+                        scaler.report(report);
+                    }
+                    return;
+                }
                 report = reports.recv() => match report {
                     Some(report) => scaler.report(report),
                     // The activators ended before this component.

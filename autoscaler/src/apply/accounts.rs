@@ -12,6 +12,7 @@ use rouse_api::keys;
 use rouse_api::usage::{LEDGER_MONTH, LEDGER_NAMESPACE, Usage, ledger};
 use rouse_kit::Shutdown;
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::apply::multiscaler::Multiscaler;
@@ -22,8 +23,13 @@ const PERIOD: Duration = Duration::from_secs(15);
 /// The longest that the end of the autoscaler waits for its last write.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// Keeps the ledgers until `shutdown`.
-pub(crate) async fn keep(scaler: Arc<Multiscaler>, client: kube::Client, shutdown: Shutdown) {
+/// Keeps the ledgers until `shutdown`, and writes them a last time when `reports` have ended.
+pub(crate) async fn keep(
+    scaler: Arc<Multiscaler>,
+    client: kube::Client,
+    shutdown: Shutdown,
+    reports: oneshot::Receiver<()>,
+) {
     let mut accounts = Accounts { scaler, client, failing: false };
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -34,7 +40,12 @@ pub(crate) async fn keep(scaler: Arc<Multiscaler>, client: kube::Client, shutdow
             _ = tick.tick() => accounts.write().await,
         }
     }
-    if timeout(LAST_WRITE, accounts.write()).await.is_err() {
+    let last = async {
+        // It is only ever dropped.
+        let _ended = reports.await;
+        accounts.write().await;
+    };
+    if timeout(LAST_WRITE, last).await.is_err() {
         tracing::warn!(
             "what was used in the last seconds is not in the ledgers: no answer in time"
         );
