@@ -38,7 +38,6 @@ fn what_was_used_outlives_a_restart_and_its_service_and_is_priced() -> anyhow::R
     assert!(seconds("instanceSeconds") >= seconds("busySeconds"), "{row}");
     assert!(row["sentBytes"].as_u64() > Some(0) && row["starts"].as_u64() > Some(0), "{row}");
     assert_eq!(platform.get("paid", "/")?.status, 200);
-    platform.rouse_ok("delete paid")?;
     wait::until_every(
         Duration::from_millis(500),
         "the fourth request in the ledger",
@@ -49,6 +48,8 @@ fn what_was_used_outlives_a_restart_and_its_service_and_is_priced() -> anyhow::R
             if seen == [("paid-00001".to_owned(), 4)] { Ok(()) } else { Err(format!("{seen:?}")) }
         },
     )?;
+    platform.rouse_ok("delete paid")?;
+    assert_eq!(requests(&cost(&platform, "")?), [("paid-00001".to_owned(), 4)], "it is gone");
     let mine = temp.path().join("mine.yaml");
     std::fs::write(
         &mine,
