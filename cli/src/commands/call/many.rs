@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use http::StatusCode;
 use serde::Serialize;
 
 use super::request::{REVISION_HEADER, Sent};
@@ -16,13 +17,20 @@ use crate::reach::Reach;
 /// Most connections at a time.
 const PARALLEL_MAX: u32 = 1000;
 
-/// One answer, or why there was none.
+/// How one request ended.
 struct Outcome {
     took: Duration,
-    /// The status, or `none`.
-    status: String,
-    revision: String,
+    answered: Option<Answered>,
 }
+
+/// What is counted of an answer.
+struct Answered {
+    status: StatusCode,
+    revision: Option<String>,
+}
+
+/// How an answer, a status or a revision that is not there is counted.
+const NONE: &str = "none";
 
 /// All answers of a command.
 #[derive(Debug, PartialEq, Serialize)]
@@ -62,15 +70,26 @@ pub(super) async fn run(
     } else {
         print(&summary, printer);
     }
-    let failed = outcomes.iter().filter(|outcome| !is_fine(&outcome.status)).count();
+    let failed = outcomes.iter().filter(|outcome| !outcome.is_fine()).count();
     if failed > 0 {
         return Err(Failure::new(format!("{failed} of {count} requests were not answered well")));
     }
     Ok(())
 }
 
-fn is_fine(status: &str) -> bool {
-    status.parse::<u16>().is_ok_and(|status| status < 400)
+impl Outcome {
+    fn is_fine(&self) -> bool {
+        self.answered.as_ref().is_some_and(|answered| answered.status.as_u16() < 400)
+    }
+
+    fn status(&self) -> &str {
+        self.answered.as_ref().map_or(NONE, |answered| answered.status.as_str())
+    }
+
+    fn revision(&self) -> &str {
+        let revision = self.answered.as_ref().and_then(|answered| answered.revision.as_deref());
+        revision.unwrap_or(NONE)
+    }
 }
 
 /// One worker's requests, on one connection for as long as it lasts.
@@ -88,17 +107,17 @@ async fn send(reach: &Reach, sent: &Sent, count: u32) -> Vec<Outcome> {
             let answer = connection.send(sent.method.clone(), path, &sent.headers, body).await?;
             Result::Ok((answer, connection))
         };
-        let (status, revision) = match answer.await {
+        let answered = match answer.await {
             Ok((answer, connection)) => {
                 let closes =
                     answer.headers.get(http::header::CONNECTION).is_some_and(|v| v == "close");
                 open = (!closes).then_some(connection);
                 let revision = answer.headers.get(REVISION_HEADER).and_then(|v| v.to_str().ok());
-                (answer.status.as_str().to_owned(), revision.unwrap_or("none").to_owned())
+                Some(Answered { status: answer.status, revision: revision.map(str::to_owned) })
             }
-            Err(_) => ("none".to_owned(), "none".to_owned()),
+            Err(_) => None,
         };
-        outcomes.push(Outcome { took: started.elapsed(), status, revision });
+        outcomes.push(Outcome { took: started.elapsed(), answered });
     }
     outcomes
 }
@@ -113,8 +132,8 @@ fn summary(outcomes: &[Outcome], all: Duration) -> Summary {
     };
     let (mut by_status, mut by_revision) = (BTreeMap::new(), BTreeMap::new());
     for outcome in outcomes {
-        *by_status.entry(outcome.status.clone()).or_default() += 1;
-        *by_revision.entry(outcome.revision.clone()).or_default() += 1;
+        *by_status.entry(outcome.status().to_owned()).or_default() += 1;
+        *by_revision.entry(outcome.revision().to_owned()).or_default() += 1;
     }
     Summary {
         requests: outcomes.len(),
@@ -151,19 +170,33 @@ fn share(name: &str, count: usize, of: usize) -> String {
 mod tests {
     use super::*;
 
+    fn outcome(milliseconds: u64, answer: Option<(u16, &str)>) -> Outcome {
+        let answered = answer.map(|(status, revision)| Answered {
+            status: StatusCode::from_u16(status).unwrap(),
+            revision: Some(revision.to_owned()),
+        });
+        Outcome { took: Duration::from_millis(milliseconds), answered }
+    }
+
     #[test]
     fn a_summary_counts_answers_and_ranks_their_times() {
-        let outcomes: Vec<Outcome> = (1..=10)
-            .map(|n| Outcome {
-                took: Duration::from_millis(n),
-                status: if n == 10 { "none" } else { "200" }.to_owned(),
-                revision: if n > 7 { "b" } else { "a" }.to_owned(),
-            })
-            .collect();
+        let answer = |n| match n {
+            10 => None,
+            8.. => Some((200, "b")),
+            _ => Some((200, "a")),
+        };
+        let outcomes: Vec<Outcome> = (1..=10).map(|n| outcome(n, answer(n))).collect();
         let all = summary(&outcomes, Duration::from_secs(1));
         assert_eq!((all.requests, all.p50, all.p90, all.p99, all.max), (10, 5.0, 9.0, 10.0, 10.0));
         assert_eq!(all.by_status, [("200".to_owned(), 9), ("none".to_owned(), 1)].into());
-        assert_eq!(all.by_revision, [("a".to_owned(), 7), ("b".to_owned(), 3)].into());
-        assert!(is_fine("302") && !is_fine("404") && !is_fine("none"));
+        let by_revision = [("a".to_owned(), 7), ("b".to_owned(), 2), ("none".to_owned(), 1)];
+        assert_eq!(all.by_revision, by_revision.into());
+    }
+
+    #[test]
+    fn an_error_and_no_answer_are_not_fine() {
+        let fine = |answer| outcome(1, answer).is_fine();
+        assert!(fine(Some((200, "a"))) && fine(Some((302, "a"))));
+        assert!(!fine(Some((404, "a"))) && !fine(Some((503, "a"))) && !fine(None));
     }
 }
