@@ -6,8 +6,8 @@ use super::book::{Basis, PriceBook};
 use crate::usage::{Instance, Usage};
 
 /// The size of an instance whose manifest names none: Cloud Run's default.
-const VCPU_DEFAULT: f64 = 1.0;
-const MEMORY_DEFAULT: u64 = 512 << 20;
+pub const VCPU_DEFAULT: f64 = 1.0;
+pub const MEMORY_DEFAULT: u64 = 512 << 20;
 const GIB: f64 = (1_u64 << 30) as f64;
 const GB: f64 = 1e9;
 const HOUR: f64 = 3600.0;

@@ -8,7 +8,7 @@ mod book;
 #[cfg(test)]
 mod tests;
 
-pub use bill::{Bill, Line, bill, crossover};
+pub use bill::{Bill, Line, MEMORY_DEFAULT, VCPU_DEFAULT, bill, crossover};
 pub use book::{Basis, BookError, Class, Free, Idle, Node, PriceBook, PriceBooks, Rates};
 
 /// The price books that come with Rouse.

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Bills round times up to this, as Cloud Functions and Cloud Run do.
 pub const BILLED_STEP: Duration = Duration::from_millis(100);
 
+/// How often changed ledgers are written.
+pub const LEDGER_PERIOD: Duration = Duration::from_secs(15);
+
 /// The ledgers' labels: the month, and the namespace whose revisions it lists.
 pub const LEDGER_MONTH: &str = "rouse.dev/usage-month";
 pub const LEDGER_NAMESPACE: &str = "rouse.dev/usage-namespace";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use rouse_api::keys;
-use rouse_api::usage::{LEDGER_MONTH, LEDGER_NAMESPACE, Usage, ledger};
+use rouse_api::usage::{LEDGER_MONTH, LEDGER_NAMESPACE, LEDGER_PERIOD, Usage, ledger};
 use rouse_kit::Shutdown;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -18,8 +18,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::apply::multiscaler::Multiscaler;
 use crate::usage::{LedgerKey, Rows};
 
-/// How often changed ledgers are written.
-const PERIOD: Duration = Duration::from_secs(15);
 /// The longest that the end of the autoscaler waits for its last write.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
@@ -31,7 +29,7 @@ pub(crate) async fn keep(
     reports: oneshot::Receiver<()>,
 ) {
     let mut accounts = Accounts { scaler, client, failing: false };
-    let mut tick = interval(PERIOD);
+    let mut tick = interval(LEDGER_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

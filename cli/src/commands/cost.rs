@@ -6,10 +6,11 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use rouse_api::billing::{
-    Basis, Bill, BookError, DEFAULT_BOOKS, PriceBook, PriceBooks, bill, crossover,
+    Basis, Bill, BookError, DEFAULT_BOOKS, MEMORY_DEFAULT, PriceBook, PriceBooks, VCPU_DEFAULT, bill,
+    crossover,
 };
 use rouse_api::keys;
-use rouse_api::usage::{Instance, Usage, ledger, month};
+use rouse_api::usage::{Instance, LEDGER_PERIOD, Usage, ledger, month};
 use serde::Serialize;
 
 use super::serving::unavailable;
@@ -53,55 +54,21 @@ pub(crate) async fn run(args: Cost, global: &Global, printer: &Printer) -> Resul
             printer.bytes(DEFAULT_BOOKS.as_bytes());
             Ok(())
         }
-        Some(CostCommand::Compare(of)) => compare(&of, global, printer).await,
-        None => one(&args.of, &args.book, global, printer).await,
+        Some(CostCommand::Compare(of)) => price(&of, None, global, printer).await,
+        None => price(&args.of, Some(&args.book), global, printer).await,
     }
 }
 
-async fn one(of: &CostOf, book: &str, global: &Global, printer: &Printer) -> Result {
+/// Prices a month by one book, or by all for a comparison.
+async fn price(of: &CostOf, book: Option<&str>, global: &Global, printer: &Printer) -> Result {
     let books = books(of.prices.as_deref())?;
-    let book = books.find(book).ok_or_else(|| {
-        let names: Vec<_> = books.books.iter().map(|book| book.name.as_str()).collect();
-        Failure::usage(format!("there is no price book {book:?}; there are {}", names.join(", ")))
-    })?;
-    let (target, month) = (Target::connect(global).await?, wanted(of)?);
-    let rows = read(&target, &month, of.name.as_deref()).await?;
-    let bill = bill(book, &Vec::from_iter(rows.values().cloned()));
-    if printer.json() {
-        printer.document(&Document {
-            namespace: &target.namespace,
-            month: &month,
-            currency: &books.currency,
-            usage: &rows,
-            bills: &[bill],
-            crossovers: &Vec::new(),
-        });
-        return Ok(());
-    }
-    if !show_usage(&rows, &target.namespace, &month, printer) {
-        return Ok(());
-    }
-    printer.line("");
-    printer.line(format!("by {} ({}, prices of {})", bill.title, book.name, book.as_of));
-    let (currency, mut lines) = (&books.currency, bill_rows(&bill));
-    lines.push(vec![
-        "total".to_owned(),
-        String::new(),
-        String::new(),
-        String::new(),
-        money(bill.total),
-    ]);
-    printer.table(&["FOR", "QUANTITY", "INCLUDED", "STILL FREE", currency], &lines);
-    Ok(())
-}
-
-async fn compare(of: &CostOf, global: &Global, printer: &Printer) -> Result {
-    let books = books(of.prices.as_deref())?;
+    let chosen = book.map(|name| find(&books, name)).transpose()?;
     let (target, month) = (Target::connect(global).await?, wanted(of)?);
     let rows = read(&target, &month, of.name.as_deref()).await?;
     let usage = Vec::from_iter(rows.values().cloned());
-    let bills: Vec<Bill> = books.books.iter().map(|book| bill(book, &usage)).collect();
-    let crossovers = crossovers(&books, &rows);
+    let priced = chosen.map_or(books.books.as_slice(), std::slice::from_ref);
+    let bills: Vec<Bill> = priced.iter().map(|book| bill(book, &usage)).collect();
+    let crossovers = if chosen.is_none() { crossovers(&books, &rows) } else { Vec::new() };
     if printer.json() {
         printer.document(&Document {
             namespace: &target.namespace,
@@ -117,11 +84,41 @@ async fn compare(of: &CostOf, global: &Global, printer: &Printer) -> Result {
         return Ok(());
     }
     printer.line("");
+    match chosen {
+        Some(book) => bills.iter().for_each(|bill| show(bill, book, &books.currency, printer)),
+        None => show_all(&books, &bills, &crossovers, printer),
+    }
+    Ok(())
+}
+
+fn find<'a>(books: &'a PriceBooks, name: &str) -> Result<&'a PriceBook> {
+    books.find(name).ok_or_else(|| {
+        let names: Vec<_> = books.books.iter().map(|book| book.name.as_str()).collect();
+        Failure::usage(format!("there is no price book {name:?}; there are {}", names.join(", ")))
+    })
+}
+
+/// Shows one bill in full.
+fn show(bill: &Bill, book: &PriceBook, currency: &str, printer: &Printer) {
+    printer.line(format!("by {} ({}, prices of {})", bill.title, book.name, book.as_of));
+    let mut lines = bill_rows(bill);
+    lines.push(vec![
+        "total".to_owned(),
+        String::new(),
+        String::new(),
+        String::new(),
+        money(bill.total),
+    ]);
+    printer.table(&["FOR", "QUANTITY", "INCLUDED", "STILL FREE", currency], &lines);
+}
+
+/// Shows the totals of all bills, and where one becomes less than another.
+fn show_all(books: &PriceBooks, bills: &[Bill], crossovers: &[Crossover], printer: &Printer) {
     let lines: Vec<_> =
-        books.books.iter().zip(&bills).map(|(b, bill)| total_row(b, bill)).collect();
-    let currency = format!("{} WITH ALL PAID", books.currency);
-    printer.table(&["PRICE BOOK", "PAID FOR", &books.currency, &currency], &lines);
-    for Crossover { revision, function, service, in_flight, seen } in &crossovers {
+        books.books.iter().zip(bills).map(|(book, bill)| total_row(book, bill)).collect();
+    let all_paid = format!("{} WITH ALL PAID", books.currency);
+    printer.table(&["PRICE BOOK", "PAID FOR", &books.currency, &all_paid], &lines);
+    for Crossover { revision, function, service, in_flight, seen } in crossovers {
         let cheaper = if seen > in_flight { service } else { function };
         printer.line("");
         printer.line(format!(
@@ -130,7 +127,6 @@ async fn compare(of: &CostOf, global: &Global, printer: &Printer) -> Result {
              does."
         ));
     }
-    Ok(())
 }
 
 /// The price books of a file, or those that come with Rouse.
@@ -182,7 +178,7 @@ fn show_usage(rows: &Rows, namespace: &str, month: &str, printer: &Printer) -> b
         (rows.values().map(|row| row.since.0).min(), rows.values().map(|row| row.until.0).max())
     else {
         printer.line(format!("nothing was used in {month} in namespace {namespace}"));
-        printer.line("what is used is written down every 15 s");
+        printer.line(format!("what is used is written down every {} s", LEDGER_PERIOD.as_secs()));
         return false;
     };
     let at = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
@@ -208,8 +204,11 @@ fn usage_row(revision: &str, row: &Usage) -> Vec<String> {
 }
 
 fn instance(of: &Instance) -> String {
-    let cpu = of.vcpu.map_or_else(|| "1* vCPU".to_owned(), |vcpu| format!("{vcpu} vCPU"));
-    let memory = of.memory_bytes.map_or_else(|| "512* MiB".to_owned(), size);
+    // A star marks what bills assume where the manifest says nothing.
+    let cpu = of
+        .vcpu
+        .map_or_else(|| format!("{VCPU_DEFAULT} vCPU*"), |vcpu| format!("{vcpu} vCPU"));
+    let memory = of.memory_bytes.map_or_else(|| format!("{}*", size(MEMORY_DEFAULT)), size);
     match of.gpus {
         0 => format!("{cpu}, {memory}"),
         gpus => format!("{cpu}, {memory}, {gpus} GPU"),
@@ -299,6 +298,13 @@ mod tests {
         assert_eq!([0.04, 90.0, 5400.0].map(seconds), ["0.0 s", "1.5 min", "1.5 h"]);
         assert_eq!([3.0, 0.25].map(number), ["3", "0.250"]);
         assert_eq!(money(0.0000004), "0.000000");
+    }
+
+    #[test]
+    fn a_size_that_is_assumed_is_marked() {
+        assert_eq!(instance(&Instance::default()), "1 vCPU*, 512.0 MiB*");
+        let given = Instance { vcpu: Some(0.5), memory_bytes: Some(1 << 30), gpus: 2, min_scale: 0 };
+        assert_eq!(instance(&given), "0.5 vCPU, 1.0 GiB, 2 GPU");
     }
 
     #[test]
