@@ -1,4 +1,4 @@
-//! The command line as clap reads it: names, help and defaults. No behaviour.
+//! The command line as clap reads it: names, help, defaults, and the values that options take. Pure.
 
 mod call;
 mod cost;

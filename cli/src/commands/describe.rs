@@ -6,6 +6,7 @@ mod facts;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams};
 use rouse_api::config::effects;
+use rouse_api::usage::LEDGER_MONTH;
 use rouse_api::{Service, keys, validation};
 
 use self::facts::Fact;
@@ -111,8 +112,10 @@ async fn unread(target: &Target, service: &Service) -> Vec<String> {
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
     let mut lines = validation::unread_on_service(&annotations);
     let maps: Api<ConfigMap> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
+    // The ledgers of use grow by one a namespace and month.
+    let settings = ListParams::default().labels(&format!("!{LEDGER_MONTH}"));
     // Who may not read them is not told about them.
-    if let Ok(maps) = maps.list(&ListParams::default()).await {
+    if let Ok(maps) = maps.list(&settings).await {
         for map in maps.items {
             let data = map.data.clone().unwrap_or_default();
             lines.extend(effects::warnings(name_of(&map), &data));

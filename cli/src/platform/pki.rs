@@ -1,8 +1,8 @@
-//! The certificates and the credential of a local cluster, made once and kept in `pki/`.
+//! The certificate authority and the credentials of a local cluster.
 //!
-//! The authority's key signs a new serving certificate at each start, so that it always names the
-//! address listened on, and one for each public host of the gateway; clients trust the authority,
-//! whose certificate never changes.
+//! Made once and kept in `pki/`: the authority, which clients trust, the administrator's token, and the key that
+//! signs service accounts' tokens. Signed anew at each start: the API's certificate, so that it always names the
+//! addresses listened on, and the administrator's; and those of the gateway's hosts, when each is first asked for.
 
 use std::fs;
 use std::net::IpAddr;
