@@ -71,9 +71,10 @@ pub(crate) async fn apply(
     let before = current.status.clone().unwrap_or_default().traffic;
     if wanted == current.spec.traffic {
         printer.progress(format!("the traffic of {name} is unchanged"));
+    } else {
+        let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
+        send(&api, current, &wanted).await?;
     }
-    let api: Api<Service> = Api::namespaced(target.client.clone(), &target.namespace);
-    send(&api, current, &wanted).await?;
     let service = wait::until_ready(target, name, Duration::from_secs(60), printer).await?;
     let after = service.status.unwrap_or_default().traffic;
     if printer.json() {
@@ -83,4 +84,65 @@ pub(crate) async fn apply(
         printer.line(format!("after   {}", traffic_text(&after)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use http::{Method, Request, Response};
+    use http_body_util::Full;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::args::Output;
+
+    fn stored() -> Value {
+        json!({
+            "metadata": { "name": "shop", "namespace": "default", "generation": 2 },
+            "spec": { "traffic": [{ "revisionName": "shop-00001", "latestRevision": false, "percent": 100 }] },
+            "status": { "observedGeneration": 2, "conditions": [{ "type": "Ready", "status": "True" }] }
+        })
+    }
+
+    /// A cluster with one Service, which is ready, and the methods of the requests to it.
+    fn cluster() -> (Target, Arc<Mutex<Vec<Method>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&asked);
+        let answering = tower::service_fn(move |request: Request<Body>| {
+            let answer = match *request.method() {
+                Method::GET => json!({ "metadata": { "resourceVersion": "7" }, "items": [stored()] }),
+                _ => stored(),
+            };
+            notes.lock().unwrap().push(request.method().clone());
+            let answer = Response::new(Full::new(Bytes::from(answer.to_string())));
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        let target = Target {
+            client: Client::new(answering, "default"),
+            context: String::new(),
+            namespace: "default".to_owned(),
+            data_dir: None,
+            server: String::new(),
+        };
+        (target, asked)
+    }
+
+    #[tokio::test]
+    async fn only_traffic_that_changes_is_sent() {
+        let current: Service = serde_json::from_value(stored()).unwrap();
+        let printer = Printer::new(Output::Text).quiet();
+        let mut changed = current.spec.traffic.clone();
+        changed[0].tag = Some("old".to_owned());
+        for (wanted, patches) in [(current.spec.traffic.clone(), 0), (changed, 1)] {
+            let (target, asked) = cluster();
+            apply(&target, &current, wanted, &printer).await.unwrap();
+            let asked = asked.lock().unwrap();
+            assert_eq!(asked.iter().filter(|method| **method == Method::PATCH).count(), patches);
+        }
+    }
 }
