@@ -4,6 +4,7 @@ mod changes;
 mod container;
 mod json;
 mod references;
+mod volumes;
 
 use jiff::Timestamp;
 use rouse_api::keys;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::json::{list, remove_empty};
+use super::json::{list, remove_where};
 use crate::outcome::{Failure, Result};
 
 pub(super) enum Change<'a> {
@@ -40,11 +40,8 @@ pub(super) fn variables(container: &mut Value, flag: &str, changes: &[String]) -
             Change::Set(name, value) => {
                 set_variable(container, json!({ "name": name, "value": value }));
             }
-            Change::Remove(name) => list(container, "env").retain(|entry| entry["name"] != name),
+            Change::Remove(name) => remove_where(container, "env", |entry| entry["name"] == name),
         }
-    }
-    if !changes.is_empty() {
-        remove_empty(container, "env");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::changes::variables;
-use super::json::{list, member, remove_empty};
+use super::json::{list, member, remove_where};
 use super::references;
 use crate::args::{Deploy, Environment, Port, Resources, items, quantity};
 use crate::outcome::{Failure, Result};
@@ -100,8 +100,7 @@ fn resources(container: &mut Value, wanted: &Resources) -> Result {
 fn environment(container: &mut Value, wanted: &Environment) -> Result {
     if wanted.clear_env_vars || !wanted.set_env_vars.is_empty() {
         // Those of Secrets have flags of their own.
-        list(container, "env").retain(|entry| !entry["valueFrom"].is_null());
-        remove_empty(container, "env");
+        remove_where(container, "env", |entry| entry["valueFrom"].is_null());
     }
     let removed: Vec<_> = items(&wanted.remove_env_vars).iter().map(|n| format!("{n}-")).collect();
     for (flag, changes) in [

@@ -26,13 +26,12 @@ pub(super) fn list<'a>(value: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
     }
 }
 
-/// Removes a member that holds nothing.
-pub(super) fn remove_empty(value: &mut Value, name: &str) {
-    let is_empty = match &value[name] {
-        Value::Array(list) => list.is_empty(),
-        other => other.is_null(),
-    };
-    if is_empty && let Some(fields) = value.as_object_mut() {
+/// Removes entries of the list under `name`, and the list if none is left.
+pub(super) fn remove_where(value: &mut Value, name: &str, is_gone: impl Fn(&Value) -> bool) {
+    let Some(fields) = value.as_object_mut() else { return };
+    let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut) else { return };
+    list.retain(|entry| !is_gone(entry));
+    if list.is_empty() {
         fields.remove(name);
     }
 }

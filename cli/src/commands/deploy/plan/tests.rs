@@ -170,11 +170,43 @@ fn secrets_become_variables_and_files_and_go_again() {
 }
 
 #[test]
+fn a_file_joins_the_others_of_its_secret_and_hides_none() {
+    let volumes = |mounted: Value, volume: Value, words: &str| {
+        let mut service = existing();
+        let pod = &mut service.data["spec"]["template"]["spec"];
+        pod["containers"][0]["volumeMounts"] = json!([mounted]);
+        pod["volumes"] = json!([volume]);
+        let planned = super::service(Some(&service), &flags(words), None, Timestamp::UNIX_EPOCH);
+        planned.map(|planned| planned["spec"]["template"]["spec"]["volumes"].clone())
+    };
+    let mount = |path: &str| json!({ "name": "v", "mountPath": path });
+    let secret = |source: Value| json!({ "name": "v", "secret": source });
+    let file = |key: &str, path: &str| json!({ "key": key, "path": path });
+
+    let some = || secret(json!({ "secretName": "web", "items": [file("a", "a"), file("b", "b")] }));
+    let more = volumes(mount("/tls/"), some(), "--update-secrets /tls/b=web:new,/tls/c=web:c");
+    let items = json!([file("a", "a"), file("new", "b"), file("c", "c")]);
+    assert_eq!(more.unwrap(), json!([secret(json!({ "secretName": "web", "items": items }))]));
+
+    // A whole Secret has a file for each key, by the key's name.
+    let whole = || secret(json!({ "secretName": "web" }));
+    let same = volumes(mount("/tls"), whole(), "--update-secrets /tls/b=web:b");
+    assert_eq!(same.unwrap(), json!([whole()]));
+    let hiding = volumes(mount("/tls"), whole(), "--update-secrets /tls/c=web:b").unwrap_err();
+    assert!(hiding.to_string().contains("/tls shows the whole Secret web already"), "{hiding}");
+    let part = json!({ "name": "v", "mountPath": "/tls", "subPath": "a" });
+    let hiding = volumes(part, some(), "--update-secrets /tls/c=web:c").unwrap_err();
+    assert!(hiding.to_string().contains("/tls shows a part of a volume"), "{hiding}");
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_with_its_form() {
     for (words, says) in [
         ("--set-secrets KEY=api", "write NAME=SECRET:KEY"),
         ("--set-secrets /x=api:key", "/DIR/FILE=SECRET:KEY"),
         ("--update-secrets /d/a=one:k,/d/b=two:k", "/d holds the files of another volume"),
+        ("--set-secrets /d=one,/d/a=one:k", "/d shows the whole Secret one already"),
+        ("--mount /d=cm:one --update-secrets /d/a=one:k", "/d holds the files of another volume"),
         ("--mount config=cm:files", "such as /config"),
         ("--mount /config=files", "write secret:NAME or cm:NAME"),
         ("--env-from settings", "write secret:NAME or cm:NAME"),
