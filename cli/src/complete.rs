@@ -1,6 +1,7 @@
 //! Completion of names in a shell: Services, their revisions and tags, namespaces.
 
 use std::ffi::OsString;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory};
@@ -8,6 +9,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams};
 use rouse_api::{Revision, Service};
+use serde::de::DeserializeOwned;
 
 use crate::args::{Cli, Global};
 use crate::target::Target;
@@ -88,35 +90,39 @@ fn candidates(names: Names) -> Vec<CompletionCandidate> {
 async fn find(names: Names, global: &Global) -> Option<Vec<String>> {
     let target = Target::connect(global).await.ok()?;
     let (client, namespace) = (target.client, target.namespace.as_str());
-    let all = ListParams::default().limit(NAMES_MAX);
     let services = || Api::<Service>::namespaced(client.clone(), namespace);
-    let revisions = async {
-        let list = Api::<Revision>::namespaced(client.clone(), namespace).list(&all).await.ok()?;
-        Some(list.items.into_iter().filter_map(|revision| revision.metadata.name).collect())
-    };
-    let tags = async {
-        let list = services().list(&all).await.ok()?;
-        let traffic = list.items.into_iter().flat_map(|service| service.spec.traffic);
-        Some(traffic.filter_map(|target| target.tag).collect::<Vec<_>>())
-    };
+    let revisions = || Api::<Revision>::namespaced(client.clone(), namespace);
     match names {
-        Names::Services => {
-            let list = services().list(&all).await.ok()?;
-            Some(list.items.into_iter().filter_map(|service| service.metadata.name).collect())
-        }
-        Names::Revisions => revisions.await,
-        Names::Tags => tags.await,
+        Names::Services => named(services()).await,
+        Names::Revisions => named(revisions()).await,
+        Names::Tags => tags(services()).await,
         Names::Targets => {
-            let known: Vec<String> = revisions.await?;
-            let latest = ["@latest".to_owned()];
-            let targets = latest.into_iter().chain(tags.await?).chain(known);
+            let latest = ["@latest".to_owned()].into_iter();
+            let targets = latest.chain(tags(services()).await?).chain(named(revisions()).await?);
             Some(targets.map(|target| format!("{target}=")).collect())
         }
-        Names::Namespaces => {
-            let list = Api::<Namespace>::all(client.clone()).list(&all).await.ok()?;
-            Some(list.items.into_iter().filter_map(|namespace| namespace.metadata.name).collect())
-        }
+        Names::Namespaces => named(Api::<Namespace>::all(client)).await,
     }
+}
+
+async fn some<K>(api: Api<K>) -> Option<Vec<K>>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    api.list(&ListParams::default().limit(NAMES_MAX)).await.ok().map(|list| list.items)
+}
+
+async fn named<K>(api: Api<K>) -> Option<Vec<String>>
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned,
+{
+    let objects = some(api).await?;
+    Some(objects.iter().filter_map(|object| object.meta().name.clone()).collect())
+}
+
+async fn tags(services: Api<Service>) -> Option<Vec<String>> {
+    let traffic = some(services).await?.into_iter().flat_map(|service| service.spec.traffic);
+    Some(traffic.filter_map(|target| target.tag).collect())
 }
 
 /// The options that choose a cluster, of the words that were typed so far.
