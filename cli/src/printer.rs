@@ -2,6 +2,7 @@
 //!
 //! The one place that prints. Control codes go only to a terminal; with `NO_COLOR` no styles.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 
 use crate::args::Output;
@@ -54,13 +55,10 @@ impl Printer {
 
     /// The whole result as one document: of YAML if that was asked for, else of JSON.
     pub(crate) fn document(&self, value: &impl serde::Serialize) {
-        let text = serde_json::to_string_pretty(value).expect("our own types have string keys");
-        if self.output != Output::Yaml {
-            return self.line(text);
-        }
-        let value: serde_json::Value = serde_json::from_str(&text).expect("it was just written");
-        let text = serde_yaml::to_string(&value).expect("a JSON document is a YAML document");
-        self.line(text.trim_end());
+        self.line(match self.output {
+            Output::Yaml => yaml(value),
+            _ => serde_json::to_string_pretty(value).expect("our own types have string keys"),
+        });
     }
 
     /// A line of progress.
@@ -111,6 +109,42 @@ impl Printer {
     pub(crate) fn table(&self, headings: &[&str], rows: &[Vec<String>]) {
         for line in table(headings, rows) {
             self.line(line);
+        }
+    }
+}
+
+/// A document of YAML, without the last line's end.
+pub(crate) fn yaml(value: &impl serde::Serialize) -> String {
+    // By way of JSON's own types, as YAML has others too.
+    let value = serde_json::to_value(value).expect("our own types have string keys");
+    let text = serde_yaml::to_string(&value).expect("a JSON document is a YAML document");
+    text.trim_end().to_owned()
+}
+
+/// Documents one after another, as they come: those of YAML with `---` between.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    printer: Printer,
+    any: Cell<bool>,
+}
+
+impl Documents {
+    pub(crate) fn new(printer: Printer) -> Self {
+        Self { printer, any: Cell::new(false) }
+    }
+
+    pub(crate) fn print(&self, value: &impl serde::Serialize) {
+        if self.any.replace(true) && self.printer.output == Output::Yaml {
+            self.printer.line("---");
+        }
+        self.printer.document(value);
+    }
+
+    /// The same, but JSON in one line.
+    pub(crate) fn print_short(&self, value: &serde_json::Value) {
+        match self.printer.output {
+            Output::Yaml => self.print(value),
+            _ => self.printer.line(value.to_string()),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use rouse_api::billing::{
-    Basis, Bill, BookError, DEFAULT_BOOKS, MEMORY_DEFAULT, PriceBook, PriceBooks, VCPU_DEFAULT, bill,
-    crossover,
+    Basis, Bill, BookError, DEFAULT_BOOKS, MEMORY_DEFAULT, PriceBook, PriceBooks, VCPU_DEFAULT,
+    bill, crossover,
 };
 use rouse_api::keys;
 use rouse_api::usage::{Instance, LEDGER_PERIOD, Usage, ledger, month};
@@ -205,9 +205,8 @@ fn usage_row(revision: &str, row: &Usage) -> Vec<String> {
 
 fn instance(of: &Instance) -> String {
     // A star marks what bills assume where the manifest says nothing.
-    let cpu = of
-        .vcpu
-        .map_or_else(|| format!("{VCPU_DEFAULT} vCPU*"), |vcpu| format!("{vcpu} vCPU"));
+    let cpu =
+        of.vcpu.map_or_else(|| format!("{VCPU_DEFAULT} vCPU*"), |vcpu| format!("{vcpu} vCPU"));
     let memory = of.memory_bytes.map_or_else(|| format!("{}*", size(MEMORY_DEFAULT)), size);
     match of.gpus {
         0 => format!("{cpu}, {memory}"),
@@ -303,7 +302,8 @@ mod tests {
     #[test]
     fn a_size_that_is_assumed_is_marked() {
         assert_eq!(instance(&Instance::default()), "1 vCPU*, 512.0 MiB*");
-        let given = Instance { vcpu: Some(0.5), memory_bytes: Some(1 << 30), gpus: 2, min_scale: 0 };
+        let given =
+            Instance { vcpu: Some(0.5), memory_bytes: Some(1 << 30), gpus: 2, min_scale: 0 };
         assert_eq!(instance(&given), "0.5 vCPU, 1.0 GiB, 2 GPU");
     }
 

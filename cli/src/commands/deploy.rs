@@ -13,7 +13,7 @@ use super::serving::{CONFLICTS_MAX, contended, name_of, ready_text, unavailable}
 use super::{describe, serving, wait};
 use crate::args::{Deploy, Global};
 use crate::outcome::{Context, Failure, Result, refused};
-use crate::printer::Printer;
+use crate::printer::{Printer, yaml};
 use crate::target::Target;
 use crate::wording::traffic_text;
 
@@ -53,7 +53,8 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
     let Sent { planned, stored, changed } =
         plan_and_send(&api, existing, &args, image.as_deref()).await?;
     if args.release.dry_run {
-        return print_plan(&planned, printer);
+        print_plan(&planned, printer);
+        return Ok(());
     }
     let what = match (created, changed) {
         (true, _) => "created",
@@ -171,15 +172,12 @@ fn sent_typed(object: &DynamicObject) -> Result<Service> {
     serde_json::from_value(value).or_fail(|| "cannot read the answer".to_owned())
 }
 
-fn print_plan(wanted: &Value, printer: &Printer) -> Result {
+fn print_plan(wanted: &Value, printer: &Printer) {
     if printer.json() {
         printer.document(wanted);
     } else {
-        let text = serde_yaml::to_string(wanted)
-            .or_fail(|| "cannot write the service as YAML".to_owned())?;
-        printer.line(text.trim_end());
+        printer.line(yaml(wanted));
     }
-    Ok(())
 }
 
 /// The newest revision, if requests go to others only.

@@ -1,17 +1,15 @@
 //! `rouse list`: the services, their URLs, and whether they are ready; with `--watch`, each that changes.
 
-use std::pin::pin;
-
-use futures::StreamExt;
 use kube::api::{Api, ListParams};
 use kube::runtime::watcher;
 use rouse_api::Service;
-use serde_json::Value;
+use rouse_k8s::ObjectKey;
 
 use super::serving::{age_of, name_of, ready_text, service, unavailable};
+use super::watching::{Events, Shown};
 use crate::args::{Global, List, Output};
-use crate::outcome::{Failure, Result};
-use crate::printer::{Columns, Printer};
+use crate::outcome::Result;
+use crate::printer::{Columns, Documents, Printer};
 use crate::target::Target;
 use crate::wording::traffic_text;
 
@@ -39,8 +37,7 @@ pub(crate) async fn run(args: &List, global: &Global, printer: &Printer) -> Resu
         services
     };
     if printer.json() {
-        // Which client owns which field, few want to read.
-        services.iter_mut().for_each(|service| service.metadata.managed_fields = None);
+        services.iter_mut().for_each(forget_managers);
         printer.document(&services);
         return Ok(());
     }
@@ -76,50 +73,79 @@ async fn watch(api: Api<Service>, args: &List, printer: &Printer) -> Result {
     let wanted = |service: &Service| {
         args.names.is_empty() || args.names.iter().any(|n| n == name_of(service))
     };
-    let (wide, mut first, mut columns) = (printer.output == Output::Wide, Vec::new(), None);
-    let mut events = pin!(watcher(api, config));
-    while let Some(event) = events.next().await {
-        match event.map_err(|error| Failure::new("the watch ended").because(error))? {
-            watcher::Event::Init => first.clear(),
-            watcher::Event::InitApply(service) if wanted(&service) => first.push(service),
-            // A watch that starts anew lists again what was printed.
-            watcher::Event::InitDone if columns.is_some() => {}
+    let mut view = View::new(args.all_namespaces, printer);
+    let (mut listed, mut shown) = (Vec::new(), Shown::default());
+    let mut events = Events::of(api, config, "services");
+    loop {
+        match events.next().await? {
+            watcher::Event::Init => listed.clear(),
+            watcher::Event::InitApply(service) if wanted(&service) => listed.push(service),
             watcher::Event::InitDone => {
-                let rows: Vec<_> =
-                    first.iter().map(|one| row(one, args.all_namespaces, wide)).collect();
-                let headings = headings(args.all_namespaces, wide);
-                let made = Columns::of(&headings, &rows);
-                if matches!(printer.output, Output::Text | Output::Wide) {
-                    printer.line(made.line(&headings));
-                }
-                for service in &first {
-                    print(service, args.all_namespaces, &made, printer);
-                }
-                columns = Some(made);
+                // A watch that begins anew lists again what was printed.
+                listed.retain(|service| is_new(&mut shown, service));
+                view.print_all(std::mem::take(&mut listed));
             }
-            watcher::Event::Apply(service) | watcher::Event::Delete(service)
-                if wanted(&service) =>
-            {
-                if let Some(columns) = &columns {
-                    print(&service, args.all_namespaces, columns, printer);
+            watcher::Event::Apply(service) if wanted(&service) => {
+                if is_new(&mut shown, &service) {
+                    view.print_all(vec![service]);
                 }
+            }
+            watcher::Event::Delete(service) if wanted(&service) => {
+                shown.forget(&ObjectKey::of(&service.metadata));
+                view.print_all(vec![service]);
             }
             watcher::Event::InitApply(_) | watcher::Event::Apply(_) | watcher::Event::Delete(_) => {
             }
         }
     }
-    Ok(())
 }
 
-fn print(service: &Service, namespaced: bool, columns: &Columns, printer: &Printer) {
-    match printer.output {
-        Output::Json | Output::Yaml => {
-            printer.document(&serde_json::to_value(service).unwrap_or(Value::Null));
-        }
-        Output::Name => printer.line(shown(service)),
-        Output::Text => printer.line(columns.line(&row(service, namespaced, false))),
-        Output::Wide => printer.line(columns.line(&row(service, namespaced, true))),
+fn is_new(shown: &mut Shown, service: &Service) -> bool {
+    let version = service.metadata.resource_version.as_deref().unwrap_or_default();
+    shown.is_new(ObjectKey::of(&service.metadata), version)
+}
+
+/// Services as they come.
+struct View<'a> {
+    namespaced: bool,
+    /// The columns of the first services.
+    columns: Option<Columns>,
+    documents: Documents,
+    printer: &'a Printer,
+}
+
+impl<'a> View<'a> {
+    fn new(namespaced: bool, printer: &'a Printer) -> Self {
+        Self { namespaced, columns: None, documents: Documents::new(*printer), printer }
     }
+
+    fn print_all(&mut self, mut services: Vec<Service>) {
+        match self.printer.output {
+            Output::Json | Output::Yaml => {
+                services.iter_mut().for_each(forget_managers);
+                services.iter().for_each(|service| self.documents.print(service));
+            }
+            Output::Name => services.iter().for_each(|one| self.printer.line(shown(one))),
+            Output::Text | Output::Wide => self.print_rows(&services),
+        }
+    }
+
+    fn print_rows(&mut self, services: &[Service]) {
+        let wide = self.printer.output == Output::Wide;
+        let rows: Vec<_> = services.iter().map(|one| row(one, self.namespaced, wide)).collect();
+        let columns = self.columns.get_or_insert_with(|| {
+            let headings = headings(self.namespaced, wide);
+            let columns = Columns::of(&headings, &rows);
+            self.printer.line(columns.line(&headings));
+            columns
+        });
+        rows.iter().for_each(|row| self.printer.line(columns.line(row)));
+    }
+}
+
+/// Which client owns which field, few want to read.
+fn forget_managers(service: &mut Service) {
+    service.metadata.managed_fields = None;
 }
 
 fn headings(namespaced: bool, wide: bool) -> Vec<&'static str> {

@@ -101,18 +101,21 @@ async fn print_one(
     Ok(())
 }
 
-/// Prints the logs of several containers, sorted by time.
+/// Reads and prints the logs of several containers.
 async fn print_several(api: &Api<Pod>, sources: &[Source], args: &Logs, out: &Lines) -> Result {
-    sources.iter().for_each(|source| out.announce(source));
     let reads = sources.iter().map(|source| read(api, source, args));
     let texts = futures::future::try_join_all(reads).await?;
-    let of = |(source, text)| str::lines(text).map(move |line| Line::of(source, line));
-    print_sorted(sources.iter().zip(texts.iter().map(String::as_str)).flat_map(of), out);
+    print_sorted(sources.iter().zip(texts.iter().map(String::as_str)), out);
     Ok(())
 }
 
-fn print_sorted<'a>(lines: impl Iterator<Item = Line<'a>>, out: &Lines) {
-    let mut lines: Vec<Line<'_>> = lines.collect();
+/// Prints logs as one, sorted by time.
+fn print_sorted<'a>(logs: impl Iterator<Item = (&'a Source, &'a str)>, out: &Lines) {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (source, text) in logs {
+        out.announce(source);
+        lines.extend(text.lines().map(|line| Line::of(source, line)));
+    }
     lines.sort_by_key(|line| line.time);
     lines.iter().for_each(|line| out.print(line));
 }
@@ -151,8 +154,6 @@ async fn print_last_pod(
     printer.progress(format!("from the last pod with a log, {}", first.pod));
     let sources: Vec<Source> =
         last.iter().map(|last| Source::of_last(&last.pod, &last.container)).collect();
-    sources.iter().for_each(|source| out.announce(source));
-    let of = |(source, text)| str::lines(text).map(move |line| Line::of(source, line));
-    print_sorted(sources.iter().zip(last.iter().map(|last| last.text.as_str())).flat_map(of), out);
+    print_sorted(sources.iter().zip(last.iter().map(|last| last.text.as_str())), out);
     Ok(true)
 }

@@ -26,6 +26,7 @@ mod status;
 mod top;
 mod traffic;
 mod wait;
+mod watching;
 
 use crate::args::{Cli, Command, Output};
 use crate::outcome::{Context, Failure, Result};

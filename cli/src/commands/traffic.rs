@@ -115,7 +115,9 @@ mod tests {
         let notes = Arc::clone(&asked);
         let answering = tower::service_fn(move |request: Request<Body>| {
             let answer = match *request.method() {
-                Method::GET => json!({ "metadata": { "resourceVersion": "7" }, "items": [stored()] }),
+                Method::GET => {
+                    json!({ "metadata": { "resourceVersion": "7" }, "items": [stored()] })
+                }
                 _ => stored(),
             };
             notes.lock().unwrap().push(request.method().clone());

@@ -6,17 +6,15 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 
 use super::line::Lines;
 use super::read::{params, stream};
 use super::source::sources;
 use crate::args::Logs;
-use crate::outcome::{Failure, Result};
+use crate::commands::watching::Events;
+use crate::outcome::Result;
 use crate::printer::Printer;
-
-/// Failures of the watch in a row after which `--follow` ends.
-const FAILURES_MAX: u32 = 3;
 
 pub(super) async fn run(
     api: &Api<Pod>,
@@ -26,15 +24,15 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result {
     let config = watcher::Config::default().labels(labels);
-    let mut pods = std::pin::pin!(watcher(api.clone(), config).default_backoff());
+    let mut pods = Events::of(api.clone(), config, "pods");
     let mut seen = HashSet::new();
     let mut streams = FuturesUnordered::new();
     // `--tail` and `--since` apply to pods of the first list; later ones are printed from their first
     // line.
-    let (mut is_first, mut failures) = (true, 0);
+    let mut is_first = true;
     loop {
         let event = tokio::select! {
-            event = pods.next() => event,
+            event = pods.next() => event?,
             Some((run, ended)) = streams.next(), if !streams.is_empty() => {
                 let ended: Result<usize> = ended;
                 if let Err(failure) = ended {
@@ -45,9 +43,8 @@ pub(super) async fn run(
                 continue;
             }
         };
-        failures = if matches!(event, Some(Err(_))) { failures + 1 } else { 0 };
         match event {
-            Some(Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod))) => {
+            watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => {
                 let uid = pod.metadata.uid.clone().unwrap_or_default();
                 for source in sources(&pod, args.container.as_deref(), false) {
                     let run = (uid.clone(), source.container.clone(), source.restarts);
@@ -64,16 +61,8 @@ pub(super) async fn run(
                     streams.push(async move { (run, stream(api, &source, &params, out).await) });
                 }
             }
-            Some(Ok(watcher::Event::InitDone)) => is_first = false,
-            Some(Ok(watcher::Event::Init | watcher::Event::Delete(_))) => {}
-            // It may be an expired watch, which starts again by itself.
-            Some(Err(_)) if failures < FAILURES_MAX => {}
-            Some(Err(error)) => {
-                return Err(Failure::new("the pods cannot be watched any more")
-                    .because(error)
-                    .next("rouse status"));
-            }
-            None => return Err(Failure::new("the watch of the pods ended")),
+            watcher::Event::InitDone => is_first = false,
+            watcher::Event::Init | watcher::Event::Delete(_) => {}
         }
     }
 }

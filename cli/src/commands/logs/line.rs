@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::source::Source;
-use crate::printer::Printer;
+use crate::printer::{Documents, Printer};
 
 /// One line of a container's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ impl<'a> Line<'a> {
 /// Prints lines, with what tells several logs apart.
 pub(super) struct Lines {
     printer: Printer,
+    documents: Documents,
     timestamps: bool,
     named: RefCell<Named>,
 }
@@ -44,7 +45,8 @@ struct Named {
 
 impl Lines {
     pub(super) fn new(printer: Printer, timestamps: bool) -> Self {
-        Self { printer, timestamps, named: RefCell::default() }
+        let documents = Documents::new(printer);
+        Self { printer, documents, timestamps, named: RefCell::default() }
     }
 
     /// From the second pod on, lines begin with the pod's name; with the container's, where there are
@@ -56,7 +58,11 @@ impl Lines {
     }
 
     pub(super) fn print(&self, line: &Line<'_>) {
-        self.printer.line(if self.printer.json() { json_text(line) } else { self.text(line) });
+        if self.printer.json() {
+            self.documents.print_short(&document(line));
+        } else {
+            self.printer.line(self.text(line));
+        }
     }
 
     fn text(&self, line: &Line<'_>) -> String {
@@ -73,13 +79,12 @@ impl Lines {
     }
 }
 
-/// A line as one JSON object.
-fn json_text(line: &Line<'_>) -> String {
+/// A line as one object.
+fn document(line: &Line<'_>) -> Value {
     json!({
         "time": line.time.map(|time| time.to_string()), "pod": line.source.pod,
         "container": line.source.container, "line": line.text
     })
-    .to_string()
 }
 
 #[cfg(test)]
@@ -102,7 +107,7 @@ mod tests {
         assert_eq!(lines(false, &[&pc, &qc, &pd]), "[p/c] hello world");
         assert_eq!(lines(true, &[&pc]), "2026-01-01T00:00:00.5Z hello world");
         assert_eq!(
-            json_text(&line),
+            document(&line).to_string(),
             r#"{"container":"c","line":"hello world","pod":"p","time":"2026-01-01T00:00:00.5Z"}"#
         );
     }

@@ -96,7 +96,8 @@ pub(super) fn secrets(spec: &mut Value, index: usize, flag: &str, changes: &[Str
             mounts.put(path, |name| source.volume(name));
             continue;
         };
-        let (dir, file) = path.rsplit_once('/').filter(|(dir, _)| !dir.is_empty()).ok_or_else(form)?;
+        let (dir, file) =
+            path.rsplit_once('/').filter(|(dir, _)| !dir.is_empty()).ok_or_else(form)?;
         mounts.put_file(dir, file, secret, key)?;
     }
     Ok(())

@@ -62,7 +62,8 @@ impl<'a> Mounts<'a> {
     pub(super) fn remove_secrets(&mut self) {
         let volumes = self.spec["volumes"].as_array().into_iter().flatten();
         let secrets: Vec<&Value> = volumes.filter(|volume| !volume["secret"].is_null()).collect();
-        let of_secret = |mount: &&Value| secrets.iter().any(|secret| secret["name"] == mount["name"]);
+        let of_secret =
+            |mount: &&Value| secrets.iter().any(|secret| secret["name"] == mount["name"]);
         let paths = self.all().iter().filter(of_secret).filter_map(|m| m["mountPath"].as_str());
         for path in paths.map(|path| trimmed(path).to_owned()).collect::<Vec<_>>() {
             self.remove(&path);
@@ -81,7 +82,8 @@ impl<'a> Mounts<'a> {
             return Ok(());
         };
         let refused = |why: String| {
-            Err(Failure::usage(format!("{dir} {why}")).next(format!("/OTHER/{file}={secret}:{key}")))
+            Err(Failure::usage(format!("{dir} {why}"))
+                .next(format!("/OTHER/{file}={secret}:{key}")))
         };
         if !mount["subPath"].is_null() {
             return refused("shows a part of a volume, to which no file can be added".to_owned());
@@ -109,7 +111,8 @@ impl<'a> Mounts<'a> {
     /// Removes one file of a Secret. False if there is none.
     pub(super) fn remove_file(&mut self, dir: &str, file: &str) -> bool {
         let volume = self.volume_at(dir);
-        let Some(items) = volume.and_then(|v| v.pointer_mut("/secret/items")?.as_array_mut()) else {
+        let Some(items) = volume.and_then(|v| v.pointer_mut("/secret/items")?.as_array_mut())
+        else {
             return false;
         };
         let before = items.len();
