@@ -3,10 +3,10 @@
 use kube::api::{Api, ListParams};
 use rouse_api::podautoscaler::ScaleChange;
 use rouse_api::revision::SCALE_REACHED;
-use rouse_api::{PodAutoscaler, Revision, keys};
+use rouse_api::{PodAutoscaler, Revision, condition, keys};
 use serde::Serialize;
 
-use super::serving::{condition, generation, name_of, revisions, service, unavailable};
+use super::serving::{generation, name_of, revisions, service, unavailable};
 use crate::args::{Global, Named};
 use crate::outcome::Result;
 use crate::printer::{Printer, age};
@@ -76,7 +76,7 @@ async fn explained(target: &Target, service: &str) -> Result<Vec<Explained>> {
 /// Why a revision has no pods, or fewer than it wants.
 fn shortfall(revision: &Revision) -> Option<String> {
     let conditions = revision.status.as_ref()?.conditions.as_slice();
-    let found = |type_| condition(conditions, type_).filter(|condition| condition.is_false());
+    let found = |type_| condition::find(conditions, type_).filter(|found| found.is_false());
     let why = found(SCALE_REACHED).or_else(|| found("Ready"))?;
     let message = why.message.lines().next().unwrap_or_default();
     Some(format!("{}: {message}", why.reason))

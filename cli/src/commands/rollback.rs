@@ -1,8 +1,9 @@
 //! `rouse rollback NAME`: all requests to the revision that served before, or to a named one.
 
-use rouse_api::{ConditionStatus, Revision, TrafficTarget};
+use rouse_api::condition::{self, READY};
+use rouse_api::{Condition, Revision, TrafficTarget};
 
-use super::serving::{condition, name_of, revisions, service};
+use super::serving::{name_of, revisions, service};
 use super::traffic;
 use crate::args::{Global, Rollback};
 use crate::outcome::{Failure, Result};
@@ -69,7 +70,7 @@ fn previous<'a>(serving: &[TrafficTarget], newest_first: &'a [Revision]) -> Opti
 
 fn is_ready(revision: &Revision) -> bool {
     let conditions = revision.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    condition(conditions, "Ready").is_some_and(|c| c.status == ConditionStatus::True)
+    condition::find(conditions, READY).is_some_and(Condition::is_true)
 }
 
 /// All requests to one revision; tags stay.

@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, PostParams};
+use rouse_api::condition::{self, READY};
 use rouse_api::{Condition, ConditionStatus, Revision, Service, keys};
+use rouse_k8s::object;
 
 use crate::outcome::{Failure, Result, refused};
 use crate::target::Target;
@@ -70,8 +72,7 @@ pub(crate) async fn revisions(target: &Target, service: &str) -> Result<Vec<Revi
 }
 
 pub(crate) fn generation(revision: &Revision) -> i64 {
-    let label =
-        revision.metadata.labels.as_ref().and_then(|l| l.get(keys::CONFIGURATION_GENERATION));
+    let label = object::label(&revision.metadata, keys::CONFIGURATION_GENERATION);
     label.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
@@ -87,17 +88,12 @@ pub(crate) async fn pods(target: &Target, label: &str, value: &str) -> Result<Ve
     Ok(pods)
 }
 
-pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|c| c.type_ == type_)
-}
-
 /// True, False or Unknown, and why when it is not True.
 pub(crate) fn ready_text(conditions: &[Condition]) -> (String, String) {
-    let Some(ready) = condition(conditions, "Ready") else {
+    let Some(ready) = condition::find(conditions, READY) else {
         return ("Unknown".to_owned(), String::new());
     };
-    let why =
-        if ready.status == ConditionStatus::True { String::new() } else { ready.reason.clone() };
+    let why = if ready.is_true() { String::new() } else { ready.reason.clone() };
     (status_text(ready.status).to_owned(), why)
 }
 
@@ -111,7 +107,7 @@ pub(crate) fn status_text(status: ConditionStatus) -> &'static str {
 
 /// Name of an object from the API server.
 pub(crate) fn name_of<K: kube::Resource>(object: &K) -> &str {
-    object.meta().name.as_deref().unwrap_or_default()
+    object::name(object.meta())
 }
 
 /// Time since the object was made, as text.

@@ -6,9 +6,10 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::{WatchStreamExt, watcher};
+use rouse_api::condition::{self, READY};
 use rouse_api::{ConditionStatus, Service, keys};
 
-use super::serving::{condition, name_of, pods, unavailable};
+use super::serving::{name_of, pods, unavailable};
 use crate::fault;
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
@@ -43,10 +44,10 @@ fn verdict(service: &Service) -> Verdict {
     if status.observed_generation != service.metadata.generation {
         return Verdict::Waiting("waiting for the controller".to_owned());
     }
-    let Some(ready) = condition(&status.conditions, "Ready") else {
+    let Some(ready) = condition::find(&status.conditions, READY) else {
         return Verdict::Waiting("waiting for the controller".to_owned());
     };
-    let configurations = condition(&status.conditions, "ConfigurationsReady");
+    let configurations = condition::find(&status.conditions, "ConfigurationsReady");
     match ready.status {
         ConditionStatus::True => Verdict::Ready,
         ConditionStatus::False => {

@@ -18,6 +18,7 @@ mod traces;
 
 use std::path::Path;
 
+use rouse_k8s::time::rfc3339;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::compose::Platform;
@@ -123,7 +124,7 @@ fn info(platform: &Platform, args: &Up, dir: &DataDir, notes: Vec<String>) -> Up
         runtime: platform.runtime.to_owned(),
         runtime_because: platform.runtime_because.clone(),
         ephemeral: args.ephemeral,
-        since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        since: rfc3339(jiff::Timestamp::now()),
         notes,
     }
 }

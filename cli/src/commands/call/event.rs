@@ -1,6 +1,7 @@
 //! A body as the data of a CloudEvent, in HTTP's binary mode: its attributes are headers. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use rouse_k8s::time::rfc3339;
 
 use crate::outcome::{Failure, Result};
 
@@ -13,7 +14,7 @@ pub(super) fn describe(
     now: jiff::Timestamp,
 ) -> Result {
     let (source, subject) = origin(type_);
-    let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let time = rfc3339(now);
     let attributes = [
         ("ce-specversion", "1.0"),
         ("ce-id", id),

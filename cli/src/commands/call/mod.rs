@@ -5,10 +5,10 @@ mod many;
 mod request;
 
 use http::{HeaderName, HeaderValue};
-use rouse_api::ConditionStatus;
+use rouse_api::condition::{self, READY};
 
 pub(crate) use self::request::REVISION_HEADER;
-use super::serving::{condition, service};
+use super::serving::service;
 use crate::args::{Call, Global};
 use crate::http::{Answer, Connection};
 use crate::outcome::{Failure, Result};
@@ -51,8 +51,8 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
 /// Why a service is not ready, which is the usual cause of an error answer.
 fn not_ready(service: &rouse_api::Service) -> Option<String> {
     let status = service.status.as_ref()?;
-    let ready = condition(&status.conditions, "Ready")?;
-    (ready.status != ConditionStatus::True)
+    let ready = condition::find(&status.conditions, READY)?;
+    (!ready.is_true())
         .then(|| format!("the service is not ready: {} {}", ready.reason, ready.message))
 }
 

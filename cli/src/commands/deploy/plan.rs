@@ -7,7 +7,7 @@ mod references;
 mod volumes;
 
 use jiff::Timestamp;
-use rouse_api::keys;
+use rouse_api::{Service, condition, keys};
 use serde_json::{Value, json};
 
 use self::changes::pairs;
@@ -79,11 +79,11 @@ fn is_same_image(template: &Value, image: &str, is_ready: bool) -> bool {
 }
 
 fn is_ready(service: &Value) -> bool {
-    let status = &service["status"];
-    let ready = status["conditions"].as_array().is_some_and(|all| {
-        all.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-    });
-    ready && status["observedGeneration"] == service["metadata"]["generation"]
+    let typed: Option<Service> = serde_json::from_value(service.clone()).ok();
+    typed.is_some_and(|Service { metadata, status, .. }| {
+        let status = status.unwrap_or_default();
+        condition::is_ready(&status.conditions, status.observed_generation, metadata.generation)
+    })
 }
 
 fn serving_now(service: &Value) -> Option<String> {

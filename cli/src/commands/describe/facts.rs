@@ -1,12 +1,13 @@
 //! The facts of a Revision, those that it asks for and those that it gets: a label and lines each. Pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, ResourceRequirements, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use rouse_api::revision::{SCALE_REACHED, SETTINGS_EFFECTIVE};
-use rouse_api::{Condition, Revision, keys};
-use std::collections::BTreeMap;
+use rouse_api::{Condition, Revision, condition, keys};
+use rouse_k8s::object;
 
-use crate::commands::serving::condition;
 use crate::fault;
 
 /// A label, and the lines beside it.
@@ -134,7 +135,7 @@ fn volume(volume: &Volume) -> String {
 }
 
 fn annotation<'a>(revision: &'a Revision, key: &str) -> Option<&'a str> {
-    revision.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    object::annotation(&revision.metadata, key)
 }
 
 fn concurrency(revision: &Revision) -> String {
@@ -172,7 +173,7 @@ fn scale(revision: &Revision) -> String {
 pub(super) fn troubles(revision: &Revision) -> Vec<Fact> {
     let status = revision.status.as_ref();
     let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let found = |type_| condition(conditions, type_).filter(|c| c.is_false());
+    let found = |type_| condition::find(conditions, type_).filter(|c| c.is_false());
     [
         ("Error", found("Ready")),
         ("Too few pods", found(SCALE_REACHED)),

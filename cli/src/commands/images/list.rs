@@ -1,6 +1,7 @@
 //! `rouse images`: every image, its size, and the Revisions that use it.
 
 use rouse_image::Held;
+use rouse_k8s::time::rfc3339;
 use serde_json::json;
 
 use super::store::{Users, existing, names, short};
@@ -31,7 +32,7 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result {
                 json!({
                     "image": if image.names.is_empty() { None } else { Some(name) },
                     "digest": image.digest.to_string(),
-                    "created": image.made.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                    "created": rfc3339(image.made),
                     "size": image.size, "origin": image.origin.map(rouse_image::Origin::word),
                     "usedBy": of(image)
                 })

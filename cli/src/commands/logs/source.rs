@@ -1,6 +1,8 @@
 //! Which runs of which containers of a pod have a log to read. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use rouse_k8s::condition::FALSE;
+use rouse_k8s::{object, pod};
 
 /// One run of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,34 +29,29 @@ impl Source {
 /// Of a container that waits to be started again, the log is that of the run that crashed. Init
 /// containers are read when they are named, or while nothing else has started.
 pub(super) fn sources(pod: &Pod, container: Option<&str>, previous: bool) -> Vec<Source> {
-    let Some(status) = &pod.status else { return Vec::new() };
-    let name = pod.metadata.name.clone().unwrap_or_default();
     let of = |status: &ContainerStatus| {
         is_readable(status, previous).then(|| Source {
-            pod: name.clone(),
+            pod: object::name(&pod.metadata).to_owned(),
             container: status.name.clone(),
             previous,
             restarts: status.restart_count,
-            ended: status.state.as_ref().is_none_or(|state| state.running.is_none()),
+            ended: !pod::is_running(status),
         })
     };
     let is_wanted = |status: &&ContainerStatus| container.is_none_or(|name| name == status.name);
-    let statuses = status.container_statuses.iter().flatten();
-    let found: Vec<Source> = statuses.filter(is_wanted).filter_map(of).collect();
+    let found: Vec<Source> =
+        pod::container_statuses(pod).filter(is_wanted).filter_map(of).collect();
     if !found.is_empty() {
         return found;
     }
-    let init = status.init_container_statuses.iter().flatten();
-    init.filter(is_wanted).filter_map(of).collect()
+    pod::init_container_statuses(pod).filter(is_wanted).filter_map(of).collect()
 }
 
 fn is_readable(status: &ContainerStatus, previous: bool) -> bool {
-    let ran_before = status.last_state.as_ref().is_some_and(|state| state.terminated.is_some());
-    let has_run = status
-        .state
-        .as_ref()
-        .is_some_and(|state| state.running.is_some() || state.terminated.is_some());
-    ran_before || (has_run && !previous)
+    if previous {
+        return status.last_state.as_ref().is_some_and(|state| state.terminated.is_some());
+    }
+    pod::is_running(status) || pod::last_end(status).is_some()
 }
 
 /// Why a pod has no log; `None` if it has one.
@@ -62,27 +59,21 @@ pub(super) fn not_started(pod: &Pod) -> Option<String> {
     if !sources(pod, None, false).is_empty() {
         return None;
     }
-    let status = pod.status.as_ref();
-    let waiting = status.and_then(|status| {
-        let all = status.container_statuses.iter().flatten();
-        let mut all = all.chain(status.init_container_statuses.iter().flatten());
-        all.find_map(|status| status.state.as_ref()?.waiting.clone())
-    });
     let unscheduled = || {
-        let conditions = status?.conditions.as_ref()?;
-        let scheduled =
-            conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+        let scheduled = pod::condition(pod, "PodScheduled").filter(|c| c.status == FALSE)?;
         scheduled.message.clone()
     };
-    let said = waiting.map(|waiting| {
-        let reason = waiting.reason.unwrap_or_default();
-        match waiting.message {
+    let waits = || {
+        let mut all = pod::container_statuses(pod).chain(pod::init_container_statuses(pod));
+        let waiting = all.find_map(pod::waiting)?;
+        let reason = waiting.reason.clone().unwrap_or_default();
+        Some(match &waiting.message {
             Some(message) => format!("{reason}: {message}"),
             None => reason,
-        }
-    });
-    let phase = || status.and_then(|status| status.phase.clone());
-    Some(unscheduled().or(said).or_else(phase).unwrap_or_else(|| "Pending".to_owned()))
+        })
+    };
+    let phase = Some(pod::phase(pod)).filter(|phase| !phase.is_empty()).unwrap_or("Pending");
+    Some(unscheduled().or_else(waits).unwrap_or_else(|| phase.to_owned()))
 }
 
 /// The names of a pod's containers, init containers last.

@@ -1,10 +1,12 @@
 //! The little that is kept of each object.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use rouse_api::condition::{self, READY};
 use rouse_api::podautoscaler::ScaleChange;
-use rouse_api::{ConditionStatus, PodAutoscaler, Service, TrafficTarget, keys};
-use rouse_k8s::object::label;
+use rouse_api::{Condition, PodAutoscaler, Service, TrafficTarget, keys};
+use rouse_k8s::object::{self, label};
+use rouse_k8s::pod;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SeenService {
@@ -23,12 +25,12 @@ impl SeenService {
     pub(super) fn of(service: Service) -> Self {
         let generation = service.metadata.generation;
         let status = service.status.unwrap_or_default();
-        let find = |type_: &str| status.conditions.iter().find(|c| c.type_ == type_);
-        let failed = |type_: &str| find(type_).filter(|c| c.status == ConditionStatus::False);
+        let find = |type_: &str| condition::find(&status.conditions, type_);
+        let failed = |type_: &str| find(type_).filter(|c| c.is_false());
         let failure = failed("ConfigurationsReady").or_else(|| failed("RoutesReady"));
         Self {
             settled: status.observed_generation == generation,
-            ready: find("Ready").is_some_and(|c| c.status == ConditionStatus::True),
+            ready: find(READY).is_some_and(Condition::is_true),
             failure: failure.map(|c| format!("{}: {}", c.reason, c.message)),
             created: status.latest_created_revision_name,
             latest: status.latest_ready_revision_name,
@@ -90,25 +92,23 @@ impl SeenPod {
     pub(super) fn of(pod: Pod) -> Option<Self> {
         let service = label(&pod.metadata, keys::SERVICE)?.to_owned();
         let revision = label(&pod.metadata, keys::REVISION)?.to_owned();
-        let ending = pod.metadata.deletion_timestamp.is_some();
-        let status = pod.status.unwrap_or_default();
-        let conditions = status.conditions.unwrap_or_default();
-        let ready = conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-        let exit = |status: k8s_openapi::api::core::v1::ContainerStatus| {
-            let now = status.state.and_then(|state| state.terminated);
-            let ended = now.or_else(|| status.last_state.and_then(|state| state.terminated))?;
+        let exit = |status: &ContainerStatus| {
+            let ended = pod::last_end(status)?;
             Some(Exit {
-                container: status.name,
+                container: status.name.clone(),
                 code: ended.exit_code,
-                reason: ended.reason.unwrap_or_default(),
-                at: ended.finished_at.map(|at| at.0),
+                reason: ended.reason.clone().unwrap_or_default(),
+                at: ended.finished_at.as_ref().map(|at| at.0),
             })
         };
-        let apps = status.container_statuses.unwrap_or_default();
-        let init = status.init_container_statuses.unwrap_or_default();
         let failed = |exit: &Exit| exit.code != 0;
-        let mut exits: Vec<Exit> = apps.into_iter().filter_map(exit).collect();
-        exits.extend(init.into_iter().filter_map(exit).filter(failed));
-        Some(Self { service, revision, ready, ending, exits })
+        let init = pod::init_container_statuses(&pod).filter_map(exit).filter(failed);
+        Some(Self {
+            service,
+            revision,
+            ready: pod::is_ready(&pod),
+            ending: object::is_terminating(&pod.metadata),
+            exits: pod::container_statuses(&pod).filter_map(exit).chain(init).collect(),
+        })
     }
 }
