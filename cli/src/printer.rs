@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_yaml_is_written_as_jsons_types() {
+        #[derive(serde::Serialize)]
+        struct One {
+            name: &'static str,
+            none: Option<u8>,
+            list: Vec<u8>,
+        }
+        let text = yaml(&One { name: "a", none: None, list: vec![1, 2] });
+        let read: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        assert_eq!(read, serde_json::json!({ "name": "a", "none": null, "list": [1, 2] }));
+        assert!(!text.ends_with('\n'));
+    }
+
+    #[test]
     fn ages_are_in_the_largest_unit_of_which_there_are_two() {
         let rows = [
             (-5, "0s"),

@@ -7,7 +7,6 @@ use kube::api::Api;
 use rouse_api::{Service, keys};
 use rouse_kit::address;
 
-use crate::datadir::DataDir;
 use crate::outcome::{Context, Failure, Result};
 use crate::target::Target;
 
@@ -121,8 +120,7 @@ async fn local_gateway(target: &Target) -> Result<SocketAddr> {
 
 /// The address of a local cluster's gateway: the one that the running platform tells.
 async fn public_gateway(target: &Target) -> Result<SocketAddr> {
-    let running = DataDir::chosen(target.data_dir.as_deref()).ok().and_then(|dir| dir.running());
-    let told = running.and_then(|up| up.http.strip_prefix("http://")?.parse().ok());
+    let told = target.running().and_then(|up| up.http.strip_prefix("http://")?.parse().ok());
     match told {
         Some(address) => Ok(address),
         None => gateway(target, keys::GATEWAY).await,

@@ -14,7 +14,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::args::Global;
-use crate::datadir::DataDir;
+use crate::datadir::{DataDir, UpInfo};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 use crate::warnings;
@@ -40,6 +40,11 @@ impl Target {
         let target = Self::from_kubeconfig(kubeconfig, &from, global).await?;
         target.ask(&from).await?;
         Ok(target)
+    }
+
+    /// The platform that runs this cluster on this machine.
+    pub(crate) fn running(&self) -> Option<UpInfo> {
+        DataDir::chosen(Some(self.data_dir.as_deref()?)).ok()?.running()
     }
 
     async fn from_kubeconfig(kubeconfig: Kubeconfig, from: &str, global: &Global) -> Result<Self> {

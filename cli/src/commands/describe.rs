@@ -15,7 +15,6 @@ use super::serving::{
     age_of, loopback_form, name_of, ready_text, revisions, secure_form, service, status_text,
 };
 use crate::args::{Global, Named};
-use crate::datadir::DataDir;
 use crate::outcome::Result;
 use crate::printer::Printer;
 use crate::target::Target;
@@ -102,9 +101,7 @@ fn tag_urls(url: &str, secure_port: Option<u16>) -> Vec<String> {
 
 /// The port at which a local cluster answers by https.
 fn secure_port(target: &Target) -> Option<u16> {
-    let up = DataDir::chosen(target.data_dir.as_deref()).ok()?.running()?;
-    target.data_dir.as_ref()?;
-    up.https.rsplit_once(':')?.1.parse().ok()
+    target.running()?.https.rsplit_once(':')?.1.parse().ok()
 }
 
 /// What is written on the service and in Knative's ConfigMaps, and read by nobody.
@@ -126,8 +123,5 @@ async fn unread(target: &Target, service: &Service) -> Vec<String> {
 
 /// The URL, and its form for programs that cannot resolve `*.localhost`.
 pub(crate) fn print_urls(url: &str, printer: &Printer) {
-    printer.line(format!("URL:        {url}"));
-    if let Some((address, host)) = loopback_form(url) {
-        printer.line(format!("            {address} with the header 'Host: {host}'"));
-    }
+    print(&[("URL".to_owned(), urls(url, None))], printer);
 }

@@ -1,7 +1,6 @@
 //! The proxy's connections: requests to the gateway and their answers, streamed both ways.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -21,13 +20,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::headers::{Rules, asks_for_upgrade};
+use crate::http::Place;
 use crate::outcome::{Context, Failure, Result};
 use crate::reach::Reach;
 
 /// Most connections at a time; more wait.
 const CONNECTIONS: usize = 1024;
-/// Longest wait for a connection to the gateway.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection to the gateway is kept.
 const IDLE: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, as when too many files are open.
@@ -45,7 +43,7 @@ pub(super) struct Forward {
 
 impl Forward {
     pub(super) fn new(reach: &Reach, rules: Rules, component: &Component) -> Result<Self> {
-        let gateway = Gateway::of(reach)?;
+        let gateway = Gateway(Place::of(&reach.open, reach.at)?.0);
         let client = |http2_only| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -139,36 +137,7 @@ pub(super) async fn serve(listener: TcpListener, forward: Arc<Forward>, componen
 
 /// Connects to the gateway, whatever the URI.
 #[derive(Clone, Debug)]
-enum Gateway {
-    At(SocketAddr),
-    Named(String, u16),
-}
-
-impl Gateway {
-    fn of(reach: &Reach) -> Result<Self> {
-        if let Some(at) = reach.at {
-            return Ok(Self::At(at));
-        }
-        let uri: Uri = reach.open.parse().or_fail(|| format!("{:?} is no URL", reach.open))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(Failure::new(format!("{}: only http URLs can be reached so", reach.url)));
-        }
-        let host = uri.host().unwrap_or_default().to_owned();
-        Ok(Self::Named(host, uri.port_u16().unwrap_or(80)))
-    }
-
-    async fn connect(self) -> std::io::Result<TokioIo<TcpStream>> {
-        let connecting = async {
-            match &self {
-                Self::At(at) => TcpStream::connect(at).await,
-                Self::Named(host, port) => TcpStream::connect((host.as_str(), *port)).await,
-            }
-        };
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
-        stream.set_nodelay(true)?;
-        Ok(TokioIo::new(stream))
-    }
-}
+struct Gateway(Place);
 
 impl tower::Service<Uri> for Gateway {
     type Response = TokioIo<TcpStream>;
@@ -180,6 +149,7 @@ impl tower::Service<Uri> for Gateway {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+        let place = self.0.clone();
+        Box::pin(async move { place.connect().await.map(TokioIo::new) })
     }
 }
