@@ -35,6 +35,7 @@ fn what_was_used_outlives_a_restart_and_its_service_and_is_priced() -> anyhow::R
     assert_eq!(row["instance"]["memoryBytes"], 256 << 20, "{row}");
     let seconds = |name: &str| row[name].as_f64().unwrap_or_default();
     assert!(seconds("roundedRequestSeconds") >= 0.3, "each is rounded up to 100 ms: {row}");
+    assert!(seconds("busySeconds") > 0.0, "{row}");
     assert!(seconds("instanceSeconds") >= seconds("busySeconds"), "{row}");
     assert!(row["sentBytes"].as_u64() > Some(0) && row["starts"].as_u64() > Some(0), "{row}");
     assert_eq!(platform.get("paid", "/")?.status, 200);

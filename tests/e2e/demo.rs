@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rouse_tests::platform;
 
 use crate::docker::{containers, docker, engine, no_container};
-use crate::fixtures::{IMAGE, platform as with_image};
+use crate::fixtures::{Ended, IMAGE, platform as with_image};
 
 fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(platform::binary());
@@ -48,15 +48,6 @@ fn counts(shown: &str) -> anyhow::Result<Vec<u32>> {
         |line: &&str| line.contains("digits-0000") && (line.contains('█') || line.contains('░'));
     let bars = shown.lines().filter(is_bar);
     bars.map(|line| Ok(line.rsplit(' ').next().context("a count")?.parse()?)).collect()
-}
-
-/// Stops the platform also when the test fails.
-struct Ended<'a>(&'a Path);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        let _gone = rouse(self.0, &["down"]);
-    }
 }
 
 #[test]

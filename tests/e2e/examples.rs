@@ -5,46 +5,17 @@
 //! release build, and the paths of the workspace and its build. `rouse` and `kubectl` are those of
 //! the test.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use rouse_digits::{Model, held_out};
-use rouse_tests::{Platform, platform};
+use rouse_tests::Platform;
 use serde_json::{Value, json};
 
+use crate::typed::{Block, blocks, target, with_debug_build, workspace, wrap_programs};
+
 const PREDICT: &str = "/v1/models/digits:predict";
-
-/// The folder that a reader's commands start from.
-pub(crate) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// cargo's target folder: `target/`, unless the user sets another.
-pub(crate) fn target() -> anyhow::Result<PathBuf> {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    Ok(tmp.parent().context("a folder in the target folder")?.to_owned())
-}
-
-/// A fenced block of a README.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Block {
-    Commands(String),
-    Output(String),
-}
-
-pub(crate) fn blocks(readme: &str) -> Vec<Block> {
-    let mut found = Vec::new();
-    let mut lines = readme.lines();
-    while let Some(line) = lines.next() {
-        let Some(language) = line.strip_prefix("```") else { continue };
-        let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-        let text = text.join("\n");
-        found.push(if language == "sh" { Block::Commands(text) } else { Block::Output(text) });
-    }
-    found
-}
 
 struct Example {
     platform: Platform,
@@ -66,28 +37,15 @@ impl Example {
         let copied =
             Command::new("cp").arg("-r").arg(workspace().join("examples")).arg(&folder).status()?;
         ensure!(copied.success(), "the examples cannot be copied to {}", folder.display());
-        let kubectl = std::env::var("ROUSE_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-        let cache = folder.join("kubectl-cache");
-        wrap(&bin.join("rouse"), &format!("exec {:?} \"$@\"", platform::binary()))?;
-        // With the old PATH, or the wrapper would find itself.
-        wrap(
-            &bin.join("kubectl"),
-            &format!("PATH=$OLD_PATH exec {kubectl} --cache-dir {cache:?} \"$@\""),
-        )?;
+        wrap_programs(&bin, &folder.join("kubectl-cache"))?;
         let readme = std::fs::read_to_string(examples.join(name).join("README.md"))?;
         Ok(Self { platform: Platform::start()?, folder, blocks: blocks(&readme).into_iter() })
     }
 
     /// The README's commands, as they are run here.
     fn as_run(&self, commands: &str) -> anyhow::Result<String> {
-        let (target, manifest) = (target()?, workspace().join("Cargo.toml"));
-        let cargo = format!(
-            "cargo build --locked --quiet --manifest-path {manifest:?} --target-dir {target:?}"
-        );
-        Ok(commands
-            .replace("cargo build --release", &cargo)
-            .replace("target/release/", &format!("{}/debug/", target.display()))
-            .replace(":7080", &format!(":{}", self.platform.http.port())))
+        let port = format!(":{}", self.platform.http.port());
+        Ok(with_debug_build(commands)?.replace(":7080", &port))
     }
 
     /// Runs commands; gives what they printed on stdout.
@@ -138,12 +96,6 @@ impl Example {
         ensure!(answer.header("x-revision") == said["revision"].as_str(), "{answer:?}");
         Ok((serde_json::from_value(said["predictions"].clone())?, said))
     }
-}
-
-/// Writes a shell script that runs `line`.
-pub(crate) fn wrap(path: &Path, line: &str) -> anyhow::Result<()> {
-    std::fs::write(path, format!("#!/bin/sh\n{line}\n"))?;
-    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }
 
 #[test]
@@ -216,11 +168,4 @@ fn kubectl_example_sklearn_function_does_what_its_readme_says() -> anyhow::Resul
     let right = served.iter().zip(&labels).filter(|(served, label)| served == label).count();
     ensure!(right * 100 >= labels.len() * 98, "{right} of {} right", labels.len());
     Ok(())
-}
-
-#[test]
-fn a_readme_is_read_as_commands_and_what_they_print() {
-    let text = "Do\n\n```sh\na\nb\n```\nand it says\n```\nc\n```\n";
-    let expected = [Block::Commands("a\nb".to_owned()), Block::Output("c".to_owned())];
-    assert_eq!(blocks(text), expected);
 }

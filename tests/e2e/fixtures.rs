@@ -1,8 +1,9 @@
 //! The image that test pods run, and Services of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use rouse_tests::Platform;
+use rouse_tests::{Platform, platform};
 
 /// Name of the image in the local store.
 pub(crate) const IMAGE: &str = "test-server";
@@ -22,6 +23,18 @@ pub(crate) fn platform() -> anyhow::Result<Platform> {
     let platform = Platform::start()?;
     build(&platform)?;
     Ok(platform)
+}
+
+/// Stops the platform of a data directory that was started in the background, also when the test fails.
+pub(crate) struct Ended<'a>(pub(crate) &'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut down = Command::new(platform::binary());
+        down.arg("down").arg("--data-dir").arg(self.0).env_remove("KUBECONFIG");
+        // None may run any more.
+        let _gone = down.stdin(Stdio::null()).output();
+    }
 }
 
 /// A Knative Service of the test server; `annotations` and `env` as `key: value` lines.

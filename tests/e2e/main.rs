@@ -30,3 +30,4 @@ mod readme;
 mod scaling;
 mod shown;
 mod trouble;
+mod typed;

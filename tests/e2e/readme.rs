@@ -7,21 +7,16 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::examples::{Block, blocks, target, workspace, wrap};
-use crate::fixtures::server;
+use crate::fixtures::{Ended, server};
+use crate::typed::{Block, blocks, with_debug_build, workspace, wrap_programs};
 
 /// What is typed differently.
-fn as_typed(commands: &str, target: &str, manifest: &str) -> String {
-    let cargo = format!(
-        "cargo build --locked --quiet --manifest-path {manifest:?} --target-dir {target:?}"
-    );
-    commands
-        .replace("cargo build --release", &cargo)
-        .replace("target/release/", &format!("{target}/debug/"))
+fn as_typed(commands: &str) -> anyhow::Result<String> {
+    Ok(with_debug_build(commands)?
         .replace("rouse up -d", "rouse up -d --runtime process --api-port 0 --http-port 0 --admin-port 0")
         .replace(":7080", ":$(rouse status -o json | sed -n 's/.*\"http\": \"http:..127.0.0.1:\\([0-9]*\\)\".*/\\1/p')")
         .replace("kubectl get pods -w", "kubectl get pods")
-        .replace("rouse logs shop -f", "rouse logs shop")
+        .replace("rouse logs shop -f", "rouse logs shop"))
 }
 
 #[test]
@@ -31,12 +26,7 @@ fn kubectl_the_commands_of_the_readme_do_what_they_say() -> anyhow::Result<()> {
         Block::Commands(commands) => Some(commands),
         Block::Output(_) => None,
     });
-    let (target, manifest) = (target()?.display().to_string(), workspace().join("Cargo.toml"));
-    let typed = as_typed(
-        &commands.collect::<Vec<_>>().join("\n"),
-        &target,
-        &manifest.display().to_string(),
-    );
+    let typed = as_typed(&commands.collect::<Vec<_>>().join("\n"))?;
     ensure!(typed.contains("rouse down --purge") && typed.contains("--http-port 0"), "{typed}");
 
     let folder = tempfile::tempdir()?;
@@ -48,25 +38,21 @@ fn kubectl_the_commands_of_the_readme_do_what_they_say() -> anyhow::Result<()> {
     let examples = workspace().join("examples");
     let copied = Command::new("cp").arg("-r").arg(examples).arg(folder.path()).status()?;
     ensure!(copied.success(), "the examples cannot be copied");
-    let kubectl = std::env::var("ROUSE_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-    wrap(&bin.join("rouse"), &format!("exec {:?} \"$@\"", rouse_tests::platform::binary()))?;
-    // With the old PATH, or the wrapper would find itself.
-    wrap(
-        &bin.join("kubectl"),
-        &format!("PATH=$OLD_PATH exec {kubectl} --cache-dir $PWD/cache \"$@\""),
-    )?;
+    wrap_programs(&bin, &folder.path().join("cache"))?;
+    let data = folder.path().join("data");
+    let _ended = Ended(&data);
 
     let old = std::env::var("PATH").unwrap_or_default();
-    let script = format!("trap 'rouse down --purge >&2' ERR\nset -x\n{typed}\n");
+    let script = format!("set -x\n{typed}\n");
     let output = Command::new("bash")
-        .args(["-eEuo", "pipefail", "-c", &script])
+        .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder.path())
         .env("PATH", format!("{}:{old}", bin.display()))
         .env("OLD_PATH", old)
         .env("HOME", folder.path())
         .env("CARGO_HOME", std::env::var("CARGO_HOME").unwrap_or_else(|_| home(".cargo")))
         .env("RUSTUP_HOME", std::env::var("RUSTUP_HOME").unwrap_or_else(|_| home(".rustup")))
-        .env("ROUSE_DATA_DIR", folder.path().join("data"))
+        .env("ROUSE_DATA_DIR", &data)
         .env_remove("KUBECONFIG")
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
