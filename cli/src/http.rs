@@ -77,8 +77,7 @@ impl Connection {
     pub(crate) async fn open(base: &str, elsewhere: Option<SocketAddr>) -> Result<Self> {
         let (place, uri) = Place::of(base, elsewhere)?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let stream =
-            place.connect().await.or_fail(|| format!("cannot connect to {place}"))?;
+        let stream = place.connect().await.or_fail(|| format!("cannot connect to {place}"))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .or_fail(|| format!("cannot speak HTTP with {place}"))?;
@@ -124,7 +123,8 @@ mod tests {
 
     #[test]
     fn names_under_localhost_are_this_machines_and_only_http_is_spoken() {
-        let place = |base, elsewhere| Place::of(base, elsewhere).map(|(place, _)| place.to_string());
+        let place =
+            |base, elsewhere| Place::of(base, elsewhere).map(|(place, _)| place.to_string());
         assert_eq!(place("http://a.default.localhost:7080/x", None).unwrap(), "127.0.0.1:7080");
         assert_eq!(place("http://localhost", None).unwrap(), "127.0.0.1:80");
         assert_eq!(place("http://notlocalhost", None).unwrap(), "notlocalhost:80");

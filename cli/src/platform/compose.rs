@@ -9,15 +9,16 @@ use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use rouse_activator::{Https, Reserved};
 use rouse_api::load::LoadReport;
-use rouse_apiserver::store::Recovery;
 use rouse_apiserver::{Cluster, Config as ClusterConfig, Storage};
-use rouse_image::Registries;
+use rouse_k8s::condition::{self, READY};
 use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
 use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
-use super::{activity, domain, gateway, image_gc, kubeconfig, pki, ports, traces};
+use super::{
+    activity, api, domain, gateway, image_gc, kubeconfig, pki, ports, registries, state, traces,
+};
 use crate::args::{Runtime, Up};
 use crate::datadir::{DataDir, write_whole};
 use crate::outcome::{Context, Failure, Result};
@@ -84,27 +85,16 @@ impl Platform {
     /// Starts all components and waits until they answer. Returns notes for the user, such as moved ports.
     pub(super) async fn start(args: &Up, dir: &DataDir) -> Result<(Self, Vec<String>)> {
         let binds = args.binds;
-        let api_port =
-            ports::bind(binds.api, args.api_port, ports::API, "--api-port", |address| {
-                let listener = TcpListener::bind(address)?;
-                Ok((listener.local_addr()?, listener))
-            })?;
+        let api_port = ports::bind(binds.api, args.api_port, ports::API, "--api-port", ports::tcp)?;
         let http_port =
-            ports::bind(binds.public, args.http_port, ports::HTTP, "--http-port", |at| {
-                Ok(Reserved::new(at)?)
-            })?;
+            ports::bind(binds.public, args.http_port, ports::HTTP, "--http-port", reserve)?;
         // Next to that of http, and any free one where that is any free one.
         let https_asked = args.https_port.or(args.http_port.filter(|port| *port == 0));
         let https_default = http_port.held.address().port().saturating_add(1);
         let https_port =
-            ports::bind(binds.public, https_asked, https_default, "--https-port", |at| {
-                Ok(Reserved::new(at)?)
-            })?;
+            ports::bind(binds.public, https_asked, https_default, "--https-port", reserve)?;
         let admin_port =
-            ports::bind(binds.admin, args.admin_port, ports::ADMIN, "--admin-port", |address| {
-                let listener = TcpListener::bind(address)?;
-                Ok((listener.local_addr()?, listener))
-            })?;
+            ports::bind(binds.admin, args.admin_port, ports::ADMIN, "--admin-port", ports::tcp)?;
         let (api_address, listener) = api_port.held;
         let (admin_address, admin_listener) = admin_port.held;
         let mut said = notes([
@@ -116,14 +106,13 @@ impl Platform {
         let (public, secure) = (http_port.held, https_port.held);
         let (at, secure_at) = (public.address(), secure.address());
         let api_url = format!("https://{}", ports::reached(api_address));
-        let own = domain::own_address();
-        let api_hosts: Vec<_> =
-            [binds.api].into_iter().chain(own.filter(|_| binds.api.is_unspecified())).collect();
+        let own_at = |bind: IpAddr| bind.is_unspecified().then(domain::own_address).flatten();
+        let api_hosts: Vec<_> = [binds.api].into_iter().chain(own_at(binds.api)).collect();
         let pki = pki::Pki::load_or_make(&dir.join("pki"), &api_hosts)?;
         let text = kubeconfig::text(&api_url, &pki, dir.path());
         write_whole(&dir.kubeconfig(), text.as_bytes(), 0o600)?;
-        let registries = registries(args)?;
-        said.extend(unused(args, &registries));
+        let registries = registries::registries(args)?;
+        said.extend(registries::unused(args, &registries));
         let options =
             rouse_image::RegistryOptions { registries, ..rouse_image::RegistryOptions::default() };
         let images = rouse_image::Store::open_with(dir.images(), options)
@@ -137,7 +126,7 @@ impl Platform {
         );
         let components = Components::new(&process);
         let storage =
-            if args.ephemeral { Storage::Memory } else { Storage::File(dir.join("state.redb")) };
+            if args.ephemeral { Storage::Memory } else { Storage::File(dir.join(state::FILE)) };
         let config = ClusterConfig {
             storage,
             initial: gateway::initial()?,
@@ -145,19 +134,18 @@ impl Platform {
             ca: pki.authority_pem.clone(),
         };
         if args.recover {
-            said.extend(recover(dir)?);
+            said.extend(state::recover(dir)?);
         }
-        let opened = without_panic_texts(|| Cluster::open(config));
-        let cluster = opened.map_err(|error| cannot_open(dir, &error))?;
+        let cluster = state::open(dir, config)?;
         let settings = rouse_controller::Settings::new(rouse_api::config::ApiConfig::default());
-        let wanted = domain::wanted(args.domain.as_deref(), binds.public, own);
+        let wanted = domain::wanted(args.domain.as_deref(), binds.public, own_at(binds.public));
         let (domain, left) = domain::publish(&cluster, &wanted)?;
         said.extend(domain::note(&domain, binds.public));
         let limits = RuntimeLimits::default();
         let hooks = hooks(&settings, cluster.registry()).into_iter();
         cluster.set_hooks(hooks.chain([limits.hook()]).collect());
 
-        serve_api(&cluster, listener, &pki, &components.apiserver)?;
+        api::serve(&cluster, listener, &pki, &components.apiserver)?;
         serve_process(&process, admin_listener, &components.admin)?;
         let metrics = Arc::new(NodeMetrics::default());
         run_builtin(&cluster, Arc::clone(&metrics), &components.controllers);
@@ -165,25 +153,23 @@ impl Platform {
         let chosen = choose(args.runtime, dir, &images, &components.runtime).await?;
         limits.set(Arc::clone(&chosen.runtime));
         let pods = chosen.runtime.host_ip();
-        let local = ports::bind_local(binds.local, pods, |at| Ok(Reserved::new(at)?))
+        let local = ports::bind_local(binds.local, pods, reserve)
             .or_fail(|| "the gateway cannot listen for cluster-local services".to_owned())?;
-        said.extend(ports::exposed(
-            at,
-            secure_at,
-            (local.address(), pods),
-            api_address,
-            admin_address,
-        ));
-        let access = api_for_pods(
-            &cluster,
-            &pki,
+        let gateway_and_api = (local.address(), api_address);
+        let for_pods =
+            api::serve_pods(&cluster, &pki, pods, gateway_and_api, &components.apiserver)?;
+        said.extend(ports::exposed(&ports::Listeners {
+            gateway: at,
+            https: secure_at,
+            local: local.address(),
             pods,
-            (local.address(), api_address),
-            &components.apiserver,
-        )?;
+            api: api_address,
+            api_for_pods: for_pods.listener,
+            admin: admin_address,
+        }));
         let traffic = Arc::new(GatewayTraffic::default());
         let node = (&components.node, Arc::clone(&traffic), &*metrics);
-        run_node(&cluster, (dir, access), &images, &chosen, node).await?;
+        run_node(&cluster, (dir, for_pods.access), &images, &chosen, node).await?;
         let (reports, load) = mpsc::channel(REPORTS);
         let https = Https { listener: secure, issue: Arc::clone(&pki.issue) };
         let listeners = (public, https, local);
@@ -211,7 +197,7 @@ impl Platform {
         };
         platform.ready().await?;
         if moved || left.is_some() {
-            let client = platform.cluster.client("system:serviceaccount:kube-system:rouse");
+            let client = own_client(&platform.cluster);
             gateway::urls_name(at.port(), secure_at.port(), left.as_deref(), client).await;
         }
         Ok((platform, said))
@@ -219,12 +205,12 @@ impl Platform {
 
     /// Waits until the node is ready and the routes of an earlier run are served.
     async fn ready(&self) -> Result {
-        let nodes: Api<NodeObject> =
-            Api::all(self.cluster.client("system:serviceaccount:kube-system:rouse"));
+        let nodes: Api<NodeObject> = Api::all(own_client(&self.cluster));
         let node_ready = |node: Option<&NodeObject>| {
+            let status = node.and_then(|node| node.status.as_ref());
             let conditions =
-                node.and_then(|n| n.status.as_ref()).and_then(|s| s.conditions.as_ref());
-            conditions.is_some_and(|c| c.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+                status.into_iter().flat_map(|status| status.conditions.iter().flatten());
+            condition::is_true(conditions, READY)
         };
         let all = async {
             self.activator.ready().await;
@@ -248,7 +234,7 @@ impl Platform {
 
     /// Prints a line an event from now on.
     pub(super) fn print_activity(&self, dir: &DataDir, printer: Printer) -> Result {
-        let client = self.cluster.client("system:serviceaccount:kube-system:rouse");
+        let client = own_client(&self.cluster);
         let component = &self.components.admin;
         activity::start(client, self.process.clock, printer, dir.join("logs"), component)
             .or_fail(|| "cannot print events".to_owned())
@@ -287,6 +273,15 @@ impl Platform {
     }
 }
 
+/// The client of what belongs to no component.
+fn own_client(cluster: &Cluster) -> kube::Client {
+    cluster.client("system:serviceaccount:kube-system:rouse")
+}
+
+fn reserve(at: SocketAddr) -> std::io::Result<Reserved> {
+    Ok(Reserved::new(at)?)
+}
+
 /// The failure of a platform that ends by itself.
 pub(super) fn ended(reason: &str) -> Failure {
     Failure::new("a part of the platform ended, and it cannot go on without it")
@@ -305,85 +300,8 @@ fn notes(ports: [(&str, Option<u16>, SocketAddr); 4]) -> Vec<String> {
         .collect()
 }
 
-/// The configuration of registries that the arguments make.
-fn registries(args: &Up) -> Result<Registries> {
-    let mut registries = match &args.registry_config {
-        None => Registries::default(),
-        Some(file) => Registries::read(file)
-            .or_fail(|| format!("--registry-config {} cannot be used", file.display()))?,
-    };
-    for host in &args.insecure_registries {
-        let allowed = registries.allow_insecure(host);
-        allowed.map_err(|why| Failure::usage(format!("--insecure-registry {why}")))?;
-    }
-    Ok(registries)
-}
-
-/// A note on the keys of the file that have no effect.
-fn unused(args: &Up, registries: &Registries) -> Option<String> {
-    let (file, unused) = (args.registry_config.as_ref()?, registries.unused());
-    (!unused.is_empty()).then(|| format!("no effect in {}: {}", file.display(), unused.join(", ")))
-}
-
-/// A damaged state file can make its library panic. The cluster makes an error of that, and the
-/// panic's own text would only hide it.
-fn without_panic_texts<T>(open: impl FnOnce() -> T) -> T {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let opened = open();
-    std::panic::set_hook(hook);
-    opened
-}
-
-fn tokio_listener(listener: TcpListener, what: &str) -> Result<tokio::net::TcpListener> {
-    let cannot = || format!("cannot listen for the {what}");
-    listener.set_nonblocking(true).or_fail(cannot)?;
-    tokio::net::TcpListener::from_std(listener).or_fail(cannot)
-}
-
-fn serve_api(
-    cluster: &Cluster,
-    listener: TcpListener,
-    pki: &pki::Pki,
-    component: &Component,
-) -> Result {
-    let listener = tokio_listener(listener, "API")?;
-    cluster.sign_tokens_with(Arc::clone(&pki.accounts));
-    cluster.serve(listener, Arc::clone(&pki.server), pki.token.clone(), component);
-    Ok(())
-}
-
-/// Serves the API where pods reach it; returns how they do.
-fn api_for_pods(
-    cluster: &Cluster,
-    pki: &pki::Pki,
-    pods: Option<IpAddr>,
-    (local, api): (SocketAddr, SocketAddr),
-    component: &Component,
-) -> Result<Option<rouse_node::ApiAccess>> {
-    let Some(pods) = pods else { return Ok(None) };
-    let at = if local.ip().is_unspecified() { pods } else { local.ip() };
-    let bind = |address| {
-        let listener = TcpListener::bind(address)?;
-        Ok((listener.local_addr()?, listener))
-    };
-    let address = match ports::bind_api_for_pods(at, bind) {
-        Some((address, listener)) => {
-            let listener = tokio_listener(listener, "API for pods")?;
-            let tls = pki.server_at(address.ip())?;
-            cluster.serve_also(listener, tls, pki.token.clone(), component);
-            address
-        }
-        None => ports::reached(api),
-    };
-    // The API's own listener is not where pods with a network of their own reach it.
-    let reached = pods.is_loopback() || !address.ip().is_loopback();
-    let ca = pki.authority_pem.clone();
-    Ok(reached.then_some(rouse_node::ApiAccess { address, ca }))
-}
-
 fn serve_process(process: &Process, listener: TcpListener, component: &Component) -> Result {
-    let listener = tokio_listener(listener, "admin port")?;
+    let listener = ports::listening(listener, "admin port")?;
     let (tasks, shutdown) = (component.tasks.clone(), component.shutdown.clone());
     component.tasks.vital("listener", process.admin().serve(listener, tasks, shutdown));
     rouse_kit::memory::start(component);
@@ -488,41 +406,4 @@ fn run_controller(
         Arc::new(images),
         component.clone(),
     );
-}
-
-/// Recovers what can be read of a damaged state file; returns notes on the result.
-fn recover(dir: &DataDir) -> Result<Vec<String>> {
-    let state = dir.join("state.redb");
-    let recovered = without_panic_texts(|| rouse_apiserver::store::recover(&state))
-        .map_err(|error| cannot_open(dir, &rouse_apiserver::OpenError::from(error)))?;
-    let Some(recovery) = recovered else {
-        return Ok(vec!["the state file is whole: nothing was recovered".to_owned()]);
-    };
-    let Recovery { kept, older, gone, damaged } = recovery;
-    let mut said = vec![format!(
-        "recovered {kept} objects as they were; the damaged state file is now {}",
-        damaged.display()
-    )];
-    said.extend(older.iter().map(|object| format!("recovered in an older version: {object}")));
-    said.extend(gone.iter().map(|object| format!("gone: {object}")));
-    Ok(said)
-}
-
-/// A failure to open the state, with what to do about it.
-fn cannot_open(dir: &DataDir, error: &rouse_apiserver::OpenError) -> Failure {
-    let mut failure = Failure::new(error.to_string());
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        failure = failure.because(cause);
-        source = cause.source();
-    }
-    if !error.is_damage() {
-        return failure
-            .next("rouse status, in case another platform has it; or rouse up --data-dir DIR");
-    }
-    let state = dir.join("state.redb");
-    failure.because("nothing in it was changed").next(format!(
-        "rouse up --recover, which keeps what can be read; or mv {state} {state}.damaged, and start with an empty state",
-        state = state.display()
-    ))
 }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+use rouse_api::config::{Data, DomainConfig, Settings as _};
 use rouse_api::keys::SYSTEM_NAMESPACE;
 use rouse_apiserver::Cluster;
 use rouse_apiserver::registry::{Options, Part, Patch};
@@ -16,7 +17,7 @@ use crate::outcome::{Context, Result};
 pub(super) const LOCALHOST: &str = "localhost";
 /// The public DNS service whose names hold the address that they resolve to.
 const SSLIP: &str = "sslip.io";
-const CONFIG_MAP: &str = "config-domain";
+const CONFIG_MAP: &str = DomainConfig::NAME;
 /// Names the entry of config-domain that `rouse up` wrote.
 const ANNOTATION: &str = "rouse.dev/domain";
 
@@ -87,11 +88,10 @@ pub(super) fn publish(cluster: &Cluster, wanted: &Wanted) -> Result<(String, Opt
         .or_fail(|| format!("cannot find the ConfigMap {CONFIG_MAP}"))?;
     let stored: Value = serde_json::from_slice(&stored.json)
         .or_fail(|| format!("cannot read the ConfigMap {CONFIG_MAP}"))?;
-    let none = Map::new();
-    let data = stored["data"].as_object().unwrap_or(&none);
+    let data: Data = serde_json::from_value(stored["data"].clone()).unwrap_or_default();
     let written = stored["metadata"]["annotations"][ANNOTATION].as_str().unwrap_or(LOCALHOST);
-    let Some(changes) = changes(data, written, wanted) else {
-        return Ok((in_force(data).unwrap_or(LOCALHOST).to_owned(), None));
+    let Some(changes) = changes(&data, written, wanted) else {
+        return Ok((in_force(&data).unwrap_or(LOCALHOST).to_owned(), None));
     };
     let patch = Patch::Merge(json!({
         "metadata": { "annotations": { ANNOTATION: wanted.name } }, "data": changes,
@@ -99,28 +99,17 @@ pub(super) fn publish(cluster: &Cluster, wanted: &Wanted) -> Result<(String, Opt
     registry
         .patch(&kind, SYSTEM_NAMESPACE, CONFIG_MAP, Part::Main, &patch, &Options::internal())
         .or_fail(|| format!("cannot write the ConfigMap {CONFIG_MAP}"))?;
-    Ok((wanted.name.clone(), in_force(data).map(str::to_owned)))
+    Ok((wanted.name.clone(), in_force(&data).map(str::to_owned)))
 }
 
-/// The default domain: the first by name.
-fn in_force(data: &Map<String, Value>) -> Option<&str> {
-    defaults(data).min()
-}
-
-/// The domains that no selector narrows.
-fn defaults(data: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    let is_default = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
-    data.iter().filter(move |(_, value)| is_default(value)).map(|(name, _)| name.as_str())
+fn in_force(data: &Data) -> Option<&str> {
+    DomainConfig::defaults(data).into_iter().next()
 }
 
 /// The entries to change; `None` if the wanted one is there already, or one of the user's is and they did not ask for
 /// another.
-fn changes(
-    data: &Map<String, Value>,
-    written: &str,
-    wanted: &Wanted,
-) -> Option<Map<String, Value>> {
-    let there: Vec<&str> = defaults(data).collect();
+fn changes(data: &Data, written: &str, wanted: &Wanted) -> Option<Map<String, Value>> {
+    let there = DomainConfig::defaults(data);
     let ours = there.contains(&written);
     if there == [wanted.name.as_str()] || (!ours && !wanted.asked) {
         return None;
@@ -152,9 +141,10 @@ mod tests {
 
     #[test]
     fn only_what_was_written_here_changes_unless_the_user_asks() {
+        let read = |data: Value| -> Data { serde_json::from_value(data).unwrap() };
         let changed = |data: Value, written: &str, name: &str, asked: bool| {
             let wanted = Wanted { name: name.to_owned(), asked };
-            changes(data.as_object().unwrap(), written, &wanted).map(Value::from)
+            changes(&read(data), written, &wanted).map(Value::from)
         };
         let fresh = || json!({ "_example": "x: \"\"", "localhost": "" });
         assert_eq!(changed(fresh(), "localhost", "localhost", false), None);
@@ -169,7 +159,7 @@ mod tests {
             changed(own(), "localhost", "c.example", true),
             Some(json!({ "example.com": null, "c.example": "" }))
         );
-        assert_eq!(in_force(own().as_object().unwrap()), Some("example.com"));
+        assert_eq!(in_force(&read(own())), Some("example.com"));
     }
 
     #[test]

@@ -35,10 +35,8 @@ const STORE_LOW: u64 = 16 << 30;
 pub(super) async fn run(store: Store, client: Client, component: Component) {
     let mut pause = FIRST;
     loop {
-        tokio::select! {
-            biased;
-            () = component.shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+        if component.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
         }
         pause = EVERY;
         let look = Look { now: SystemTime::now(), disk: disk(&store) };

@@ -4,6 +4,7 @@
 //! load reports, the resolver of pod addresses, the local image store.
 
 mod activity;
+mod api;
 mod compose;
 mod descriptors;
 mod detach;
@@ -14,6 +15,8 @@ pub(crate) mod kubeconfig;
 pub(crate) mod pki;
 mod plugs;
 pub(crate) mod ports;
+mod registries;
+mod state;
 mod traces;
 
 use std::path::Path;

@@ -2,9 +2,9 @@
 //! listeners outside loopback.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use crate::outcome::{Failure, Result};
+use crate::outcome::{Context, Failure, Result};
 
 pub(crate) const API: u16 = 7443;
 pub(crate) const HTTP: u16 = 7080;
@@ -93,30 +93,61 @@ pub(crate) fn bind_api_for_pods<T>(
     ports.iter().filter(|_| own).find_map(|port| take(SocketAddr::new(gateway, *port)).ok())
 }
 
+/// A listener that was bound, and where.
+pub(crate) fn tcp(at: SocketAddr) -> io::Result<(SocketAddr, TcpListener)> {
+    let listener = TcpListener::bind(at)?;
+    Ok((listener.local_addr()?, listener))
+}
+
+/// The same for tasks.
+pub(crate) fn listening(listener: TcpListener, what: &str) -> Result<tokio::net::TcpListener> {
+    let cannot = || format!("cannot listen for the {what}");
+    listener.set_nonblocking(true).or_fail(cannot)?;
+    tokio::net::TcpListener::from_std(listener).or_fail(cannot)
+}
+
+/// Where a platform listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listeners {
+    pub(crate) gateway: SocketAddr,
+    pub(crate) https: SocketAddr,
+    /// For cluster-local services.
+    pub(crate) local: SocketAddr,
+    /// The address at which pods reach this host.
+    pub(crate) pods: Option<IpAddr>,
+    pub(crate) api: SocketAddr,
+    pub(crate) api_for_pods: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
 /// A note for each listener outside loopback: who can reach it, and what they may do.
-pub(crate) fn exposed(
-    gateway: SocketAddr,
-    https: SocketAddr,
-    (local, pods): (SocketAddr, Option<IpAddr>),
-    api: SocketAddr,
-    admin: SocketAddr,
-) -> Vec<String> {
-    let local_means = if pods == Some(local.ip()) {
+pub(crate) fn exposed(at: &Listeners) -> Vec<String> {
+    let local_means = if at.pods == Some(at.local.ip()) {
         "pods call services there, and so can every container of this engine"
     } else {
         "everyone who reaches it can call every service"
     };
-    [
-        (gateway, "the gateway", "everyone who reaches it can call the public services"),
-        (https, "the gateway for https", "everyone who reaches it can call the public services"),
-        (local, "the cluster-local gateway", local_means),
-        (api, "the Kubernetes API", "whoever has the token of the kubeconfig may do everything"),
-        (admin, "the admin port", "everyone who reaches it reads metrics, routes and states"),
-    ]
-    .into_iter()
-    .filter(|(address, ..)| !address.ip().is_loopback())
-    .map(|(address, what, means)| format!("{what} listens on {address}: {means}"))
-    .collect()
+    let calls = "everyone who reaches it can call the public services";
+    let token = "whoever has the token of the kubeconfig may do everything";
+    let tokens = "pods ask it with the tokens of their service accounts; every container of this engine reaches it, and \
+                  whoever has the token of the kubeconfig may do everything";
+    let all = [
+        (Some(at.gateway), "the gateway", calls),
+        (Some(at.https), "the gateway for https", calls),
+        (Some(at.local), "the cluster-local gateway", local_means),
+        (Some(at.api), "the Kubernetes API", token),
+        (at.api_for_pods, "the Kubernetes API for pods", tokens),
+        (
+            Some(at.admin),
+            "the admin port",
+            "everyone who reaches it reads metrics, routes and states",
+        ),
+    ];
+    all.into_iter()
+        .filter_map(|(address, what, means)| Some((address?, what, means)))
+        .filter(|(address, ..)| !address.ip().is_loopback())
+        .map(|(address, what, means)| format!("{what} listens on {address}: {means}"))
+        .collect()
 }
 
 /// Where this machine reaches a listener: one on every address is reached on loopback.
@@ -145,23 +176,37 @@ fn cannot(ip: IpAddr, port: u16, error: &io::Error, flag: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
     fn each_listener_outside_loopback_is_named() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let own = at("127.0.0.1:7080");
-        assert!(exposed(own, own, (own, None), own, at("[::1]:1")).is_empty());
-        let open = exposed(at("0.0.0.0:7080"), own, (own, None), own, own);
+        let everywhere = |at: SocketAddr| Listeners {
+            gateway: at,
+            https: at,
+            local: at,
+            pods: None,
+            api: at,
+            api_for_pods: Some(at),
+            admin: at,
+        };
+        let own = Listeners { admin: at("[::1]:1"), ..everywhere(at("127.0.0.1:7080")) };
+        assert!(exposed(&own).is_empty());
+        let open = exposed(&Listeners { gateway: at("0.0.0.0:7080"), ..own });
         assert_eq!(open.len(), 1);
         assert!(open[0].starts_with("the gateway listens on 0.0.0.0:7080"), "{open:?}");
-        let all = at("192.0.2.1:80");
-        assert_eq!(exposed(all, all, (all, None), all, all).len(), 5);
-        let bridge = at("172.17.0.1:80");
-        let pods = exposed(own, own, (bridge, Some(bridge.ip())), own, own);
+        assert_eq!(exposed(&everywhere(at("192.0.2.1:80"))).len(), 6);
+        let (bridge, api) = (at("172.17.0.1:80"), at("172.17.0.1:443"));
+        let pods =
+            Listeners { local: bridge, pods: Some(bridge.ip()), api_for_pods: Some(api), ..own };
+        let pods = exposed(&pods);
         assert!(pods[0].contains("pods call services there"), "{pods:?}");
+        assert!(
+            pods[1].starts_with("the Kubernetes API for pods listens on 172.17.0.1:443"),
+            "{pods:?}"
+        );
+        assert_eq!(pods.len(), 2);
     }
 
     #[test]

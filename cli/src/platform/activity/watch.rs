@@ -29,11 +29,8 @@ pub(crate) fn start(
     component.tasks.restarting("activity", move || {
         let (client, sink, shutdown) = (client.clone(), sink.clone(), shutdown.clone());
         async move {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                () = follow(client, clock, sink) => {}
-            }
+            // None after a shutdown.
+            let _ended = shutdown.run_until_cancelled(follow(client, clock, sink)).await;
         }
     });
     Ok(())
