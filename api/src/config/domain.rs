@@ -49,6 +49,16 @@ impl Settings for DomainConfig {
 }
 
 impl DomainConfig {
+    /// Of `data`, the domains that no selector narrows, by name: the first is the default.
+    #[must_use]
+    pub fn defaults(data: &Data) -> Vec<&str> {
+        let entries = data.iter().filter(|(key, _)| *key != EXAMPLE_KEY);
+        let is_default = |(domain, raw): &(&String, &String)| {
+            selector(domain, raw).is_ok_and(|selector| selector.is_empty())
+        };
+        entries.filter(is_default).map(|(domain, _)| domain.as_str()).collect()
+    }
+
     /// The domain of a Route with these labels: that of the most specific selector that matches, of
     /// equal ones the first by name.
     #[must_use]
