@@ -113,6 +113,17 @@ fn what_has_no_effect_is_said_on_the_object_and_by_describe() -> anyhow::Result<
     ] {
         assert!(out.contains(words), "{words}: {out}");
     }
+    said(&platform, "deploy plain --image test-server")?;
+    let (listed, hint) = said(&platform, "list")?;
+    let ready = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(ready("held").contains(" True* "), "{listed}");
+    assert!(ready("plain").contains(" True  "), "{listed}");
+    assert!(
+        hint.contains("* with settings that have no effect here: rouse describe held"),
+        "{hint}"
+    );
+    let (wide, _) = said(&platform, "list held -o wide")?;
+    assert!(wide.contains(" True* "), "{wide}");
     let (_, err) = said(&platform, "deploy held --cpu 500m")?;
     assert!(err.contains("service held unchanged"), "{err}");
     let (out, _) = said(&platform, "revisions held")?;
