@@ -112,7 +112,14 @@ fn get_and_list_print_names_tables_and_documents() -> anyhow::Result<()> {
 fn list_and_get_print_what_changes() -> anyhow::Result<()> {
     let platform = with_image()?;
     platform.rouse_ok("deploy shop --image test-server")?;
-    for line in ["list -w -o name", "get ksvc -w -o name", "list -w", "get ksvc -w"] {
+    for line in [
+        "list -w -o name",
+        "get ksvc -w -o name",
+        "list -w",
+        "get ksvc -w",
+        "list -w -o json",
+        "get ksvc -w -o yaml",
+    ] {
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut child = platform.rouse_command(&words).stdout(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
@@ -130,6 +137,7 @@ fn list_and_get_print_what_changes() -> anyhow::Result<()> {
         child.wait()?;
         added?;
         ensure!(seen.contains("later"), "{line}: {seen}");
+        ensure!(!seen.contains("managedFields"), "{line}: {seen}");
         platform.rouse_ok("delete later")?;
     }
     Ok(())

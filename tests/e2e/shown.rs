@@ -56,6 +56,8 @@ fn the_logs_of_a_crashed_container_are_read_and_each_line_can_be_an_object() -> 
         })
     };
     assert!(lines.any(is_last_word), "{out}");
+    let (out, _) = said(&platform, "logs frail -c user-container -o yaml")?;
+    assert!(out.contains("\n---\n") && !out.contains('{'), "{out}");
     let (out, _) = said(&platform, "logs frail --since 1h")?;
     assert!(out.contains("leaving with 7"), "{out}");
     printed(&platform, &["frail", "ended with code 7"])?;
