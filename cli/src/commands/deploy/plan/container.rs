@@ -119,7 +119,8 @@ fn files(spec: &mut Value, index: usize, wanted: &Environment) -> Result {
         references::clear_secrets(spec, index);
     }
     references::remove_secrets(spec, index, &items(&wanted.remove_secrets))?;
+    // Before single files, which must not be hidden by a whole folder.
+    references::mounts(spec, index, &wanted.mount)?;
     references::secrets(spec, index, "set-secrets", &items(&wanted.set_secrets))?;
-    references::secrets(spec, index, "update-secrets", &items(&wanted.update_secrets))?;
-    references::mounts(spec, index, &wanted.mount)
+    references::secrets(spec, index, "update-secrets", &items(&wanted.update_secrets))
 }

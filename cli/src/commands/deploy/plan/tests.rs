@@ -154,15 +154,17 @@ fn secrets_become_variables_and_files_and_go_again() {
     let mounted =
         |name: &str, path: &str| json!({ "name": name, "mountPath": path, "readOnly": true });
     let mounts =
-        [mounted("etc-tls", "/etc/tls"), mounted("all", "/all"), mounted("config", "/config")];
+        [mounted("config", "/config"), mounted("etc-tls", "/etc/tls"), mounted("all", "/all")];
     assert_eq!(container["volumeMounts"], json!(mounts));
     let items = json!([{ "key": "tls.crt", "path": "cert" }, { "key": "tls.key", "path": "key" }]);
     assert_eq!(
         pod["volumes"],
-        json!([{ "name": "etc-tls", "secret": { "secretName": "web", "items": items } },
-               { "name": "all", "secret": { "secretName": "whole" } },
-               { "name": "config", "configMap": { "name": "files" } }])
+        json!([{ "name": "config", "configMap": { "name": "files" } },
+               { "name": "etc-tls", "secret": { "secretName": "web", "items": items } },
+               { "name": "all", "secret": { "secretName": "whole" } }])
     );
+    let (again, _) = spec(&with, "--mount /config=cm:files --update-secrets /all=whole");
+    assert_eq!(again.data, with.data, "the same again changes nothing");
     // As it was: a change and its opposite meet in the same service.
     let (less, _) = spec(&with, "--remove-secrets KEY,/etc/tls/cert,/etc/tls/key --mount /config-");
     let (_, left) = spec(&less, "--clear-secrets --env-from cm:settings-");

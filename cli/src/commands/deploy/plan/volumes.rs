@@ -38,8 +38,12 @@ impl<'a> Mounts<'a> {
         volumes.iter_mut().find(|volume| volume["name"] == name)
     }
 
-    /// Mounts a new volume, which `volume` makes of its name, in place of what is there.
-    pub(super) fn put(&mut self, path: &str, volume: impl FnOnce(&str) -> Value) {
+    /// Mounts a new volume, which `volume` makes of its name, in place of what is there, unless that is the same.
+    pub(super) fn put(&mut self, path: &str, volume: impl Fn(&str) -> Value) {
+        let is_same = |old: &mut Value| *old == volume(old["name"].as_str().unwrap_or_default());
+        if self.volume_at(path).is_some_and(is_same) {
+            return;
+        }
         self.remove(path);
         let name = volume_name(self.spec, path);
         list(self.spec, "volumes").push(volume(&name));
