@@ -4,7 +4,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::cluster::{Space, condition};
+use crate::cluster::{EVERY, Space, condition};
 use crate::manifests::{service, to_version, version, with};
 
 pub(crate) const CASES: &[Case] = &[
@@ -103,18 +103,22 @@ fn followed(space: &Space<'_>) -> anyhow::Result<()> {
     }
     let revision = space.get("revision", "hello-00001")?;
     ensure!(revision["metadata"]["labels"]["juicy"].is_null(), "{}", revision["metadata"]);
-    space.changed(
-        "hello",
-        &json!({ "metadata": { "labels": { "juicy": null }, "annotations": { "juicy": null } } }),
-    )?;
+    ensure!(revision["metadata"]["annotations"]["juicy"].is_null(), "{}", revision["metadata"]);
+    let other = json!({ "juicy": null, "dry": "too" });
+    space.changed("hello", &json!({ "metadata": { "labels": other, "annotations": other } }))?;
+    let is_so = |object: &Value, part: &str| {
+        object["metadata"][part]["juicy"].is_null() && object["metadata"][part]["dry"] == "too"
+    };
     for kind in ["configuration", "route"] {
-        space.until(kind, "hello", "the end of what was removed", |object| {
-            object["metadata"]["labels"]["juicy"].is_null()
-                && object["metadata"]["annotations"]["juicy"].is_null()
+        space.until(kind, "hello", "what was added and not what was removed", |object| {
+            is_so(object, "labels") && is_so(object, "annotations")
         })?;
     }
-    // What stands on the placeholder is never taken away.
-    let placeholder = space.get("service", "hello")?;
+    // What stands on the placeholder is never taken away, though what is new comes to it.
+    let placeholder = space.until("service", "hello", "what was added", |object| {
+        object["metadata"]["labels"]["dry"] == "too"
+            && object["metadata"]["annotations"]["dry"] == "too"
+    })?;
     assert_eq!(placeholder["metadata"]["labels"]["juicy"], "label");
     assert_eq!(placeholder["metadata"]["annotations"]["juicy"], "note");
     assert_eq!(placeholder["metadata"]["labels"]["serving.knative.dev/route"], "hello");
@@ -162,22 +166,23 @@ fn routing_state(space: &Space<'_>) -> anyhow::Result<()> {
 
 fn deletion(space: &Space<'_>) -> anyhow::Result<()> {
     space.deploy(&version(space, "hello", "1"))?;
-    space.delete("ksvc", "hello")?;
+    let pod = space.pods("hello")?.pop().unwrap_or_default()["metadata"]["name"].take();
+    let marked = space.delete_in_foreground("ksvc", "hello")?;
+    let finalizers = &marked["metadata"]["finalizers"];
+    ensure!(finalizers.to_string().contains("foregroundDeletion"), "{finalizers}");
+    space.until_gone("ksvc", "hello")?;
+    // Not soon, but before it.
     for (kind, name) in [
-        ("ksvc", "hello"),
         ("configuration", "hello"),
         ("route", "hello"),
         ("revision", "hello-00001"),
         ("deployment", "hello-00001-deployment"),
         ("podautoscaler", "hello-00001"),
         ("service", "hello"),
+        ("pod", pod.as_str().unwrap_or_default()),
     ] {
-        rouse_tests::wait::until("its end", crate::cluster::READY, || {
-            match space.get(kind, name) {
-                Err(error) if error.code == 404 => Ok(()),
-                other => Err(format!("{kind} {name}: {other:?}")),
-            }
-        })?;
+        let left = space.get(kind, name);
+        ensure!(left.as_ref().is_err_and(|error| error.code == 404), "{kind} {name}: {left:?}");
     }
     Ok(())
 }
@@ -252,30 +257,48 @@ fn local_url(space: &Space<'_>, host: &str) -> String {
     format!("http://{host}.{}.svc.cluster.local", space.name)
 }
 
-/// Whether the public listener knows a host.
-fn public(space: &Space<'_>, near: &Value, host: &str) -> anyhow::Result<bool> {
-    let (_, known) = near.as_str().unwrap_or_default().split_once("://").unwrap_or_default();
-    let answer = rouse_tests::http::send(space.gateway(known)?, host, "/", None)?;
-    ensure!(matches!(answer.status, 200 | 404), "{answer:?}");
-    Ok(answer.status == 200)
+/// The status of the public listener's answer for a host, which is asked at the gateway of the URL `near`.
+fn public(space: &Space<'_>, near: &Value, host: &str) -> anyhow::Result<u16> {
+    let (gateway, _) = space.at(near)?;
+    Ok(rouse_tests::http::send(gateway, host, "/", None)?.status)
+}
+
+/// What a pod of `from` gets at an address of the cluster.
+fn from_inside(space: &Space<'_>, from: &Value, address: &Value) -> anyhow::Result<()> {
+    let address = address.as_str().unwrap_or_default().trim_start_matches("http://");
+    let (host, port) = address.split_once(':').unwrap_or((address, "80"));
+    rouse_tests::wait::until_every(EVERY, "an answer inside", crate::cluster::READY, || {
+        let said = space.body(from, &format!("/fetch/{host}/{port}/"));
+        let said = said.map_err(|error| format!("{error:#}"))?;
+        if said.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(said) }
+    })
 }
 
 fn cluster_local(space: &Space<'_>) -> anyhow::Result<()> {
-    let near = space.deploy(&version(space, "open", "1"))?["status"]["url"].clone();
+    let open = space.deploy(&version(space, "open", "1"))?;
+    let near = &open["status"]["url"];
     let mut made = version(space, "hidden", "1");
     made["metadata"]["labels"] = json!({ VISIBILITY: "cluster-local" });
-    let ksvc = space.deploy(&made)?;
-    assert_eq!(ksvc["status"]["url"], local_url(space, "hidden"));
-    let open = near.as_str().unwrap_or_default().trim_start_matches("http://");
-    for host in [
-        local_url(space, "hidden").trim_start_matches("http://").to_owned(),
-        open.replace("open.", "hidden."),
-    ] {
-        ensure!(!public(space, &near, &host)?, "{host} answers on the public listener");
+    let hidden = space.deploy(&made)?;
+    assert_eq!(hidden["status"]["url"], local_url(space, "hidden"));
+    let outside = space.at(near)?.1.replace("open.", "hidden.");
+    let inside = format!("hidden.{}.svc.cluster.local", space.name);
+    for host in [&outside, &inside] {
+        assert_eq!(public(space, near, host)?, 404, "{host}");
     }
     // The inner name of a public Service is no public one either.
-    let inner = local_url(space, "open");
-    ensure!(!public(space, &near, inner.trim_start_matches("http://"))?, "{inner}");
+    assert_eq!(public(space, near, &inside.replace("hidden.", "open."))?, 404);
+    // Both are known inside.
+    from_inside(space, &open, &hidden["status"]["address"]["url"])?;
+    from_inside(space, &open, &open["status"]["address"]["url"])?;
+    // And it is the label that hides it.
+    space.merge("ksvc", "hidden", &json!({ "metadata": { "labels": { VISIBILITY: null } } }))?;
+    space.until("ksvc", "hidden", "a public URL", |object| {
+        object["status"]["url"].as_str().is_some_and(|url| url.ends_with(&outside))
+            && condition(object, "Ready")["status"] == "True"
+    })?;
+    assert_eq!(public(space, near, &outside)?, 200, "{outside}");
+    assert_eq!(public(space, near, &inside)?, 404, "{inside}");
     Ok(())
 }
 

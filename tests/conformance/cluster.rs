@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use rouse_tests::http::{self, Answer};
 use rouse_tests::{Platform, wait};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Longest wait for anything but a start of pods.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// Longest wait for pods.
 pub(crate) const READY: Duration = Duration::from_secs(60);
+
+/// How often a wait looks: those of a whole run ask one API.
+pub(crate) const EVERY: Duration = Duration::from_millis(100);
 
 /// How containers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,45 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The same with these keys of `config-features` enabled, once the platform follows them.
+    pub(crate) fn admitting(self, features: &[&str]) -> anyhow::Result<Self> {
+        let data: Map<String, Value> =
+            features.iter().map(|key| ((*key).to_owned(), json!("Enabled"))).collect();
+        self.set("config-features", &json!(data))?;
+        let made = json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": { "name": "tried" },
+            "spec": { "template": { "spec": {
+                "initContainers": [{ "image": self.image }], "containers": [{ "image": self.image }] } } },
+        });
+        let path = "/apis/serving.knative.dev/v1/namespaces/default/services?dryRun=All";
+        wait::until_every(EVERY, "the features", SOON, || {
+            self.ask("POST", path, JSON, &made).map(drop).map_err(|error| error.to_string())
+        })?;
+        Ok(self)
+    }
+
+    /// Sets keys of a ConfigMap in the system namespace.
+    pub(crate) fn set(&self, map: &str, data: &Value) -> Result<Value, Refusal> {
+        self.change(map, &json!({ "data": data }))
+    }
+
+    /// Changes a ConfigMap in the system namespace.
+    pub(crate) fn change(&self, map: &str, patch: &Value) -> Result<Value, Refusal> {
+        let path = format!("/api/v1/namespaces/knative-serving/configmaps/{map}");
+        self.ask("PATCH", &path, "application/merge-patch+json", patch)
+    }
+
+    /// Claims a domain for a namespace.
+    pub(crate) fn claim_domain(&self, domain: &str, namespace: &str) -> Result<(), Refusal> {
+        let claim = json!({ "apiVersion": "networking.internal.knative.dev/v1alpha1", "kind": "ClusterDomainClaim",
+            "metadata": { "name": domain }, "spec": { "namespace": namespace } });
+        self.ask("POST", DOMAIN_CLAIMS, JSON, &claim).map(drop)
+    }
+
+    pub(crate) fn unclaim_domain(&self, domain: &str) -> Result<(), Refusal> {
+        self.ask("DELETE", &format!("{DOMAIN_CLAIMS}/{domain}"), JSON, &Value::Null).map(drop)
+    }
+
     /// The cluster of a kubeconfig. `ROUSE_TEST_IMAGE` is the test server's image there, and
     /// `ROUSE_TEST_GATEWAY` an address of the gateway if its URLs do not lead to it.
     pub(crate) fn foreign(kubeconfig: &Path) -> anyhow::Result<Self> {
@@ -88,7 +129,7 @@ impl Cluster {
     /// One request to the API: its answer, or the message of its refusal.
     fn ask(&self, method: &str, path: &str, kind: &str, body: &Value) -> Result<Value, Refusal> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = ::http::Request::builder()
+        let request = http::Request::builder()
             .method(method)
             .uri(path)
             .header("content-type", kind)
@@ -146,11 +187,13 @@ fn collection(kind: &str) -> (&'static str, &'static str) {
         "service" => ("/api/v1", "services"),
         "secret" => ("/api/v1", "secrets"),
         "quota" => ("/api/v1", "resourcequotas"),
+        "claim" => ("/api/v1", "persistentvolumeclaims"),
         _ => ("/api/v1", "configmaps"),
     }
 }
 
 const JSON: &str = "application/json";
+const DOMAIN_CLAIMS: &str = "/apis/networking.internal.knative.dev/v1alpha1/clusterdomainclaims";
 
 impl<'a> Space<'a> {
     pub(crate) fn new(cluster: &'a Cluster, about: &str) -> anyhow::Result<Self> {
@@ -160,11 +203,15 @@ impl<'a> Space<'a> {
             .take(12)
             .collect::<String>()
             .to_lowercase();
-        let body = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace",
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace",
             "metadata": { "generateName": format!("t-{about}-"), "labels": { "rouse-tests": "conformance" } } });
         let made = cluster.ask("POST", "/api/v1/namespaces", JSON, &body)?;
         let name = made["metadata"]["name"].as_str().context("a namespace's name")?;
         Ok(Self { cluster, name: name.to_owned() })
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.cluster.tasks.block_on(future)
     }
 
     fn path(&self, kind: &str, rest: &str) -> String {
@@ -178,6 +225,16 @@ impl<'a> Space<'a> {
 
     pub(crate) fn create(&self, kind: &str, object: &Value) -> anyhow::Result<Value> {
         Ok(self.try_create(kind, object)?)
+    }
+
+    /// Creates an object; the warnings that come with the answer.
+    pub(crate) fn create_warned(&self, kind: &str, object: &Value) -> anyhow::Result<Vec<String>> {
+        let request = http::Request::post(self.path(kind, "")).header("content-type", JSON);
+        let request = request.body(kube::client::Body::from(object.to_string().into_bytes()))?;
+        let answer = self.block_on(self.cluster.client.send(request))?;
+        ensure!(answer.status().is_success(), "{answer:?}");
+        let warnings = answer.headers().get_all("warning").iter();
+        Ok(warnings.filter_map(|said| said.to_str().ok()).map(str::to_owned).collect())
     }
 
     /// The object as it would be stored.
@@ -220,6 +277,19 @@ impl<'a> Space<'a> {
         self.cluster.ask("DELETE", &self.path(kind, &format!("/{name}")), JSON, &Value::Null)
     }
 
+    /// The object goes after all that it owns.
+    pub(crate) fn delete_in_foreground(&self, kind: &str, name: &str) -> Result<Value, Refusal> {
+        let options = json!({ "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground" });
+        self.cluster.ask("DELETE", &self.path(kind, &format!("/{name}")), JSON, &options)
+    }
+
+    /// What a pod's only container wrote, from now on if it is followed to its end.
+    pub(crate) fn log(&self, pod: &str, query: &str) -> anyhow::Result<String> {
+        let path = self.path("pod", &format!("/{pod}/log{query}"));
+        let request = http::Request::get(path).body(Vec::new())?;
+        Ok(self.cluster.tasks.block_on(self.cluster.client.request_text(request))?)
+    }
+
     /// The object once it is so.
     pub(crate) fn until(
         &self,
@@ -228,10 +298,20 @@ impl<'a> Space<'a> {
         what: &str,
         is_so: impl Fn(&Value) -> bool,
     ) -> anyhow::Result<Value> {
-        wait::until_every(Duration::from_millis(50), what, READY, || {
+        wait::until_every(EVERY, what, READY, || {
             let object = self.get(kind, name).map_err(|error| error.to_string())?;
             let status = &object["status"];
             if is_so(&object) { Ok(object) } else { Err(format!("{kind} {name}: {status}")) }
+        })
+    }
+
+    /// The object once nothing has it any more.
+    pub(crate) fn until_gone(&self, kind: &str, name: &str) -> anyhow::Result<()> {
+        wait::until_every(EVERY, &format!("the end of {kind} {name}"), READY, || {
+            match self.get(kind, name) {
+                Err(error) if error.code == 404 => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
     }
 
@@ -254,32 +334,8 @@ impl<'a> Space<'a> {
         self.ready("ksvc", name)
     }
 
-    /// One request to the host of a URL.
-    pub(crate) fn call_with(
-        &self,
-        url: &Value,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&str>,
-    ) -> anyhow::Result<Answer> {
-        let url = url.as_str().context("a URL")?;
-        let (_, host) = url.split_once("://").context("a URL")?;
-        http::send_with(self.gateway(host)?, host, path, headers, body)
-    }
-
     pub(crate) fn gateway(&self, host: &str) -> anyhow::Result<SocketAddr> {
         self.cluster.gateway.map_or_else(|| address(host), Ok)
-    }
-
-    pub(crate) fn call(&self, object: &Value, path: &str) -> anyhow::Result<Answer> {
-        self.call_with(&object["status"]["url"], path, &[], None)
-    }
-
-    /// The body of an answer 200.
-    pub(crate) fn body(&self, object: &Value, path: &str) -> anyhow::Result<String> {
-        let answer = self.call(object, path)?;
-        ensure!(answer.status == 200, "{path}: {answer:?}");
-        Ok(answer.body)
     }
 
     /// Pods of a Service that are not being deleted.

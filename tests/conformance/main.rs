@@ -3,19 +3,31 @@
 //! Without `ROUSE_TEST_KUBECONFIG` they run on an embedded cluster with `process` pods, and with `ROUSE_TEST_RUNTIMES=all`
 //! on one with `docker` pods too. All tests of a run share it; each has a namespace of its own. See `docs/testing.md`.
 
+mod calls;
 mod cluster;
+mod http2;
 mod manifests;
+mod stream;
 
 mod children;
 mod conditions;
+mod contract;
 mod defaults;
+mod features;
+mod pods;
+mod probes;
+mod protocols;
+mod requests;
 mod revisions;
+mod scale_bounds;
+mod scale_load;
 mod settings;
+mod timeouts;
 mod traffic;
 mod validation;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -24,68 +36,118 @@ use crate::cluster::{Cluster, Runtime, Space};
 /// A behaviour: its name, and what shows it.
 type Case = (&'static str, fn(&Space<'_>) -> anyhow::Result<()>);
 
-/// Tests at a time. They wait more than they work, and share one platform.
+/// Tests at a time, unless the command line says otherwise. They wait more than they work, and share one platform.
 const AT_ONCE: usize = 8;
 
 /// Started by the first test that needs it; the error is every test's.
 type Shared = Arc<OnceLock<Result<Cluster, String>>>;
 
-fn trial(prefix: &str, (name, case): Case, runtime: Runtime, shared: &Shared) -> Trial {
-    let shared = Arc::clone(shared);
+fn run(
+    name: &str,
+    case: fn(&Space<'_>) -> anyhow::Result<()>,
+    cluster: &Cluster,
+) -> Result<(), Failed> {
+    let about = name.rsplit("::").next().unwrap_or(name);
+    let space = Space::new(cluster, about).map_err(|error| Failed::from(format!("{error:#}")))?;
+    case(&space).map_err(|error| Failed::from(format!("{error:#}")))
+}
+
+/// A test on a cluster of several.
+fn shared(
+    prefix: &str,
+    (name, case): Case,
+    cluster: &Shared,
+    connect: impl FnOnce() -> anyhow::Result<Cluster> + Send + 'static,
+) -> Trial {
+    let cluster = Arc::clone(cluster);
     Trial::test(format!("{prefix}::{name}"), move || {
-        let cluster = shared.get_or_init(|| connect(runtime).map_err(|e| format!("{e:#}")));
-        let cluster = cluster.as_ref().map_err(Failed::from)?;
-        let about = name.rsplit("::").next().unwrap_or(name);
-        let space = Space::new(cluster, about).map_err(|e| Failed::from(format!("{e:#}")))?;
-        case(&space).map_err(|error| Failed::from(format!("{error:#}")))
+        let cluster = cluster.get_or_init(|| connect().map_err(|error| format!("{error:#}")));
+        run(name, case, cluster.as_ref().map_err(Failed::from)?)
     })
+}
+
+/// A test that changes settings of the whole cluster, and so has one of its own. One at a time: starting a platform is
+/// more work than most tests.
+fn alone((name, case): Case) -> Trial {
+    static TURN: Mutex<()> = Mutex::new(());
+    Trial::test(format!("process::{name}"), move || {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = Cluster::embedded(Runtime::Process);
+        let cluster = cluster.map_err(|error| Failed::from(format!("{error:#}")))?;
+        run(name, case, &cluster)
+    })
+}
+
+/// The tests of a list among those of another at equal distances, so that those that take turns do not wait together.
+fn among(mut all: Vec<Trial>, others: Vec<Trial>) -> Vec<Trial> {
+    let step = all.len() / (others.len() + 1);
+    for (index, other) in others.into_iter().enumerate() {
+        all.insert((index + 1) * (step + 1) - 1, other);
+    }
+    all
 }
 
 fn kubeconfig() -> Option<PathBuf> {
     std::env::var_os("ROUSE_TEST_KUBECONFIG").map(PathBuf::from)
 }
 
-fn connect(runtime: Runtime) -> anyhow::Result<Cluster> {
-    match kubeconfig() {
-        Some(kubeconfig) => Cluster::foreign(&kubeconfig),
-        None => Cluster::embedded(runtime),
-    }
-}
-
-fn main() -> std::process::ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(arguments.test_threads.map_or(AT_ONCE, |n| n.max(AT_ONCE)));
-    let cases: Vec<Case> = [
+fn cases() -> Vec<Case> {
+    [
+        // The longest first: they wait for windows of seconds.
+        scale_load::CASES,
+        scale_bounds::CASES,
+        timeouts::CASES,
+        probes::CASES,
+        pods::CASES,
         defaults::CASES,
         validation::CASES,
         conditions::CASES,
         children::CASES,
         revisions::CASES,
         traffic::CASES,
+        contract::CASES,
+        requests::CASES,
+        protocols::CASES,
     ]
-    .concat();
-    let here = [("process", Runtime::Process), ("docker", Runtime::Docker)];
-    let all = std::env::var("ROUSE_TEST_RUNTIMES").is_ok_and(|runtimes| runtimes == "all");
-    let runtimes: &[(&str, Runtime)] = match (kubeconfig().is_some(), all) {
-        (true, _) => &[("cluster", Runtime::Kubelet)],
-        (false, true) => &here,
-        (false, false) => &here[..1],
-    };
+    .concat()
+}
+
+fn main() -> std::process::ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
     // Kept until all tests have ended: a platform ends with it.
-    let shared: Vec<Shared> = runtimes.iter().map(|_| Shared::default()).collect();
+    let mut clusters: Vec<Shared> = Vec::new();
     let mut trials = Vec::new();
-    for ((prefix, runtime), shared) in runtimes.iter().zip(&shared) {
-        trials.extend(cases.iter().map(|case| trial(prefix, *case, *runtime, shared)));
-    }
-    if kubeconfig().is_none() {
-        // They change settings of the whole cluster, so each has one of its own.
-        trials.extend(
-            settings::CASES
-                .iter()
-                .map(|case| trial("process", *case, Runtime::Process, &Shared::default())),
-        );
+    let mut new_cluster = || {
+        let cluster = Shared::default();
+        clusters.push(Arc::clone(&cluster));
+        cluster
+    };
+    if let Some(kubeconfig) = kubeconfig() {
+        let cluster = new_cluster();
+        trials.extend(cases().into_iter().map(|case| {
+            let kubeconfig = kubeconfig.clone();
+            shared("cluster", case, &cluster, move || Cluster::foreign(&kubeconfig))
+        }));
+    } else {
+        let all = std::env::var("ROUSE_TEST_RUNTIMES").is_ok_and(|runtimes| runtimes == "all");
+        let here = [("process", Runtime::Process), ("docker", Runtime::Docker)];
+        for (prefix, runtime) in here.into_iter().take(if all { 2 } else { 1 }) {
+            let (cluster, featured) = (new_cluster(), new_cluster());
+            trials.extend(features::CASES.iter().map(|case| {
+                shared(prefix, *case, &featured, move || {
+                    Cluster::embedded(runtime)?.admitting(features::FEATURES)
+                })
+            }));
+            trials.extend(
+                cases()
+                    .into_iter()
+                    .map(|case| shared(prefix, case, &cluster, move || Cluster::embedded(runtime))),
+            );
+        }
+        trials = among(trials, settings::CASES.iter().map(|case| alone(*case)).collect());
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(shared);
+    drop(clusters);
     conclusion.exit_code()
 }

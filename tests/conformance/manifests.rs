@@ -1,6 +1,6 @@
 //! Manifests of the test server, to be changed by a test.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cluster::Space;
 
@@ -27,6 +27,20 @@ pub(crate) fn with(
         "metadata": { "name": name },
         "spec": { "template": { "metadata": { "annotations": annotations }, "spec": template } },
     })
+}
+
+/// A Service with autoscaling annotations.
+pub(crate) fn scaled(
+    space: &Space<'_>,
+    name: &str,
+    container: Value,
+    notes: &[(&str, &str)],
+) -> Value {
+    let notes: Map<String, Value> = notes
+        .iter()
+        .map(|(key, value)| (format!("autoscaling.knative.dev/{key}"), json!(value)))
+        .collect();
+    with(space, name, container, json!({}), Value::Object(notes))
 }
 
 /// `{"env": [...]}` of a container.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use rouse_tests::wait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Case;
-use crate::cluster::{Refusal, SOON, Space};
-use crate::manifests::{container, service, to_version, version};
+use crate::cluster::{SOON, Space, condition};
+use crate::conditions::mapping;
+use crate::manifests::{container, scaled, service, to_version, version};
+use crate::scale_bounds::{scale, until_scale};
 
 pub(crate) const CASES: &[Case] = &[
     ("s4::a_setting_of_config_defaults_is_followed", defaults),
@@ -17,16 +19,13 @@ pub(crate) const CASES: &[Case] = &[
     ("s4::a_domain_and_its_template", domain),
     ("s4::secure_pod_defaults", secure),
     ("s4::tag_header_routing", tag_header),
+    ("s4::scales_of_config_autoscaler_are_every_revisions", scales),
+    ("s4::a_limit_of_max_scale", max_scale_limit),
+    ("s5_1::an_initial_scale_of_zero_is_ready_without_a_pod", zero_initial_scale),
+    ("s5_5::one_pod_stays_where_scale_to_zero_is_off", no_zero),
+    ("s3_10::old_revisions_are_collected", collected),
+    ("s4::domains_are_claimed_by_their_mappings_where_that_is_allowed", claimed),
 ];
-
-/// Sets keys of a ConfigMap in the system namespace.
-fn setting(space: &Space<'_>, map: &str, data: &Value) -> Result<Value, Refusal> {
-    let system = Space { cluster: space.cluster, name: "knative-serving".to_owned() };
-    let set = system.merge("configmap", map, &json!({ "data": data }));
-    // The system namespace outlives the test.
-    std::mem::forget(system);
-    set
-}
 
 /// What a look says once the settings are followed.
 fn soon<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
@@ -38,7 +37,7 @@ fn soon<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<T>) -> anyhow::R
 fn defaults(space: &Space<'_>) -> anyhow::Result<()> {
     let data = json!({ "revision-timeout-seconds": "123", "container-name-template": "{{.Name}}",
         "revision-cpu-request": "50m" });
-    setting(space, "config-defaults", &data)?;
+    space.cluster.set("config-defaults", &data)?;
     let mut made = service(space, "hello", json!({}));
     if let Some(spec) = made["spec"]["template"]["spec"].as_object_mut() {
         spec.remove("timeoutSeconds");
@@ -62,7 +61,7 @@ fn refused(space: &Space<'_>) -> anyhow::Result<()> {
         ("config-gc", "min-non-active-revisions", "-5"),
         ("config-deployment", "progress-deadline", "0s"),
     ] {
-        let answer = setting(space, map, &json!({ key: value }));
+        let answer = space.cluster.set(map, &json!({ key: value }));
         let message = answer.err().map(|e| e.message);
         let words = "validation failed";
         ensure!(
@@ -71,25 +70,23 @@ fn refused(space: &Space<'_>) -> anyhow::Result<()> {
         );
     }
     // Other values of a feature are ignored.
-    setting(space, "config-features", &json!({ "multi-container": "perhaps" }))?;
+    space.cluster.set("config-features", &json!({ "multi-container": "perhaps" }))?;
     Ok(())
 }
 
 fn example(space: &Space<'_>) -> anyhow::Result<()> {
-    let system = Space { cluster: space.cluster, name: "knative-serving".to_owned() };
-    let checksum = json!({ "metadata": { "annotations": { "knative.dev/example-checksum": "00000000" } },
+    let edited = json!({ "metadata": { "annotations": { "knative.dev/example-checksum": "00000000" } },
         "data": { "_example": "edited" } });
-    let answer = system.merge("configmap", "config-defaults", &checksum);
-    std::mem::forget(system);
-    ensure!(answer.is_err(), "an edited example is taken: {answer:?}");
+    let refused = space.cluster.change("config-defaults", &edited).err();
+    let refused = refused.context("an edited example is taken")?;
+    ensure!(refused.message.contains("_example"), "{refused}");
     Ok(())
 }
 
 fn domain(space: &Space<'_>) -> anyhow::Result<()> {
     space.deploy(&version(space, "hello", "1"))?;
-    setting(space, "config-domain", &json!({ "example.test": "" }))?;
-    setting(
-        space,
+    space.cluster.set("config-domain", &json!({ "example.test": "" }))?;
+    space.cluster.set(
         "config-network",
         &json!({ "domain-template": "{{.Name}}--{{.Namespace}}.{{.Domain}}" }),
     )?;
@@ -106,7 +103,7 @@ fn domain(space: &Space<'_>) -> anyhow::Result<()> {
 }
 
 fn secure(space: &Space<'_>) -> anyhow::Result<()> {
-    setting(space, "config-features", &json!({ "secure-pod-defaults": "Enabled" }))?;
+    space.cluster.set("config-features", &json!({ "secure-pod-defaults": "Enabled" }))?;
     soon("the feature", || {
         let made = space.dry_run(
             "ksvc",
@@ -122,7 +119,7 @@ fn secure(space: &Space<'_>) -> anyhow::Result<()> {
 }
 
 fn tag_header(space: &Space<'_>) -> anyhow::Result<()> {
-    setting(space, "config-features", &json!({ "tag-header-based-routing": "enabled" }))?;
+    space.cluster.set("config-features", &json!({ "tag-header-based-routing": "enabled" }))?;
     space.deploy(&version(space, "hello", "1"))?;
     let mut next = to_version(space, "hello", "2");
     next["spec"]["traffic"] = json!([
@@ -143,5 +140,113 @@ fn tag_header(space: &Space<'_>) -> anyhow::Result<()> {
         "{answer:?}"
     );
     assert_eq!(space.body(&ksvc, "/")?, "version 1 of hello-00001");
+    Ok(())
+}
+
+fn scales(space: &Space<'_>) -> anyhow::Result<()> {
+    let data = json!({ "min-scale": "2", "max-scale": "3" });
+    space.cluster.set("config-autoscaler", &data)?;
+    space.deploy(&version(space, "hello", "1"))?;
+    until_scale(space, "hello-00001", 2)?;
+    // Live, and for Revisions that are there.
+    space.cluster.set("config-autoscaler", &json!({ "min-scale": "3" }))?;
+    until_scale(space, "hello-00001", 3)?;
+    let ksvc = space.deploy(&scaled(space, "own", json!({}), &[("min-scale", "1")]))?;
+    assert_eq!(space.call(&ksvc, "/")?.status, 200);
+    assert_eq!(scale(space, "own-00001")?.1, 1, "an annotation stands above the setting");
+    Ok(())
+}
+
+fn max_scale_limit(space: &Space<'_>) -> anyhow::Result<()> {
+    let data = json!({ "max-scale-limit": "5", "max-scale": "4" });
+    space.cluster.set("config-autoscaler", &data)?;
+    let with_max = |max: &'static str| scaled(space, "hello", json!({}), &[("max-scale", max)]);
+    soon("the limit", || {
+        let refused = space.dry_run("ksvc", &with_max("6")).err().context("6 of 5 is taken")?;
+        ensure!(refused.message.contains("max-scale"), "{refused}");
+        let unbounded = space.dry_run("ksvc", &with_max("0")).err();
+        ensure!(unbounded.is_some(), "no bound at all is taken");
+        Ok(())
+    })?;
+    space.dry_run("ksvc", &with_max("5"))?;
+    Ok(())
+}
+
+fn zero_initial_scale(space: &Space<'_>) -> anyhow::Result<()> {
+    space.cluster.set("config-autoscaler", &json!({ "allow-zero-initial-scale": "true" }))?;
+    let made = scaled(space, "hello", json!({}), &[("initial-scale", "0")]);
+    soon("the permission", || Ok(space.create("ksvc", &made).map(drop)?))?;
+    let ksvc = space.ready("ksvc", "hello")?;
+    assert_eq!(space.pods("hello")?.len(), 0);
+    assert_eq!(space.body(&ksvc, "/env/K_REVISION")?, "hello-00001");
+    until_scale(space, "hello-00001", 1)
+}
+
+fn no_zero(space: &Space<'_>) -> anyhow::Result<()> {
+    let data = json!({ "enable-scale-to-zero": "false", "stable-window": "6s" });
+    space.cluster.set("config-autoscaler", &data)?;
+    let ksvc = space.deploy(&scaled(space, "hello", json!({}), &[("initial-scale", "2")]))?;
+    assert_eq!(space.call(&ksvc, "/")?.status, 200);
+    until_scale(space, "hello-00001", 1)?;
+    wait::holds("one pod", Duration::from_secs(9), || {
+        let found = scale(space, "hello-00001")?;
+        ensure!(found == (1, 1), "{found:?}");
+        Ok(())
+    })?;
+    // What kept it was the setting.
+    space.cluster.set("config-autoscaler", &json!({ "enable-scale-to-zero": "true" }))?;
+    until_scale(space, "hello-00001", 0)
+}
+
+fn collected(space: &Space<'_>) -> anyhow::Result<()> {
+    let data = json!({ "min-non-active-revisions": "0", "max-non-active-revisions": "1",
+        "retain-since-create-time": "disabled", "retain-since-last-active-time": "disabled" });
+    space.cluster.set("config-gc", &data)?;
+    let mut made = version(space, "hello", "1");
+    made["spec"]["template"]["metadata"]["annotations"] =
+        json!({ "serving.knative.dev/no-gc": "true" });
+    space.deploy(&made)?;
+    let without = json!({ "spec": { "template": { "metadata": { "annotations": { "serving.knative.dev/no-gc": null } } } } });
+    space.changed("hello", &without)?;
+    for n in 3..6 {
+        space.changed("hello", &to_version(space, "hello", &n.to_string()))?;
+    }
+    // The latest, one that is not active, and the one that may not be collected.
+    soon("the end of the others", || {
+        let mut names: Vec<_> = space
+            .list("revision", "serving.knative.dev/service=hello")?
+            .iter()
+            .map(|revision| revision["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        names.sort();
+        ensure!(names == ["hello-00001", "hello-00004", "hello-00005"], "{names:?}");
+        Ok(())
+    })
+}
+
+fn claimed(space: &Space<'_>) -> anyhow::Result<()> {
+    let other = Space::new(space.cluster, "other")?;
+    let domain = format!("{}.example.org", space.name);
+    space.deploy(&version(space, "hello", "1"))?;
+    other.deploy(&version(&other, "hello", "2"))?;
+    space.create("domainmapping", &mapping(&domain))?;
+    let refused = space.until("domainmapping", &domain, "no claim", |object| {
+        condition(object, "DomainClaimed")["status"] == "False"
+    })?;
+    assert_eq!(condition(&refused, "DomainClaimed")["reason"], "DomainClaimFailed", "{refused}");
+    space.cluster.set("config-network", &json!({ "autocreate-cluster-domain-claims": "true" }))?;
+    let mapped = space.ready("domainmapping", &domain)?;
+    other.create("domainmapping", &mapping(&domain))?;
+    let second = other.until("domainmapping", &domain, "a claim refused", |object| {
+        condition(object, "DomainClaimed")["reason"] == "DomainAlreadyClaimed"
+    })?;
+    assert_eq!(condition(&second, "Ready")["status"], "False", "{second}");
+    let answer = space.call_with(&mapped["status"]["url"], "/", &[], None)?;
+    assert_eq!(answer.body, "version 1 of hello-00001");
+    // The claim goes with the mapping that made it.
+    space.delete("domainmapping", &domain)?;
+    let second = other.ready("domainmapping", &domain)?;
+    let answer = space.call_with(&second["status"]["url"], "/", &[], None)?;
+    assert_eq!(answer.body, "version 2 of hello-00001");
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! 3.7 and 3.8: traffic, tags, rollouts.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use rouse_tests::wait;
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::cluster::{Space, condition, observed};
+use crate::calls::joined;
+use crate::cluster::{READY, Space, condition, observed};
 use crate::manifests::{to_version, version};
 
 pub(crate) const CASES: &[Case] = &[
@@ -175,33 +175,50 @@ fn nothing_lost(space: &Space<'_>) -> anyhow::Result<()> {
         });
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
         changes?;
-        prober.join().map_err(|_| anyhow::anyhow!("the prober panicked"))?.map(drop)
+        joined(prober.join()).map(drop)
     })
 }
 
 fn rollout(space: &Space<'_>) -> anyhow::Result<()> {
     let mut made = version(space, "hello", "1");
-    made["metadata"]["annotations"] = json!({ "serving.knative.dev/rollout-duration": "6s" });
-    space.deploy(&made)?;
-    let started = Instant::now();
+    made["metadata"]["annotations"] = json!({ "serving.knative.dev/rollout-duration": "12s" });
+    let ksvc = space.deploy(&made)?;
     space.merge("ksvc", "hello", &to_version(space, "hello", "2"))?;
-    let seen = RefCell::new(Vec::<(i64, String)>::new());
-    space.until("route", "hello", "the end of the rollout", |route| {
+    let started = Instant::now();
+    let mut steps: Vec<i64> = Vec::new();
+    let mut split = None;
+    wait::until_every(Duration::from_millis(50), "the end of the rollout", READY, || {
+        let route = space.get("route", "hello").map_err(|error| error.to_string())?;
         let traffic = route["status"]["traffic"].as_array().cloned().unwrap_or_default();
-        let new = traffic.iter().find(|t| t["revisionName"] == "hello-00002");
-        let percent = new.map_or(0, |t| t["percent"].as_i64().unwrap_or(0));
-        let reason = condition(route, "IngressReady")["reason"].as_str().unwrap_or("").to_owned();
-        let mut seen = seen.borrow_mut();
-        if seen.last().is_none_or(|(last, _)| *last != percent) {
-            seen.push((percent, reason));
+        let share = |name: &str| {
+            let of = traffic.iter().filter(|target| target["revisionName"] == name);
+            of.map(|target| target["percent"].as_i64().unwrap_or(0)).sum::<i64>()
+        };
+        let (old, new) = (share("hello-00001"), share("hello-00002"));
+        assert_eq!(old + new, 100, "{traffic:?}");
+        if steps.last() != Some(&new) {
+            steps.push(new);
         }
-        percent == 100 && condition(route, "Ready")["status"] == "True"
+        let ready = condition(&route, "Ready");
+        match new {
+            0 => Err(ready.to_string()),
+            100 if ready["status"] == "True" => Ok(()),
+            100 => Err(ready.to_string()),
+            _ => {
+                assert_eq!(condition(&route, "IngressReady")["reason"], "RolloutInProgress");
+                if split.is_none() && (35..=65).contains(&new) {
+                    split = Some(sample(space, &ksvc["status"]["url"], 30));
+                }
+                Err(format!("{steps:?}"))
+            }
+        }
     })?;
-    let (steps, reasons): (Vec<i64>, Vec<String>) = seen.into_inner().into_iter().unzip();
-    ensure!(steps.len() >= 3 && steps.is_sorted(), "{steps:?}");
-    ensure!(steps.contains(&1), "it begins with 1 %: {steps:?}");
-    ensure!(reasons.iter().any(|r| r == "RolloutInProgress"), "{reasons:?}");
-    ensure!(started.elapsed() > Duration::from_secs(3), "{:?}", started.elapsed());
+    ensure!(steps.len() >= 4 && steps.is_sorted(), "{steps:?}");
+    ensure!(steps.iter().find(|step| **step > 0) == Some(&1), "it begins with 1 %: {steps:?}");
+    ensure!(started.elapsed() > Duration::from_secs(8), "{:?}", started.elapsed());
+    // Requests go where the status says.
+    let split = split.context("no step between 35 and 65 %")??;
+    assert_eq!(split.len(), 2, "{split:?}");
     let ksvc = space.ready("ksvc", "hello")?;
     assert_eq!(space.body(&ksvc, "/")?, "version 2 of hello-00002");
     Ok(())

@@ -20,14 +20,6 @@ fn rouse(words: &[&str]) -> anyhow::Result<(Output, String)> {
     Ok((output, said))
 }
 
-/// Exit code, stdout and stderr of a command about a platform.
-fn outcome(platform: &Platform, line: &str) -> anyhow::Result<(Option<i32>, String, String)> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = platform.rouse(&words)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
-}
-
 #[test]
 fn a_cluster_that_does_not_answer_is_an_error_that_says_what_to_do() -> anyhow::Result<()> {
     let mut platform = Platform::start_with("fake")?;
@@ -133,26 +125,26 @@ fn doctor_says_what_this_machine_can_run() -> anyhow::Result<()> {
 fn commands_end_with_the_code_that_says_why() -> anyhow::Result<()> {
     let platform = with_image()?;
     platform.rouse_ok("deploy codes --image test-server")?;
-    let (code, answer, about) = outcome(&platform, "call codes /env/K_SERVICE")?;
+    let (code, answer, about) = platform.outcome("call codes /env/K_SERVICE")?;
     assert_eq!((code, answer.as_str()), (Some(0), "codes"));
     assert!(about.contains("200 OK from codes-00001 in"), "{about}");
     platform.rouse_ok("call codes /fail")?;
-    let (code, answer, about) = outcome(&platform, "call codes /ready")?;
+    let (code, answer, about) = platform.outcome("call codes /ready")?;
     assert_eq!((code, answer.as_str()), (Some(1), "failing"), "{about}");
     assert!(about.contains("503") && about.contains("codes-00001"), "{about}");
 
-    let (code, _, said) = outcome(&platform, "call nobody")?;
+    let (code, _, said) = platform.outcome("call nobody")?;
     assert!(code == Some(1) && said.contains("nobody"), "{code:?} {said}");
-    let (code, _, said) = outcome(&platform, "deploy fresh")?;
+    let (code, _, said) = platform.outcome("deploy fresh")?;
     assert!(code == Some(2) && said.contains("--image IMAGE, or --source DIR"), "{code:?} {said}");
-    let (code, _, said) = outcome(&platform, "traffic codes codes-00001=60 @latest=50")?;
+    let (code, _, said) = platform.outcome("traffic codes codes-00001=60 @latest=50")?;
     assert!(code == Some(2) && said.contains("100"), "{code:?} {said}");
-    let (code, _, said) = outcome(&platform, "traffic codes nowhere=10")?;
+    let (code, _, said) = platform.outcome("traffic codes nowhere=10")?;
     assert!(code == Some(2) && said.contains("nowhere"), "{code:?} {said}");
-    let (code, _, said) = outcome(&platform, "frobnicate")?;
+    let (code, _, said) = platform.outcome("frobnicate")?;
     assert!(code == Some(2) && said.contains("unrecognized subcommand"), "{code:?} {said}");
     let late = "deploy late --image test-server --env START_MS=60000 --wait-timeout 1";
-    let (code, _, said) = outcome(&platform, late)?;
+    let (code, _, said) = platform.outcome(late)?;
     assert!(code == Some(3) && said.contains("late was not ready within 1 s"), "{code:?} {said}");
     assert!(said.contains("try: rouse describe late"), "{said}");
     Ok(())
@@ -167,13 +159,13 @@ fn logs_are_printed_when_their_pod_is_gone() -> anyhow::Result<()> {
         let pods = platform.kubectl().run("get pods -o name").map_err(|e| e.to_string())?;
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     })?;
-    let (code, log, about) = outcome(&platform, "logs quiet")?;
+    let (code, log, about) = platform.outcome("logs quiet")?;
     assert_eq!(code, Some(0), "{about}");
     assert!(log.contains("said before-sleep"), "{log}");
     assert!(about.contains("from the last pod with a log, quiet-00001-deployment-"), "{about}");
-    let (_, last, _) = outcome(&platform, "logs quiet --tail 1")?;
+    let (_, last, _) = platform.outcome("logs quiet --tail 1")?;
     assert_eq!(last.lines().count(), 1, "{last}");
-    let (code, _, said) = outcome(&platform, "logs nobody")?;
+    let (code, _, said) = platform.outcome("logs nobody")?;
     assert!(code == Some(1) && said.contains("nobody"), "{said}");
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, ensure};
 use rouse_tests::platform;
 
-use crate::docker::{containers, docker, engine, no_container};
-use crate::fixtures::{Ended, IMAGE, platform as with_image};
+use crate::docker::{containers, docker, no_container};
+use crate::fixtures::{Ended, IMAGE, engine, platform as with_image};
 
 fn rouse(dir: &Path, words: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(platform::binary());

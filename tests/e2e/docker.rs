@@ -10,23 +10,14 @@ use anyhow::{Context, ensure};
 use rouse_tests::{Platform, wait};
 use serde_json::Value;
 
-use crate::fixtures::{build, configured, service};
+use crate::fixtures::{build, configured, engine, platform_with, service};
 use crate::functions::MAIN;
 
 const READY: &str = "wait --for=condition=Ready --timeout=60s";
 
-/// The engine's address. Without one the test fails: a skipped check shows nothing.
-pub(crate) fn engine() -> anyhow::Result<String> {
-    std::env::var("ROUSE_TEST_DOCKER")
-        .context("ROUSE_TEST_DOCKER names no Docker engine; tests/run starts one")
-}
-
 /// A platform whose pods are containers.
 fn platform() -> anyhow::Result<Platform> {
-    engine()?;
-    let platform = Platform::start_with("docker")?;
-    build(&platform)?;
-    Ok(platform)
+    platform_with("docker")
 }
 
 /// The stdout of a docker command.

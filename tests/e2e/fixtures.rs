@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use rouse_tests::{Platform, platform};
 
 /// Name of the image in the local store.
@@ -18,9 +19,23 @@ pub(crate) fn build(platform: &Platform) -> anyhow::Result<()> {
     platform.build_server(&server())
 }
 
-/// A platform whose store holds the test server.
+/// The engine's address. Without one the test fails: a skipped check shows nothing.
+pub(crate) fn engine() -> anyhow::Result<String> {
+    std::env::var("ROUSE_TEST_DOCKER")
+        .context("ROUSE_TEST_DOCKER names no Docker engine; tests/run starts one")
+}
+
+/// A platform with `process` pods whose store holds the test server.
 pub(crate) fn platform() -> anyhow::Result<Platform> {
-    let platform = Platform::start()?;
+    platform_with("process")
+}
+
+/// The same with pods of that runtime.
+pub(crate) fn platform_with(runtime: &str) -> anyhow::Result<Platform> {
+    if runtime == "docker" {
+        engine()?;
+    }
+    let platform = Platform::start_with(runtime)?;
     build(&platform)?;
     Ok(platform)
 }

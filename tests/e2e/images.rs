@@ -105,7 +105,7 @@ fn into_engine(platform: &Platform, name: &str, version: &str) -> anyhow::Result
 
 #[test]
 fn docker_engine_images_are_found_and_pinned_by_processes() -> anyhow::Result<()> {
-    let engine = docker::engine()?;
+    let engine = crate::fixtures::engine()?;
     let platform = Platform::start_with_env("process", &[("DOCKER_HOST", &engine)])?;
     crate::fixtures::build(&platform)?;
     let name = "rouse-test-hello:dev";

@@ -1,7 +1,9 @@
 //! `rouse apply`, `rouse get` and `rouse list`: objects without kubectl.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rouse_tests::Platform;
@@ -108,6 +110,27 @@ fn get_and_list_print_names_tables_and_documents() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The lines of a program, read beside the test: one that prints nothing must not hold it.
+fn lines_of(output: ChildStdout) -> Receiver<String> {
+    let (line, lines) = channel();
+    std::thread::spawn(move || {
+        // Ends with the program, or when the test asks no more.
+        let mut all = BufReader::new(output).lines().map_while(Result::ok);
+        all.all(|text| line.send(text).is_ok())
+    });
+    lines
+}
+
+/// The lines up to one with this word.
+fn until_shown(lines: &Receiver<String>, word: &str) -> anyhow::Result<String> {
+    let mut seen = String::new();
+    while !seen.contains(word) {
+        let line = lines.recv_timeout(Duration::from_secs(30));
+        seen += &line.with_context(|| format!("no {word:?} after {seen:?}"))?;
+    }
+    Ok(seen)
+}
+
 #[test]
 fn list_and_get_print_what_changes() -> anyhow::Result<()> {
     let platform = with_image()?;
@@ -122,21 +145,15 @@ fn list_and_get_print_what_changes() -> anyhow::Result<()> {
     ] {
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut child = platform.rouse_command(&words).stdout(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
-        let mut seen = String::new();
-        // The rows that are there, then a change: the pipe ends when the child is killed.
-        while !seen.contains("shop") {
-            seen += &lines.next().context("a row")??;
-        }
-        let added = platform.rouse_ok("deploy later --image test-server --no-wait");
-        while added.is_ok() && !seen.contains("later") {
-            let Some(line) = lines.next() else { break };
-            seen += &line?;
-        }
+        let lines = lines_of(child.stdout.take().context("its output")?);
+        // The rows that are there, then a change.
+        let shown = until_shown(&lines, "shop").and_then(|seen| {
+            platform.rouse_ok("deploy later --image test-server --no-wait")?;
+            Ok(seen + &until_shown(&lines, "later")?)
+        });
         child.kill()?;
         child.wait()?;
-        added?;
-        ensure!(seen.contains("later"), "{line}: {seen}");
+        let seen = shown.context(line)?;
         ensure!(!seen.contains("managedFields"), "{line}: {seen}");
         platform.rouse_ok("delete later")?;
     }

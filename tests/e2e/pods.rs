@@ -1,13 +1,11 @@
 //! Pods of several containers with volumes, as manifests bring them.
 
-use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::ensure;
-use rouse_tests::{Platform, wait};
+use rouse_tests::wait;
 
-use crate::docker::engine;
-use crate::fixtures::{IMAGE, build, platform};
+use crate::fixtures::{IMAGE, platform, platform_with};
 
 const READY: &str = "wait --for=condition=Ready --timeout=60s";
 
@@ -92,19 +90,9 @@ fn kubectl_applies_a_service_with_a_sidecar_an_init_container_and_volumes() -> a
     Ok(())
 }
 
-/// A platform with the test server's image.
-fn with(runtime: &str) -> anyhow::Result<Platform> {
-    if runtime == "docker" {
-        engine()?;
-    }
-    let platform = Platform::start_with(runtime)?;
-    build(&platform)?;
-    Ok(platform)
-}
-
 /// Pods reach services by all forms of their names, also those that came after the pod.
 fn pods_find_services_by_their_names(runtime: &str) -> anyhow::Result<()> {
-    let platform = with(runtime)?;
+    let platform = platform_with(runtime)?;
     platform.rouse_ok(&format!("deploy caller --image {IMAGE}"))?;
     // Up before the service that it is to call.
     assert_eq!(platform.get("caller", "/")?.status, 200);
@@ -145,7 +133,7 @@ fn docker_containers_find_services_by_their_names() -> anyhow::Result<()> {
 /// What a pod is given to use the API, and what the API lets its service account do.
 fn pods_have_tokens_of_their_service_account(runtime: &str) -> anyhow::Result<()> {
     const FILES: &str = "/file/var/run/secrets/kubernetes.io/serviceaccount";
-    let platform = with(runtime)?;
+    let platform = platform_with(runtime)?;
     let kubectl = platform.kubectl();
     kubectl.run("create serviceaccount robot")?;
     kubectl.apply(&format!(
@@ -168,14 +156,17 @@ spec:
 "#
     ))?;
     kubectl.run(&format!("{READY} ksvc/api"))?;
-    let read = |path: &str| Ok::<_, anyhow::Error>(platform.get("api", path)?.body);
+    let read = |path: &str| {
+        let answer = platform.get("api", path)?;
+        ensure!(answer.status == 200, "{path}: {answer:?}");
+        anyhow::Ok(answer.body)
+    };
     assert_eq!(read(&format!("{FILES}/namespace"))?, "default");
     ensure!(read(&format!("{FILES}/ca.crt"))?.starts_with("-----BEGIN CERTIFICATE-----"));
     let (token, vault) = (read(&format!("{FILES}/token"))?, read("/file/srv/vault/token")?);
     let (host, port) =
         (read("/env/KUBERNETES_SERVICE_HOST")?, read("/env/KUBERNETES_SERVICE_PORT")?);
-    // The pod reaches it there: plain HTTP is answered by TLS with an error of its own, or not at all.
-    TcpStream::connect((host.as_str(), port.parse()?))?;
+    assert_eq!(read(&format!("/connect/{host}/{port}"))?, "connected", "from the pod");
     let as_token = |token: &str, line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         kubectl.try_run(&[&["--token", token], words.as_slice()].concat(), "")
@@ -211,7 +202,7 @@ fn docker_containers_have_tokens_of_their_service_account() -> anyhow::Result<()
 
 #[test]
 fn docker_a_pods_security_context_holds() -> anyhow::Result<()> {
-    let platform = with("docker")?;
+    let platform = platform_with("docker")?;
     let kubectl = platform.kubectl();
     kubectl.apply(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-features, namespace: knative-serving}\n\

@@ -10,26 +10,10 @@ use crate::fixtures::platform as with_image;
 /// As long as a wait for a scale to zero may take.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Stdout and stderr of a command that succeeds.
-fn said(platform: &Platform, line: &str) -> anyhow::Result<(String, String)> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = platform.rouse(&words)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    anyhow::ensure!(
-        output.status.success(),
-        "rouse {line} ended with {}: {out}{err}",
-        output.status
-    );
-    Ok((out, err))
-}
-
 /// Waits until `rouse up` has printed a line with all these words.
 fn printed(platform: &Platform, words: &[&str]) -> anyhow::Result<()> {
-    let name = platform.dir().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let log = platform.dir().with_file_name(format!("{name}-up.log"));
     wait::until(&format!("a line with {words:?}"), LONG, || {
-        let text = std::fs::read_to_string(&log).map_err(|e| e.to_string())?;
+        let text = platform.log();
         let found = text.lines().any(|line| words.iter().all(|word| line.contains(word)));
         if found { Ok(()) } else { Err(text) }
     })
@@ -41,13 +25,13 @@ fn the_logs_of_a_crashed_container_are_read_and_each_line_can_be_an_object() -> 
     let failed =
         platform.rouse(&["deploy", "frail", "--image", "test-server", "--env", "EXIT=7"])?;
     assert_eq!(failed.status.code(), Some(1));
-    let (out, _) = said(&platform, "logs frail")?;
+    let (out, _) = platform.said("logs frail")?;
     assert!(out.contains("leaving with 7"), "{out}");
-    let (out, _) = said(&platform, "logs frail --timestamps --tail 1")?;
+    let (out, _) = platform.said("logs frail --timestamps --tail 1")?;
     assert_eq!(out.lines().count(), 1, "{out}");
     let (time, _) = out.split_once(' ').unwrap_or_default();
     assert!(time.starts_with("20") && time.ends_with('Z'), "{out}");
-    let (out, _) = said(&platform, "logs frail -c user-container -o json")?;
+    let (out, _) = platform.said("logs frail -c user-container -o json")?;
     let mut lines = out.lines().map(serde_json::from_str::<Value>);
     let is_last_word = |line: Result<Value, _>| {
         line.is_ok_and(|line| {
@@ -56,9 +40,9 @@ fn the_logs_of_a_crashed_container_are_read_and_each_line_can_be_an_object() -> 
         })
     };
     assert!(lines.any(is_last_word), "{out}");
-    let (out, _) = said(&platform, "logs frail -c user-container -o yaml")?;
+    let (out, _) = platform.said("logs frail -c user-container -o yaml")?;
     assert!(out.contains("\n---\n") && !out.contains('{'), "{out}");
-    let (out, _) = said(&platform, "logs frail --since 1h")?;
+    let (out, _) = platform.said("logs frail --since 1h")?;
     assert!(out.contains("leaving with 7"), "{out}");
     printed(&platform, &["frail", "ended with code 7"])?;
     printed(&platform, &["frail failed: RevisionFailed"])
@@ -67,23 +51,23 @@ fn the_logs_of_a_crashed_container_are_read_and_each_line_can_be_an_object() -> 
 #[test]
 fn the_foreground_prints_a_line_an_event() -> anyhow::Result<()> {
     let platform = with_image()?;
-    said(&platform, "deploy shop --image test-server --scale-window 6s")?;
+    platform.said("deploy shop --image test-server --scale-window 6s")?;
     printed(&platform, &["shop deploying shop-00001"])?;
     printed(&platform, &["shop deployed shop-00001 in ", "http://shop.default.localhost"])?;
-    said(&platform, "deploy shop --env VERSION=2")?;
+    platform.said("deploy shop --env VERSION=2")?;
     printed(&platform, &["shop deployed shop-00002"])?;
-    let (out, err) = said(&platform, "rollback shop")?;
+    let (out, err) = platform.said("rollback shop")?;
     assert!(out.contains("after   100% shop-00001\n"), "{out}");
     assert!(err.contains("rouse traffic shop @latest=100 goes forward"), "{err}");
     printed(&platform, &["shop rolled back to shop-00001"])?;
     let again = platform.rouse(&["rollback", "shop"])?;
     assert_eq!(again.status.code(), Some(1), "there is no older one");
-    let (out, _) = said(&platform, "rollback shop --to shop-00002")?;
+    let (out, _) = platform.said("rollback shop --to shop-00002")?;
     assert!(out.contains("after   100% shop-00002 (@latest)"), "{out}");
     printed(&platform, &["shop shop-00002 scaled to zero: no request"])?;
     assert!(platform.rouse_ok("call shop")?.contains("version 2"));
     printed(&platform, &["shop shop-00002 woke in "])?;
-    said(&platform, "delete shop")?;
+    platform.said("delete shop")?;
     printed(&platform, &["shop deleted"])
 }
 
@@ -91,7 +75,7 @@ fn the_foreground_prints_a_line_an_event() -> anyhow::Result<()> {
 fn what_has_no_effect_is_said_on_the_object_and_by_describe() -> anyhow::Result<()> {
     let platform = with_image()?;
     let line = "deploy held --image test-server --cpu 500m --annotation run.googleapis.com/cpu-throttling=true";
-    said(&platform, line)?;
+    platform.said(line)?;
     let kubectl = platform.kubectl();
     wait::until("the condition", LONG, || {
         let object = kubectl.json("get revision held-00001").map_err(|e| e.to_string())?;
@@ -104,7 +88,7 @@ fn what_has_no_effect_is_said_on_the_object_and_by_describe() -> anyhow::Result<
             Some(_) | None => Err(object["status"].to_string()),
         }
     })?;
-    let (out, _) = said(&platform, "describe held")?;
+    let (out, _) = platform.said("describe held")?;
     for words in [
         "the CPU limit of 500m is not enforced by the process runtime",
         "run.googleapis.com/cpu-throttling has no effect here",
@@ -115,8 +99,8 @@ fn what_has_no_effect_is_said_on_the_object_and_by_describe() -> anyhow::Result<
     ] {
         assert!(out.contains(words), "{words}: {out}");
     }
-    said(&platform, "deploy plain --image test-server")?;
-    let (listed, hint) = said(&platform, "list")?;
+    platform.said("deploy plain --image test-server")?;
+    let (listed, hint) = platform.said("list")?;
     let ready = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     assert!(ready("held").contains(" True* "), "{listed}");
     assert!(ready("plain").contains(" True  "), "{listed}");
@@ -124,11 +108,11 @@ fn what_has_no_effect_is_said_on_the_object_and_by_describe() -> anyhow::Result<
         hint.contains("* with settings that have no effect here: rouse describe held"),
         "{hint}"
     );
-    let (wide, _) = said(&platform, "list held -o wide")?;
+    let (wide, _) = platform.said("list held -o wide")?;
     assert!(wide.contains(" True* "), "{wide}");
-    let (_, err) = said(&platform, "deploy held --cpu 500m")?;
+    let (_, err) = platform.said("deploy held --cpu 500m")?;
     assert!(err.contains("service held unchanged"), "{err}");
-    let (out, _) = said(&platform, "revisions held")?;
+    let (out, _) = platform.said("revisions held")?;
     assert!(!out.contains("held-00002"), "{out}");
     let written = kubectl.run("get ksvc held --show-managed-fields -o yaml")?;
     assert!(written.contains("manager: rouse\n"), "{written}");

@@ -203,18 +203,24 @@ impl Platform {
         command
     }
 
-    /// The command's stdout; an error with its stderr if it failed.
-    pub fn rouse_ok(&self, line: &str) -> anyhow::Result<String> {
+    /// Exit code, stdout and stderr of a command.
+    pub fn outcome(&self, line: &str) -> anyhow::Result<(Option<i32>, String, String)> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let output = self.rouse(&words)?;
-        let (out, err) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        anyhow::ensure!(
-            output.status.success(),
-            "rouse {line} ended with {}: {out}{err}",
-            output.status
-        );
-        Ok(out.into_owned())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// Stdout and stderr of a command that has to succeed.
+    pub fn said(&self, line: &str) -> anyhow::Result<(String, String)> {
+        let (code, out, err) = self.outcome(line)?;
+        anyhow::ensure!(code == Some(0), "rouse {line} ended with {code:?}: {out}{err}");
+        Ok((out, err))
+    }
+
+    /// The command's stdout; an error with its stderr if it failed.
+    pub fn rouse_ok(&self, line: &str) -> anyhow::Result<String> {
+        self.said(line).map(|(out, _)| out)
     }
 
     /// One request to `name` in namespace `default`.

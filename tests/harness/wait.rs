@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+
 /// Calls `look` every 10 ms until it finds something; the error says what was last seen.
 pub fn until<T>(
     what: &str,
@@ -28,6 +30,20 @@ pub fn until_every<T>(
             Err(_) => std::thread::sleep(pause),
         }
     }
+}
+
+/// Looks for so long, and fails at the first look that does: for what may never happen meanwhile.
+pub fn holds(
+    what: &str,
+    length: Duration,
+    mut look: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < length {
+        look().with_context(|| format!("{what} ended after {:?}", started.elapsed()))?;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// A pause that is a part of a load, such as a client's between attempts: not a wait for something.

@@ -2,31 +2,88 @@
 //!
 //! `/` answers its version and revision; `/env/NAME`, `/args`, `/sleep/MS`, `/exit/CODE`, `/bloat/MIB`,
 //! `/stream/N/MS`, `/bytes/MIB`, `/peak` (most requests at once), `/fail` and `/heal` (its readiness, `/ready`),
-//! `/file/PATH`, `/fetch/HOST/PORT/PATH` (what another server answers to it), `POST /echo`.
-//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `EXIT=CODE` exits
-//! at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default.
+//! `/file/PATH`, `/stat/PATH`, `/fetch/HOST/PORT/PATH` (what another server answers to it), `/connect/HOST/PORT`, `POST /echo`,
+//! `POST /write/PATH`, `/request` (its line), `/headers`, `/stdin`, `/user`, `/upgrade`, `/probed` (who asked for
+//! `/ready` last), `/drop` (no answer) and `/dropped` (how often), `/gone` (streams whose client left).
+//! Environment: `PORT`; `IGNORE_PORT=N` listens on N instead; `START_MS` waits first; `READY_MS` is not ready before;
+//! `EXIT=CODE` exits at once; `NEVER_LISTEN=1`; `LISTEN_HOST` is the address, 0.0.0.0 by default; `H2C=1` speaks
+//! HTTP/2 and gRPC (`http2.rs`); `ON_TERM=finish` and `ON_TERM=ignore` say what SIGTERM does (`signals.rs`).
+//! Called as `get PATH` it is a client of that server, and ends with 0 if the answer is 200; `append FILE TEXT` writes
+//! a line.
+
+mod answers;
+mod http2;
+mod signals;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-#[derive(Default)]
+use crate::answers::answer;
+
 struct State {
     now: AtomicUsize,
     peak: AtomicUsize,
     failing: AtomicBool,
+    dropped: AtomicUsize,
+    gone: AtomicUsize,
+    /// The user agent of the last request for `/ready`.
+    prober: Mutex<String>,
+    started: Instant,
 }
 
+impl State {
+    fn new() -> Self {
+        Self {
+            now: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            failing: AtomicBool::new(false),
+            dropped: AtomicUsize::new(0),
+            gone: AtomicUsize::new(0),
+            prober: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let after = Duration::from_millis(number("READY_MS").unwrap_or(0));
+        !self.failing.load(Ordering::SeqCst) && self.started.elapsed() >= after
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+/// Where it listens.
+fn port() -> u16 {
+    let port = number("IGNORE_PORT").or_else(|| number("PORT")).unwrap_or(8080);
+    u16::try_from(port).unwrap_or(8080)
+}
+
+#[expect(clippy::exit, reason = "programs of probes and of failing pods end by a code")]
 fn main() -> std::io::Result<()> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    eprintln!("started with {:?}", std::env::args().skip(1).collect::<Vec<_>>());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["get", path] => {
+            let answer = answers::fetch("127.0.0.1", port(), path.trim_start_matches('/'))?;
+            std::process::exit(i32::from(!answer.starts_with("HTTP/1.1 200 ")));
+        }
+        ["append", file, text] => {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
+            return writeln!(file, "{text}");
+        }
+        _ => {}
+    }
+    eprintln!("started with {words:?}");
     if let Some(code) = number("EXIT") {
         eprintln!("leaving with {code} as asked");
         std::process::exit(i32::try_from(code).unwrap_or(1));
     }
+    signals::handle()?;
     if let Some(ms) = number("START_MS") {
         std::thread::sleep(Duration::from_millis(ms));
     }
@@ -35,11 +92,13 @@ fn main() -> std::io::Result<()> {
             std::thread::park();
         }
     }
-    let port = number("IGNORE_PORT").or_else(|| number("PORT")).unwrap_or(8080);
     let host = std::env::var("LISTEN_HOST").unwrap_or_else(|_| "0.0.0.0".to_owned());
-    let listener = TcpListener::bind((host.as_str(), u16::try_from(port).unwrap_or(8080)))?;
-    println!("listening on {port}");
-    let state = Arc::new(State::default());
+    let listener = TcpListener::bind((host.as_str(), port()))?;
+    println!("listening on {}", port());
+    if number("H2C").is_some() {
+        return http2::serve(listener, State::new());
+    }
+    let state = Arc::new(State::new());
     for stream in listener.incoming().flatten() {
         let state = Arc::clone(&state);
         #[expect(clippy::disallowed_methods, reason = "a program for tests")]
@@ -48,37 +107,46 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn serve(stream: TcpStream, state: &State) -> Option<()> {
+fn serve(stream: std::net::TcpStream, state: &State) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut out = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let Request { path, headers, body, last } = read_request(&mut reader)?;
-        if path == "/upgrade" {
-            let head = "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
-            out.write_all(head.as_bytes()).ok()?;
+        let request = read_request(&mut reader)?;
+        if request.path == "/upgrade" {
+            out.write_all(switching(&request).as_bytes()).ok()?;
             std::io::copy(&mut reader, &mut out).ok()?;
             return None;
         }
         let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(now, Ordering::SeqCst);
-        let answered = if path == "/headers" {
-            reply(&mut out, 200, &headers)
-        } else {
-            answer(&path, &body, state, &mut out)
-        };
+        let answered = answer(&request, state, &mut out);
         state.now.fetch_sub(1, Ordering::SeqCst);
         answered?;
-        if last {
+        if request.last {
             return None;
         }
     }
 }
 
+/// A 101 to the protocol that is asked for. The key of a WebSocket is the one of RFC 6455, section 1.3.
+fn switching(request: &Request) -> String {
+    let to = request.headers.get("upgrade").map_or("echo", String::as_str);
+    let accept = match request.headers.get("sec-websocket-key").map(String::as_str) {
+        Some("dGhlIHNhbXBsZSBub25jZQ==") => {
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        }
+        _ => "",
+    };
+    format!("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: {to}\r\n{accept}\r\n")
+}
+
 struct Request {
     path: String,
-    /// A line each, names in lower case.
-    headers: String,
+    /// The line that it began with.
+    line: String,
+    /// Names in lower case.
+    headers: HashMap<String, String>,
     body: Vec<u8>,
     /// The client wants the connection closed after the answer.
     last: bool,
@@ -89,7 +157,9 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
-    let path = line.split(' ').nth(1)?.to_owned();
+    let first = line.trim_end().to_owned();
+    let mut words = first.split(' ');
+    let path = words.nth(1)?.to_owned();
     let mut headers = HashMap::new();
     loop {
         line.clear();
@@ -115,101 +185,5 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         reader.read_exact(&mut body).ok()?;
     }
     let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    Some(Request { path, headers: lines.concat(), body, last })
-}
-
-#[expect(clippy::exit, reason = "to end at once is what the request asks for")]
-fn answer(path: &str, body: &[u8], state: &State, out: &mut impl Write) -> Option<()> {
-    let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let number = |i: usize| words.get(i).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
-    match words[0] {
-        "env" => reply(out, 200, &std::env::var(words.get(1).unwrap_or(&"")).unwrap_or_default()),
-        "args" => reply(out, 200, &std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
-        "cwd" => reply(out, 200, &std::env::current_dir().ok()?.display().to_string()),
-        "pid" => reply(out, 200, &std::process::id().to_string()),
-        "sleep" => {
-            std::thread::sleep(Duration::from_millis(number(1)));
-            reply(out, 200, "slept")
-        }
-        "exit" => std::process::exit(i32::try_from(number(1)).unwrap_or(1)),
-        "bloat" => {
-            let size = usize::try_from(number(1)).ok()? << 20;
-            let held = vec![1_u8; size];
-            std::thread::sleep(Duration::from_millis(500));
-            reply(
-                out,
-                200,
-                &format!("held {}", held.iter().map(|&b| usize::from(b)).sum::<usize>()),
-            )
-        }
-        "bytes" => bytes(out, usize::try_from(number(1)).ok()?),
-        "stream" => stream(out, number(1), number(2)),
-        "peak" => reply(out, 200, &state.peak.load(Ordering::SeqCst).to_string()),
-        "fail" | "heal" => {
-            state.failing.store(words[0] == "fail", Ordering::SeqCst);
-            reply(out, 200, words[0])
-        }
-        "ready" if state.failing.load(Ordering::SeqCst) => reply(out, 503, "failing"),
-        "ready" => reply(out, 200, "ready"),
-        "file" => match std::fs::read(format!("/{}", words[1..].join("/"))) {
-            Ok(bytes) => reply(out, 200, &String::from_utf8_lossy(&bytes)),
-            Err(error) => reply(out, 404, &error.to_string()),
-        },
-        "fetch" => {
-            let port = u16::try_from(number(2)).ok()?;
-            let path = words.get(3..).unwrap_or_default().join("/");
-            match fetch(words.get(1).unwrap_or(&""), port, &path) {
-                Ok(text) => reply(out, 200, &text),
-                Err(error) => reply(out, 502, &error.to_string()),
-            }
-        }
-        "echo" => reply(out, 200, &String::from_utf8_lossy(body)),
-        "log" => {
-            println!("said {}", words.get(1).unwrap_or(&""));
-            reply(out, 200, "said")
-        }
-        _ => {
-            let env = |name: &str| std::env::var(name).unwrap_or_default();
-            let version = env("VERSION");
-            reply(out, 200, &format!("version {version} of {}", env("K_REVISION")))
-        }
-    }
-}
-
-/// The whole answer of another server.
-fn fetch(host: &str, port: u16, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect((host, port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let at = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn reply(out: &mut impl Write, status: u16, text: &str) -> Option<()> {
-    let answer = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
-        text.len()
-    );
-    out.write_all(answer.as_bytes()).ok()
-}
-
-fn bytes(out: &mut impl Write, mib: usize) -> Option<()> {
-    static PART: [u8; 64 << 10] = [b'x'; 64 << 10];
-    let length = mib << 20;
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").ok()?;
-    (0..length / PART.len()).try_for_each(|_| out.write_all(&PART)).ok()
-}
-
-fn stream(out: &mut impl Write, chunks: u64, ms: u64) -> Option<()> {
-    out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").ok()?;
-    for i in 0..chunks {
-        let text = format!("chunk {i}\n");
-        write!(out, "{:x}\r\n{text}\r\n", text.len()).ok()?;
-        out.flush().ok()?;
-        std::thread::sleep(Duration::from_millis(ms));
-    }
-    out.write_all(b"0\r\n\r\n").ok()
+    Some(Request { path, line: first, headers, body, last })
 }
