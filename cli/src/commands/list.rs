@@ -7,7 +7,7 @@ use kube::runtime::watcher;
 use rouse_api::Service;
 use rouse_k8s::ObjectKey;
 
-use self::view::View;
+use self::view::{View, forget_managers};
 use super::serving::{name_of, service, unavailable};
 use super::watching::{Events, Shown};
 use crate::args::{Global, List, Output};
@@ -93,9 +93,4 @@ async fn watch(api: Api<Service>, args: &List, view: &mut View<'_>) -> Result {
 fn is_new(shown: &mut Shown, service: &Service) -> bool {
     let version = service.metadata.resource_version.as_deref().unwrap_or_default();
     shown.is_new(ObjectKey::of(&service.metadata), version)
-}
-
-/// Which client owns which field, few want to read.
-fn forget_managers(service: &mut Service) {
-    service.metadata.managed_fields = None;
 }

@@ -7,7 +7,6 @@ use rouse_api::revision::SETTINGS_EFFECTIVE;
 use rouse_api::{Condition, Revision, Service, condition};
 use rouse_k8s::{ObjectKey, object};
 
-use super::forget_managers;
 use crate::args::Output;
 use crate::commands::serving::{age_of, name_of, ready_text};
 use crate::printer::{Columns, Documents, Printer};
@@ -129,4 +128,9 @@ fn row(service: &Service, is_marked: bool, namespaced: bool, wide: bool) -> Vec<
         row.extend([images.join(","), traffic_text(&status.traffic)]);
     }
     row
+}
+
+/// Which client owns which field, few want to read.
+pub(super) fn forget_managers(service: &mut Service) {
+    service.metadata.managed_fields = None;
 }
