@@ -182,10 +182,10 @@ impl Store {
     pub fn discard(&self, going: &[Digest], grace: Grace, now: SystemTime) -> Result<(), Error> {
         let graveyard = self.temp_dir()?;
         let theirs: BTreeSet<Digest> = going.iter().flat_map(|d| self.reachable(d)).collect();
-        // Under the lock that naming an image takes: no name is given to an image that goes.
         if going.is_empty() {
             return self.sweep(&theirs, grace, now);
         }
+        // Under the lock that naming an image takes: no name is given to an image that goes.
         index::change(self.dir(), |entries| {
             for digest in going {
                 entries.retain(|entry| {
@@ -197,8 +197,9 @@ impl Store {
         self.sweep(&theirs, grace, now)
     }
 
-    /// Takes an image away at once: its manifest first, so that no reader finds one whose parts are
-    /// missing. Its files are deleted with the folder that they are moved to.
+    /// Takes an image away: its manifest first, so that no reader finds one whose parts are missing. Its
+    /// files are moved to a folder that is deleted later. Those of a read-only one cannot be moved, and are
+    /// deleted here.
     fn bury(&self, digest: &Digest, graveyard: &TempFolder) {
         // Absent files are as good as removed ones.
         let _ = fs::remove_file(self.blob_path(digest));

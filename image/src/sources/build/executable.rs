@@ -22,7 +22,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
         files.add_file(Path::new(APP_DIR).join(name), Source::File(source.to_owned()), true);
         source.to_owned()
     } else {
-        files.add_source(Path::new(APP_DIR), source, context.ignored)?;
+        files.add_tree(Path::new(APP_DIR), context.tree)?;
         let program = executables(source)?
             .into_iter()
             .next()

@@ -15,19 +15,15 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::formats::error::Error;
 
-/// Never part of an image: history, caches, and environments made for another path.
-pub(super) const SKIPPED: &[&str] = &[".git", "__pycache__", ".venv", ".DS_Store"];
 const GCLOUD: &str = ".gcloudignore";
 const GIT: &str = ".gitignore";
 const DOCKER: &str = ".dockerignore";
-/// What gcloud leaves out where the folder says nothing itself.
-const DEFAULT: [&str; 3] = [GCLOUD, ".git", GIT];
+/// The files of gcloud's rules, and git's: what gcloud leaves out where the folder says nothing itself.
+pub(super) const RULES: [&str; 3] = [GCLOUD, ".git", GIT];
 const INCLUDE: &str = "#!include:";
-/// Paths that are told by name.
-const NAMED: usize = 5;
 
 /// The rules of one folder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ignored {
     root: PathBuf,
     git: Option<(&'static str, Gitignore)>,
@@ -48,7 +44,7 @@ impl Ignored {
             Some(text) => Some((GCLOUD, gitignore(root, GCLOUD, &included(root, &text)?)?)),
             None => match read(&root.join(GIT))? {
                 Some(text) => {
-                    let lines = DEFAULT.into_iter().chain(text.lines());
+                    let lines = RULES.into_iter().chain(text.lines());
                     let lines: Vec<String> = lines.map(str::to_owned).collect();
                     Some((GIT, gitignore(root, GIT, &lines)?))
                 }
@@ -81,53 +77,6 @@ impl Ignored {
     /// Whether nothing in a folder that stays out may stay in.
     pub(crate) fn prunes(&self, by: &str) -> bool {
         by != DOCKER || !self.docker.iter().any(|pattern| pattern.keeps)
-    }
-
-    /// A line that says what stays out, if anything does.
-    pub(crate) fn told(&self) -> Result<Option<String>, Error> {
-        let (mut files, mut left_out) = (Vec::new(), Vec::new());
-        if self.git.is_some() || !self.docker.is_empty() {
-            self.walk(&self.root, &mut files, &mut left_out)?;
-        }
-        if left_out.is_empty() {
-            return Ok(None);
-        }
-        left_out.sort();
-        let named = left_out[..left_out.len().min(NAMED)].join(", ");
-        let more = match left_out.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        Ok(Some(format!("left out by {}: {named}{more}", files.join(" and "))))
-    }
-
-    fn walk(
-        &self,
-        dir: &Path,
-        files: &mut Vec<&'static str>,
-        left_out: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
-            let entry = entry.map_err(Error::io("read", dir))?;
-            let path = entry.path();
-            let is_dir = entry.file_type().map_err(Error::io("read", &path))?.is_dir();
-            if SKIPPED.iter().any(|name| entry.file_name() == *name) {
-                continue;
-            }
-            let by = self.by(&path, is_dir);
-            if is_dir && by.is_none_or(|by| !self.prunes(by)) {
-                self.walk(&path, files, left_out)?;
-                continue;
-            }
-            // The files of the rules, and git's, are no news.
-            let relative = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
-            let Some(by) = by.filter(|_| !DEFAULT.contains(&relative.as_str())) else { continue };
-            if !files.contains(&by) {
-                files.push(by);
-            }
-            left_out.push(if is_dir { format!("{relative}/") } else { relative });
-        }
-        Ok(())
     }
 }
 
@@ -187,6 +136,3 @@ fn patterns(root: &Path, text: &str) -> Result<Vec<Pattern>, Error> {
     }
     Ok(patterns)
 }
-
-#[cfg(test)]
-mod tests;

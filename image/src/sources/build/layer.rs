@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
-use super::ignored::{Ignored, SKIPPED};
+use super::tree::{Found, Tree};
 use crate::formats::config::{Descriptor, LAYER};
 use crate::formats::error::Error;
 use crate::store::Store;
@@ -57,67 +57,21 @@ impl LayerFiles {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    /// Adds the folder of a source at `path`, without virtual environments, [`SKIPPED`] names and what its
-    /// own rules leave out.
-    pub(crate) fn add_source(
-        &mut self,
-        path: &Path,
-        dir: &Path,
-        ignored: &Ignored,
-    ) -> Result<(), Error> {
-        self.add_tree(Some(ignored), path, dir)
-    }
-
-    /// Adds a folder at `path`, with all of its files but virtual environments.
-    pub(crate) fn add_whole_tree(&mut self, path: &Path, dir: &Path) -> Result<(), Error> {
-        self.add_tree(None, path, dir)
-    }
-
-    fn add_tree(
-        &mut self,
-        ignored: Option<&Ignored>,
-        path: &Path,
-        dir: &Path,
-    ) -> Result<(), Error> {
-        let out = ignored.is_some_and(|ignored| ignored.by(dir, true).is_some());
-        if !out {
-            self.add_dir(path, 0o755);
-        }
-        for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
-            let entry = entry.map_err(Error::io("read", dir))?;
-            let (name, from) = (entry.file_name(), entry.path());
-            let skipped = ignored.is_some() && SKIPPED.iter().any(|skipped| name == *skipped);
-            if skipped || from.join("pyvenv.cfg").exists() {
-                continue;
+    /// Adds a folder at `path`.
+    pub(crate) fn add_tree(&mut self, path: &Path, tree: &Tree) -> Result<(), Error> {
+        self.add_dir(path, 0o755);
+        for Found { path: from, relative, metadata } in &tree.packed {
+            let path = path.join(relative);
+            if metadata.is_dir() {
+                self.add_dir(path, 0o755);
+            } else if metadata.is_symlink() {
+                self.add_link(&path, from)?;
+            } else if metadata.is_file() {
+                let executable = metadata.permissions().mode() & 0o111 != 0;
+                self.add_file(path, Source::File(from.clone()), executable);
             }
-            self.add_any(ignored, &path.join(&name), &from)?;
+            // Sockets and pipes are not packed.
         }
-        Ok(())
-    }
-
-    fn add_any(
-        &mut self,
-        ignored: Option<&Ignored>,
-        path: &Path,
-        from: &Path,
-    ) -> Result<(), Error> {
-        let found = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
-        let by = ignored.and_then(|ignored| ignored.by(from, found.is_dir()));
-        if found.is_dir() {
-            let pruned = ignored.zip(by).is_some_and(|(ignored, by)| ignored.prunes(by));
-            return if pruned { Ok(()) } else { self.add_tree(ignored, path, from) };
-        }
-        if by.is_some() {
-            return Ok(());
-        }
-        if found.is_symlink() {
-            return self.add_link(path, from);
-        }
-        if found.is_file() {
-            let executable = found.permissions().mode() & 0o111 != 0;
-            self.add_file(path, Source::File(from.to_owned()), executable);
-        }
-        // Sockets and pipes are not packed.
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod procfile;
 mod python;
 mod recipe;
 mod source;
+mod tree;
 
 pub use assemble::{Built, BuiltLayer};
 pub use detect::Kind;

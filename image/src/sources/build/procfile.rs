@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::executable::libraries;
-use super::ignored::Ignored;
 use super::layer::{LayerFiles, Source};
 use super::python;
 use super::recipe::{APP_DIR, Content, Context, Recipe};
+use super::tree::Tree;
 use crate::files::elf;
 
 use crate::files::program::is_executable;
@@ -38,7 +38,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
     let program = program(line);
     let mut recipe = Recipe::default();
     let mut files = LayerFiles::default();
-    files.add_source(Path::new(APP_DIR), source, context.ignored)?;
+    files.add_tree(Path::new(APP_DIR), context.tree)?;
     if program.contains('/') && !program.starts_with('/') && !is_executable(&source.join(program)) {
         let reason =
             format!("its web command runs {program}, which is no executable file in the folder");
@@ -46,7 +46,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
     }
     if program.contains('/')
         && !program.starts_with('/')
-        && let Some(by) = context.ignored.by(&source.join(program.trim_start_matches("./")), false)
+        && let Some(by) = context.tree.left_out_by(Path::new(program.trim_start_matches("./")))
     {
         let reason = format!("its web command runs {program}, which {by} leaves out");
         return Err(Error::build(&path, reason));
@@ -69,7 +69,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<Recipe, Err
         }
     };
     if context.base.is_none() {
-        let linked = linked_programs(source, context.ignored)?;
+        let linked = linked_programs(context.tree)?;
         programs.extend(linked);
         recipe.layers.extend(libraries(&programs)?);
     }
@@ -131,23 +131,12 @@ fn is_assignment(word: &str) -> bool {
 }
 
 /// Every dynamically linked program in a folder, at any depth, in order.
-fn linked_programs(dir: &Path, ignored: &Ignored) -> Result<Vec<PathBuf>, Error> {
+fn linked_programs(tree: &Tree) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).map_err(Error::io("read", &dir))? {
-            let entry = entry.map_err(Error::io("read", &dir))?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io("read", &dir))?);
-            let by = ignored.by(&path, kind.is_dir());
-            if kind.is_dir() {
-                if by.is_none_or(|by| !ignored.prunes(by)) {
-                    dirs.push(path);
-                }
-            } else if by.is_none() && kind.is_file() && is_executable(&path) {
-                let elf = elf::read(&path).map_err(Error::io("read", &path))?;
-                found.extend(elf.and_then(|elf| elf.interpreter).map(|_| path));
-            }
-        }
+    let files = tree.packed.iter().filter(|found| found.metadata.is_file());
+    for path in files.map(|found| &found.path).filter(|path| is_executable(path)) {
+        let elf = elf::read(path).map_err(Error::io("read", path))?;
+        found.extend(elf.and_then(|elf| elf.interpreter).map(|_| path.clone()));
     }
     found.sort();
     Ok(found)

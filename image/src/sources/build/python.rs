@@ -19,6 +19,7 @@ use self::entry::{Entry, Server, Signature};
 use super::detect::{Kind, MODULES};
 use super::layer::{LayerFiles, Source};
 use super::recipe::{APP_DIR, Content, Context, Recipe};
+use super::tree::Tree;
 
 use crate::formats::config::{DEFAULT_PATH, LABEL_HOST_PYTHON};
 use crate::formats::digest::Digest;
@@ -71,7 +72,7 @@ pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Reci
     let wanted = (requirements, needed);
     let python = add_requirements(context, source, host, wanted, &mut recipe)?.python;
     let mut files = LayerFiles::default();
-    files.add_source(Path::new(APP_DIR), source, context.ignored)?;
+    files.add_tree(Path::new(APP_DIR), context.tree)?;
     // What is served stays in, whatever the rules say.
     let served = Path::new(APP_DIR).join(file);
     if !files.contains(&served) {
@@ -242,7 +243,7 @@ fn install(
         compile(host, &target);
     }
     let mut files = LayerFiles::default();
-    files.add_whole_tree(Path::new(DEPENDENCIES_DIR), &target)?;
+    files.add_tree(Path::new(DEPENDENCIES_DIR), &Tree::whole(&target)?)?;
     let (layer, reused) = files.store(context.store)?;
     let made = Made { digest: layer.digest.clone(), size: layer.size, programs };
     context.store.remember(key, &made)?;

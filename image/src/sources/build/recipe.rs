@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ignored::Ignored;
 use super::layer::LayerFiles;
+use super::tree::Tree;
 use crate::formats::config::Image;
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
@@ -64,8 +64,8 @@ pub(crate) struct Context<'a> {
     pub(crate) base: Option<&'a Image>,
     pub(crate) options: &'a BuildOptions,
     pub(crate) progress: &'a ProgressFn,
-    /// What stays out of the source's layer.
-    pub(crate) ignored: &'a Ignored,
+    /// The files of a folder.
+    pub(crate) tree: &'a Tree,
 }
 
 impl Context<'_> {

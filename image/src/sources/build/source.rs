@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::assemble::Built;
 use super::detect::{self, Kind};
-use super::ignored::Ignored;
 use super::layer::LayerFiles;
 use super::recipe::{BuildOptions, Content, Context};
+use super::tree::Tree;
 use super::{executable, procfile, python};
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
@@ -29,8 +29,8 @@ impl Store {
         let work = move || {
             let source = std::fs::canonicalize(&source).map_err(Error::io("open", &source))?;
             let kind = detect::kind(&source)?;
-            let ignored = if source.is_dir() { Ignored::of(&source)? } else { Ignored::default() };
-            if let Some(told) = ignored.told()? {
+            let tree = if source.is_dir() { Tree::of_source(&source)? } else { Tree::default() };
+            if let Some(told) = tree.told() {
                 progress(Progress::Step(told));
             }
             let context = Context {
@@ -38,7 +38,7 @@ impl Store {
                 base: base.as_ref(),
                 options: &options,
                 progress: &progress,
-                ignored: &ignored,
+                tree: &tree,
             };
             let (kind, recipe) = match kind {
                 Kind::Procfile => (kind, procfile::recipe(&context, &source)?),

@@ -14,7 +14,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// What is left out of these files, besides the files with the rules.
 fn told(files: &[(&str, &str)]) -> Option<String> {
-    Ignored::of(folder(files).path()).unwrap().told().unwrap()
+    Tree::of_source(folder(files).path()).unwrap().told()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn gcloudignore_is_of_the_form_of_gitignore_and_includes_others() {
         ("a{b\n", "a{b"),
     ] {
         let dir = folder(&files(rules));
-        let error = Ignored::of(dir.path()).unwrap_err().to_string();
+        let error = Tree::of_source(dir.path()).unwrap_err().to_string();
         assert!(error.contains(says), "{rules}: {error}");
     }
 }
@@ -58,13 +58,45 @@ fn without_a_gcloudignore_the_gitignore_decides() {
     let files = [(".gitignore", "*.log\n"), (".git/config", ""), ("a.log", ""), ("main.py", "")];
     assert_eq!(told(&files).as_deref(), Some("left out by .gitignore: a.log"));
     let dir = folder(&files);
-    let ignored = Ignored::of(dir.path()).unwrap();
-    for (path, is_dir, by) in
-        [("a.log", false, Some(GIT)), (".gitignore", false, Some(GIT)), ("main.py", false, None)]
-    {
-        assert_eq!(ignored.by(&dir.path().join(path), is_dir), by, "{path}");
+    let tree = Tree::of_source(dir.path()).unwrap();
+    let git = Some(".gitignore");
+    for (path, by) in [("a.log", git), (".gitignore", git), ("main.py", None)] {
+        assert_eq!(tree.left_out_by(Path::new(path)), by, "{path}");
     }
     assert_eq!(told(&[("a.log", ""), (".git/config", "")]), None);
+}
+
+#[test]
+fn an_environment_is_neither_packed_nor_told() {
+    let files = [
+        (".gitignore", "*.log\nenv/\n"),
+        (".dockerignore", "data\n!data/kept\n"),
+        ("main.py", ""),
+        ("a.log", ""),
+        ("data/big", ""),
+        ("data/kept", ""),
+        ("env/pyvenv.cfg", ""),
+        ("env/x.log", ""),
+        ("sub/venv/pyvenv.cfg", ""),
+        ("sub/venv/x.log", ""),
+        (".venv/y.log", ""),
+    ];
+    let dir = folder(&files);
+    let tree = Tree::of_source(dir.path()).unwrap();
+    let told = "left out by .gitignore and .dockerignore: a.log, data/big";
+    let other = "left out by .dockerignore and .gitignore: a.log, data/big";
+    assert!([told, other].contains(&tree.told().unwrap().as_str()), "{:?}", tree.told());
+    assert_eq!(tree.left_out_by(Path::new("data/big")), Some(".dockerignore"));
+    let packed = |tree: &Tree| {
+        let mut paths: Vec<String> =
+            tree.packed.iter().map(|found| found.relative.display().to_string()).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(packed(&tree), [".dockerignore", "data/kept", "main.py", "sub"]);
+    let whole = packed(&Tree::whole(dir.path()).unwrap());
+    assert!(whole.contains(&"a.log".to_owned()) && whole.contains(&".venv/y.log".to_owned()));
+    assert!(!whole.iter().any(|path| path.contains("pyvenv.cfg")), "{whole:?}");
 }
 
 #[test]
