@@ -43,7 +43,7 @@ struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Rule {
-    /// Of the names that it is for; `*.example.com` for all hosts below one.
+    /// Of the names that it is for; `*.example.com` for all hosts below one, at any port.
     #[serde(default)]
     prefix: String,
     /// In place of the prefix; the prefix itself if it is empty.
@@ -87,8 +87,8 @@ pub(crate) struct Endpoint {
     pub(crate) registry: String,
     pub(crate) repository: String,
     pub(crate) trust: Trust,
-    /// PEM files of authorities that vouch for it.
-    pub(crate) authorities: Vec<PathBuf>,
+    /// Folders with a folder of certificates for a host.
+    certificates: Vec<PathBuf>,
 }
 
 /// How much of a connection is checked.
@@ -137,6 +137,14 @@ impl Registries {
                     return Err(format!("{name}: write it without http:// or https://"));
                 }
             }
+            let of_prefix = rule.prefix.strip_prefix("*.").unwrap_or(&rule.prefix);
+            let locations = rule.mirror.iter().map(|mirror| mirror.location.as_str());
+            if locations.chain([of_prefix, &rule.location]).any(|name| name.contains('*')) {
+                let prefix = &rule.prefix;
+                return Err(format!(
+                    "{prefix}: a * stands only at the beginning of a prefix, as in *.example.com"
+                ));
+            }
             if rule.mirror.iter().any(|mirror| mirror.location.is_empty()) {
                 return Err(format!("a mirror of {} has no location", rule.prefix));
             }
@@ -167,14 +175,15 @@ impl Registries {
     /// The places where an image is asked for, in order; none if it is blocked.
     pub(crate) fn endpoints(&self, reference: &Reference) -> Vec<Endpoint> {
         let name = format!("{}/{}", reference.registry(), reference.repository());
-        let fits = |rule: &&Rule| rest_after(&rule.prefix, &name).is_some();
-        let Some(rule) = self.rules.iter().filter(fits).max_by_key(|rule| rule.prefix.len()) else {
-            return vec![self.endpoint(&name, false)];
-        };
+        let fitting =
+            self.rules.iter().filter_map(|rule| Some((rule, rest_after(&rule.prefix, &name)?)));
+        // The most of the name, and of two patterns the longer.
+        let closest =
+            fitting.max_by_key(|(rule, rest)| (name.len() - rest.len(), rule.prefix.len()));
+        let Some((rule, rest)) = closest else { return vec![self.endpoint(&name, false)] };
         if rule.blocked {
             return Vec::new();
         }
-        let rest = rest_after(&rule.prefix, &name).unwrap_or_default();
         let by_digest = reference.digest().is_some();
         let asked = rule.mirror.iter().filter(|mirror| match mirror.pull_from_mirror {
             Pulls::All => by_digest || !rule.mirror_by_digest_only,
@@ -205,22 +214,8 @@ impl Registries {
             registry: registry.to_owned(),
             repository: repository.to_owned(),
             trust,
-            authorities: self.authorities(registry),
+            certificates: self.certificates.clone(),
         }
-    }
-
-    /// The `*.crt` files of a host.
-    fn authorities(&self, registry: &str) -> Vec<PathBuf> {
-        let general = CERTIFICATES.iter().map(PathBuf::from);
-        let folders = self.certificates.iter().cloned().chain(general);
-        let mut found = Vec::new();
-        for folder in folders {
-            let Ok(files) = std::fs::read_dir(folder.join(registry)) else { continue };
-            let files = files.flatten().map(|file| file.path());
-            found.extend(files.filter(|path| path.extension().is_some_and(|end| end == "crt")));
-        }
-        found.sort();
-        found
     }
 }
 
@@ -229,25 +224,56 @@ impl Endpoint {
     pub(crate) fn host(&self) -> &str {
         if self.registry == HUB { HUB_HOST } else { &self.registry }
     }
+
+    /// PEM files of authorities that vouch for it.
+    pub(crate) fn authorities(&self) -> Vec<PathBuf> {
+        let general = CERTIFICATES.iter().map(Path::new);
+        let folders = self.certificates.iter().map(PathBuf::as_path).chain(general);
+        let mut found = Vec::new();
+        for folder in folders {
+            let Ok(files) = std::fs::read_dir(folder.join(&self.registry)) else { continue };
+            let files = files.flatten().map(|file| file.path());
+            found.extend(files.filter(|path| path.extension().is_some_and(|end| end == "crt")));
+        }
+        found.sort();
+        found
+    }
 }
 
-/// The rest of a name (`HOST/REPOSITORY`) after a prefix, if it has that.
+/// The rest of a name (`HOST/REPOSITORY`) after a prefix, if it has that. The `*` of `*.example.com` stands for one or more
+/// labels; without a port, such a prefix fits hosts with any.
 fn rest_after<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
-    if let Some(domain) = prefix.strip_prefix("*.") {
-        let host = name.split('/').next().unwrap_or_default();
-        let below = host.strip_suffix(domain)?.strip_suffix('.')?;
-        return (!below.is_empty()).then(|| &name[host.len()..]);
+    let rest = match prefix.strip_prefix('*') {
+        None => name.strip_prefix(prefix)?,
+        Some(pattern) => {
+            let (domain, folder) = cut(pattern, '/');
+            let (host, repository) = cut(name, '/');
+            let host = if domain.contains(':') { host } else { split_port(host).0 };
+            host.strip_suffix(domain).filter(|below| !below.is_empty())?;
+            if folder.is_empty() { &name[host.len()..] } else { repository.strip_prefix(folder)? }
+        }
+    };
+    let ends = rest.is_empty() || rest.starts_with('/');
+    (ends || prefix.starts_with('*') && rest.starts_with(':')).then_some(rest)
+}
+
+/// A text before a character, and the rest with it.
+fn cut(text: &str, at: char) -> (&str, &str) {
+    text.split_at(text.find(at).unwrap_or(text.len()))
+}
+
+/// A host and its port, which is empty where none is written.
+pub(crate) fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((host, port)) if !port.contains(']') => (host, port),
+        Some(_) | None => (authority, ""),
     }
-    let rest = name.strip_prefix(prefix)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 /// Registries on this machine speak plain HTTP, as with Docker.
 pub(crate) fn is_local(registry: &str) -> bool {
-    let name = match registry.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => registry.split(':').next().unwrap_or_default(),
-    };
+    let name = split_port(registry).0.trim_matches(['[', ']']);
     matches!(name, "localhost" | "::1") || name.starts_with("127.")
 }
 

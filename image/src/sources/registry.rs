@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, timeout};
 
 use super::distribution::Remote;
 use super::engine::{self, InEngine};
@@ -10,7 +15,6 @@ use crate::formats::config::{Descriptor, Image, Index, Manifest};
 use crate::formats::digest::Digest;
 use crate::formats::error::Error;
 use crate::formats::reference::Reference;
-use crate::formats::registries::Endpoint;
 use crate::progress::{Progress, ProgressFn, silent};
 use crate::store::{Limits, Origin, Store, select_platform, unpack_image};
 
@@ -94,25 +98,44 @@ impl Store {
     }
 
     async fn ask_registry(&self, reference: &Reference) -> Result<Digest, Error> {
-        let timeout = self.registry.resolve_timeout;
-        let asking = async {
-            let mut failed = blocked(reference);
-            for endpoint in self.registry.registries.endpoints(reference) {
-                match Remote::new(reference, &endpoint, &self.registry).digest().await {
-                    Ok(digest) => return Ok(digest),
-                    Err(error) => failed = not_here(&endpoint, error),
+        let within = Some(self.registry.resolve_timeout);
+        self.at_first(reference, within, |remote| remote.digest().boxed()).await
+    }
+
+    /// Asks each place of an image until one has it. The registry's own error counts: it is asked after its mirrors.
+    ///
+    /// Of the time, each place has its share of what is left, so that one that hangs does not keep the next from being asked.
+    async fn at_first<'a, T>(
+        &'a self,
+        reference: &'a Reference,
+        within: Option<Duration>,
+        ask: impl for<'r> Fn(&'r Remote<'a>) -> BoxFuture<'r, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let end = within.map(|within| Instant::now() + within);
+        let endpoints = self.registry.registries.endpoints(reference);
+        let mut failed = Error::Blocked { reference: reference.written().to_owned() };
+        let left = (1..=endpoints.len()).rev();
+        for (endpoint, left) in endpoints.into_iter().zip(left) {
+            let registry = endpoint.registry.clone();
+            let share = end.map(|end| share(end.saturating_duration_since(Instant::now()), left));
+            let until = share.map(|share| Instant::now() + share);
+            let remote = Remote::new(reference, endpoint, &self.registry, until);
+            let asked = match share {
+                Some(share) => {
+                    let silent = |_elapsed| Err(silent_place(reference, &registry, share));
+                    timeout(share, ask(&remote)).await.unwrap_or_else(silent)
+                }
+                None => ask(&remote).await,
+            };
+            match asked {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::info!(registry, %error, "an image is not to be had");
+                    failed = error;
                 }
             }
-            Err(failed)
-        };
-        match tokio::time::timeout(timeout, asking).await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(Error::Unreachable {
-                reference: reference.written().to_owned(),
-                registry: reference.registry().to_owned(),
-                reason: format!("no answer within {} s", timeout.as_secs()),
-            }),
         }
+        Err(failed)
     }
 
     /// The image from this store, or else from the local Docker engine or its registry: unpacked and
@@ -142,15 +165,11 @@ impl Store {
 
     /// Pulls an image from its registry. Layers already in the store are not fetched.
     pub async fn pull(&self, reference: &Reference, progress: &ProgressFn) -> Result<Image, Error> {
-        let mut failed = blocked(reference);
-        for endpoint in self.registry.registries.endpoints(reference) {
-            let remote = Remote::new(reference, &endpoint, &self.registry);
-            match self.pull_from(&remote, reference, progress).await {
-                Ok(image) => return Ok(image),
-                Err(error) => failed = not_here(&endpoint, error),
-            }
-        }
-        Err(failed.naming(reference.written()))
+        let pulled = self.at_first(reference, None, |remote| {
+            self.pull_from(remote, reference, progress).boxed()
+        });
+        let pulled = pulled.await;
+        pulled.map_err(|error| error.naming(reference.written()))
     }
 
     async fn pull_from(
@@ -242,15 +261,18 @@ impl Store {
     }
 }
 
-/// The error for an image that may be asked for nowhere.
-fn blocked(reference: &Reference) -> Error {
-    Error::Blocked { reference: reference.written().to_owned() }
+/// The part of the time that is left for the first of some places.
+fn share(left: Duration, places: usize) -> Duration {
+    left / u32::try_from(places).unwrap_or(u32::MAX).max(1)
 }
 
-/// After a mirror its registry is asked, whose error is the one that counts.
-fn not_here(endpoint: &Endpoint, error: Error) -> Error {
-    tracing::info!(registry = endpoint.registry, %error, "an image is not to be had");
-    error
+fn silent_place(reference: &Reference, registry: &str, waited: Duration) -> Error {
+    let waited = Duration::from_millis(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    Error::Unreachable {
+        reference: reference.written().to_owned(),
+        registry: registry.to_owned(),
+        reason: format!("no answer within {waited:?}"),
+    }
 }
 
 /// Checks the sizes in a manifest against the limits.

@@ -38,7 +38,8 @@ impl Default for Limits {
 /// Timeouts of registries, and the logins for them.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// For resolving a tag, all attempts together. Knative's default for tag resolution.
+    /// For resolving a tag, all attempts together; each place that may have it gets a share. Knative's default for tag
+    /// resolution.
     pub resolve_timeout: Duration,
     /// For opening a connection.
     pub connect_timeout: Duration,

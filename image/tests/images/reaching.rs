@@ -1,5 +1,7 @@
 //! How registries are reached: logins one after the other, mirrors, no TLS, certificates of their own.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -133,6 +135,96 @@ async fn a_mirror_is_asked_first_and_its_registry_when_the_mirror_fails() {
     assert!(matches!(error, Err(Error::Blocked { .. })), "{error:?}");
 }
 
+/// A registry that takes connections and says nothing.
+async fn silent_registry() -> tokio::net::TcpListener {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_mirror_that_hangs_leaves_time_for_the_next_and_the_registry() {
+    let (hanging, origin) = (silent_registry().await, Registry::start().await);
+    let pushed = origin.push("team/app", "v1", &[&[("f", "origin")]]);
+    let dir = tempfile::tempdir().unwrap();
+    let hanging = hanging.local_addr().unwrap();
+    let text = format!(
+        "[[registry]]\nprefix = \"registry.example\"\nlocation = \"{}\"\n\
+         [[registry.mirror]]\nlocation = \"{hanging}/a\"\n\
+         [[registry.mirror]]\nlocation = \"{hanging}/b\"\n",
+        origin.host(),
+    );
+    let store = open(dir.path(), configured(dir.path(), &text));
+    let store = store.asking(Logins::default(), Duration::from_secs(6));
+    let resolved = store.resolve(&reference("registry.example/team/app:v1")).await.unwrap();
+    assert_eq!(resolved.digest.as_str(), pushed);
+}
+
+/// Set in the process that finds credential helpers.
+const WITH_HELPERS: &str = "TEST_WITH_HELPERS";
+
+/// Runs a test of this file again, in a process that finds a program `docker-credential-NAME`, which writes down that it
+/// runs in the file `ran` beside it.
+fn with_helper(test: &str, name: &str, script: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join(format!("docker-credential-{name}"));
+    let script = format!("#!/bin/sh\necho ran >> {}/ran\n{script}\n", dir.path().display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env("PATH", path)
+        .env(WITH_HELPERS, dir.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[tokio::test]
+async fn a_helper_runs_only_when_no_other_login_opens_the_image() {
+    let Some(helpers) = std::env::var_os(WITH_HELPERS) else {
+        let test = "reaching::a_helper_runs_only_when_no_other_login_opens_the_image";
+        let script = "echo '{\"Username\":\"ann\",\"Secret\":\"secret\"}'";
+        return with_helper(test, "test", script);
+    };
+    let runs = || std::fs::read_to_string(Path::new(&helpers).join("ran")).unwrap_or_default();
+    let registry = Registry::start().await;
+    registry.push("public/app", "v1", &[&[("f", "1")]]);
+    registry.push("team/app", "v1", &[&[("f", "1")]]);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("docker")).unwrap();
+    std::fs::write(dir.path().join("docker/config.json"), r#"{"credsStore":"test"}"#).unwrap();
+    let store = open(dir.path(), Registries::default());
+    store.resolve(&reference(&registry.name("public/app:v1"))).await.unwrap();
+    assert_eq!(runs(), "", "the registry asks for no login");
+    registry.require_login("team/app", "ann", "secret");
+    let name = reference(&registry.name("team/app:v1"));
+    let auths = json!({ registry.host(): { "username": "ann", "password": "secret" } });
+    store.with_logins(logins(&auths)).resolve(&name).await.unwrap();
+    assert_eq!(runs(), "", "the login of the request opens it");
+    store.resolve(&name).await.unwrap();
+    assert_eq!(runs(), "ran\n");
+}
+
+#[tokio::test]
+async fn a_helper_that_hangs_leaves_time_to_ask_without_a_login() {
+    if std::env::var_os(WITH_HELPERS).is_none() {
+        let test = "reaching::a_helper_that_hangs_leaves_time_to_ask_without_a_login";
+        return with_helper(test, "hang", "exec sleep 600");
+    }
+    let registry = Registry::start().await;
+    registry.push("public/app", "v1", &[&[("f", "1")]]);
+    registry.push("private/app", "v1", &[&[("f", "1")]]);
+    registry.give_tokens();
+    registry.require_token("private/app");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("docker")).unwrap();
+    std::fs::write(dir.path().join("docker/config.json"), r#"{"credsStore":"hang"}"#).unwrap();
+    let store = open(dir.path(), Registries::default());
+    let store = store.asking(Logins::default(), Duration::from_secs(4));
+    store.resolve(&reference(&registry.name("public/app:v1"))).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_registry_on_this_machine_may_have_a_certificate_of_its_own() {
     let (registry, _) = Registry::start_encrypted().await;
@@ -144,20 +236,13 @@ async fn a_registry_on_this_machine_may_have_a_certificate_of_its_own() {
     store.pull(&name, &silent()).await.unwrap();
 }
 
-/// An address of this machine that is not loopback, as a registry elsewhere would have, if there is one.
-fn elsewhere() -> Option<std::net::IpAddr> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
-}
+/// An address that leads to this machine, although it is not one of loopback: registries there count as elsewhere.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[tokio::test]
 async fn a_registry_elsewhere_is_trusted_by_configuration_alone() {
-    // Its name leads to loopback by the configuration, which is how a test has a registry elsewhere.
-    let Some(address) = elsewhere() else { return };
-    let (encrypted, authority) = Registry::start_encrypted_at(address).await;
-    let plain = Registry::start_at(address).await;
+    let (encrypted, authority) = Registry::start_encrypted_at(ELSEWHERE).await;
+    let plain = Registry::start_at(ELSEWHERE).await;
     for (registry, with_authority) in [(&encrypted, true), (&plain, false)] {
         let pushed = registry.push("team/app", "v1", &[&[("f", "1")]]);
         let name = reference(&registry.name("team/app:v1"));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,9 +69,11 @@ impl Registry {
         (Self::start_with(address, Some(Arc::new(config).into())).await, made.cert.pem())
     }
 
+    /// One at an address that stands for all of this machine's listens at loopback.
     async fn start_with(address: IpAddr, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind((address, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let own = if address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address };
+        let listener = TcpListener::bind((own, 0)).await.unwrap();
+        let address = SocketAddr::new(address, listener.local_addr().unwrap().port());
         let state = Arc::new(Mutex::new(State::default()));
         let task = tokio::spawn(accept(listener, tls, state.clone()));
         Self { address, state, task }

@@ -53,6 +53,18 @@ fn mirrors_come_first_and_the_longest_prefix_decides() {
         blocked = true
 
         [[registry]]
+        prefix = "*.mirrored.example"
+        location = "registry.lan/all"
+
+        [[registry]]
+        prefix = "*.mirrored.example:5000"
+        location = "registry.lan/ported"
+
+        [[registry]]
+        prefix = "*.mirrored.example/team"
+        location = "registry.lan/team"
+
+        [[registry]]
         prefix = "lan.example.com/open"
         insecure = true
         "#,
@@ -60,7 +72,7 @@ fn mirrors_come_first_and_the_longest_prefix_decides() {
     .unwrap();
     assert_eq!(registries.unused(), ["unqualified-search-registries"]);
     let by_digest = format!("nginx@{}", Digest::of(b"x"));
-    let cases: [(&str, &[&str]); 6] = [
+    let cases: [(&str, &[&str]); 13] = [
         (
             "nginx:1",
             &["mirror.lan:5000/library/nginx Insecure", "index.docker.io/library/nginx Verified"],
@@ -79,6 +91,13 @@ fn mirrors_come_first_and_the_longest_prefix_decides() {
             &["mirror.lan:5000/teams/app Insecure", "index.docker.io/teams/app Verified"],
         ),
         ("a.example.com/app", &[]),
+        ("a.b.example.com/app", &[]),
+        ("a.example.com:5000/app", &[]),
+        ("example.com/app", &["example.com/app Verified"]),
+        ("notexample.com/app", &["notexample.com/app Verified"]),
+        ("a.mirrored.example/app", &["registry.lan/all/app Verified"]),
+        ("a.mirrored.example:5000/app", &["registry.lan/ported/app Verified"]),
+        ("a.mirrored.example/team/app", &["registry.lan/team/app Verified"]),
         ("lan.example.com/open/app", &["lan.example.com/open/app Insecure"]),
     ];
     for (image, expected) in cases {
@@ -94,6 +113,8 @@ fn a_file_of_another_form_is_refused() {
         ("[[registry]]\nlocation = \"https://a\"", "without http"),
         ("[[registry]]\nlocation = \"a\"\nsecure = false", "secure"),
         ("[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\nlocation = \"\"", "no location"),
+        ("[[registry]]\nprefix = \"a.*.example\"", "only at the beginning"),
+        ("[[registry]]\nlocation = \"*.example\"", "only at the beginning"),
         ("[[registry", "registry"),
     ] {
         let error = Registries::parse(text).unwrap_err();
@@ -112,7 +133,7 @@ fn certificates_lie_beside_the_file_in_a_folder_of_the_host() {
     std::fs::write(folder.join("client.key"), "").unwrap();
     let registries = Registries::read(&file).unwrap();
     let endpoints = registries.endpoints(&"registry.lan:5000/a".parse().unwrap());
-    assert_eq!(endpoints[0].authorities, [folder.join("ca.crt")]);
+    assert_eq!(endpoints[0].authorities(), [folder.join("ca.crt")]);
     let error = Registries::read(&dir.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("none"), "{error}");
 }

@@ -1,18 +1,20 @@
 //! Requests to one registry for one image. Every answer is read up to a limit.
 
 use std::future::Future;
+use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use parking_lot::Mutex;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Method, Response, StatusCode, Url};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{ERROR_BYTES_MAX, exceeded, failed, refusal};
 use super::login::{self, Login};
-use super::saved;
+use super::saved::{self, HELPER_TIMEOUT, Source};
 use crate::formats::bound::{
     Bound, DOCUMENT_BYTES_MAX, LAYER_STEP_BYTES, REDIRECTS_MAX, TOKEN_BYTES_MAX,
 };
@@ -26,8 +28,10 @@ use crate::store::RegistryOptions;
 /// The client of one image at one place.
 pub(crate) struct Remote<'a> {
     reference: &'a Reference,
-    endpoint: &'a Endpoint,
+    endpoint: Endpoint,
     options: &'a RegistryOptions,
+    /// When nobody waits for an answer any more.
+    until: Option<Instant>,
     /// Begun once, before the first request.
     session: OnceCell<Session>,
     /// The login in use.
@@ -38,12 +42,17 @@ pub(crate) struct Remote<'a> {
 struct Session {
     http: Client,
     scheme: &'static str,
-    challenge: Option<Challenge>,
-    /// In the order in which they are tried; without one, requests go anonymously.
-    logins: Vec<Option<Login>>,
+    /// None if it asks for no login.
+    demand: Option<Demand>,
 }
 
-#[derive(Clone)]
+/// What a registry asks for, and what it can be given.
+struct Demand {
+    challenge: Challenge,
+    /// In the order in which they are tried; after the last, requests go anonymously.
+    logins: Vec<Source>,
+}
+
 enum Challenge {
     Bearer(login::Bearer),
     /// The other scheme in use, with the login itself.
@@ -51,8 +60,9 @@ enum Challenge {
 }
 
 /// One login of a session, and the `Authorization` that it gives.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Presented {
+    /// Its place among the logins; after the last, requests go anonymously.
     at: usize,
     authorization: Option<HeaderValue>,
 }
@@ -60,13 +70,14 @@ struct Presented {
 impl<'a> Remote<'a> {
     pub(crate) fn new(
         reference: &'a Reference,
-        endpoint: &'a Endpoint,
+        endpoint: Endpoint,
         options: &'a RegistryOptions,
+        until: Option<Instant>,
     ) -> Self {
         // The HTTP library takes the process-wide provider; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (session, login) = (OnceCell::new(), Mutex::new(None));
-        Self { reference, endpoint, options, session, login }
+        Self { reference, endpoint, options, until, session, login }
     }
 
     /// The digest that the reference resolves to now.
@@ -175,48 +186,75 @@ impl<'a> Remote<'a> {
             let answer = request.send().await.map_err(|error| self.failed(&error))?;
             let refused =
                 matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            let next = presented.at + 1;
-            if !refused || next >= session.logins.len() {
+            let logins = session.demand.as_ref().map_or(0, |demand| demand.logins.len());
+            if !refused || presented.at >= logins {
                 return Ok(answer);
             }
-            presented = self.from(session, next).await?;
-            *self.login.lock().await = Some(presented.clone());
+            presented = self.from(session, presented.at + 1).await?;
         }
     }
 
     /// The login in use, at first the first that the registry takes.
     async fn presented(&self, session: &Session) -> Result<Presented, Error> {
-        let mut login = self.login.lock().await;
-        if let Some(presented) = &*login {
-            return Ok(presented.clone());
+        let in_use = self.login.lock().clone();
+        match in_use {
+            Some(presented) => Ok(presented),
+            None => self.from(session, 0).await,
         }
-        let first = self.from(session, 0).await?;
-        *login = Some(first.clone());
-        Ok(first)
     }
 
-    /// The first login from `at` on that is not refused. After the last, requests go without one.
+    /// The first login from `at` on that is not refused, which is in use from here on.
     async fn from(&self, session: &Session, at: usize) -> Result<Presented, Error> {
-        for (at, login) in session.logins.iter().enumerate().skip(at) {
-            if let Some(authorization) = self.authorization(session, login.as_ref()).await? {
-                return Ok(Presented { at, authorization: Some(authorization) });
+        let presented = match &session.demand {
+            Some(demand) => self.first_of(demand, session, at).await?,
+            None => Presented::default(),
+        };
+        *self.login.lock() = Some(presented.clone());
+        Ok(presented)
+    }
+
+    async fn first_of(
+        &self,
+        demand: &Demand,
+        session: &Session,
+        at: usize,
+    ) -> Result<Presented, Error> {
+        let Demand { challenge, logins } = demand;
+        for (at, source) in logins.iter().enumerate().skip(at) {
+            let login = match source {
+                Source::Here(login) => Some(login.clone()),
+                Source::Helper(helper) => helper.ask(self.patience()).await,
+            };
+            let Some(login) = login else { continue };
+            let authorization = self.authorization(session, challenge, &login).await?;
+            if authorization.is_some() {
+                return Ok(Presented { at, authorization });
             }
         }
-        Ok(Presented { at: session.logins.len(), authorization: None })
+        let authorization = match challenge {
+            Challenge::Bearer(bearer) => self.token(session, bearer, None).await?,
+            Challenge::Basic => None,
+        };
+        Ok(Presented { at: logins.len(), authorization })
+    }
+
+    /// How long a helper may take: half of the time that is left, so that one that hangs does not hide what is public.
+    fn patience(&self) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()) / 2);
+        left.map_or(HELPER_TIMEOUT, |left| left.min(HELPER_TIMEOUT))
     }
 
     async fn authorization(
         &self,
         session: &Session,
-        login: Option<&Login>,
+        challenge: &Challenge,
+        login: &Login,
     ) -> Result<Option<HeaderValue>, Error> {
-        match (&session.challenge, login) {
-            (None, _) | (Some(Challenge::Basic), None | Some(Login::Identity(_))) => Ok(None),
-            (Some(_), Some(Login::Registry(token))) => Ok(sensitive(&format!("Bearer {token}"))),
-            (Some(Challenge::Basic), Some(Login::Password { user, password })) => {
-                Ok(basic(user, password))
-            }
-            (Some(Challenge::Bearer(bearer)), login) => self.token(session, bearer, login).await,
+        match (challenge, login) {
+            (_, Login::Registry(token)) => Ok(sensitive(&format!("Bearer {token}"))),
+            (Challenge::Basic, Login::Password { user, password }) => Ok(basic(user, password)),
+            (Challenge::Basic, Login::Identity(_)) => Ok(None),
+            (Challenge::Bearer(bearer), login) => self.token(session, bearer, Some(login)).await,
         }
     }
 
@@ -249,8 +287,8 @@ impl<'a> Remote<'a> {
                 Some(bearer) => Challenge::Bearer(bearer),
                 None => Challenge::Basic,
             });
-            let logins = if challenge.is_some() { self.logins().await } else { Vec::new() };
-            return Ok(Session { http, scheme, challenge, logins });
+            let demand = challenge.map(|challenge| Demand { challenge, logins: self.logins() });
+            return Ok(Session { http, scheme, demand });
         }
         Err(first.unwrap_or_else(|| self.broken("it does not answer GET /v2/".to_owned())))
     }
@@ -262,8 +300,8 @@ impl<'a> Remote<'a> {
             .redirect(Policy::custom(redirect))
             .user_agent(concat!("rouse/", env!("CARGO_PKG_VERSION")));
         if verified {
-            for path in &self.endpoint.authorities {
-                let pem = std::fs::read(path).map_err(Error::io("read", path))?;
+            for path in self.endpoint.authorities() {
+                let pem = std::fs::read(&path).map_err(Error::io("read", &path))?;
                 let authorities = reqwest::Certificate::from_pem_bundle(&pem)
                     .map_err(|error| self.broken(format!("{}: {error}", path.display())))?;
                 client = client.tls_certs_merge(authorities);
@@ -274,17 +312,17 @@ impl<'a> Remote<'a> {
         client.build().map_err(|error| self.failed(&error))
     }
 
-    /// Those that came with the request, then those that Docker saved, then none: what is public can be
-    /// had without a login, and despite one that is no longer valid.
-    async fn logins(&self) -> Vec<Option<Login>> {
-        let Endpoint { registry, repository, .. } = self.endpoint;
+    /// Those that came with the request, then those that Docker saved. What is public can be had without a login, and
+    /// despite one that is no longer valid.
+    fn logins(&self) -> Vec<Source> {
+        let Endpoint { registry, repository, .. } = &self.endpoint;
         let given = self.options.logins.configs();
-        let mut logins: Vec<_> =
-            given.flat_map(|config| saved::in_plain(config, registry, repository)).collect();
+        let given = given.flat_map(|config| saved::in_plain(config, registry, repository));
+        let mut logins: Vec<Source> = given.map(Source::Here).collect();
         if let Some(dir) = self.options.docker_config.as_deref() {
-            logins.extend(saved::saved(dir, registry, repository).await);
+            logins.extend(saved::saved(dir, registry, repository));
         }
-        logins.into_iter().map(Some).chain([None]).collect()
+        logins
     }
 
     /// A token for pulling, if the registry gives one for this login.
@@ -309,10 +347,7 @@ impl<'a> Remote<'a> {
                     ("client_id", "rouse"),
                     ("refresh_token", token),
                 ]);
-                let mut form = form_urlencoded::Serializer::new(String::new());
-                let form = form.extend_pairs(asked).finish();
-                let kind = "application/x-www-form-urlencoded";
-                session.http.post(realm).header(CONTENT_TYPE, kind).body(form)
+                session.http.post(realm).form(&asked)
             }
             Some(Login::Password { user, password }) => {
                 let request = session.http.get(realm).query(&asked);

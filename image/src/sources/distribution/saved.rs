@@ -1,28 +1,46 @@
 //! Logins that `docker login` saved: in clear in `config.json`, or with a credential helper that it names.
 //!
 //! Clients have saved them under a host, under `https://HOST`, and under the address of an API; all are found by the host.
+//! Keys may have wildcards and paths, which are matched as the kubelet does.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
+use globset::Glob;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::login::Login;
+use crate::formats::registries::split_port;
 
 /// The key of Docker Hub's login: the address of its first API.
 const HUB: &str = "https://index.docker.io/v1/";
 /// Longest wait for a helper, which may ask a network service.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The user name by which helpers mark an identity token.
 const TOKEN_USER: &str = "<token>";
 
+/// Where a login is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Here(Login),
+    /// A program, which is run only when the logins before it were refused.
+    Helper(Helper),
+}
+
+/// The credential helper of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Helper {
+    name: String,
+    registry: String,
+}
+
 /// The logins for a repository in Docker's `config.json`, the closest first; the helper that it names comes last.
-pub(super) async fn saved(docker_config: &Path, registry: &str, repository: &str) -> Vec<Login> {
+pub(super) fn saved(docker_config: &Path, registry: &str, repository: &str) -> Vec<Source> {
     let Ok(config) = std::fs::read(docker_config.join("config.json")) else { return Vec::new() };
     let config: Value = match serde_json::from_slice(&config) {
         Ok(config) => config,
@@ -32,32 +50,29 @@ pub(super) async fn saved(docker_config: &Path, registry: &str, repository: &str
             return Vec::new();
         }
     };
-    let mut logins = in_plain(&config, registry, repository);
-    if let Some(helper) = helper(&config, registry) {
-        match ask(&format!("docker-credential-{helper}"), registry).await {
-            Ok(login) => logins.extend(login),
-            Err(why) => tracing::warn!(helper, registry, why, "a credential helper has no login"),
-        }
-    }
-    logins
+    let logins = in_plain(&config, registry, repository).into_iter().map(Source::Here);
+    logins.chain(helper(&config, registry, repository).map(Source::Helper)).collect()
 }
 
-/// The logins for a repository that `auths` holds. Its keys are hosts, addresses, hosts with a path, or
-/// hosts with `*`, as the kubelet reads them; the closest comes first.
+/// The logins for a repository that `auths` holds, the closest first.
 pub(super) fn in_plain(config: &Value, registry: &str, repository: &str) -> Vec<Login> {
-    let auths = config.get("auths").and_then(Value::as_object);
-    let mut found: Vec<(bool, usize, Login)> = auths
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, saved)| {
-            let (pattern, path) = parts(key);
-            let fits = matches(pattern, host(registry)) && is_above(path, repository);
-            let login = of_entry(saved).filter(|_| fits)?;
-            Some((!pattern.contains('*'), path.len(), login))
-        })
-        .collect();
-    found.sort_by_key(|(exact, path, _)| std::cmp::Reverse((*path, *exact)));
-    found.into_iter().map(|(_, _, login)| login).collect()
+    let logins = closest(config.get("auths"), registry, repository);
+    logins.into_iter().filter_map(of_entry).collect()
+}
+
+/// The values of a map by registries whose keys fit a repository, the closest first: a longer path, then a host without
+/// wildcards.
+fn closest<'a>(map: Option<&'a Value>, registry: &str, repository: &str) -> Vec<&'a Value> {
+    let wanted = Place::of(registry);
+    let fitting =
+        map.and_then(Value::as_object).into_iter().flatten().filter_map(|(key, value)| {
+            let place = Place::of(key);
+            let fits = place.fits(&wanted) && is_above(place.path, repository);
+            fits.then_some(((place.path.len(), !is_pattern(place.host), place.host.len()), value))
+        });
+    let mut found: Vec<_> = fitting.collect();
+    found.sort_by_key(|(closeness, _)| std::cmp::Reverse(*closeness));
+    found.into_iter().map(|(_, value)| value).collect()
 }
 
 fn of_entry(saved: &Value) -> Option<Login> {
@@ -80,17 +95,44 @@ fn of_entry(saved: &Value) -> Option<Login> {
     Some(Login::Password { user, password })
 }
 
-/// The host, with its port, and the path in a key of `auths`. The paths of APIs are none.
-fn parts(key: &str) -> (&str, &str) {
-    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let path = path.trim_matches('/');
-    let path = if matches!(path, "v1" | "v2") { "" } else { path };
-    (canonical(host), path)
+/// A key of a map by registries: a host or a pattern of hosts, a port, and a folder of repositories.
+struct Place<'a> {
+    host: &'a str,
+    port: &'a str,
+    path: &'a str,
 }
 
-fn host(key: &str) -> &str {
-    parts(key).0
+impl<'a> Place<'a> {
+    fn of(key: &'a str) -> Self {
+        let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = path.trim_matches('/');
+        // Clients save the addresses of APIs; those are no folders.
+        let (first, below) = path.split_once('/').unwrap_or((path, ""));
+        let path = if matches!(first, "v1" | "v2") { below } else { path };
+        let (host, port) = split_port(authority);
+        Self { host: canonical(host), port, path }
+    }
+
+    /// Whether this is a registry's host. The port is never a part of a pattern.
+    fn fits(&self, registry: &Place<'_>) -> bool {
+        let (patterns, labels) = (self.host.split('.'), registry.host.split('.'));
+        self.port == registry.port
+            && patterns.clone().count() == labels.clone().count()
+            && patterns.zip(labels).all(|(pattern, label)| label_fits(pattern, label))
+    }
+}
+
+fn is_pattern(host: &str) -> bool {
+    host.contains(['*', '?', '[']) && !host.starts_with('[')
+}
+
+/// Whether a label of a host fits a pattern, which stands for characters within it only.
+fn label_fits(pattern: &str, label: &str) -> bool {
+    if !is_pattern(pattern) {
+        return pattern == label;
+    }
+    Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(label))
 }
 
 /// One name for all hosts of Docker Hub.
@@ -101,18 +143,6 @@ fn canonical(host: &str) -> &str {
     }
 }
 
-/// Whether a host fits a pattern, in which `*` stands for characters within one label.
-fn matches(pattern: &str, host: &str) -> bool {
-    let (patterns, labels) = (pattern.split('.'), host.split('.'));
-    patterns.clone().count() == labels.clone().count()
-        && patterns.zip(labels).all(|(pattern, label)| match pattern.split_once('*') {
-            None => pattern == label,
-            Some((before, after)) => label
-                .strip_prefix(before)
-                .is_some_and(|rest| rest.len() >= after.len() && rest.ends_with(after)),
-        })
-}
-
 /// Whether a path is a repository or a folder above it.
 fn is_above(path: &str, repository: &str) -> bool {
     let rest = repository.strip_prefix(path);
@@ -120,12 +150,26 @@ fn is_above(path: &str, repository: &str) -> bool {
 }
 
 /// The helper of a registry, else the default helper.
-fn helper<'a>(config: &'a Value, registry: &str) -> Option<&'a str> {
-    let of = config.get("credHelpers").and_then(Value::as_object).into_iter().flatten();
-    let mut of = of.filter(|(key, _)| host(key) == host(registry));
-    let named = of.next().map(|(_, helper)| helper).or(config.get("credsStore"));
+fn helper(config: &Value, registry: &str, repository: &str) -> Option<Helper> {
+    let own = closest(config.get("credHelpers"), registry, repository);
+    let name = own.first().copied().or(config.get("credsStore"))?.as_str()?;
     // It becomes part of a program's name, so it may not be a path.
-    named?.as_str().filter(|name| !name.is_empty() && !name.contains('/'))
+    let is_name = !name.is_empty() && !name.contains('/');
+    is_name.then(|| Helper { name: name.to_owned(), registry: registry.to_owned() })
+}
+
+impl Helper {
+    /// Runs the program, for at most this long; a failure is logged.
+    pub(super) async fn ask(&self, limit: Duration) -> Option<Login> {
+        let Self { name, registry } = self;
+        match ask(&format!("docker-credential-{name}"), registry, limit).await {
+            Ok(login) => login,
+            Err(why) => {
+                tracing::warn!(helper = name, registry, why, "a credential helper has no login");
+                None
+            }
+        }
+    }
 }
 
 /// A helper's answer to `get`.
@@ -137,7 +181,7 @@ struct Answer {
 }
 
 /// Asks a helper's program for the login of a registry; an error says why there is none.
-async fn ask(program: &str, registry: &str) -> Result<Option<Login>, String> {
+async fn ask(program: &str, registry: &str, limit: Duration) -> Result<Option<Login>, String> {
     let key = if registry == "docker.io" { HUB } else { registry };
     let mut child = Command::new(program)
         .arg("get")
@@ -153,8 +197,8 @@ async fn ask(program: &str, registry: &str) -> Result<Option<Login>, String> {
         }
         child.wait_with_output().await
     };
-    let output = tokio::time::timeout(HELPER_TIMEOUT, asking).await;
-    let output = output.map_err(|_over| "it does not answer".to_owned())?;
+    let output = tokio::time::timeout(limit, asking).await;
+    let output = output.map_err(|_over| format!("it does not answer within {limit:?}"))?;
     let output = output.map_err(|error| error.to_string())?;
     if !output.status.success() {
         // By the protocol the reason is in the output.
