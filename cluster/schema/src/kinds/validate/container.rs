@@ -220,9 +220,9 @@ fn resources(resources: &Field<'_>, found: &mut Problems) {
         if let (Some(asked), Some(most)) = (quantity(request), quantity(limit.value))
             && asked > most
         {
-            let shown = limit.value.as_str().map_or_else(|| limit.value.to_string(), str::to_owned);
-            let detail = format!("must be less than or equal to {name} limit of {shown}");
-            found.invalid(&Field::new(request, &requests.path), &detail);
+            let detail = format!("must be less than or equal to {name} limit of {most}");
+            let asked = Value::String(asked.to_string());
+            found.invalid(&Field::new(&asked, &requests.path), &detail);
         }
     }
 }

@@ -171,6 +171,12 @@ fn a_pod_is_refused_with_every_problem_it_has() {
         (
             "",
             "Pod",
+            pod(json!({"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1000m"}}})),
+            "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
+        ),
+        (
+            "",
+            "Pod",
             json!({"spec": {"restartPolicy": "Sometimes", "containers": [{"name": "c", "image": "i"}]}}),
             "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
         ),
