@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::annotations::{Key, MAX_SCALE, MIN_SCALE};
+use super::annotations::{Autoscaling, Key, MAX_SCALE, MIN_SCALE};
+use super::autoscaler::AutoscalerConfig;
 
 pub const SERVICE_MIN: &str = "run.googleapis.com/minScale";
 pub const SERVICE_MAX: &str = "run.googleapis.com/maxScale";
@@ -27,29 +28,42 @@ impl ServiceScale {
     #[must_use]
     pub fn of(annotations: &Annotations) -> Self {
         let number = |key| annotations.get(key).and_then(|text| count(text)).unwrap_or_default();
-        if annotations.get(SCALING_MODE).is_some_and(|mode| mode == "manual") {
-            let pods = number(MANUAL_COUNT);
-            return Self { min: pods, max: pods };
+        match max_key(annotations) {
+            MANUAL_COUNT => {
+                let pods = number(MANUAL_COUNT);
+                Self { min: pods, max: pods }
+            }
+            key => Self { min: number(SERVICE_MIN), max: number(key) },
         }
-        Self { min: number(SERVICE_MIN), max: number(SERVICE_MAX) }
     }
 
-    /// The bounds of a Revision, with those of its Service: the higher minimum, the lower maximum.
-    pub fn narrow(self, revision: &mut Annotations) {
-        let own = |key: Key| {
-            let (name, text) = key.get(revision).unwrap_or((key.name, ""));
-            (name, count(text).unwrap_or_default())
-        };
-        let ((min_name, min), (max_name, max)) = (own(MIN_SCALE), own(MAX_SCALE));
-        let most = [max, self.max].into_iter().filter(|max| *max > 0).min();
+    /// The annotations of a Revision whose bounds, its own or the cluster's, are within those of its Service: the higher
+    /// minimum, the lower maximum.
+    #[must_use]
+    pub fn narrowed(self, revision: &Annotations, config: &AutoscalerConfig) -> Annotations {
+        let mut narrowed = revision.clone();
+        let own = Autoscaling::new(revision, config);
+        let (min, max) = (own.min_scale(), own.max_scale());
+        let most = max.into_iter().chain(Some(self.max).filter(|max| *max > 0)).min();
         let least = min.max(self.min).min(most.unwrap_or(u32::MAX));
-        if let Some(most) = most.filter(|most| *most != max) {
-            revision.insert(max_name.to_owned(), most.to_string());
+        let mut set = |key: Key, pods: u32| {
+            let name = key.get(revision).map_or(key.name, |(name, _)| name);
+            narrowed.insert(name.to_owned(), pods.to_string());
+        };
+        if let Some(most) = most.filter(|most| Some(*most) != max) {
+            set(MAX_SCALE, most);
         }
         if least != min {
-            revision.insert(min_name.to_owned(), least.to_string());
+            set(MIN_SCALE, least);
         }
+        narrowed
     }
+}
+
+/// The annotation that says the maximum of a Service, by its mode.
+pub(crate) fn max_key(annotations: &Annotations) -> &'static str {
+    let is_manual = annotations.get(SCALING_MODE).is_some_and(|mode| mode == "manual");
+    if is_manual { MANUAL_COUNT } else { SERVICE_MAX }
 }
 
 /// A number of pods.
@@ -91,9 +105,28 @@ mod tests {
             (2, 9, &[(old_min, "4")], &[(old_min, "4"), (new_max, "9")]),
             (0, 3, &[(new_min, "4")], &[(new_min, "3"), (new_max, "3")]),
         ] {
-            let mut revision = annotations(own);
-            ServiceScale { min, max }.narrow(&mut revision);
-            assert_eq!(revision, annotations(expected), "{min} {max} {own:?}");
+            let service = ServiceScale { min, max };
+            let narrowed = service.narrowed(&annotations(own), &AutoscalerConfig::default());
+            assert_eq!(narrowed, annotations(expected), "{min} {max} {own:?}");
+        }
+    }
+
+    #[test]
+    fn a_revision_that_says_nothing_has_the_clusters_bounds() {
+        let (new_min, new_max) = (MIN_SCALE.name, MAX_SCALE.name);
+        let config =
+            AutoscalerConfig { min_scale: 3, max_scale: Some(10), ..AutoscalerConfig::default() };
+        for (min, max, own, expected) in [
+            (0, 0, &[][..], &[][..]),
+            (2, 20, &[], &[]),
+            (4, 5, &[], &[(new_min, "4"), (new_max, "5")]),
+            (0, 2, &[], &[(new_min, "2"), (new_max, "2")]),
+            (20, 0, &[], &[(new_min, "10")]),
+            (2, 20, &[(new_min, "1"), (new_max, "0")], &[(new_min, "2"), (new_max, "20")]),
+            (0, 20, &[(new_max, "many")], &[(new_max, "many")]),
+        ] {
+            let narrowed = ServiceScale { min, max }.narrowed(&annotations(own), &config);
+            assert_eq!(narrowed, annotations(expected), "{min} {max} {own:?}");
         }
     }
 }

@@ -250,6 +250,18 @@ fn resources(resources: Option<&Value>) -> FieldErrors {
             }
         }
     }
+    let quantity = |amount: &Value| Quantity::parse(&text_of(amount)).ok();
+    let limits = resources.field("limits");
+    for (name, request) in resources.pairs("requests") {
+        let limit = limits.and_then(|limits| limits.field(name)).and_then(quantity);
+        if let (Some(request), Some(limit)) = (quantity(request), limit)
+            && request > limit
+        {
+            // Kubernetes' words, which refuses the pod.
+            let details = format!("must be less than or equal to {name} limit of {limit}");
+            errors.push(FieldError::invalid(request, "requests").with_details(details));
+        }
+    }
     errors
 }
 

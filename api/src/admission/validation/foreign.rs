@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::AutoscalerConfig;
 use crate::config::annotations as keyed;
-use crate::config::cloud_run;
+use crate::config::cloud_run::{self, ServiceScale};
 use crate::config::effects::{IN_PATH, NO_ISSUER, NO_SIDECAR, OWN_GATEWAY};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
 use crate::terms::keys;
@@ -85,17 +86,24 @@ const KNATIVE: &[(&str, &str)] = &[
 
 const SIDECAR_PREFIX: &str = "queue.sidecar.serving.knative.dev/";
 
-/// Checks the bounds that Cloud Run sets for a whole Service.
-pub(super) fn service_scale(annotations: &BTreeMap<String, String>) -> FieldErrors {
+/// Checks the bounds that Cloud Run sets for a whole Service. Its maximum has the cluster's limit, too.
+pub(super) fn service_scale(
+    annotations: &BTreeMap<String, String>,
+    config: &AutoscalerConfig,
+) -> FieldErrors {
     let mut errors = FieldErrors::none();
+    let max = ServiceScale::of(annotations).max;
+    if let Some(limit) = config.max_scale_limit.filter(|limit| max > *limit) {
+        let name = cloud_run::max_key(annotations);
+        errors.push(FieldError::out_of_bounds(max, 1, limit, name));
+    }
     for name in [cloud_run::SERVICE_MIN, cloud_run::SERVICE_MAX, cloud_run::MANUAL_COUNT] {
         let Some(text) = annotations.get(name) else { continue };
         match cloud_run::count(text) {
             None => errors.push(FieldError::invalid(text, name)),
             Some(0) if name == cloud_run::MANUAL_COUNT => {
                 let why = "a Service is not switched off; delete it, or set minScale to 0";
-                let text = format!("the annotation {name} has no effect here: {why}");
-                errors.push(FieldError::new(text, CURRENT_FIELD).as_warning());
+                errors.extend(warnings(vec![no_effect(name, why)]));
             }
             Some(_) => {}
         }
@@ -128,17 +136,22 @@ fn warnings(sentences: Vec<String>) -> FieldErrors {
 
 /// A sentence for each annotation of a Service that nothing reads.
 pub fn unread_on_service(annotations: &BTreeMap<String, String>) -> Vec<String> {
-    let mut others = annotations.clone();
-    others.retain(|name, _| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
-    unread_annotations(&others)
+    let others =
+        annotations.keys().filter(|name| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
+    unread(others)
 }
 
 /// A sentence for each annotation of a template or Revision that nothing reads.
 pub fn unread_annotations(annotations: &BTreeMap<String, String>) -> Vec<String> {
-    let said = |name: &String| {
-        why(name).map(|why| format!("the annotation {name} has no effect here: {why}"))
-    };
-    annotations.keys().filter_map(said).collect()
+    unread(annotations.keys())
+}
+
+fn unread<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    names.filter_map(|name| Some(no_effect(name, why(name)?))).collect()
+}
+
+fn no_effect(name: &str, why: &str) -> String {
+    format!("the annotation {name} has no effect here: {why}")
 }
 
 /// Why nothing reads an annotation. None for one that acts, and for those of other programs.

@@ -18,7 +18,8 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
     errors.within("metadata.annotations", annotations::http_protocol(&annotations));
-    errors.within("metadata.annotations", foreign::service_scale(&annotations));
+    let bounds = foreign::service_scale(&annotations, &request.config.autoscaler);
+    errors.within("metadata.annotations", bounds);
     errors.within("metadata.annotations", foreign::of_service_without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
@@ -33,6 +34,10 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
 #[must_use]
 pub fn configuration(object: &Value, request: Request<'_>) -> FieldErrors {
     let mut errors = meta::parent(object);
+    // They act as those of its Service, whose annotations it has.
+    let annotations = strings(metadata(object), "annotations");
+    let bounds = foreign::service_scale(&annotations, &request.config.autoscaler);
+    errors.within("metadata.annotations", bounds);
     errors.extend(meta::owner_label(object, keys::SERVICE, "Service"));
     errors.extend(template::of(object, request));
     if let Some(old) = request.old {

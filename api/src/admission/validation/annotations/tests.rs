@@ -1,10 +1,10 @@
 //! Annotations of templates and of the objects that hold them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admission::defaults;
-use crate::admission::validation::testing::{annotated, minimal, refused};
-use crate::admission::validation::{Request, service};
+use crate::admission::validation::testing::{annotated, minimal, refused, refused_by, with};
+use crate::admission::validation::{Request, configuration, service};
 use crate::config::ApiConfig;
 
 #[test]
@@ -139,4 +139,50 @@ fn annotations_that_nothing_reads_are_warned_of() {
          the annotation run.googleapis.com/ingress has no effect here: to keep a Service from outside, \
          label it networking.knative.dev/visibility: cluster-local: metadata.annotations"
     );
+}
+
+#[test]
+fn the_limit_of_the_maximum_holds_however_it_is_said() {
+    let limited = with("config-autoscaler", &[("max-scale", "4"), ("max-scale-limit", "5")]);
+    let run = |name: &str| format!("run.googleapis.com/{name}");
+    let [max, mode, count] = ["maxScale", "scalingMode", "manualInstanceCount"].map(run);
+    for (annotations, want) in [
+        (json!({ &max: "5" }), ""),
+        (json!({ &max: "0" }), ""),
+        (
+            json!({ &max: "6" }),
+            "expected 1 <= 6 <= 5: metadata.annotations.run.googleapis.com/maxScale",
+        ),
+        (json!({ &mode: "manual", &count: "5", &max: "9" }), ""),
+        (
+            json!({ &mode: "manual", &count: "6" }),
+            "expected 1 <= 6 <= 5: metadata.annotations.run.googleapis.com/manualInstanceCount",
+        ),
+        (json!({ &mode: "automatic", &count: "6" }), ""),
+    ] {
+        let set = |object: &mut Value| object["metadata"]["annotations"] = annotations.clone();
+        assert_eq!(refused_by(&limited, set), want, "{annotations}");
+        assert_eq!(refused(set), "", "without a limit");
+        let mut made_alone = minimal();
+        set(&mut made_alone);
+        let asked = defaults::Request { config: &limited, user: "a", old: None };
+        defaults::configuration(&mut made_alone, asked);
+        let found = configuration(&made_alone, Request { config: &limited, old: None });
+        assert_eq!(found.split().0.to_string(), want, "{annotations}");
+    }
+    for (key, value, want) in [
+        ("max-scale", "5", ""),
+        ("maxScale", "6", "expected 1 <= 6 <= 5: autoscaling.knative.dev/maxScale"),
+        (
+            "max-scale",
+            "0",
+            "max-scale=0 (unlimited), must be less than 5: autoscaling.knative.dev/max-scale",
+        ),
+    ] {
+        let key = format!("autoscaling.knative.dev/{key}");
+        let found = refused_by(&limited, |object| {
+            object["spec"]["template"]["metadata"]["annotations"][&key] = json!(value);
+        });
+        assert_eq!(found.replace("spec.template.metadata.annotations.", ""), want, "{key} {value}");
+    }
 }

@@ -54,6 +54,17 @@ fn containers_are_checked() {
             "invalid value: 1 Gi: resources.limits.memory\nquantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         ),
         (
+            json!({ "resources": { "limits": { "cpu": 1 }, "requests": { "cpu": "2000m" } } }),
+            "invalid value: 2: resources.requests\nmust be less than or equal to cpu limit of 1",
+        ),
+        (
+            json!({ "resources": {
+                "limits": { "cpu": "1000m", "memory": "1Gi", "ephemeral-storage": "1" },
+                "requests": { "cpu": "1", "memory": "512Mi", "nvidia.com/gpu": "1" },
+            } }),
+            "",
+        ),
+        (
             json!({ "securityContext": { "privileged": true, "procMount": "x" } }),
             "must not set the field(s): securityContext.privileged, securityContext.procMount",
         ),
