@@ -165,6 +165,7 @@ impl Reconcilers {
             revisions,
             routes,
             domain_mappings: mappings,
+            settings: self.settings,
         }
     }
 

@@ -28,11 +28,8 @@ pub(super) fn tried(
     config: &ApiConfig,
     try_pod: &TryPod,
 ) -> AdmissionResponse {
-    let object = request.object.as_ref().and_then(|object| serde_json::to_value(object).ok());
-    let Some(object) = object.filter(|object| is_wanted(object, request.dry_run, config)) else {
-        return response;
-    };
-    let Some(pod) = pod(&object, config) else { return response };
+    let object = request.object.as_ref().filter(|object| is_wanted(object, request, config));
+    let Some(pod) = object.and_then(|object| pod(object, config)) else { return response };
     let namespace = request.namespace.as_deref().unwrap_or_default();
     match try_pod(namespace, &pod) {
         Ok(()) => response,
@@ -46,24 +43,38 @@ pub(super) fn tried(
     }
 }
 
-/// Whether the pod is tried, by the mode in the annotation and by the feature.
-fn is_wanted(object: &Value, dry_run: bool, config: &ApiConfig) -> bool {
-    let of_kind = matches!(object["kind"].as_str(), Some("Service" | "Configuration"));
-    let mode = object["metadata"]["annotations"][keys::POD_SPEC_DRY_RUN].as_str();
+/// Whether the pod is tried, by the mode in the annotation and by the feature. It is not for an object that is being
+/// deleted, nor for a template that stays as it is.
+fn is_wanted(
+    object: &DynamicObject,
+    request: &AdmissionRequest<DynamicObject>,
+    config: &ApiConfig,
+) -> bool {
+    if !matches!(request.kind.kind.as_str(), "Service" | "Configuration")
+        || object.metadata.deletion_timestamp.is_some()
+    {
+        return false;
+    }
+    let annotations = object.metadata.annotations.as_ref();
+    let mode = annotations.and_then(|all| all.get(keys::POD_SPEC_DRY_RUN)).map(String::as_str);
     let asked = matches!(mode, Some("enabled" | "strict"));
-    of_kind
-        && match config.features.get(POD_SPEC_DRY_RUN) {
-            Flag::Enabled => true,
-            Flag::Disabled => dry_run,
-            Flag::Allowed | Flag::AllowRootBounded => dry_run || asked,
-        }
+    let wanted = match config.features.get(POD_SPEC_DRY_RUN) {
+        Flag::Enabled => true,
+        Flag::Disabled => request.dry_run,
+        Flag::Allowed | Flag::AllowRootBounded => request.dry_run || asked,
+    };
+    wanted && request.old_object.as_ref().is_none_or(|old| template(old) != template(object))
+}
+
+fn template(object: &DynamicObject) -> Option<&Value> {
+    object.data.pointer("/spec/template")
 }
 
 /// The pod that a Revision of the template would have.
-fn pod(object: &Value, config: &ApiConfig) -> Option<Pod> {
-    let template = &object["spec"]["template"];
+fn pod(object: &DynamicObject, config: &ApiConfig) -> Option<Pod> {
+    let template = template(object)?;
     let metadata = json!({
-        "name": NAME, "namespace": object["metadata"]["namespace"],
+        "name": NAME, "namespace": object.metadata.namespace,
         "labels": template["metadata"]["labels"],
         "annotations": template["metadata"]["annotations"],
     });

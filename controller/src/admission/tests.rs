@@ -2,6 +2,7 @@
 
 mod compatibility;
 mod mutated;
+mod tried;
 
 use super::*;
 use serde_json::json;
@@ -303,56 +304,4 @@ fn the_hooks_follow_the_settings_in_force() {
         response.result.message,
         "validation failed: expected 0 <= 6 <= 5: spec.template.spec.timeoutSeconds"
     );
-}
-
-#[test]
-fn the_pod_is_tried_as_the_annotation_and_the_feature_say() {
-    let tries = |feature: &str, annotation: Option<&str>, dry_run: bool| {
-        let mut config = ApiConfig::default();
-        let data = [("kubernetes.podspec-dryrun".to_owned(), feature.to_owned())].into();
-        config.apply("config-features", &data).unwrap();
-        let tried = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let note = Arc::clone(&tried);
-        let try_pod: TryPod = Arc::new(move |namespace, pod| {
-            assert_eq!(namespace, "prod");
-            assert_eq!(pod.spec.as_ref().unwrap().containers[0].name, "user-container");
-            note.store(true, std::sync::atomic::Ordering::SeqCst);
-            Err("pods \"dry-run-validation\" is forbidden: no".to_owned())
-        });
-        let config: LiveConfig = Arc::new(move || Arc::new(config.clone()));
-        let hooks = hooks(&config, try_pod);
-        let mut object = service();
-        object["spec"]["traffic"] = json!([{ "percent": 100, "latestRevision": true }]);
-        object["spec"]["template"]["spec"]["containers"][0]["name"] = json!("user-container");
-        if let Some(mode) = annotation {
-            object["metadata"]["annotations"] =
-                json!({ "features.knative.dev/podspec-dryrun": mode });
-        }
-        let mut asked = request("Service", "CREATE", object, None);
-        asked.dry_run = dry_run;
-        let response = (hooks[1].review)(&asked);
-        let tried = tried.load(std::sync::atomic::Ordering::SeqCst);
-        assert_eq!(response.allowed, !tried, "{}", response.result.message);
-        if tried {
-            let expected = "validation callback failed: dry run failed with pods is forbidden: no: spec.template";
-            assert_eq!(response.result.message, expected);
-        }
-        tried
-    };
-    for (feature, annotation, dry_run, expected) in [
-        ("allowed", None, false, false),
-        ("allowed", None, true, true),
-        ("allowed", Some("enabled"), false, true),
-        ("allowed", Some("strict"), false, true),
-        ("allowed", Some("other"), false, false),
-        ("disabled", Some("strict"), false, false),
-        ("disabled", None, true, true),
-        ("enabled", None, false, true),
-    ] {
-        assert_eq!(
-            tries(feature, annotation, dry_run),
-            expected,
-            "{feature} {annotation:?} {dry_run}"
-        );
-    }
 }

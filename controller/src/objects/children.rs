@@ -50,7 +50,8 @@ pub(crate) fn annotations_without<K: Resource>(object: &K, without: &[&str]) -> 
     filtered(object.annotations(), without)
 }
 
-fn filtered(map: &Map, without: &[&str]) -> Map {
+/// A map of labels or annotations without those named.
+pub(crate) fn filtered(map: &Map, without: &[&str]) -> Map {
     map.iter()
         .filter(|(key, _)| !without.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))

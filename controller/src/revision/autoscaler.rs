@@ -12,7 +12,7 @@ use rouse_api::{PodAutoscaler, PodAutoscalerSpec, Revision, keys};
 
 use super::deployment::{NOT_FOR_CHILDREN, labels, serving_port_name};
 use super::observed::Settings;
-use crate::objects::children::{annotations_without, meta};
+use crate::objects::children::{filtered, meta};
 use crate::objects::meta::name;
 
 pub(super) fn build(
@@ -20,8 +20,7 @@ pub(super) fn build(
     deployment: Option<&Deployment>,
     settings: &Settings,
 ) -> PodAutoscaler {
-    let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
-    settings.service_scale.narrow(&mut annotations);
+    let mut annotations = filtered(&settings.annotations, NOT_FOR_CHILDREN);
     annotations
         .entry(keys::CLASS.to_owned())
         .or_insert_with(|| settings.config.autoscaler.pod_autoscaler_class.clone());

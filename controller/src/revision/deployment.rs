@@ -3,7 +3,6 @@
 //! Upstream: pkg/reconciler/revision/resources/deploy.go. There is no second container here: see
 //! the mapping of the queue-proxy's duties in the architecture document.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{
@@ -18,9 +17,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use rouse_api::annotations::{Autoscaling, progress_deadline};
-use rouse_api::config::ApiConfig;
-use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::config::deployment::AffinityType;
+use rouse_api::config::{ApiConfig, DeploymentConfig};
 use rouse_api::names::deployment_name;
 use rouse_api::revision::ContainerImage;
 use rouse_api::validation::is_googles;
@@ -55,7 +53,7 @@ pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) 
     Deployment {
         metadata: meta(revision, &deployment_name(name(revision)), labels.clone(), annotations),
         spec: Some(DeploymentSpec {
-            replicas: Some(initial_replicas(revision, settings)),
+            replicas: Some(initial_replicas(settings)),
             selector: LabelSelector { match_labels: Some(selector), match_expressions: None },
             progress_deadline_seconds: Some(whole_seconds(deadline)),
             revision_history_limit: Some(0),
@@ -72,7 +70,7 @@ pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) 
                     annotations: Some(pod_annotations),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod_spec(revision, images, settings)),
+                spec: Some(pod_spec(revision, images, &settings.config.deployment, settings.drain)),
             },
             ..DeploymentSpec::default()
         }),
@@ -82,11 +80,6 @@ pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) 
 
 /// A pod of the Revision, before its images have digests.
 pub(crate) fn pod_of(revision: &Revision, config: &ApiConfig) -> Pod {
-    let settings = Settings {
-        service_scale: ServiceScale::default(),
-        config: Arc::new(config.clone()),
-        drain: Duration::ZERO,
-    };
     Pod {
         metadata: ObjectMeta {
             name: revision.metadata.name.clone(),
@@ -94,7 +87,7 @@ pub(crate) fn pod_of(revision: &Revision, config: &ApiConfig) -> Pod {
             labels: Some(labels(revision)),
             ..ObjectMeta::default()
         },
-        spec: Some(pod_spec(revision, &Digests::default(), &settings)),
+        spec: Some(pod_spec(revision, &Digests::default(), &config.deployment, Duration::ZERO)),
         status: None,
     }
 }
@@ -110,20 +103,23 @@ pub(super) fn labels(revision: &Revision) -> Map {
 }
 
 /// Replicas at creation; afterwards the autoscaler sets them.
-fn initial_replicas(revision: &Revision, settings: &Settings) -> i32 {
-    let mut annotations = revision.annotations().clone();
-    settings.service_scale.narrow(&mut annotations);
-    let scale = Autoscaling::new(&annotations, &settings.config.autoscaler);
+fn initial_replicas(settings: &Settings) -> i32 {
+    let scale = Autoscaling::new(&settings.annotations, &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 
-fn pod_spec(revision: &Revision, images: &Digests, settings: &Settings) -> PodSpec {
+fn pod_spec(
+    revision: &Revision,
+    images: &Digests,
+    config: &DeploymentConfig,
+    drain: Duration,
+) -> PodSpec {
     let mut pod = revision.spec.pod.clone();
     pod.service_account_name.take_if(|account| is_googles(account));
     let serving = template::serving_container(&pod).map(|container| container.name.clone());
     for container in &mut pod.containers {
         let serves = Some(&container.name) == serving.as_ref();
-        complete(container, revision, &images.containers, settings.drain);
+        complete(container, revision, &images.containers, drain);
         if serves {
             serve(container);
         } else {
@@ -136,16 +132,15 @@ fn pod_spec(revision: &Revision, images: &Digests, settings: &Settings) -> PodSp
         add_env(container, identity(revision));
     }
     let timeout = revision.spec.timeout_seconds.unwrap_or(TIMEOUT_DEFAULT);
-    let grace = timeout.max(0).saturating_add(i64::from(whole_seconds(settings.drain)));
+    let grace = timeout.max(0).saturating_add(i64::from(whole_seconds(drain)));
     pod.termination_grace_period_seconds = Some(grace);
     if pod.affinity.is_none()
-        && settings.config.deployment.default_affinity_type
-            == AffinityType::PreferSpreadRevisionOverNodes
+        && config.default_affinity_type == AffinityType::PreferSpreadRevisionOverNodes
     {
         pod.affinity = Some(spread(revision));
     }
     if pod.runtime_class_name.is_none() {
-        let class = settings.config.deployment.runtime_class(revision.labels());
+        let class = config.runtime_class(revision.labels());
         pod.runtime_class_name = class.map(ToOwned::to_owned);
     }
     pod

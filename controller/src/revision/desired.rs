@@ -9,6 +9,7 @@ use rouse_api::{Revision, RevisionStatus};
 use rouse_kit::{Notice, Plan};
 
 use super::observed::Observed;
+use super::status::Unpinned;
 use super::{autoscaler, deployment, restore, status};
 use crate::lookups::images::{Digests, ImageLookup, Pinned};
 use crate::objects::meta::{controls, name, uid};
@@ -32,12 +33,12 @@ pub(super) fn desired(
     match pinned {
         // After a restart of the controller its pods stay as they are.
         Pinned::Unknown | Pinned::Looking if status::is_unpinned(revision) => {
-            children(revision, Images::AsBefore(None), seen, now, &mut plan);
+            children(revision, Images::AsBefore, seen, now, &mut plan);
         }
         Pinned::Unknown | Pinned::Looking => plan.status = Some(status::resolving(revision, now)),
         // The registry answers again and does not have the image, but a node may.
         Pinned::Failed(message) if status::is_unpinned(revision) => {
-            children(revision, Images::AsBefore(Some(&message)), seen, now, &mut plan);
+            children(revision, Images::Refused(&message), seen, now, &mut plan);
         }
         Pinned::Failed(message) => {
             plan.status = Some(status::image_missing(revision, &message, now));
@@ -57,8 +58,10 @@ enum Images<'a> {
     Pinned(Digests),
     /// Those of registries that could not be reached, for the reason, by their names.
     Unreached(Digests, &'a str),
-    /// As the last pass had them, for the reason if that is new.
-    AsBefore(Option<&'a str>),
+    /// As the last pass had them, although a registry answers by now that it has none, for the reason.
+    Refused(&'a str),
+    /// As the last pass had them.
+    AsBefore,
 }
 
 /// The digests in the status, once every container has one. They never change.
@@ -89,16 +92,19 @@ fn children(
             next.container_statuses.clone_from(&digests.containers);
             next.init_container_statuses.clone_from(&digests.init);
         }
-        Images::Unreached(_, message) | Images::AsBefore(Some(message)) => {
-            status::unpinned(&mut next, revision, message, now);
+        Images::Unreached(_, message) => {
+            status::unpinned(&mut next, revision, Unpinned::Unreached(message), now);
         }
-        Images::AsBefore(None) => {}
+        Images::Refused(message) => {
+            status::unpinned(&mut next, revision, Unpinned::Refused(message), now);
+        }
+        Images::AsBefore => {}
     }
     match seen.deployment.as_deref() {
         None => {
             let digests = match images {
                 Images::Pinned(digests) | Images::Unreached(digests, _) => digests,
-                Images::AsBefore(_) => Digests::default(),
+                Images::Refused(_) | Images::AsBefore => Digests::default(),
             };
             let object = deployment::build(revision, &digests, settings);
             plan.notice(Notice::normal(

@@ -17,6 +17,7 @@ mod tests;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use rouse_api::config::ApiConfig;
 use rouse_api::names::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
@@ -49,6 +50,7 @@ impl Reconciler for Revisions {
 
     fn observe(&self, revision: &Revision) -> Observed {
         let namespace = namespace(revision);
+        let config = self.config.get();
         Observed {
             images: self.pins.known(revision),
             deployment: get(&self.stores.deployments, namespace, &deployment_name(name(revision))),
@@ -56,8 +58,11 @@ impl Reconciler for Revisions {
             pods: self.stores.pods_of(revision),
             gone_routes: self.stores.gone_routes(revision),
             settings: Settings {
-                service_scale: self.stores.service_scale(revision),
-                config: self.config.get(),
+                annotations: self
+                    .stores
+                    .service_scale(revision)
+                    .narrowed(revision.annotations(), &config.autoscaler),
+                config,
                 drain: self.drain,
             },
         }

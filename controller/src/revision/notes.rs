@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use rouse_api::condition::Conditions;
 use rouse_api::revision::{SCALE_REACHED, SETTINGS_EFFECTIVE};
 use rouse_api::{Revision, validation};
@@ -15,7 +16,7 @@ use rouse_k8s::condition::{ENFORCED, FALSE, NOT_ENFORCED};
 use rouse_k8s::pod;
 
 use super::observed::Observed;
-use super::pods::{Trouble, alive, trouble};
+use super::pods::{Rules, Trouble, alive, trouble};
 
 const NO_EFFECT: &str = "NoEffect";
 
@@ -26,10 +27,10 @@ pub(super) fn scale(conditions: &mut Conditions<'_>, seen: &Observed) {
     let wanted = deployment.and_then(|d| d.spec.as_ref()?.replicas).unwrap_or_default();
     let ready = alive(&seen.pods).filter(|pod| pod::is_ready(pod)).count();
     let ready = i32::try_from(ready).unwrap_or(i32::MAX);
-    let waiting: Vec<Arc<Pod>> =
-        seen.pods.iter().filter(|pod| !pod::is_ready(pod)).map(Arc::clone).collect();
     let why = || {
-        let of_pods = trouble(&waiting, false);
+        let waiting: Vec<Arc<Pod>> =
+            seen.pods.iter().filter(|pod| !pod::is_ready(pod)).map(Arc::clone).collect();
+        let of_pods = trouble(&waiting, Rules::default());
         let of_pods = of_pods.map(|Trouble { reason, message, .. }| (reason, message));
         of_pods.or_else(|| seen.deployment_failure())
     };
@@ -44,14 +45,13 @@ pub(super) fn scale(conditions: &mut Conditions<'_>, seen: &Observed) {
 
 /// Says what has no effect. At zero, what the last pods said stays.
 pub(super) fn settings(conditions: &mut Conditions<'_>, revision: &Revision, pods: &[Arc<Pod>]) {
-    let annotations = revision.metadata.annotations.clone().unwrap_or_default();
-    let mut all = validation::unread_annotations(&annotations);
     let started =
         alive(pods).find(|pod| pod::container_statuses(pod).any(|c| pod::waiting(c).is_none()));
     let before = conditions.get(SETTINGS_EFFECTIVE).filter(|_| started.is_none());
     if before.is_some_and(|before| before.reason == NOT_ENFORCED) {
         return;
     }
+    let mut all = validation::unread_annotations(revision.annotations());
     let enforced = started.and_then(|pod| pod::condition(pod, ENFORCED));
     let missing = enforced.filter(|enforced| enforced.status == FALSE);
     let missing = missing.and_then(|enforced| enforced.message.clone());

@@ -1,5 +1,6 @@
 //! The inputs of the decision on a Revision.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use rouse_api::PodAutoscaler;
 use rouse_api::config::ApiConfig;
-use rouse_api::config::cloud_run::ServiceScale;
 use rouse_k8s::condition::{FALSE, TRUE, find};
 
 use crate::lookups::images::Pinned;
+
+/// The reason of a Deployment that takes too long, and of a Revision without its initial scale.
+pub(super) const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 
 /// All inputs of the decision.
 pub(crate) struct Observed {
@@ -25,6 +28,11 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
+    /// Whether the Deployment has taken longer than its progress deadline.
+    pub(super) fn deadline_exceeded(&self) -> bool {
+        self.deployment_failure().is_some_and(|(reason, _)| reason == PROGRESS_DEADLINE_EXCEEDED)
+    }
+
     /// Why the Deployment cannot go on, if it says so: the reason and the message.
     pub(super) fn deployment_failure(&self) -> Option<(String, String)> {
         let status = self.deployment.as_ref()?.status.as_ref()?;
@@ -38,7 +46,8 @@ impl Observed {
 
 /// Settings of the platform's operator, and those of the Service that are in no Revision.
 pub(crate) struct Settings {
-    pub(super) service_scale: ServiceScale,
+    /// The Revision's annotations, with its scale within the bounds of its Service.
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,

@@ -50,10 +50,21 @@ pub(super) fn runs_untroubled(pod: &Pod) -> bool {
         && statuses.all(|status| pod::is_running(status) && pod::last_end(status).is_none())
 }
 
+/// What counts as trouble, besides what does in any case.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    /// A pod that finds no node may find one: nodes are made for it.
+    pub(super) always_schedulable: bool,
+    /// The progress deadline is over: whatever a container waits for is the reason.
+    pub(super) deadline_exceeded: bool,
+}
+
 /// The first trouble that any living pod has.
-pub(super) fn trouble(pods: &[Arc<Pod>], always_schedulable: bool) -> Option<Trouble> {
+pub(super) fn trouble(pods: &[Arc<Pod>], rules: Rules) -> Option<Trouble> {
+    let Rules { always_schedulable, deadline_exceeded } = rules;
     alive(pods).find_map(|pod| {
         let unschedulable = || if always_schedulable { None } else { unschedulable(pod) };
+        let waiting = |status| waiting(status, deadline_exceeded);
         unschedulable()
             .or_else(|| containers(pod).find_map(exited))
             .or_else(|| containers(pod).find_map(waiting).or_else(|| ignores_port(pod)))
@@ -92,9 +103,10 @@ fn exited(status: &ContainerStatus) -> Option<Trouble> {
     })
 }
 
-fn waiting(status: &ContainerStatus) -> Option<Trouble> {
+fn waiting(status: &ContainerStatus, deadline_exceeded: bool) -> Option<Trouble> {
     let waiting = pod::waiting(status)?;
-    let reason = waiting.reason.as_deref().filter(|reason| PERSISTENT.contains(reason))?;
+    let counts = |reason: &&str| deadline_exceeded || PERSISTENT.contains(reason);
+    let reason = waiting.reason.as_deref().filter(counts)?;
     Some(Trouble {
         condition: RESOURCES_AVAILABLE,
         reason: reason.to_owned(),

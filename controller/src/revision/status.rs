@@ -26,7 +26,7 @@ use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_k8s::pod;
 use rouse_kit::ApplyError;
 
-use super::observed::Observed;
+use super::observed::{Observed, PROGRESS_DEADLINE_EXCEEDED};
 use super::{notes, pods};
 
 const DEPLOYING: &str = "Deploying";
@@ -34,7 +34,6 @@ const RESOLVING_DIGESTS: &str = "ResolvingDigests";
 const CONTAINER_MISSING: &str = "ContainerMissing";
 const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 const NOT_OWNED: &str = "NotOwned";
-const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 const BOTH: [&str; 2] = [RESOURCES_AVAILABLE, CONTAINER_HEALTHY];
 
 /// The status before this pass.
@@ -71,18 +70,33 @@ pub(super) fn pinned(status: &mut RevisionStatus, revision: &Revision, now: Time
     mark(status, revision, now, |conditions| conditions.clear(IMAGES_PINNED));
 }
 
+/// Why images have no digest, while pods have them by name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unpinned<'a> {
+    /// Registries that could not be reached, as a sentence.
+    Unreached(&'a str),
+    /// A registry answered that the image is not to be had.
+    Refused(&'a str),
+}
+
 /// Pods have images by name, for this reason.
 pub(super) fn unpinned(
     status: &mut RevisionStatus,
     revision: &Revision,
-    message: &str,
+    why: Unpinned<'_>,
     now: Timestamp,
 ) {
-    let message = format!(
-        "{message}. Until it answers, pods run the image that the tag leads to on their node."
-    );
+    let tagged = "pods run the image that the tag leads to on their node";
+    let (reason, message) = match why {
+        Unpinned::Unreached(message) => {
+            (REGISTRY_UNAVAILABLE, format!("{message}. Until it answers, {tagged}."))
+        }
+        Unpinned::Refused(message) => {
+            (CONTAINER_MISSING, format!("{message}. Until it can be had, {tagged}."))
+        }
+    };
     mark(status, revision, now, |conditions| {
-        conditions.mark_false(IMAGES_PINNED, REGISTRY_UNAVAILABLE, &message);
+        conditions.mark_false(IMAGES_PINNED, reason, &message);
     });
 }
 
@@ -170,7 +184,8 @@ fn verdict(seen: &Observed, always_schedulable: bool) -> Verdict {
     if serves && initialized {
         return Verdict::Healthy;
     }
-    if !serves && let Some(trouble) = pods::trouble(&seen.pods, always_schedulable) {
+    let rules = pods::Rules { always_schedulable, deadline_exceeded: seen.deadline_exceeded() };
+    if !serves && let Some(trouble) = pods::trouble(&seen.pods, rules) {
         let pods::Trouble { condition, reason, message } = trouble;
         return Verdict::Failed { condition, reason, message };
     }

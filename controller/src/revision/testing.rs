@@ -6,8 +6,8 @@ use std::time::Duration;
 use expect_test::Expect;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use rouse_api::config::ApiConfig;
-use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_kit::Plan;
@@ -95,7 +95,7 @@ pub(super) fn plan(revision: &Revision, seen: &Observed) -> Plan<RevisionStatus>
 
 pub(super) fn settings() -> Settings {
     Settings {
-        service_scale: ServiceScale::default(),
+        annotations: revision("", "{}").annotations().clone(),
         config: Arc::new(ApiConfig::default()),
         drain: Duration::from_secs(5),
     }

@@ -7,10 +7,12 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service as CoreService};
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use rouse_api::annotations::{MAX_SCALE, MIN_SCALE};
+use rouse_api::config::ApiConfig;
 use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::{
     ClusterDomainClaim, Configuration, DomainMapping, PodAutoscaler, Revision, Route, Service, keys,
 };
+use rouse_kit::Live;
 
 use crate::objects::meta::{name, namespace, owner_name};
 use crate::objects::routing_state::routes_of;
@@ -26,6 +28,7 @@ pub(crate) struct Queues {
     pub(crate) revisions: Queue<Revision>,
     pub(crate) routes: Queue<Route>,
     pub(crate) domain_mappings: Queue<DomainMapping>,
+    pub(crate) settings: Live<ApiConfig>,
 }
 
 /// A kind whose changes wake reconcilers.
@@ -48,7 +51,7 @@ impl Wakes for Configuration {
         // The Service of that name reports a conflict if it does not own the Configuration.
         queues.services.wake(namespace, name(configuration)).await;
         for revision in stores.revisions_of(configuration) {
-            if !has_bounds_of(stores, configuration, &revision) {
+            if !has_bounds_of(stores, &queues.settings.get(), configuration, &revision) {
                 queues.revisions.wake(namespace, name(&*revision)).await;
             }
         }
@@ -63,11 +66,16 @@ impl Wakes for Configuration {
 }
 
 /// Whether the autoscaler of a Revision has the bounds that its Service sets.
-fn has_bounds_of(stores: &Stores, configuration: &Configuration, revision: &Revision) -> bool {
+fn has_bounds_of(
+    stores: &Stores,
+    config: &ApiConfig,
+    configuration: &Configuration,
+    revision: &Revision,
+) -> bool {
     let found = get(&stores.autoscalers, namespace(revision), name(revision));
     let Some(found) = found else { return true };
-    let mut wanted = revision.annotations().clone();
-    ServiceScale::of(configuration.annotations()).narrow(&mut wanted);
+    let bounds = ServiceScale::of(configuration.annotations());
+    let wanted = bounds.narrowed(revision.annotations(), &config.autoscaler);
     [MIN_SCALE, MAX_SCALE].iter().all(|key| key.get(&wanted) == key.get(found.annotations()))
 }
 

@@ -186,18 +186,23 @@ fn pods_that_are_terminating_or_draining_do_not_count() {
 
 #[test]
 fn a_deployment_that_gave_up_fails_the_revision() {
-    for (condition, expected) in [
-        (
-            "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: timed out}",
-            "False ProgressDeadlineExceeded timed out",
-        ),
-        (
-            "{type: ReplicaFailure, status: 'True', reason: FailedCreate, message: exceeded quota}",
-            "False FailedCreate exceeded quota",
-        ),
+    let late = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: timed out}";
+    let quota =
+        "{type: ReplicaFailure, status: 'True', reason: FailedCreate, message: exceeded quota}";
+    let waiting = |reason: &str| {
+        pod("[]", &format!("state: {{waiting: {{reason: {reason}, message: busy}}}}"))
+    };
+    for (condition, pods, expected) in [
+        (late, vec![], "False ProgressDeadlineExceeded timed out"),
+        (late, running(), "False ProgressDeadlineExceeded timed out"),
+        // By now every reason to wait counts.
+        (late, waiting("ErrImagePull"), "False ErrImagePull busy"),
+        (late, waiting("ContainerCreating"), "False ContainerCreating busy"),
+        (quota, vec![], "False FailedCreate exceeded quota"),
+        (quota, waiting("ErrImagePull"), "False FailedCreate exceeded quota"),
     ] {
         let stuck = format!("{{conditions: [{condition}]}}");
-        let seen = seen(1, &stuck, WAITING, vec![]);
+        let seen = seen(1, &stuck, WAITING, pods);
         assert_eq!(conditions("{}", &seen), [expected, "Unknown"]);
     }
 }
@@ -224,4 +229,38 @@ fn a_refused_child_is_reported() {
     let status = Revisions::refused(&revision("", "{}"), &error, now()).unwrap();
     let expected = format!("False FailedCreate {error}");
     assert_eq!(told(&status.conditions, "ResourcesAvailable"), expected);
+}
+
+/// Sources with the tests that the page of conditions names.
+const SOURCES: [&str; 9] = [
+    include_str!("tests.rs"),
+    include_str!("../tests.rs"),
+    include_str!("../notes/tests.rs"),
+    include_str!("../../configuration/tests.rs"),
+    include_str!("../../service/tests.rs"),
+    include_str!("../../../../api/src/kinds/condition/tests.rs"),
+    include_str!("../../../../autoscaler/src/decide/status.rs"),
+    include_str!("../../../../tests/conformance/conditions.rs"),
+    include_str!("../../../../tests/conformance/revisions.rs"),
+];
+
+#[test]
+fn every_test_that_the_page_of_conditions_names_exists() {
+    let page = include_str!("../../../../docs/conditions.md");
+    // Names of tests are sentences; reasons and conditions have capitals, fields of settings hyphens.
+    let is_test = |name: &&str| {
+        name.contains("::") || name.matches('_').count() > 2 && !name.contains(char::is_uppercase)
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() > 40, "{named:?}");
+    for name in named {
+        let shown =
+            if name.contains("::") { format!("(\"{name}\",") } else { format!("fn {name}()") };
+        assert!(SOURCES.iter().any(|source| source.contains(&shown)), "{name}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("|---"));
+    for row in rows.filter(|row| !row.ends_with("| test |")) {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        assert!(last.starts_with('`'), "a row without a test: {row}");
+    }
 }
