@@ -24,8 +24,8 @@ pub(crate) struct Counts {
     in_flight_area: u128,
     busy_area: u128,
     /// Nanoseconds that rounding adds to the spans that are over.
-    request_rounding: u128,
-    busy_rounding: u128,
+    request_rounding: u64,
+    busy_rounding: u64,
     since: Instant,
     /// Something changed since the last report.
     pub(crate) changed: bool,
@@ -109,9 +109,11 @@ impl Counts {
         Served {
             requests: self.served,
             request_seconds: seconds(self.in_flight_area),
-            rounded_request_seconds: seconds(self.in_flight_area + self.request_rounding),
+            rounded_request_seconds: seconds(
+                self.in_flight_area + u128::from(self.request_rounding),
+            ),
             busy_seconds: seconds(self.busy_area),
-            rounded_busy_seconds: seconds(self.busy_area + self.busy_rounding),
+            rounded_busy_seconds: seconds(self.busy_area + u128::from(self.busy_rounding)),
             sent_bytes: 0,
         }
     }
@@ -127,10 +129,14 @@ impl Counts {
     }
 }
 
+/// A second is a whole number of billed steps, so that only a time's fraction of a second is rounded.
+const STEP_NANOS: u32 = BILLED_STEP.subsec_nanos();
+const _: () = assert!(BILLED_STEP.as_secs() == 0 && 1_000_000_000 % STEP_NANOS == 0);
+
 /// The nanoseconds that are missing to a whole billed step.
-fn rounding(span: Duration) -> u128 {
-    let nanos = span.as_nanos();
-    nanos.next_multiple_of(BILLED_STEP.as_nanos()) - nanos
+fn rounding(span: Duration) -> u64 {
+    let nanos = span.subsec_nanos();
+    u64::from(nanos.next_multiple_of(STEP_NANOS) - nanos)
 }
 
 fn seconds(nanos: u128) -> f64 {
@@ -167,6 +173,23 @@ mod tests {
         counts.left(Duration::ZERO, None, at(90));
         assert!((counts.seconds(at(100)) - 0.1).abs() < 1e-9);
     }
+
+    #[test]
+    fn a_time_is_rounded_up_to_the_next_step() {
+        for (nanos, missing) in [
+            (0, 0),
+            (1, 99_999_999),
+            (99_999_999, 1),
+            (100_000_000, 0),
+            (100_000_001, 99_999_999),
+            (3_999_999_999, 1),
+            (4_000_000_000, 0),
+        ] {
+            assert_eq!(rounding(Duration::from_nanos(nanos)), missing, "{nanos}");
+        }
+        assert_eq!(rounding(Duration::MAX), 1, "of 18446744073709551615.999999999 s");
+    }
+
     #[test]
     fn use_goes_on_while_requests_are_in_pods_and_is_rounded_when_they_leave() {
         let start = Instant::now();

@@ -56,6 +56,8 @@ pub struct Revision {
     /// Pods that are being deleted, by name.
     terminating: BTreeSet<String>,
     instances: Instances,
+    /// Pods came, went or became ready since `instances` counted.
+    pods_changed: bool,
     /// The size of one pod.
     instance: Instance,
     /// The replicas that the Deployment asks for; `None` while unknown.
@@ -120,6 +122,7 @@ impl Revision {
             pods: BTreeMap::new(),
             terminating: BTreeSet::new(),
             instances: Instances::new(now.steady),
+            pods_changed: false,
             instance: Instance::default(),
             replicas: None,
             mode: None,
@@ -152,22 +155,26 @@ impl Revision {
     }
 
     pub fn set_pod(&mut self, pod: PodView) {
+        self.pods_changed = true;
         self.pods.insert(pod.name.clone(), pod);
     }
 
     /// A pod is being deleted, and no longer counts.
     pub fn set_terminating(&mut self, name: String) {
+        self.pods_changed = true;
         self.pods.remove(&name);
         self.terminating.insert(name);
     }
 
     /// A pod is gone, or has ended.
     pub fn remove_pod(&mut self, name: &str) {
+        self.pods_changed = true;
         self.pods.remove(name);
         self.terminating.remove(name);
     }
 
     pub fn set_pods(&mut self, pods: Vec<PodView>) {
+        self.pods_changed = true;
         self.pods = pods.into_iter().map(|pod| (pod.name.clone(), pod)).collect();
     }
 
@@ -229,7 +236,9 @@ impl Revision {
         Instance { min_scale: self.spec.min, ..self.instance.clone() }
     }
 
+    /// Called when a ledger asks, and after a change of pods: in between, the same pods exist.
     fn count_instances(&mut self, now: Timestamp) {
+        self.pods_changed = false;
         let pods = self.pods.values();
         let began = pods.filter(|pod| pod.stage >= Stage::Running);
         let began = began.map(|pod| (pod.name.as_str(), pod.stage == Stage::Ready));
@@ -239,7 +248,9 @@ impl Revision {
 
     /// Decides, if it is time, and returns what to write. Called after every change.
     pub fn step(&mut self, now: Moment) -> Step {
-        self.count_instances(now.steady);
+        if self.pods_changed {
+            self.count_instances(now.steady);
+        }
         if now.steady >= self.next_tick || self.decide_now {
             if now.steady >= self.next_tick {
                 self.next_tick = later(now.steady, TICK);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rouse_api::config::{ApiConfig, Data, effects};
-use rouse_api::keys;
+use rouse_api::{keys, validation};
 
 use super::*;
 
@@ -62,8 +62,15 @@ fn an_unreachable_revision_has_no_min_scale_and_no_retention() {
     assert_eq!((spec.min, spec.retention), (0, Duration::ZERO));
 }
 
-/// The settings of a revision with these annotations, under these keys of `config-autoscaler`; and its class.
-fn read(settings: &[(&str, &str)], annotations: &[(&str, &str)]) -> (ScalingSpec, String) {
+/// What else than its numbers annotations change.
+struct Told {
+    class: String,
+    /// Refusals and warnings of admission, without the annotation's name.
+    admission: String,
+}
+
+/// The settings of a revision with these annotations, under these keys of `config-autoscaler`.
+fn read(settings: &[(&str, &str)], annotations: &[(&str, &str)]) -> (ScalingSpec, Told) {
     let map = |pairs: &[(&str, &str)]| -> Data {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
@@ -72,12 +79,23 @@ fn read(settings: &[(&str, &str)], annotations: &[(&str, &str)]) -> (ScalingSpec
     let mut pa = PodAutoscaler::new("hello-00001", Default::default());
     pa.metadata.annotations = Some(map(annotations));
     let class = Autoscaling::new(&map(annotations), &config.autoscaler).class().to_owned();
-    (ScalingSpec::new(&pa, &config.autoscaler, Duration::from_secs(600)), class)
+    let service = serde_json::json!({
+        "metadata": { "name": "hello", "namespace": "shop" },
+        "spec": { "traffic": [{ "percent": 100, "latestRevision": true }], "template": {
+            "metadata": { "annotations": map(annotations) },
+            "spec": { "containers": [{ "name": "user-container", "image": "hello" }] },
+        } },
+    });
+    let found = validation::service(&service, validation::Request { config: &config, old: None });
+    let admission =
+        annotations.iter().fold(found.to_string(), |text, (key, _)| text.replace(key, "K"));
+    let spec = ScalingSpec::new(&pa, &config.autoscaler, Duration::from_secs(600));
+    (spec, Told { class, admission })
 }
 
 type Pairs = &'static [(&'static str, &'static str)];
 /// The first pair is the one that acts; what it changes, as text.
-type Acts = (Pairs, Pairs, fn(&ScalingSpec, &str) -> String, &'static str);
+type Acts = (Pairs, Pairs, fn(&ScalingSpec, &Told) -> String, &'static str);
 
 fn seconds(time: Duration) -> String {
     time.as_secs().to_string()
@@ -111,7 +129,12 @@ const SETTINGS: &[Acts] = &[
     (&[("enable-scale-to-zero", "false")], &[], |s, _| s.scale_to_zero.to_string(), "false"),
     (&[("scale-to-zero-pod-retention-period", "70s")], &[], |s, _| seconds(s.retention), "70"),
     (&[("scale-down-delay", "15m")], &[], |s, _| seconds(s.scale_down_delay), "900"),
-    (&[("pod-autoscaler-class", keys::CLASS_HPA)], &[], |_, c| c.to_owned(), keys::CLASS_HPA),
+    (
+        &[("pod-autoscaler-class", keys::CLASS_HPA)],
+        &[],
+        |_, told| told.class.clone(),
+        keys::CLASS_HPA,
+    ),
     (&[("initial-scale", "3")], &[], |s, _| s.initial.to_string(), "3"),
     (
         &[("allow-zero-initial-scale", "true")],
@@ -121,10 +144,16 @@ const SETTINGS: &[Acts] = &[
     ),
     (&[("min-scale", "2")], &[], |s, _| s.min.to_string(), "2"),
     (&[("max-scale", "9")], &[], |s, _| format!("{:?}", s.max), "Some(9)"),
+    (
+        &[("max-scale-limit", "5"), ("max-scale", "4")],
+        &[(keys::MAX_SCALE, "6")],
+        |_, told| told.admission.clone(),
+        "expected 1 <= 6 <= 5: spec.template.metadata.annotations.K",
+    ),
 ];
 
 const ANNOTATIONS: &[Acts] = &[
-    (&[], &[(keys::CLASS, keys::CLASS_HPA)], |_, c| c.to_owned(), keys::CLASS_HPA),
+    (&[], &[(keys::CLASS, keys::CLASS_HPA)], |_, told| told.class.clone(), keys::CLASS_HPA),
     (&[], &[(keys::METRIC, "rps")], |s, _| load(s), "140.0 of 200.0"),
     (&[], &[(keys::TARGET, "10")], |s, _| load(s), "7.0 of 10.0"),
     (&[], &[(keys::TARGET_UTILIZATION, "90")], |s, _| load(s), "90.0 of 100.0"),
@@ -160,6 +189,13 @@ const ANNOTATIONS: &[Acts] = &[
         |s, _| format!("{:?}", s.aggregation),
         "WeightedExponential",
     ),
+    // The activator is in the path of every request: it changes nothing but what admission says.
+    (
+        &[],
+        &[(keys::TARGET_BURST_CAPACITY, "0")],
+        |_, told| told.admission.clone(),
+        "the annotation K has no effect here: the activator is in the path of every request: spec.template.metadata.annotations",
+    ),
 ];
 
 #[test]
@@ -172,8 +208,6 @@ fn every_setting_acts() {
         assert_ne!(what(&spec, &class), *expected, "{settings:?} changes nothing");
         seen.insert(settings[0].0);
     }
-    // Admission alone reads this one.
-    seen.insert("max-scale-limit");
     let acting = effects::keys("config-autoscaler").unwrap();
     let acting = acting.iter().filter(|key| key.effect == effects::Effect::Acts);
     assert_eq!(seen, acting.map(|key| key.name).collect());
@@ -189,8 +223,6 @@ fn every_annotation_acts_and_goes_before_the_setting() {
         assert_ne!(what(&spec, &class), *expected, "{annotations:?} changes nothing");
         seen.insert(annotations[0].0);
     }
-    // The activator is in the path of every request: nothing reads it.
-    seen.insert(keys::TARGET_BURST_CAPACITY);
     let all = annotations::AUTOSCALING.iter();
     assert_eq!(seen, all.clone().map(|key| key.name).collect());
     // The old spellings mean the same.
