@@ -12,15 +12,17 @@ use rouse_api::{PodAutoscaler, PodAutoscalerSpec, Revision, keys};
 
 use super::deployment::{NOT_FOR_CHILDREN, labels, serving_port_name};
 use super::observed::Settings;
-use crate::objects::children::{filtered, meta};
+use crate::objects::children::{Map, filtered, meta};
 use crate::objects::meta::name;
 
+/// `annotations` are those of the Revision within the bounds of its Service.
 pub(super) fn build(
     revision: &Revision,
     deployment: Option<&Deployment>,
     settings: &Settings,
+    annotations: &Map,
 ) -> PodAutoscaler {
-    let mut annotations = filtered(&settings.annotations, NOT_FOR_CHILDREN);
+    let mut annotations = filtered(annotations, NOT_FOR_CHILDREN);
     annotations
         .entry(keys::CLASS.to_owned())
         .or_insert_with(|| settings.config.autoscaler.pod_autoscaler_class.clone());

@@ -38,7 +38,13 @@ pub(super) const NOT_FOR_CHILDREN: &[&str] =
 /// The Revision's timeout where none is set, in seconds. Admission always sets one.
 const TIMEOUT_DEFAULT: i64 = 300;
 
-pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) -> Deployment {
+/// `scaling` are the annotations of the Revision within the bounds of its Service.
+pub(super) fn build(
+    revision: &Revision,
+    images: &Digests,
+    settings: &Settings,
+    scaling: &Map,
+) -> Deployment {
     let labels = labels(revision);
     let mut annotations = annotations_without(revision, NOT_FOR_CHILDREN);
     annotations.retain(|key, _| !key.starts_with(keys::AUTOSCALING_PREFIX));
@@ -53,7 +59,7 @@ pub(super) fn build(revision: &Revision, images: &Digests, settings: &Settings) 
     Deployment {
         metadata: meta(revision, &deployment_name(name(revision)), labels.clone(), annotations),
         spec: Some(DeploymentSpec {
-            replicas: Some(initial_replicas(settings)),
+            replicas: Some(initial_replicas(scaling, settings)),
             selector: LabelSelector { match_labels: Some(selector), match_expressions: None },
             progress_deadline_seconds: Some(whole_seconds(deadline)),
             revision_history_limit: Some(0),
@@ -103,8 +109,8 @@ pub(super) fn labels(revision: &Revision) -> Map {
 }
 
 /// Replicas at creation; afterwards the autoscaler sets them.
-fn initial_replicas(settings: &Settings) -> i32 {
-    let scale = Autoscaling::new(&settings.annotations, &settings.config.autoscaler);
+fn initial_replicas(scaling: &Map, settings: &Settings) -> i32 {
+    let scale = Autoscaling::new(scaling, &settings.config.autoscaler);
     i32::try_from(scale.initial_scale().max(scale.min_scale())).unwrap_or(i32::MAX)
 }
 

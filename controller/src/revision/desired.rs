@@ -83,6 +83,7 @@ fn children(
     plan: &mut Plan<RevisionStatus>,
 ) {
     let settings = &seen.settings;
+    let annotations = settings.annotations(revision);
     let mut next = status::begin(revision);
     next.log_url = settings.config.observability.log_url(uid(revision));
     // An unpinned image stands in no status, so that it is asked for until it is pinned.
@@ -106,7 +107,7 @@ fn children(
                 Images::Pinned(digests) | Images::Unreached(digests, _) => digests,
                 Images::Refused(_) | Images::AsBefore => Digests::default(),
             };
-            let object = deployment::build(revision, &digests, settings);
+            let object = deployment::build(revision, &digests, settings, &annotations);
             plan.notice(Notice::normal(
                 "Created",
                 format!("Created Deployment {:?}", name(&object)),
@@ -121,14 +122,16 @@ fn children(
         Some(found) => {
             // Pods are not started again because a registry can no longer be reached.
             if let Images::Pinned(digests) = &images
-                && let Some(restored) =
-                    restore::restored(found, deployment::build(revision, digests, settings))
+                && let Some(restored) = restore::restored(
+                    found,
+                    deployment::build(revision, digests, settings, &annotations),
+                )
             {
                 plan.replace(found, &restored);
             }
         }
     }
-    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings);
+    let wanted = autoscaler::build(revision, seen.deployment.as_deref(), settings, &annotations);
     match seen.autoscaler.as_deref() {
         None => plan.create(&wanted),
         Some(found) if !controls(revision, found) => {

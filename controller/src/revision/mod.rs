@@ -17,7 +17,6 @@ mod tests;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use rouse_api::config::ApiConfig;
 use rouse_api::names::deployment_name;
 use rouse_api::{Revision, RevisionStatus};
@@ -50,7 +49,6 @@ impl Reconciler for Revisions {
 
     fn observe(&self, revision: &Revision) -> Observed {
         let namespace = namespace(revision);
-        let config = self.config.get();
         Observed {
             images: self.pins.known(revision),
             deployment: get(&self.stores.deployments, namespace, &deployment_name(name(revision))),
@@ -58,11 +56,8 @@ impl Reconciler for Revisions {
             pods: self.stores.pods_of(revision),
             gone_routes: self.stores.gone_routes(revision),
             settings: Settings {
-                annotations: self
-                    .stores
-                    .service_scale(revision)
-                    .narrowed(revision.annotations(), &config.autoscaler),
-                config,
+                service_scale: self.stores.service_scale(revision),
+                config: self.config.get(),
                 drain: self.drain,
             },
         }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use rouse_api::PodAutoscaler;
+use kube::ResourceExt;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
+use rouse_api::{PodAutoscaler, Revision};
 use rouse_k8s::condition::{FALSE, TRUE, find};
 
 use crate::lookups::images::Pinned;
@@ -46,9 +48,15 @@ impl Observed {
 
 /// Settings of the platform's operator, and those of the Service that are in no Revision.
 pub(crate) struct Settings {
-    /// The Revision's annotations, with its scale within the bounds of its Service.
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) service_scale: ServiceScale,
     pub(super) config: Arc<ApiConfig>,
     /// How long a pod keeps serving after its deletion was decided.
     pub(super) drain: Duration,
+}
+
+impl Settings {
+    /// The Revision's annotations, with its scale within the bounds of its Service.
+    pub(super) fn annotations(&self, revision: &Revision) -> BTreeMap<String, String> {
+        self.service_scale.narrowed(revision.annotations(), &self.config.autoscaler)
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use expect_test::Expect;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use rouse_api::config::ApiConfig;
+use rouse_api::config::cloud_run::ServiceScale;
 use rouse_api::revision::ContainerImage;
 use rouse_api::{PodAutoscaler, Revision, RevisionStatus};
 use rouse_kit::Plan;
@@ -66,7 +66,9 @@ fn deployment(replicas: i32, status: &str) -> Arc<Deployment> {
 }
 
 pub(super) fn autoscaler(conditions: &str) -> Arc<PodAutoscaler> {
-    let mut built = super::autoscaler::build(&revision("", "{}"), None, &settings());
+    let (revision, settings) = (revision("", "{}"), settings());
+    let annotations = settings.annotations(&revision);
+    let mut built = super::autoscaler::build(&revision, None, &settings, &annotations);
     built.status =
         Some(object(&format!("{{desiredScale: 1, actualScale: 1, conditions: {conditions}}}")));
     Arc::new(built)
@@ -95,7 +97,7 @@ pub(super) fn plan(revision: &Revision, seen: &Observed) -> Plan<RevisionStatus>
 
 pub(super) fn settings() -> Settings {
     Settings {
-        annotations: revision("", "{}").annotations().clone(),
+        service_scale: ServiceScale::default(),
         config: Arc::new(ApiConfig::default()),
         drain: Duration::from_secs(5),
     }
