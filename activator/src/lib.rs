@@ -17,6 +17,7 @@
 //! | `admission/` | slots, queue and counts of each revision                                    |
 //! | `observe/`   | records of requests: counters, lines of the request log, spans              |
 //! | `state/`     | settings of revisions, pods, the routing table                              |
+//! | `callers/`   | who may call a host: its rule, tokens, keys, the decision                   |
 //!
 //! Requests run on data threads of their own, one current-thread runtime each. The tables that they
 //! read are made on the caller's runtime (`control/`) and are immutable. Load goes out as
@@ -31,6 +32,7 @@ mod config;
 mod start;
 
 mod admission;
+mod callers;
 mod control;
 mod edge;
 mod observe;

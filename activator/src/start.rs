@@ -17,6 +17,8 @@ use crate::config::{Config, Https};
 use crate::control::certificates::Certificates;
 use crate::control::change::{Change, GiveUp};
 use crate::control::directory::Directory;
+use crate::control::issuers::Issuers;
+use crate::control::key_fetch;
 use crate::control::metrics::RevisionMetrics;
 use crate::control::registry::Registry;
 use crate::control::reporter::Reporter;
@@ -169,7 +171,8 @@ pub fn start(
     let (public, local) = (public.listen(count)?, local.listen(count)?);
     let signal = Arc::new(ReportSignal::default());
     let registry = Arc::new(Registry::new(Arc::clone(&signal), count));
-    let shared = Arc::new(Shared::new());
+    let (issuers, asks) = Issuers::new();
+    let shared = Arc::new(Shared::new(issuers));
     let https = https.map(|https| secure(https, &shared, count)).transpose()?;
     // Watches, probes and reports go on until everything is drained: a held request may still be
     // waiting for its pod.
@@ -183,6 +186,13 @@ pub fn start(
         component,
         &stopped,
     );
+    let keys = key_fetch::run(
+        Arc::clone(&shared),
+        key_fetch::fetcher(client.clone()),
+        asks,
+        stopped.clone(),
+    );
+    component.tasks.vital("keys-of-issuers", keys);
     let (log, lines) = RequestLog::new();
     let log = Arc::new(log);
     request_log::follow(client, keys::SYSTEM_NAMESPACE, Arc::clone(&log), component);

@@ -9,7 +9,7 @@
 //! - `admission`: defaulting and validation of documents
 //! - `config`: the operator's settings, and the annotations that override them
 //! - `kinds`: the kinds, their conditions, `status.routing`, load reports, usage
-//! - `terms`: keys, names, templates, problems of fields
+//! - `terms`: keys, names, members, networks, templates, problems of fields
 
 mod admission;
 pub mod billing;
@@ -18,12 +18,12 @@ mod kinds;
 mod terms;
 
 pub use admission::{defaults, validation};
-pub use config::annotations;
+pub use config::{annotations, callers};
 pub use kinds::{
     clusterdomainclaim, compiled, condition, configuration, domainmapping, load, podautoscaler,
     revision, rollout, route, routing, service, usage,
 };
-pub use terms::{field_error, keys, names, template};
+pub use terms::{field_error, keys, member, names, network, template};
 
 pub use clusterdomainclaim::{ClusterDomainClaim, ClusterDomainClaimSpec};
 pub use condition::{Condition, ConditionSet, ConditionStatus, Conditions};

@@ -31,7 +31,7 @@ enum Names {
 }
 
 /// The arguments, by command, that names complete.
-const COMPLETED: [(&str, &str, Names); 20] = [
+const COMPLETED: [(&str, &str, Names); 21] = [
     ("deploy", "name", Names::Services),
     ("traffic", "name", Names::Services),
     ("traffic", "shares", Names::Targets),
@@ -41,6 +41,7 @@ const COMPLETED: [(&str, &str, Names); 20] = [
     ("call", "name", Names::Services),
     ("call", "tag", Names::Tags),
     ("call", "revision", Names::Revisions),
+    ("token", "name", Names::Services),
     ("proxy", "name", Names::Services),
     ("proxy", "tag", Names::Tags),
     ("proxy", "revision", Names::Revisions),

@@ -5,6 +5,7 @@ mod complete;
 mod datadir;
 mod fault;
 mod http;
+mod identity;
 mod in_use;
 mod metrics;
 mod outcome;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Beside them, for reconcilers: plans and how they are applied, Events, live configuration, mirrors of
-//! kinds; certificates; pull secrets; and for the process: its limit of open files, its memory.
+//! kinds; certificates; pull secrets; documents of others; and for the process: its
+//! limit of open files, its memory.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a double ends with its test"))]
 
@@ -19,6 +20,7 @@ pub mod address;
 pub mod apply;
 pub mod certificates;
 pub mod events;
+pub mod fetch;
 pub mod files;
 pub mod live;
 pub mod memory;
@@ -31,6 +33,7 @@ pub use address::AddressResolver;
 pub use apply::{Applier, ApplyError};
 pub use component::{Component, Process};
 pub use events::{Events, Notice};
+pub use fetch::Fetch;
 pub use life::{
     Clock, Health, Ledger, Moment, Part, PartReport, Policy, Shutdown, Task, TaskError, TaskKind,
     TaskReport, Tasks, panics,

@@ -3,6 +3,8 @@
 pub(crate) mod certificates;
 pub(crate) mod change;
 pub(crate) mod directory;
+pub(crate) mod issuers;
+pub(crate) mod key_fetch;
 pub(crate) mod metrics;
 pub(crate) mod pages;
 pub(crate) mod probe;

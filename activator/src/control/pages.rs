@@ -38,6 +38,7 @@ fn routes(shared: &Shared) -> Value {
                 "http": source.http,
                 "rewriteHost": source.rewrite_host,
                 "split": source.split,
+                "callers": source.callers,
             })
         })
         .collect();

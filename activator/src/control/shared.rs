@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
 
 use crate::admission::revision::{Revision, Slot};
+use crate::control::issuers::Issuers;
 use crate::state::keys::RouteKey;
 use crate::state::pod::Pod;
 use crate::state::readiness::Stage;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<RouteTable<Arc<Revision>>>,
     /// The certificates of Secrets.
     pub(crate) certificates: ArcSwap<HashMap<ObjectKey, Arc<CertifiedKey>>>,
+    /// The keys that callers' tokens are verified with.
+    pub(crate) issuers: Issuers,
     pub(crate) progress: watch::Sender<Progress>,
     /// All known pods, for the debug pages.
     pub(crate) pods: Mutex<BTreeMap<ObjectKey, PodState>>,
@@ -49,10 +52,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(issuers: Issuers) -> Self {
         Self {
             table: ArcSwap::default(),
             certificates: ArcSwap::default(),
+            issuers,
             progress: watch::Sender::new(Progress::default()),
             pods: Mutex::default(),
             suspects: Mutex::default(),

@@ -9,6 +9,7 @@ use rouse_k8s::ObjectKey;
 use serde::Serialize;
 
 use crate::admission::error::Refused;
+use crate::callers::denial::{Denial, Kind};
 use crate::transport::headers::{HeadError, REVISION};
 use crate::transport::response_body::{Body, GRPC_MESSAGE, GRPC_STATUS, is_grpc};
 use crate::transport::timeout::Which;
@@ -22,6 +23,8 @@ pub(crate) enum Error {
     UnknownHost { host: String },
     #[error("host {host:?} answers https only")]
     HttpsOnly { host: String },
+    #[error(transparent)]
+    Denied(Denial),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("request timeout: {} of revision {revision}", limit(.which))]
@@ -46,6 +49,8 @@ mod grpc {
             StatusCode::GATEWAY_TIMEOUT => "4", // DEADLINE_EXCEEDED
             StatusCode::NOT_FOUND => "12",      // UNIMPLEMENTED
             StatusCode::BAD_REQUEST => "13",    // INTERNAL
+            StatusCode::UNAUTHORIZED => "16",   // UNAUTHENTICATED
+            StatusCode::FORBIDDEN => "7",       // PERMISSION_DENIED
             _ => "14",                          // UNAVAILABLE
         })
     }
@@ -97,6 +102,11 @@ impl Error {
         match self {
             Self::Host { .. } | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } | Self::HttpsOnly { .. } => StatusCode::NOT_FOUND,
+            Self::Denied(denial) => match denial.kind() {
+                Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+                Kind::Forbidden => StatusCode::FORBIDDEN,
+                Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            },
             Self::Refused(Refused::RevisionMissing { .. } | Refused::QueueFull { .. })
             | Self::OutOfFiles { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(Refused::NotReadyInTime { .. } | Refused::NoSlotInTime { .. })
@@ -112,6 +122,7 @@ impl Error {
             Self::Host { .. } => "NoHost",
             Self::UnknownHost { .. } => "UnknownHost",
             Self::HttpsOnly { .. } => "HttpsOnly",
+            Self::Denied(denial) => denial.reason(),
             Self::Refused(Refused::RevisionMissing { .. }) => "RevisionMissing",
             Self::Refused(Refused::QueueFull { .. }) => "QueueFull",
             Self::Refused(Refused::NotReadyInTime { .. }) => "NotReadyInTime",
@@ -133,7 +144,11 @@ impl Error {
 
     fn revision(&self) -> Option<&ObjectKey> {
         match self {
-            Self::Host { .. } | Self::UnknownHost { .. } | Self::HttpsOnly { .. } => None,
+            // A refused caller is not told what it may not call.
+            Self::Host { .. }
+            | Self::UnknownHost { .. }
+            | Self::HttpsOnly { .. }
+            | Self::Denied(_) => None,
             Self::Refused(refused) => Some(refused.revision()),
             Self::TimedOut { revision, .. }
             | Self::Connect { revision, .. }
@@ -151,6 +166,7 @@ impl Error {
             Self::Host { .. }
             | Self::UnknownHost { .. }
             | Self::HttpsOnly { .. }
+            | Self::Denied(_)
             | Self::Refused(_)
             | Self::OutOfFiles { .. }
             | Self::Malformed { .. } => None,
@@ -166,6 +182,7 @@ impl Error {
             Self::Host { .. }
             | Self::UnknownHost { .. }
             | Self::HttpsOnly { .. }
+            | Self::Denied(_)
             | Self::Refused(_)
             | Self::OutOfFiles { .. }
             | Self::TimedOut { .. } => None,
@@ -177,6 +194,11 @@ impl Error {
             Form::Json => self.as_json(),
             Form::Grpc => self.as_grpc(),
         };
+        if let Self::Denied(denial) = &self
+            && let Some(challenge) = denial.challenge()
+        {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(name) = self.revision().and_then(|key| HeaderValue::from_str(&key.name).ok()) {
             response.headers_mut().insert(REVISION, name);
         }

@@ -1,6 +1,6 @@
 //! Handling of one request, from routing to the answer.
 //!
-//! route -> settings and timer -> headers -> slot, perhaps after waiting -> pod -> answer.
+//! route -> settings -> caller, where a rule asks -> headers -> slot, perhaps after waiting -> pod -> answer.
 //! Slot, connection and place in the queue are given back on drop: a client that goes away drops the
 //! future of its request, and with it all three.
 
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::admission::error::Refused;
 use crate::admission::home::Attempt;
 use crate::admission::revision::{Admitted, Queued, Revision, Slot};
+use crate::edge::callers;
 use crate::edge::error::{self, Error, Form};
 use crate::edge::tls::Tls;
 use crate::edge::wait::Wait;
@@ -77,6 +78,11 @@ async fn respond(peer: &Peer, request: Request<Incoming>) -> Result<Response<Bod
     };
     let arrival = Arrival { at: arrived, parts: &parts, host: &name, remote: peer.remote };
     let mut pending = Pending::begin(peer, revision, &arrival, &settings);
+    if let Some(rule) = &host.callers {
+        // Boxed: nearly all hosts have no rule, and the futures of their requests stay small.
+        let admitted = Box::pin(callers::admit(peer, rule, &mut parts.headers)).await;
+        admitted.map_err(|denial| pending.failed(Error::Denied(denial)))?;
+    }
     let mut timer = Timer::new(settings.limits, arrived);
     let version = parts.version;
     let upgrade = prepare(peer, &mut parts, name, &host, &mut pending)?;

@@ -7,6 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::callers::denial::Denial;
 use crate::edge::worker::{Sibling, UNROUTED};
 use crate::observe::request_log::RequestLog;
 use crate::state::routes::Side;
@@ -47,6 +48,14 @@ impl Collector for GatewayMetrics {
             let labels = [("http_response_status_code", status.as_str().to_owned())];
             let unrouted = ConstCounter::new(self.sum(|one| one.totals.unrouted_with(index)));
             unrouted.encode(family.encode_family(&labels)?)?;
+        }
+
+        let name = "rouse_gateway_requests_denied";
+        let help = "Requests of callers who were refused, by the reason that they were told";
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for (index, reason) in Denial::REASONS.into_iter().enumerate() {
+            let denied = ConstCounter::new(self.sum(|one| one.totals.denied_for(index)));
+            denied.encode(family.encode_family(&[("reason", reason)])?)?;
         }
 
         let name = "rouse_request_log_dropped";

@@ -1,5 +1,6 @@
 //! The entry of requests: listeners, data threads, and the handling of a request.
 
+mod callers;
 pub(crate) mod capacity;
 pub(crate) mod connection;
 pub(crate) mod error;

@@ -10,6 +10,7 @@ use rouse_kit::{Part, Shutdown, TaskKind, Tasks};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use crate::callers::denial::Denial;
 use crate::control::shared::Shared;
 use crate::edge::capacity::Capacity;
 use crate::edge::tls::Tls;
@@ -57,6 +58,7 @@ pub(crate) struct Sibling {
 pub(crate) struct ThreadTotals {
     accepted: [AtomicU64; 2],
     unrouted: [AtomicU64; UNROUTED.len()],
+    denied: [AtomicU64; Denial::REASONS.len()],
 }
 
 /// The codes of answers to requests for which no revision was found.
@@ -71,6 +73,15 @@ impl ThreadTotals {
         if let Some(index) = UNROUTED.iter().position(|code| *code == status) {
             self.unrouted[index].fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn denied(&self, denial: &Denial) {
+        self.denied[denial.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests of callers who were refused for `Denial::REASONS[index]`.
+    pub(crate) fn denied_for(&self, index: usize) -> u64 {
+        self.denied[index].load(Ordering::Relaxed)
     }
 
     /// Connections accepted on this side.

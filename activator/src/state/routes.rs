@@ -12,6 +12,7 @@ use rouse_api::routing::{self, HttpOption, Routing};
 use rouse_k8s::ObjectKey;
 use smallvec::SmallVec;
 
+use crate::callers::rule::Rule;
 use crate::state::keys::RouteKey;
 use crate::state::schedule::schedule;
 
@@ -83,6 +84,8 @@ pub(crate) struct Host<R> {
     pub(crate) rewrite: Option<HeaderValue>,
     /// What http is answered on the public side.
     pub(crate) http: HttpOption,
+    /// Who may call, where not everybody may.
+    pub(crate) callers: Option<Box<Rule>>,
     /// The part of `status.routing` it was built from; if unchanged, the host stays when the table
     /// is rebuilt.
     source: routing::Host,
@@ -113,6 +116,7 @@ impl<R> Host<R> {
             header_tags,
             rewrite: source.rewrite_host.as_deref().and_then(|host| host.parse().ok()),
             http: source.http,
+            callers: source.callers.as_ref().map(|callers| Box::new(Rule::of(callers))),
             source: source.clone(),
             namespace: namespace.to_owned(),
         })

@@ -7,6 +7,7 @@
 
 mod api;
 mod balance;
+mod callers;
 mod domain;
 mod drained;
 mod failure;

@@ -6,6 +6,7 @@
 mod all;
 pub mod annotations;
 pub mod autoscaler;
+pub mod callers;
 pub mod cloud_run;
 pub mod defaults;
 pub mod deployment;

@@ -40,6 +40,9 @@ pub struct Host {
     /// The Host header that the revision sees, for a DomainMapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite_host: Option<String>,
+    /// Who may call; None if anybody may, from anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callers: Option<Callers>,
 }
 
 impl Host {
@@ -48,6 +51,36 @@ impl Host {
         let tags = self.header_tags.iter().flatten();
         self.split.iter().chain(tags.flat_map(|tag| &tag.split))
     }
+}
+
+/// Who may call a host, and from where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Callers {
+    /// Address ranges; callers from elsewhere are refused. None: from anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
+    /// None: anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invokers: Option<Invokers>,
+}
+
+/// Those who may call, and which of their tokens count.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Invokers {
+    /// As `rouse_api::member` reads them; accounts with their namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// Whose tokens count besides those of the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<String>,
+    /// Tokens are for a URL of one of these hosts,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// or for one of these audiences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

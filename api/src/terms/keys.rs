@@ -66,6 +66,14 @@ pub const OWN_PREFIX: &str = "rouse.dev/";
 pub const DRAINING: &str = "rouse.dev/draining";
 /// Rouse's own: how many requests may wait for one revision, on the revision's template.
 pub const QUEUE_LIMIT: &str = "rouse.dev/queue-limit";
+/// Rouse's own: who may call a Service, whose identity tokens count, and from which addresses; on the Service.
+pub const INVOKERS: &str = "rouse.dev/invokers";
+pub const ISSUERS: &str = "rouse.dev/issuers";
+pub const ALLOWED_NETWORKS: &str = "rouse.dev/allowed-networks";
+/// Cloud Run's, on the Service.
+pub const INGRESS: &str = "run.googleapis.com/ingress";
+pub const INVOKER_IAM_DISABLED: &str = "run.googleapis.com/invoker-iam-disabled";
+pub const CUSTOM_AUDIENCES: &str = "run.googleapis.com/custom-audiences";
 
 /// Environment variables of the Knative runtime contract.
 pub const ENV_PORT: &str = "PORT";

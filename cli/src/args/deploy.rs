@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::examples;
-use super::values::{Port, Scale, quantity, seconds, service_name};
+use super::values::{Port, Scale, ingress, quantity, seconds, service_name};
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::DEPLOY)]
@@ -184,12 +184,16 @@ pub(crate) struct Marks {
     /// Give it a public host again
     #[arg(long)]
     pub(crate) no_cluster_local: bool,
-    /// gcloud's flag: internal is --cluster-local, all is --no-cluster-local
-    #[arg(long, hide = true, value_parser = ["all", "internal"], conflicts_with_all = ["cluster_local", "no_cluster_local"])]
+    /// From where it is reached: all, internal, or internal-and-cloud-load-balancing (outside by
+    /// domains of DomainMappings only)
+    #[arg(long, visible_alias = "ingress-settings", value_name = "FROM", value_parser = ingress, conflicts_with_all = ["cluster_local", "no_cluster_local"])]
     pub(crate) ingress: Option<String>,
-    /// Accepted as gcloud's flag; every service here allows it
-    #[arg(long, hide = true)]
+    /// Let anybody call, as services do unless told otherwise
+    #[arg(long, overrides_with = "no_allow_unauthenticated")]
     pub(crate) allow_unauthenticated: bool,
+    /// Let nobody call but the members that rouse invokers adds
+    #[arg(long)]
+    pub(crate) no_allow_unauthenticated: bool,
 }
 
 /// How the new revision comes.

@@ -37,6 +37,7 @@ pub(super) const DEPLOY: &str = "Examples:
   rouse deploy hello --min-instances 1 --max-instances 5 --concurrency 80
   rouse deploy hello --image hello:2 --no-traffic --tag next   a canary; then rouse traffic hello next=10
   rouse deploy hello --update-secrets KEY=api:token,/etc/tls=web   a variable and files of Secrets
+  rouse deploy hello --no-allow-unauthenticated                close it; then rouse invokers add hello serviceAccount:robot
   rouse deploy hello --image hello:2 --dry-run                 what would be sent";
 
 pub(super) const BUILD: &str = "Examples:
@@ -63,6 +64,30 @@ pub(super) const PROXY: &str = "Examples:
   rouse proxy hello                    http://127.0.0.1:8080 is the service
   rouse proxy hello -p 9000 --tag next
   rouse proxy hello --token @token.txt   with a bearer token for requests that have none";
+
+pub(super) const INVOKERS: &str = "Examples:
+  rouse invokers list hello
+  rouse invokers remove hello allUsers            close it
+  rouse invokers add hello serviceAccount:robot   and let one account call";
+
+pub(super) const INVOKERS_ADD: &str = "Examples:
+  rouse invokers add hello serviceAccount:robot serviceAccount:web@shop
+  rouse invokers add hello user:ada@example.org --issuer https://accounts.google.com
+  rouse invokers add hello key:ci                  prints an API key, this once
+  rouse invokers add hello cidr:10.0.0.0/8         calls may come from there only";
+
+pub(super) const INVOKERS_REMOVE: &str = "Examples:
+  rouse invokers remove hello allUsers
+  rouse invokers remove hello key:ci cidr:10.0.0.0/8";
+
+pub(super) const INVOKERS_LIST: &str = "Examples:
+  rouse invokers list hello
+  rouse invokers list hello -o json";
+
+pub(super) const TOKEN: &str = "Examples:
+  rouse token hello                                  for that service
+  rouse token hello --service-account robot --duration 30m
+  rouse token --audience https://hello.example.org";
 
 pub(super) const LIST: &str = "Examples:
   rouse list

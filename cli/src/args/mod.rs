@@ -1,6 +1,7 @@
 //! The command line as clap reads it: names, help, defaults, and the values that options take. Pure.
 
 mod call;
+mod callers;
 mod cost;
 mod deploy;
 mod examples;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::Call;
+pub(crate) use self::callers::{ChangeInvokers, Invokers, InvokersCommand, Token};
 pub(crate) use self::cost::{Cost, CostCommand, CostOf};
 pub(crate) use self::deploy::{Build, Deploy, Environment, Marks, Resources, Scaling};
 pub(crate) use self::images::{Digits, Images, ImagesCommand, ImportImages, PruneImages, RmImages};
@@ -107,6 +109,11 @@ pub(crate) enum Command {
     Call(Call),
     /// Give programs of this machine a plain http://127.0.0.1:PORT for one service
     Proxy(Proxy),
+    /// Say who may call a service, and from where
+    #[command(after_help = examples::INVOKERS)]
+    Invokers(Invokers),
+    /// Print an identity token, for a service that asks its callers who they are
+    Token(Token),
     /// List services
     #[command(visible_alias = "ls")]
     List(List),

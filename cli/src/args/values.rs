@@ -58,6 +58,19 @@ pub(crate) fn seconds(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "write seconds, as 300, or a time, as 5m".to_owned())
 }
 
+/// From where a service is reached, in Cloud Run's words or those of Cloud Functions.
+pub(crate) fn ingress(text: &str) -> Result<String, String> {
+    let text = match text {
+        "internal-only" => "internal",
+        "internal-and-gclb" => "internal-and-cloud-load-balancing",
+        other => other,
+    };
+    match rouse_api::callers::Ingress::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write all, internal or internal-and-cloud-load-balancing".to_owned()),
+    }
+}
+
 /// A port, and the name that says its protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Port {

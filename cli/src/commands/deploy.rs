@@ -10,7 +10,7 @@ use rouse_api::Service;
 use serde_json::Value;
 
 use super::serving::{CONFLICTS_MAX, contended, name_of, ready_text, unavailable};
-use super::{describe, serving, wait};
+use super::{describe, invokers, serving, wait};
 use crate::args::{Deploy, Global};
 use crate::outcome::{Context, Failure, Result, refused};
 use crate::printer::{Printer, yaml};
@@ -67,6 +67,10 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
     }
     let limit = Duration::from_secs(args.release.wait_timeout);
     let mut service = wait::until_ready(&target, &args.name, limit, printer).await?;
+    let marks = &args.marks;
+    if marks.allow_unauthenticated || marks.no_allow_unauthenticated {
+        invokers::served::until(&target, &service, limit).await?;
+    }
     if let Some(tag) = &args.release.tag
         && keep_tag(&api, &args.name, tag).await?
     {

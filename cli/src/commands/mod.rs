@@ -16,6 +16,7 @@ mod env;
 mod explain;
 mod get;
 mod images;
+mod invokers;
 mod list;
 mod logs;
 mod proxy;
@@ -23,6 +24,7 @@ mod revisions;
 mod rollback;
 mod serving;
 mod status;
+mod token;
 mod top;
 mod traffic;
 mod wait;
@@ -65,6 +67,8 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Call(args) => call::run(args, global, printer).await,
         Command::Apply(args) => apply::run(args, global, printer).await,
         Command::Get(args) => get::run(args, global, printer).await,
+        Command::Invokers(args) => invokers::run(args, global, printer).await,
+        Command::Token(args) => token::run(&args, global, printer).await,
         Command::Proxy(args) => proxy::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
         Command::Describe(args) => describe::run(&args, global, printer).await,

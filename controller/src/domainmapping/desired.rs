@@ -10,10 +10,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
+use rouse_api::callers::Ingress;
 use rouse_api::config::ApiConfig;
 use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
 use rouse_api::domainmapping::{CERTIFICATE_PROVISIONED, DOMAIN_CLAIMED, REFERENCE_RESOLVED};
-use rouse_api::routing::{Host, Routing};
+use rouse_api::routing::{Callers, Host, Routing};
 use rouse_api::{
     ClusterDomainClaim, ClusterDomainClaimSpec, DomainMapping, DomainMappingStatus, Route,
 };
@@ -136,16 +137,31 @@ fn new_claim(mapping: &DomainMapping) -> ClusterDomainClaim {
 fn compile(mapping: &DomainMapping, route: &Route, seen: &Observed) -> Option<Host> {
     let routing = route.status.as_ref()?.routing.as_ref()?;
     let main = routing.hosts.iter().find(|host| host.tag.is_none())?;
+    let domain = name(mapping).to_ascii_lowercase();
+    let callers = main.callers.clone().map(|callers| with_host(callers, &domain));
+    let (public, local) = match Ingress::of(route.annotations()) {
+        Ingress::Internal => (Vec::new(), vec![domain]),
+        Ingress::All | Ingress::InternalAndLoadBalancing => (vec![domain], Vec::new()),
+    };
     Some(Host {
-        public: vec![name(mapping).to_ascii_lowercase()],
-        local: Vec::new(),
+        public,
+        local,
         tag: None,
         http: seen.gateway.http_option(mapping.annotations(), &seen.config.network),
         split: main.split.clone(),
         header_tags: main.header_tags.clone(),
         tls_secret: mapping.spec.tls.as_ref().map(|tls| tls.secret_name.clone()),
         rewrite_host: Some(format!("{}.{}.{CLUSTER_LOCAL_DOMAIN}", name(route), namespace(route))),
+        callers,
     })
+}
+
+/// The rule of a Service under one more host: tokens may be for that one too.
+fn with_host(mut callers: Callers, host: &str) -> Callers {
+    if let Some(invokers) = &mut callers.invokers {
+        invokers.hosts.push(host.to_owned());
+    }
+    callers
 }
 
 fn is_served(before: &DomainMappingStatus, next: Option<&Routing>, serving: &Serving) -> bool {

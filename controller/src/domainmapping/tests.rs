@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rouse_api::config::ApiConfig;
 use rouse_api::domainmapping::SecretTls;
-use rouse_api::routing::{Host, HttpOption};
+use rouse_api::routing::{Callers, Host, HttpOption, Invokers};
 use rouse_api::{ClusterDomainClaim, DomainMapping, DomainMappingStatus, Route};
 use rouse_kit::Plan;
 use rouse_kit::certificates::CertificateError;
@@ -240,4 +240,27 @@ fn http_of_a_domain_is_redirected_by_its_own_annotation() {
         Gateway { port: Some(7080), https: Some(Https { port: Some(7081) }), local: None };
     let status = desired(&mapping, &Observed { gateway, ..seen() }, now()).status.unwrap();
     assert_eq!(hosts(&status)[0].http, HttpOption::Redirected);
+}
+
+#[test]
+fn a_domain_asks_its_services_callers_and_follows_its_ingress() {
+    let with = |ingress: &str| {
+        let Target::Route(mut route) = route() else { unreachable!("it is one") };
+        let changed = Arc::make_mut(&mut route);
+        let pair = ("run.googleapis.com/ingress".to_owned(), ingress.to_owned());
+        changed.metadata.annotations = Some([pair].into());
+        let main = &mut changed.status.as_mut().unwrap().routing.as_mut().unwrap().hosts[1];
+        main.callers = Some(Callers {
+            networks: None,
+            invokers: Some(Invokers { hosts: vec!["own".to_owned()], ..Invokers::default() }),
+        });
+        let status = plan(&Observed { target: Target::Route(route), ..seen() }).status.unwrap();
+        let host = hosts(&status)[0].clone();
+        let audiences = host.callers.unwrap().invokers.unwrap().hosts;
+        assert_eq!(audiences, ["own", "digits.example.org"]);
+        (host.public.len(), host.local.len())
+    };
+    assert_eq!(with("all"), (1, 0));
+    assert_eq!(with("internal-and-cloud-load-balancing"), (1, 0));
+    assert_eq!(with("internal"), (0, 1), "404 outside");
 }

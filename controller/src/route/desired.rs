@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use rouse_api::annotations;
 use rouse_api::config::features;
 use rouse_api::route::{ALL_TRAFFIC_ASSIGNED, INGRESS_READY};
 use rouse_api::{Route, RouteStatus};
+use rouse_api::{annotations, callers};
 use rouse_kit::Plan;
 
 use super::hosts::{self, Names};
@@ -21,7 +21,7 @@ use super::portions::portions;
 use super::traffic::{self, View};
 use super::{labeler, placeholder, rollout, routing, status};
 use crate::objects::children::not_owned;
-use crate::objects::meta::name;
+use crate::objects::meta::{name, namespace};
 use crate::objects::routing::versioned;
 
 pub(super) fn desired(route: &Route, seen: &Observed, now: Timestamp) -> Plan<RouteStatus> {
@@ -102,8 +102,10 @@ fn assign(
     let options = routing::Options {
         http: seen.gateway.http_option(route.annotations(), &seen.config.network),
         tag_header: seen.config.features.is_enabled(features::TAG_HEADER_BASED_ROUTING),
+        // A token is for the Service, whichever of its tags is called, as in Cloud Run.
+        callers: callers::callers(route.annotations(), namespace(route), &names[0].hosts()),
     };
-    let hosts = routing::compile(names, &targets, &portions, &rollout, options);
+    let hosts = routing::compile(names, &targets, &portions, &rollout, &options);
     let compiled = versioned(written.as_ref(), hosts, now);
     let is_written = written.as_ref() == Some(&compiled);
     let is_served = seen.serving.serves(compiled.version);

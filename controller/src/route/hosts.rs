@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service as CoreService;
 use kube::ResourceExt;
+use rouse_api::callers::Ingress;
 use rouse_api::config::domain::CLUSTER_LOCAL_DOMAIN;
 use rouse_api::config::network::DomainValues;
 use rouse_api::config::{ApiConfig, NetworkConfig};
@@ -47,6 +48,11 @@ impl Names {
         }
     }
 
+    /// All of them.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.public.iter().chain(&self.local).cloned().collect()
+    }
+
     pub(super) fn local_url(&self, gateway: Gateway) -> String {
         gateway.local_url(&self.local[0])
     }
@@ -80,7 +86,8 @@ fn one(
     let namespace = namespace(route);
     let domain = config.domain.look_up(route.labels());
     let hidden = placeholders.get(service.as_str()).is_some_and(|service| is_local(*service));
-    let public = if domain == CLUSTER_LOCAL_DOMAIN || hidden {
+    let inside = Ingress::of(route.annotations()) != Ingress::All;
+    let public = if domain == CLUSTER_LOCAL_DOMAIN || hidden || inside {
         None
     } else {
         let host = config.network.host(DomainValues {

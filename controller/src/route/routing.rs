@@ -1,7 +1,7 @@
 //! Compiles resolved targets to the routing that activators serve.
 
 use rouse_api::rollout::Rollout;
-use rouse_api::routing::{Host, HttpOption, Share, TagShares};
+use rouse_api::routing::{Callers, Host, HttpOption, Share, TagShares};
 
 use super::hosts::Names;
 use super::portions::Portion;
@@ -13,7 +13,7 @@ pub(super) fn compile(
     targets: &[Target],
     portions: &[Portion],
     rollout: &Rollout,
-    options: Options,
+    options: &Options,
 ) -> Vec<Host> {
     let by_header = |names: &Names| {
         // A host of a tag has no choice, but tells the Revision its tag.
@@ -36,16 +36,19 @@ pub(super) fn compile(
             header_tags: by_header(names),
             tls_secret: None,
             rewrite_host: None,
+            callers: options.callers.clone(),
         })
         .collect()
 }
 
 /// The settings that hold for all hosts of a Route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) http: HttpOption,
     /// Whether requests may name their tag in a header.
     pub(super) tag_header: bool,
+    /// Who may call, if not anybody from anywhere.
+    pub(super) callers: Option<Callers>,
 }
 
 fn all_tags(targets: &[Target], rollout: &Rollout) -> Vec<TagShares> {

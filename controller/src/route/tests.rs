@@ -338,3 +338,40 @@ fn with_external_domain_tls_public_urls_are_https() {
         assert_eq!(provisioned(route, &seen), expected);
     }
 }
+
+#[test]
+fn ingress_settings_and_callers_are_compiled_for_each_host() {
+    let annotated = |annotations: &[(&str, &str)]| {
+        let mut route =
+            route("[{configurationName: greet, percent: 100}, {revisionName: greet-1, tag: next}]");
+        let pairs = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        route.metadata.annotations = Some(pairs.collect());
+        status(&route, &one_ready())
+    };
+    let open = annotated(&[("run.googleapis.com/ingress", "all")]);
+    assert!(hosts(&open).starts_with("hello.shop.localhost |"));
+    for ingress in ["internal", "internal-and-cloud-load-balancing"] {
+        let inside = annotated(&[("run.googleapis.com/ingress", ingress)]);
+        assert!(hosts(&inside).lines().all(|host| host.starts_with("- | ")), "{}", hosts(&inside));
+        assert_eq!(inside.url.as_deref(), Some("http://hello.shop.svc.cluster.local"));
+    }
+    let of = |status: &rouse_api::RouteStatus| {
+        let hosts = &status.routing.as_ref().unwrap().hosts;
+        let rules: Vec<_> = hosts.iter().map(|host| host.callers.clone()).collect();
+        assert_eq!(rules[0], rules[1], "tags have the rule of their Service");
+        rules[0].clone()
+    };
+    assert_eq!(of(&open), None);
+    let closed = annotated(&[("rouse.dev/invokers", "serviceAccount:robot")]);
+    expect![[r#"
+        invokers:
+          members:
+          - serviceAccount:robot@shop
+          hosts:
+          - hello.shop.localhost
+          - hello.shop.svc.cluster.local
+          - hello.shop.svc
+          - hello.shop
+    "#]]
+    .assert_eq(&serde_yaml::to_string(&of(&closed)).unwrap());
+}

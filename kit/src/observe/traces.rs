@@ -15,9 +15,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
@@ -29,6 +27,8 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
+
+use crate::fetch::{Connector, connector};
 
 /// Time for one batch of spans to reach the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -229,8 +229,6 @@ fn read_parent(header: &HeaderValue) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-type Connector = HttpsConnector<HttpConnector>;
-
 /// Sends batches on the control plane's runtime, from whichever thread.
 #[derive(Clone, Debug)]
 struct Sender {
@@ -240,27 +238,8 @@ struct Sender {
 
 impl Sender {
     fn new(runtime: Handle) -> Self {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls())
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), runtime }
+        Self { client: Client::builder(TokioExecutor::new()).build(connector()), runtime }
     }
-}
-
-/// The certificates of the system; a collector in the cluster is mostly reached by plain HTTP.
-fn tls() -> rustls::ClientConfig {
-    let provider = crate::certificates::provider();
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // A certificate that cannot be read is not trusted.
-        let _added = roots.add(certificate);
-    }
-    let versions = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has every default version of TLS");
-    versions.with_root_certificates(roots).with_no_client_auth()
 }
 
 #[async_trait::async_trait]

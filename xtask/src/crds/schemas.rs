@@ -210,7 +210,14 @@ fn routing() -> Value {
     let share =
         required(&["percent", "revision"], json!({ "percent": int32(), "revision": string() }));
     let tag = required(&["tag"], json!({ "split": list(share.clone()), "tag": string() }));
+    let invokers = object(json!({
+        "audiences": list(string()),
+        "hosts": list(string()),
+        "issuers": list(string()),
+        "members": list(string()),
+    }));
     let host = object(json!({
+        "callers": object(json!({ "invokers": invokers, "networks": list(string()) })),
         "headerTags": list(tag),
         "http": string(),
         "local": list(string()),

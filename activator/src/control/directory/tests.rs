@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admission::report::ReportSignal;
+use crate::control::issuers::Issuers;
 use rouse_kit::Component;
 
 #[tokio::test]
@@ -10,8 +11,13 @@ async fn routes_that_are_not_kept_up_to_date_are_not_ready() {
     let Component { tasks, health, clock, .. } = &component;
     let registry = Arc::new(Registry::new(Arc::new(ReportSignal::default()), 1));
     let part = health.part("routes");
-    let mut directory =
-        Directory::new(Arc::new(Shared::new()), registry, tasks.clone(), part, *clock);
+    let mut directory = Directory::new(
+        Arc::new(Shared::new(Issuers::new().0)),
+        registry,
+        tasks.clone(),
+        part,
+        *clock,
+    );
     let mut after = |change| {
         directory.apply(change);
         directory.publish();

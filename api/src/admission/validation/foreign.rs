@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::config::AutoscalerConfig;
 use crate::config::annotations as keyed;
+use crate::config::callers;
 use crate::config::cloud_run::{self, ServiceScale};
 use crate::config::effects::{IN_PATH, NO_ISSUER, NO_SIDECAR, OWN_GATEWAY};
 use crate::terms::field_error::{CURRENT_FIELD, FieldError, FieldErrors};
@@ -16,7 +17,8 @@ const ALWAYS: &str = "a pod always has the CPU that it asks for";
 const NO_CLOUD: &str = "it configures Google Cloud";
 const NOTE: &str = "it is a note of a tool";
 const NO_BUILD: &str = "`rouse deploy --source` builds from a folder";
-const NO_ACCESS: &str = "whoever reaches the gateway may call";
+/// On a Service they act.
+const CALLERS: &str = "it belongs in metadata.annotations of the Service";
 
 /// The annotation without `run.googleapis.com/`, and why it changes nothing here or what to write
 /// in its stead.
@@ -39,7 +41,7 @@ pub const CLOUD_RUN: &[(&str, &str)] = &[
     ("cloudsql-instances", NO_CLOUD),
     ("container-dependencies", "containers start together; order them by init containers"),
     ("cpu-throttling", ALWAYS),
-    ("custom-audiences", NO_ACCESS),
+    ("custom-audiences", CALLERS),
     ("default-url-disabled", "name a domain of your own by a DomainMapping"),
     ("description", NOTE),
     ("encryption-key", NO_CLOUD),
@@ -48,12 +50,9 @@ pub const CLOUD_RUN: &[(&str, &str)] = &[
     ("gc-traffic-tags", "tags stay until they are taken away"),
     ("gpu-zonal-redundancy-disabled", NO_CLOUD),
     ("health-check-disabled", "a readiness probe decides"),
-    (
-        "ingress",
-        "to keep a Service from outside, label it networking.knative.dev/visibility: cluster-local",
-    ),
+    ("ingress", CALLERS),
     ("ingress-status", NOTE),
-    ("invoker-iam-disabled", NO_ACCESS),
+    ("invoker-iam-disabled", CALLERS),
     ("launch-stage", "every feature is available"),
     ("manualInstanceCount", SCALES),
     ("maxScale", SCALES),
@@ -136,8 +135,10 @@ fn warnings(sentences: Vec<String>) -> FieldErrors {
 
 /// A sentence for each annotation of a Service that nothing reads.
 pub fn unread_on_service(annotations: &BTreeMap<String, String>) -> Vec<String> {
-    let others =
-        annotations.keys().filter(|name| !cloud_run::SERVICE_SCALE.contains(&name.as_str()));
+    let others = annotations.keys().filter(|name| {
+        !cloud_run::SERVICE_SCALE.contains(&name.as_str())
+            && !callers::OF_SERVICE.contains(&name.as_str())
+    });
     unread(others)
 }
 
@@ -165,6 +166,9 @@ fn why(name: &str) -> Option<&'static str> {
     }
     if let Some((_, why)) = KNATIVE.iter().find(|(key, _)| *key == name) {
         return Some(why);
+    }
+    if callers::OF_SERVICE.contains(&name) {
+        return Some(CALLERS);
     }
     let scaling = name.starts_with(keys::AUTOSCALING_PREFIX)
         && !keyed::AUTOSCALING.iter().any(|key| key.is(name));

@@ -7,6 +7,7 @@
 //! Upstream: `pkg/apis/serving/v1/*_validation.go`, `metadata_validation.go`.
 
 mod annotations;
+mod callers;
 mod container;
 mod fields;
 mod foreign;

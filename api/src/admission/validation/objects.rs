@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{metadata, spec};
 use super::request::Request;
 use super::traffic::{self, Owner};
-use super::{annotations, foreign, metadata as meta, revision as revisions, template};
+use super::{annotations, callers, foreign, metadata as meta, revision as revisions, template};
 use crate::admission::json::{Look, difference, strings};
 use crate::terms::field_error::{FieldError, FieldErrors};
 use crate::terms::keys;
@@ -20,6 +20,7 @@ pub fn service(object: &Value, request: Request<'_>) -> FieldErrors {
     errors.within("metadata.annotations", annotations::http_protocol(&annotations));
     let bounds = foreign::service_scale(&annotations, &request.config.autoscaler);
     errors.within("metadata.annotations", bounds);
+    errors.within("metadata.annotations", callers::of(&annotations));
     errors.within("metadata.annotations", foreign::of_service_without_effect(&annotations));
     errors.extend(template::of(object, request));
     errors.within("spec", traffic::list(spec(object), Owner::Service));
@@ -58,6 +59,7 @@ pub fn route(object: &Value, request: Request<'_>) -> FieldErrors {
     let rollout = annotations::rollout_duration(&annotations);
     errors.within("metadata", rollout.via_field("annotations"));
     errors.within("metadata.annotations", annotations::http_protocol(&annotations));
+    errors.within("metadata.annotations", callers::of(&annotations));
     errors.within("spec", traffic::list(spec(object), Owner::Nobody));
     if let Some(old) = request.old.filter(|_| metadata(object).list("ownerReferences").is_empty()) {
         errors.within("metadata.annotations", meta::creator_and_modifier(old, object));

@@ -4,17 +4,21 @@ mod event;
 mod many;
 mod request;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use rouse_api::condition::{self, READY};
 
 pub(crate) use self::request::REVISION_HEADER;
 use super::serving::service;
 use crate::args::{Call, Global};
 use crate::http::{Answer, Connection};
+use crate::identity::{CREDENTIALS, Identity, SERVERLESS, bearer};
 use crate::outcome::{Failure, Result};
 use crate::printer::Printer;
 use crate::reach::{FORWARDED_PROTO, Part, Reach, url_of};
 use crate::target::Target;
+
+/// How long the token of a call is valid: longer than many requests take.
+const TOKEN_SECONDS: i64 = 3600;
 
 pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;
@@ -25,6 +29,12 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     if reach.https {
         let proto = HeaderName::from_static(FORWARDED_PROTO);
         sent.headers.entry(proto).or_insert(HeaderValue::from_static("https"));
+    }
+    let identity = Identity::asked_by(&service)
+        .filter(|_| CREDENTIALS.iter().all(|name| !sent.headers.contains_key(*name)));
+    if let Some(identity) = &identity {
+        let token = identity.token(&target, TOKEN_SECONDS).await?;
+        sent.headers.insert(SERVERLESS, bearer(&token)?);
     }
     if args.count.get() > 1 {
         return many::run(&reach, &sent, args.count.get(), args.parallel.get(), printer).await;
@@ -40,9 +50,11 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     print(&answer, printer);
     if answer.status.is_client_error() || answer.status.is_server_error() {
         let failure = Failure::new(format!("{} answered {}", args.name, answer.status));
-        return Err(match not_ready(&service) {
-            Some(why) => failure.because(why),
-            None => failure,
+        let uninvited = identity.filter(|_| answer.status == StatusCode::FORBIDDEN);
+        return Err(match (not_ready(&service), uninvited) {
+            (Some(why), _) => failure.because(why),
+            (None, Some(identity)) => failure.next(identity.invitation(&args.name)),
+            (None, None) => failure,
         });
     }
     Ok(())

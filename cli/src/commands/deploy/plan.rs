@@ -7,6 +7,7 @@ mod references;
 mod volumes;
 
 use jiff::Timestamp;
+use rouse_api::member::texts;
 use rouse_api::{Service, condition, keys};
 use serde_json::{Value, json};
 
@@ -17,6 +18,9 @@ use crate::outcome::{Failure, Result};
 
 /// As `kn` does, so that the same tag deployed again makes a new revision.
 const UPDATE_TIMESTAMP: &str = "client.knative.dev/updateTimestamp";
+
+/// The member that anybody is.
+const ALL_USERS: &str = "allUsers";
 
 /// The whole object: a new one, or the existing one with the named parts changed.
 pub(super) fn service(
@@ -39,6 +43,7 @@ pub(super) fn service(
     }
     let before = member(member(&mut service, "spec"), "template").clone();
     labels(&mut service, &args.marks)?;
+    callers(&mut service, &args.marks)?;
     let template = member(member(&mut service, "spec"), "template");
     annotations(template, &args.scaling);
     let changes = &args.marks.annotation;
@@ -124,16 +129,46 @@ fn labels(service: &mut Value, marks: &Marks) -> Result {
         let template = member(member(service, "spec"), "template");
         pairs(member(member(template, "metadata"), "labels"), "label", &changes)?;
     }
-    let ingress = marks.ingress.as_deref();
-    let visibility = if marks.cluster_local || ingress == Some("internal") {
+    let visibility = if marks.cluster_local {
         format!("{}={}", keys::VISIBILITY, keys::VISIBILITY_CLUSTER_LOCAL)
-    } else if marks.no_cluster_local || ingress == Some("all") {
+    } else if marks.no_cluster_local || marks.ingress.as_deref() == Some("all") {
         format!("{}-", keys::VISIBILITY)
     } else {
         return Ok(());
     };
     // A label of the service alone: it makes no new revision.
     pairs(member(member(service, "metadata"), "labels"), "label", &[visibility])
+}
+
+/// From where the service is reached, and whether anybody may call. Annotations of the service alone.
+fn callers(service: &mut Value, marks: &Marks) -> Result {
+    let mut changes = Vec::new();
+    let annotations = &service["metadata"]["annotations"];
+    let members: Option<Vec<String>> =
+        annotations[keys::INVOKERS].as_str().map(|list| texts(list).map(str::to_owned).collect());
+    let has_ingress = !annotations[keys::INGRESS].is_null();
+    match marks.ingress.as_deref() {
+        Some("all") if has_ingress => changes.push(format!("{}-", keys::INGRESS)),
+        None | Some("all") => {}
+        Some(ingress) => changes.push(format!("{}={ingress}", keys::INGRESS)),
+    }
+    if marks.no_allow_unauthenticated {
+        let mut members = members.unwrap_or_default();
+        members.retain(|member| member != ALL_USERS);
+        changes.push(format!("{}={}", keys::INVOKERS, members.join(",")));
+    } else if let Some(mut members) = members.filter(|_| marks.allow_unauthenticated) {
+        members.retain(|member| member != ALL_USERS);
+        members.push(ALL_USERS.to_owned());
+        // Alone, it is what no annotation means.
+        changes.push(match members.len() {
+            1 => format!("{}-", keys::INVOKERS),
+            _ => format!("{}={}", keys::INVOKERS, members.join(",")),
+        });
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    pairs(member(member(service, "metadata"), "annotations"), "annotation", &changes)
 }
 
 /// The name of the new revision, if the user gives one.

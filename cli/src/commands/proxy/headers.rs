@@ -2,6 +2,7 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::identity::SERVERLESS;
 use crate::reach::FORWARDED_PROTO;
 
 /// Headers of one connection, besides those that `Connection` names.
@@ -25,6 +26,8 @@ pub(super) struct Rules {
     pub(super) https: bool,
     /// Sent where the request has none.
     pub(super) authorization: Option<HeaderValue>,
+    /// The platform's own, where the Service asks its callers who they are; sent where the request has none.
+    pub(super) serverless: Option<HeaderValue>,
 }
 
 impl Rules {
@@ -40,6 +43,9 @@ impl Rules {
         }
         if let Some(token) = &self.authorization {
             headers.entry(header::AUTHORIZATION).or_insert_with(|| token.clone());
+        }
+        if let Some(token) = &self.serverless {
+            headers.entry(SERVERLESS).or_insert_with(|| token.clone());
         }
         // Servers of WebSockets compare it with the host.
         let own = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
@@ -106,6 +112,7 @@ mod tests {
             own_origins: vec!["http://127.0.0.1:8080".to_owned()],
             https: true,
             authorization: Some(HeaderValue::from_static("Bearer t")),
+            serverless: None,
         }
     }
 

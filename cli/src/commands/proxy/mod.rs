@@ -18,7 +18,8 @@ use self::forward::Forward;
 use self::headers::Rules;
 use super::serving::service;
 use crate::args::{Global, Proxy};
-use crate::outcome::{Context, Failure, Result};
+use crate::identity::{Identity, bearer};
+use crate::outcome::{Context, Result};
 use crate::platform::ports;
 use crate::printer::Printer;
 use crate::reach::{Part, Reach, url_of};
@@ -26,20 +27,27 @@ use crate::target::Target;
 
 /// The port without `--port`, as gcloud's.
 const PORT: u16 = 8080;
+/// How long the token of a proxy is valid, for a service that asks: a working day.
+const TOKEN_SECONDS: i64 = 12 * 3600;
 
 pub(crate) async fn run(args: Proxy, global: &Global, printer: &Printer) -> Result {
     let target = Target::connect(global).await?;
     let service = service(&target, &args.name).await?;
     let part = Part::of(args.tag.as_deref(), args.revision.as_deref());
     let reach = Reach::of(&target, url_of(&service, part)?).await?;
-    let authorization = args.token.as_deref().map(bearer).transpose()?;
+    let authorization = args.token.as_deref().map(given).transpose()?;
+    let identity = Identity::asked_by(&service).filter(|_| authorization.is_none());
+    let serverless = match &identity {
+        Some(identity) => Some(bearer(&identity.token(&target, TOKEN_SECONDS).await?)?),
+        None => None,
+    };
     let listener = ports::bind(Ipv4Addr::LOCALHOST.into(), args.port, PORT, "--port", |at| {
         let listener = std::net::TcpListener::bind(at)?;
         listener.set_nonblocking(true)?;
         TcpListener::from_std(listener)
     })?;
     let address = listener.held.local_addr().or_fail(|| "the proxy has no address".to_owned())?;
-    let rules = rules(&reach, address, authorization)?;
+    let rules = Rules { authorization, serverless, ..rules(&reach, address)? };
     let component = Component::alone("proxy");
     let forward = Arc::new(Forward::new(&reach, rules, &component)?);
     announce(&args.name, &reach, address, printer);
@@ -65,7 +73,7 @@ fn announce(name: &str, reach: &Reach, address: SocketAddr, printer: &Printer) {
     }
 }
 
-fn rules(reach: &Reach, address: SocketAddr, authorization: Option<HeaderValue>) -> Result<Rules> {
+fn rules(reach: &Reach, address: SocketAddr) -> Result<Rules> {
     let uri: http::Uri = reach.url.parse().or_fail(|| format!("{:?} is no URL", reach.url))?;
     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
     let port = address.port();
@@ -74,18 +82,17 @@ fn rules(reach: &Reach, address: SocketAddr, authorization: Option<HeaderValue>)
         authority,
         own_origins: vec![format!("http://{address}"), format!("http://localhost:{port}")],
         https: reach.https,
-        authorization,
+        authorization: None,
+        serverless: None,
     })
 }
 
 /// The Authorization header of a token, or of the token in `@FILE`.
-fn bearer(token: &str) -> Result<HeaderValue> {
-    let token = match token.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).or_fail(|| format!("cannot read {file}"))?,
-        None => token.to_owned(),
-    };
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| Failure::usage("the token has characters that no header can have"))?;
-    value.set_sensitive(true);
-    Ok(value)
+fn given(token: &str) -> Result<HeaderValue> {
+    match token.strip_prefix('@') {
+        Some(file) => {
+            bearer(&std::fs::read_to_string(file).or_fail(|| format!("cannot read {file}"))?)
+        }
+        None => bearer(token),
+    }
 }

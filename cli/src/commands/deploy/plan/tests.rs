@@ -135,6 +135,31 @@ fn more_flags_of_gcloud_and_kn_have_their_meaning_there() {
 }
 
 #[test]
+fn who_may_call_is_an_annotation_of_the_service_and_makes_no_revision() {
+    let planned = |members: Option<&str>, words: &str| {
+        let mut object = existing();
+        object.metadata.annotations =
+            members.map(|list| [(keys::INVOKERS.to_owned(), list.to_owned())].into());
+        let planned = service(Some(&object), &flags(words), None, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(planned["spec"], object.data["spec"], "{words}");
+        planned["metadata"]["annotations"].clone()
+    };
+    let closed = |list: &str| json!({ keys::INVOKERS: list });
+    for (members, words, expected) in [
+        (None, "--no-allow-unauthenticated", closed("")),
+        (None, "--allow-unauthenticated", Value::Null),
+        (Some(""), "--allow-unauthenticated", json!({})),
+        (Some("user:a@b.c"), "--allow-unauthenticated", closed("user:a@b.c,allUsers")),
+        (Some("allUsers, user:a@b.c"), "--no-allow-unauthenticated", closed("user:a@b.c")),
+        (Some("user:a@b.c"), "--timeout 9", closed("user:a@b.c")),
+        (None, "--ingress internal-only", json!({ keys::INGRESS: "internal" })),
+        (None, "--ingress all", Value::Null),
+    ] {
+        assert_eq!(planned(members, words), expected, "{words}");
+    }
+}
+
+#[test]
 fn secrets_become_variables_and_files_and_go_again() {
     let spec = |existing: &kube::api::DynamicObject, words: &str| {
         let args = flags(words);

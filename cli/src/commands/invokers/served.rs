@@ -1,0 +1,46 @@
+//! Waits until the gateway acts by what a Service's annotations say of its callers.
+//!
+//! Annotations change no generation, so the Service's own conditions do not tell: its Route's routing does.
+
+use std::time::Duration;
+
+use kube::api::Api;
+use kube::runtime::wait::await_condition;
+use rouse_api::routing::Callers;
+use rouse_api::{ConditionStatus, Route, Service, callers};
+
+use crate::commands::serving::{condition, name_of};
+use crate::outcome::{Context, Failure, Result};
+use crate::target::Target;
+
+/// Returns when the Route's routing has the rule of the Service, and all activators serve it.
+pub(crate) async fn until(target: &Target, service: &Service, limit: Duration) -> Result {
+    let routes: Api<Route> = Api::namespaced(target.client.clone(), &target.namespace);
+    let (name, namespace) = (name_of(service), target.namespace.as_str());
+    let annotations = service.metadata.annotations.clone().unwrap_or_default();
+    let rule = callers::callers(&annotations, namespace, &[]);
+    let served = |route: Option<&Route>| route.is_none_or(|route| serves(route, rule.as_ref()));
+    match tokio::time::timeout(limit, await_condition(routes, name, served)).await {
+        Ok(found) => found.map(|_| ()).or_fail(|| format!("cannot watch the Route of {name}")),
+        Err(_) => Err(Failure::not_ready(format!(
+            "the gateway did not take over who may call {name} within {} s",
+            limit.as_secs()
+        ))
+        .next(format!("rouse describe {name}"))),
+    }
+}
+
+/// Whether the Route serves this rule. One that has no routing yet has nothing to serve.
+fn serves(route: &Route, rule: Option<&Callers>) -> bool {
+    let Some(status) = &route.status else { return true };
+    let Some(routing) = &status.routing else { return true };
+    let same = routing.hosts.iter().all(|host| {
+        let mut own = host.callers.clone();
+        if let Some(invokers) = own.as_mut().and_then(|own| own.invokers.as_mut()) {
+            invokers.hosts.clear();
+        }
+        own.as_ref() == rule
+    });
+    let ready = condition(&status.conditions, "IngressReady");
+    same && ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+}
