@@ -38,7 +38,7 @@ impl Signer {
 
     /// ring makes no keys for RSA.
     fn rsa() -> Self {
-        Self::Rsa(RsaKeyPair::from_pkcs8(include_bytes!("rsa.pk8")).expect("a key"))
+        Self::Rsa(RsaKeyPair::from_der(include_bytes!("rsa.der")).expect("a key"))
     }
 
     fn jwk(&self, id: &str) -> Value {
