@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
+use rouse_api::route::INGRESS_READY;
 use rouse_api::routing::Callers;
-use rouse_api::{ConditionStatus, Route, Service, callers};
+use rouse_api::{Condition, Route, Service, callers, condition};
 
-use crate::commands::serving::{condition, name_of};
+use crate::commands::serving::name_of;
 use crate::outcome::{Context, Failure, Result};
 use crate::target::Target;
 
@@ -41,6 +42,6 @@ fn serves(route: &Route, rule: Option<&Callers>) -> bool {
         }
         own.as_ref() == rule
     });
-    let ready = condition(&status.conditions, "IngressReady");
-    same && ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+    let ready = condition::find(&status.conditions, INGRESS_READY);
+    same && ready.is_some_and(Condition::is_true)
 }

@@ -122,7 +122,7 @@ fn other_annotations_are_checked() {
 fn annotations_that_nothing_reads_are_warned_of() {
     let config = ApiConfig::default();
     let mut object = minimal();
-    object["metadata"]["annotations"]["run.googleapis.com/ingress"] = json!("all");
+    object["metadata"]["annotations"]["run.googleapis.com/description"] = json!("x");
     object["spec"]["template"]["metadata"] = json!({ "annotations": {
         "autoscaling.knative.dev/maxScale": "3", "autoscaling.knative.dev/max-scales": "3",
         "rouse.dev/queue-limit": "5", "rouse.dev/queue": "5", "mine": "kept",
@@ -136,8 +136,8 @@ fn annotations_that_nothing_reads_are_warned_of() {
          spec.template.metadata.annotations\n\
          the annotation rouse.dev/queue has no effect here: no annotation is called so: \
          spec.template.metadata.annotations\n\
-         the annotation run.googleapis.com/ingress has no effect here: to keep a Service from outside, \
-         label it networking.knative.dev/visibility: cluster-local: metadata.annotations"
+         the annotation run.googleapis.com/description has no effect here: it is a note of a tool: \
+         metadata.annotations"
     );
 }
 
