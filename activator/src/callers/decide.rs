@@ -212,8 +212,9 @@ impl Invokers {
 fn host_of(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-    (!host.contains(['/', '?', '#', '@'])).then_some(host)
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let plain = !host.contains(['/', '?', '#', '@']) && port.bytes().all(|b| b.is_ascii_digit());
+    plain.then_some(host)
 }
 
 /// The caller as a member of a Service would be written.
