@@ -5,7 +5,6 @@
 #![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 
 mod api;
-mod callers;
 mod chaos;
 mod cli;
 mod clients;

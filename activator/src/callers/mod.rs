@@ -1,4 +1,4 @@
-//! Who may call: the decision on one request, and all that it is made of. Pure, and absent for hosts that anybody may
+//! The check of callers: the decision on one request, and all that it is made of. Pure, and absent for hosts that anybody may
 //! call.
 //!
 //! `rule` is a host's rule, `keys` those of issuers, `token` reads and verifies one identity token, `decide` decides, and

@@ -1,4 +1,4 @@
-//! Who may call a Service, and from where: what its annotations say.
+//! The callers of a Service, and from where they call: what its annotations say.
 //!
 //! | annotation | says |
 //! |---|---|

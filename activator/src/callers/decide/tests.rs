@@ -1,4 +1,4 @@
-//! Who may call, by what they send.
+//! Callers, by what they send.
 
 use std::collections::HashMap;
 use std::sync::Arc;

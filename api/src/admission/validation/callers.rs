@@ -1,4 +1,4 @@
-//! Who may call a Service: each annotation is refused by name for what it cannot mean.
+//! Annotations about the callers of a Service: each is refused by name for what it cannot mean.
 
 use std::collections::BTreeMap;
 
