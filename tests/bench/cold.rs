@@ -34,7 +34,7 @@ pub(crate) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     type Make = fn(&Platform) -> anyhow::Result<Program>;
     let all: [(&str, Make); 5] = [
         ("test server", programs::test_server),
-        ("test server, no token", programs::without_token),
+        ("test server, with a token", programs::with_token),
         ("test server, sidecar, init container, 3 volumes", programs::pod),
         ("examples/digits", programs::digits),
         ("examples/sklearn-function", programs::function),

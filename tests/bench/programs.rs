@@ -28,17 +28,14 @@ pub(crate) fn test_server(platform: &Platform) -> anyhow::Result<Program> {
     Ok(Program { what: "test server", name: "cold", path: "/", body: None, _source: None })
 }
 
-/// The test server without the files of its service account.
-pub(crate) fn without_token(platform: &Platform) -> anyhow::Result<Program> {
+/// The test server with the files of a service account of its own.
+pub(crate) fn with_token(platform: &Platform) -> anyhow::Result<Program> {
     build(platform, &server()?, "cold")?;
-    apply(
-        platform,
-        "bare",
-        "automountServiceAccountToken: false\n      containers: [{image: cold}]",
-    )?;
+    platform.kubectl().run("create serviceaccount robot")?;
+    apply(platform, "robot", "serviceAccountName: robot\n      containers: [{image: cold}]")?;
     Ok(Program {
-        what: "test server, no token",
-        name: "bare",
+        what: "test server, with a token",
+        name: "robot",
         path: "/",
         body: None,
         _source: None,

@@ -153,9 +153,14 @@ spec:
         projected:
           sources:
           - serviceAccountToken: {{audience: vault, expirationSeconds: 600, path: token}}
+---
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {{name: plain}}
+spec: {{template: {{spec: {{containers: [{{image: {IMAGE}}}]}}}}}}
 "#
     ))?;
-    kubectl.run(&format!("{READY} ksvc/api"))?;
+    kubectl.run(&format!("{READY} ksvc/api ksvc/plain"))?;
     let read = |path: &str| {
         let answer = platform.get("api", path)?;
         ensure!(answer.status == 200, "{path}: {answer:?}");
@@ -167,6 +172,10 @@ spec:
     let (host, port) =
         (read("/env/KUBERNETES_SERVICE_HOST")?, read("/env/KUBERNETES_SERVICE_PORT")?);
     assert_eq!(read(&format!("/connect/{host}/{port}"))?, "connected", "from the pod");
+    // A start of a process does not wait for mounts that its pod does not ask for.
+    let unasked = platform.get("plain", &format!("{FILES}/namespace"))?;
+    assert_eq!(unasked.status == 200, runtime == "docker", "{}", unasked.body);
+    assert_eq!(platform.get("plain", "/env/KUBERNETES_SERVICE_HOST")?.body, host);
     let as_token = |token: &str, line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         kubectl.try_run(&[&["--token", token], words.as_slice()].concat(), "")

@@ -189,13 +189,6 @@ impl Failure {
     }
 
     /// An invalid object of a kind that is no resource.
-    pub(crate) fn invalid_kind(group: &str, kind: &str, problem: &Invalid) -> Self {
-        let message = format!("{kind}.{group} \"\" is invalid: {problem}");
-        let causes = json!([{ "reason": problem.reason.as_str(), "message": problem.message, "field": problem.path }]);
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-            .with(json!({ "group": group, "kind": kind, "causes": causes }))
-    }
-
     /// A creation in a namespace that is being terminated.
     pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
         let mut failure = Self::forbidden(

@@ -21,7 +21,7 @@ use super::interface::{
 };
 use crate::images::LocalImage;
 use crate::logs::LogStream;
-use crate::spec::PodRef;
+use crate::spec::{Automount, PodRef};
 
 /// Nearly as many as the address range below holds.
 const PODS_MAX: u32 = 60_000;
@@ -147,6 +147,8 @@ impl ContainerRuntime for FakeRuntime {
             memory_limit: false,
             cpu_limit: false,
             volumes: true,
+            // Nobody would read them.
+            automount: Automount::Never,
             pods_max: PODS_MAX,
         }
     }

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 
 use crate::images::LocalImage;
 use crate::logs::LogWriter;
-use crate::spec::{Mount, PodRef, Security};
+use crate::spec::{Automount, Mount, PodRef, Security};
 
 /// One container to start, with all values resolved and defaulted.
 #[derive(Clone)]
@@ -146,6 +146,8 @@ pub struct Capabilities {
     pub memory_limit: bool,
     pub cpu_limit: bool,
     pub volumes: bool,
+    /// Which pods get the files of their service account.
+    pub automount: Automount,
     /// The node's capacity for pods.
     pub pods_max: u32,
 }

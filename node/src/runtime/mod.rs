@@ -19,4 +19,4 @@ pub use interface::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, NO_MOUNTS, Signal, Started, Usage,
 };
 
-pub use crate::spec::{Mount, PodRef};
+pub use crate::spec::{Automount, Mount, PodRef};

@@ -29,14 +29,39 @@ pub(crate) fn name(pod: &Pod) -> &str {
     name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT)
 }
 
-/// Whether a container gets the files of its account; None if the account decides.
-pub(crate) fn is_mounted(pod: &Pod, container: &Container) -> Option<bool> {
+/// The pods that get the files of their account without a volume for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Automount {
+    /// All that do not decline, as on Kubernetes.
+    All,
+    /// Those that name an account of their own, or ask: a start with mounts takes longer.
+    Named,
+    /// None: nothing can be mounted, or there is no API to use.
+    Never,
+}
+
+/// Whether a container gets the files of its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    Mounted,
+    /// As its account says.
+    ByAccount,
+    Absent,
+}
+
+pub(crate) fn files(pod: &Pod, container: &Container, automount: Automount) -> Files {
     let mut mounts = container.volume_mounts.iter().flatten();
     if mounts.any(|mount| mount.mount_path.trim_end_matches('/') == PATH) {
         // The user's own files are there.
-        return Some(false);
+        return Files::Absent;
     }
-    pod.spec.as_ref().and_then(|spec| spec.automount_service_account_token)
+    let asked = pod.spec.as_ref().and_then(|spec| spec.automount_service_account_token);
+    match (automount, asked) {
+        (Automount::Never, _) | (_, Some(false)) => Files::Absent,
+        (Automount::All | Automount::Named, Some(true)) => Files::Mounted,
+        (Automount::Named, None) if name(pod) == DEFAULT => Files::Absent,
+        (Automount::All | Automount::Named, None) => Files::ByAccount,
+    }
 }
 
 /// The volume with the files, if its token was fetched.
@@ -54,6 +79,7 @@ pub(crate) fn volume(disk: &Path, ca: &str, sources: &Sources) -> Option<(Volume
         writable: false,
         path: PATH.to_owned(),
         read_only: true,
+        optional: true,
     };
     Some((Volume { name: VOLUME.to_owned(), dir, content: Content::Files(files) }, place))
 }
@@ -64,19 +90,37 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_pod_says_whether_it_wants_a_token_and_a_mount_of_its_own_comes_first() {
-        let asked = |pod: serde_json::Value, mounts: serde_json::Value| {
-            let pod: Pod = serde_json::from_value(json!({ "spec": pod })).unwrap();
-            let container = json!({ "name": "user", "volumeMounts": mounts });
-            is_mounted(&pod, &serde_json::from_value(container).unwrap())
-        };
-        let spec =
-            |automount| json!({ "containers": [], "automountServiceAccountToken": automount });
-        assert_eq!(asked(json!({ "containers": [] }), json!([])), None);
-        assert_eq!(asked(spec(false), json!([])), Some(false));
-        assert_eq!(asked(spec(true), json!([])), Some(true));
+    fn the_runtime_the_pod_and_then_its_account_decide_about_the_files() {
         let own = json!([{ "name": "mine", "mountPath": format!("{PATH}/") }]);
-        assert_eq!(asked(spec(true), own), Some(false));
+        let (plain, none) = (json!({}), json!([]));
+        let ask = |automount: bool| json!({ "automountServiceAccountToken": automount });
+        let named = |name: &str| json!({ "serviceAccountName": name });
+        let declined =
+            json!({ "serviceAccountName": "robot", "automountServiceAccountToken": false });
+        use Automount::{All, Named, Never};
+        for (automount, spec, mounts, want) in [
+            (All, &plain, &none, Files::ByAccount),
+            (All, &ask(false), &none, Files::Absent),
+            (All, &ask(true), &none, Files::Mounted),
+            (All, &ask(true), &own, Files::Absent),
+            (All, &named("robot"), &none, Files::ByAccount),
+            (Named, &plain, &none, Files::Absent),
+            (Named, &named(""), &none, Files::Absent),
+            (Named, &named("default"), &none, Files::Absent),
+            (Named, &named("robot"), &none, Files::ByAccount),
+            (Named, &named("robot"), &own, Files::Absent),
+            (Named, &declined, &none, Files::Absent),
+            (Named, &ask(true), &none, Files::Mounted),
+            (Never, &ask(true), &none, Files::Absent),
+            (Never, &named("robot"), &none, Files::Absent),
+        ] {
+            let mut spec = spec.clone();
+            spec["containers"] = json!([]);
+            let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
+            let container = json!({ "name": "user", "volumeMounts": mounts });
+            let container = serde_json::from_value(container).unwrap();
+            assert_eq!(files(&pod, &container, automount), want, "{automount:?} {spec} {mounts}");
+        }
     }
 
     #[test]
@@ -89,5 +133,6 @@ mod tests {
         let text = |name: &str| String::from_utf8_lossy(&files[name].bytes).into_owned();
         assert_eq!([text("token"), text("ca.crt"), text("namespace")], ["T", "CA", "shop"]);
         assert_eq!((place.dir, place.path.as_str()), ("/v/_service-account".into(), PATH));
+        assert!(place.optional, "a host that mounts nothing runs the pod without them");
     }
 }

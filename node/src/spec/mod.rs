@@ -13,6 +13,7 @@ mod security;
 pub(crate) mod sources;
 pub(crate) mod volumes;
 
+pub use account::Automount;
 pub use reference::PodRef;
 pub use security::Security;
 pub(crate) use security::UNCONFINED;

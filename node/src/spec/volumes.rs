@@ -75,6 +75,8 @@ pub struct Mount {
     pub host_path: PathBuf,
     pub path: String,
     pub read_only: bool,
+    /// A host that can mount nothing runs the container without it.
+    pub optional: bool,
 }
 
 /// The directories for the volumes of a pod.
@@ -135,6 +137,7 @@ pub(crate) struct Place {
     pub(crate) writable: bool,
     pub(crate) path: String,
     pub(crate) read_only: bool,
+    pub(crate) optional: bool,
 }
 
 /// The volumes that a container mounts, and their places.
@@ -171,6 +174,7 @@ pub(crate) fn mounts(
                     mount.read_only.unwrap_or(false)
                 }
             },
+            optional: false,
         })
     });
     let mounts = mounts.collect::<Result<Vec<_>, String>>()?;

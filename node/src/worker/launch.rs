@@ -21,11 +21,12 @@ use crate::images::LocalImage;
 use crate::logs::LogTail;
 use crate::pod::{Event, Index, Launched};
 use crate::runtime::{ContainerSpec, Error, Exit};
+use crate::spec::account::Files;
 use crate::spec::hosts::{HOSTS, HOSTS_FILE};
 use crate::spec::ports::{containers, of_pod, ports, shares_network};
 use crate::spec::sources::{Sources, Wanted};
 use crate::spec::volumes::{Place, Places, Volume};
-use crate::spec::{Mount, PodRef, Security, account, env, resources, volumes};
+use crate::spec::{Automount, Mount, PodRef, Security, account, env, resources, volumes};
 
 /// The end of the log that becomes a termination message, as upstream.
 const LAST_WORDS_LINES: usize = 80;
@@ -276,11 +277,14 @@ impl Launch {
 
     /// Whether the container gets the files with which programs use the API.
     async fn has_account_files(&self) -> Result<bool, kube::Error> {
-        if self.shared.config.api.is_none() {
-            return Ok(false);
-        }
-        if let Some(said) = account::is_mounted(&self.pod, &self.spec) {
-            return Ok(said);
+        let automount = match &self.shared.config.api {
+            Some(_) => self.shared.runtime.capabilities().automount,
+            None => Automount::Never,
+        };
+        match account::files(&self.pod, &self.spec, automount) {
+            Files::Absent => return Ok(false),
+            Files::Mounted => return Ok(true),
+            Files::ByAccount => {}
         }
         let namespace = &self.reference.namespace;
         let accounts: Api<ServiceAccount> = Api::namespaced(self.shared.client.clone(), namespace);
@@ -322,6 +326,7 @@ impl Launch {
             host_path,
             path: HOSTS_FILE.to_owned(),
             read_only: true,
+            optional: true,
         };
         if let Some(path) = self.shared.hosts.written(&self.reference) {
             return Some(mount(path));

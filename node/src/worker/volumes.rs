@@ -52,8 +52,8 @@ pub(super) fn write_all(
         .map(|place| {
             let host_path = host_path(place)
                 .map_err(|error| failed(&place.volume, &format!("subPath: {error}")))?;
-            let Place { volume, path, read_only, .. } = place.clone();
-            Ok(Mount { volume, host_path, path, read_only })
+            let Place { volume, path, read_only, optional, .. } = place.clone();
+            Ok(Mount { volume, host_path, path, read_only, optional })
         })
         .collect()
 }
@@ -66,7 +66,9 @@ fn write(volume: &Volume) -> io::Result<()> {
                 // A place in memory is everybody's.
                 fs::set_permissions(of_pod, Permissions::from_mode(0o700))?;
             }
-            fs::set_permissions(&volume.dir, Permissions::from_mode(0o777))
+            let mode = fs::metadata(&volume.dir)?.permissions().mode();
+            // The rest is its group's: new files in it get that.
+            fs::set_permissions(&volume.dir, Permissions::from_mode(mode & 0o7000 | 0o777))
         }
         Content::Kept { .. } => {
             // Made by the first pod; its permissions are then the users'.

@@ -16,9 +16,10 @@ use super::body::{self, Answer, BoxError};
 use super::metrics;
 use super::negotiate;
 use super::request::{self, Path, Query, Target, Verb};
+use super::subresources::{self, About};
 use super::watch::Reach;
 use super::write::Incoming;
-use super::{discovery, health, kubelet, review, rights, subresources};
+use super::{discovery, health, kubelet, review, rights};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
 use crate::registry::Part;
@@ -53,20 +54,18 @@ impl Api {
         let Parts { method, headers, .. } = parts;
         let reach = if inside { Reach::Inside } else { Reach::Outside };
         let asked = Asked { method, headers, query, user, reach };
-        // A panic in one request is a 500 of that request alone.
         let refused = rights::refusal(&asked.user, &asked.method, uri.path(), &path, &asked.query);
-        if let Some(failure) = refused {
-            let answer = body::failure(&failure);
-            self.metrics.answered(about, answer.status(), clock.instant() - arrived);
-            return answer;
-        }
-        let answer = match AssertUnwindSafe(self.answer(&asked, path, body)).catch_unwind().await {
-            Ok(answer) => answer,
-            Err(_) => {
-                tracing::error!(path = uri.path(), "a request made the API panic");
-                let why = "the API server panicked on this request; see its log";
-                body::failure(&Failure::internal(why))
-            }
+        let answer = match refused {
+            Some(failure) => body::failure(&failure),
+            // A panic in one request is a 500 of that request alone.
+            None => match AssertUnwindSafe(self.answer(&asked, path, body)).catch_unwind().await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    tracing::error!(path = uri.path(), "a request made the API panic");
+                    let why = "the API server panicked on this request; see its log";
+                    body::failure(&Failure::internal(why))
+                }
+            },
         };
         let took = clock.instant().saturating_duration_since(arrived);
         self.metrics.answered(about, answer.status(), took);
@@ -136,12 +135,13 @@ impl Api {
             let bytes = body::read(body).await?;
             return review::answer(&resource, &asked.headers, &bytes, &asked.user);
         }
-        let Some(part) = part(&resource, &target, verb)? else {
-            if target.subresource == subresources::TOKEN {
+        let part = match about(&resource, &target, verb)? {
+            About::Part(part) => part,
+            About::Node => return kubelet::ask(self, &target, &asked.query, verb).await,
+            About::Token => {
                 let bytes = body::read(body).await?;
                 return self.make_token(&resource, &target, &asked.headers, &bytes);
             }
-            return kubelet::ask(self, &target, &asked.query, verb).await;
         };
         let form = negotiate::form(&asked.headers)?;
         match verb {
@@ -169,21 +169,24 @@ impl Api {
     }
 }
 
-/// The part of an object that a request addresses, if it is served with this verb; `None` if the
-/// object's node answers.
-fn part(resource: &Resource, target: &Target, verb: Verb) -> Result<Option<Part>, Failure> {
+/// What a request is about, if it is served with this verb.
+fn about(resource: &Resource, target: &Target, verb: Verb) -> Result<About, Failure> {
     let serves = |serves: bool| if serves { Ok(()) } else { Err(Failure::method_not_allowed()) };
     if target.subresource.is_empty() {
         serves(resource.verbs.iter().any(|v| v == request::word(verb)))?;
-        return Ok(Some(Part::Main));
+        return Ok(About::Part(Part::Main));
     }
     let served = subresources::of(resource);
     let Some(found) = served.iter().find(|s| s.name == target.subresource) else {
         // Streaming subresources of a pod are refused by name, in `kubelet`.
-        return if resource.is("", "Pod") { Ok(None) } else { Err(Failure::unknown_resource()) };
+        return if resource.is("", "Pod") {
+            Ok(About::Node)
+        } else {
+            Err(Failure::unknown_resource())
+        };
     };
     serves(found.verbs.contains(&request::word(verb)))?;
-    Ok(found.part)
+    Ok(found.about)
 }
 
 /// The warning for a kubectl that cannot work with this API.

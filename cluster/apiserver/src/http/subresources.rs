@@ -3,8 +3,16 @@
 use crate::kinds::Resource;
 use crate::registry::Part;
 
-/// Tokens of a service account.
-pub(super) const TOKEN: &str = "token";
+/// What a request for a resource, or for a subresource, is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// The part of the object that is read or changed.
+    Part(Part),
+    /// The object's node, which answers.
+    Node,
+    /// A token of the account, which is made.
+    Token,
+}
 
 /// One subresource of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,55 +22,53 @@ pub(super) struct Subresource {
     pub(super) version: String,
     pub(super) kind: String,
     pub(super) verbs: &'static [&'static str],
-    /// The part of the object that its writes change; `None` if it has none: the node answers, or a token is
-    /// made.
-    pub(super) part: Option<Part>,
+    pub(super) about: About,
 }
 
 /// The subresources of a resource, by name.
 pub(super) fn of(resource: &Resource) -> Vec<Subresource> {
     const CHANGED: &[&str] = &["get", "patch", "update"];
-    let own = |name, verbs, part| Subresource {
+    let own = |name, verbs, about| Subresource {
         name,
         group: resource.group.clone(),
         version: resource.version.clone(),
         kind: resource.kind.clone(),
         verbs,
-        part,
+        about,
     };
     let mut found = Vec::new();
     if resource.is("", "Pod") {
         found.push(Subresource {
             kind: "Binding".to_owned(),
-            ..own("binding", &["create"], Some(Part::Binding))
+            ..own("binding", &["create"], About::Part(Part::Binding))
         });
-        found.push(own("log", &["get"], None));
+        found.push(own("log", &["get"], About::Node));
     }
     if resource.is("", "ServiceAccount") {
         found.push(Subresource {
             group: "authentication.k8s.io".to_owned(),
             version: "v1".to_owned(),
             kind: "TokenRequest".to_owned(),
-            ..own(TOKEN, &["create"], None)
+            ..own("token", &["create"], About::Token)
         });
     }
     if resource.is("", "Node") {
         let kind = "NodeProxyOptions".to_owned();
-        found.push(Subresource { kind, ..own("proxy", &["get"], None) });
+        found.push(Subresource { kind, ..own("proxy", &["get"], About::Node) });
     }
     if resource.is("", "Namespace") {
-        found.push(own("finalize", &["update"], Some(Part::Finalize)));
+        found.push(own("finalize", &["update"], About::Part(Part::Finalize)));
     }
     if resource.scale.is_some() {
         found.push(Subresource {
             group: "autoscaling".to_owned(),
             version: "v1".to_owned(),
             kind: "Scale".to_owned(),
-            ..own("scale", CHANGED, Some(Part::Scale))
+            ..own("scale", CHANGED, About::Part(Part::Scale))
         });
     }
     if resource.status {
-        found.push(own("status", CHANGED, Some(Part::Status)));
+        found.push(own("status", CHANGED, About::Part(Part::Status)));
     }
     found
 }

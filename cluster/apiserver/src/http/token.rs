@@ -14,13 +14,12 @@ use super::decode::{self, Expected};
 use super::request::{OPENID_KEYS, Target};
 use crate::identity::UserInfo;
 use crate::kinds::Resource;
+use crate::registry::{TOKEN_REQUEST, token_request};
 use crate::status::Failure;
 use crate::store::{Key, Object};
 use crate::structure::Invalid;
 use crate::tokens::{Claims, ISSUER, Named, TokenKey};
 
-const KIND: &str = "TokenRequest";
-const API_VERSION: &str = "authentication.k8s.io/v1";
 const DEFAULT_SECONDS: i64 = 60 * 60;
 const SECONDS_MIN: i64 = 10 * 60;
 const SECONDS_MAX: i64 = 1 << 32;
@@ -47,13 +46,13 @@ impl Api {
         headers: &HeaderMap,
         bytes: &[u8],
     ) -> Result<Answer, Failure> {
-        let expected = Expected::of(KIND, "authentication.v1.TokenRequest");
-        let mut request = decode::object(headers, bytes, &expected)?;
         let Target { namespace, name, .. } = target;
+        let request = decode::object(headers, bytes, &Expected::resource(&TOKEN_REQUEST))?;
+        let mut request = token_request(request, namespace, name)?;
         let account = self.registry.store.get(&Key::new("serviceaccounts", namespace, name));
         let account = account.ok_or_else(|| Failure::not_found(accounts, name))?;
-        let seconds =
-            seconds(&request["spec"]["expirationSeconds"]).map_err(|problem| invalid(&problem))?;
+        let seconds = seconds(&request["spec"]["expirationSeconds"])
+            .map_err(|problem| Failure::invalid(&TOKEN_REQUEST, "", &[problem]))?;
         let (pod, node) = self.bound(accounts, &account, &request["spec"]["boundObjectRef"])?;
         let asked = request["spec"]["audiences"].as_array();
         let mut audiences: Vec<String> =
@@ -75,8 +74,6 @@ impl Api {
         };
         let token = self.token_key()?.sign(&claims);
         let token = token.ok_or_else(|| Failure::internal("a token cannot be signed"))?;
-        request["kind"] = KIND.into();
-        request["apiVersion"] = API_VERSION.into();
         request["metadata"] = json!({
             "name": name, "namespace": namespace, "creationTimestamp": time(now),
         });
@@ -177,8 +174,4 @@ fn seconds(asked: &Value) -> Result<i64, Invalid> {
         SECONDS_MIN..=SECONDS_MAX => Ok(seconds),
         _ => wrong("may not specify a duration larger than 2^32 seconds"),
     }
-}
-
-fn invalid(problem: &Invalid) -> Failure {
-    Failure::invalid_kind("authentication.k8s.io", KIND, problem)
 }

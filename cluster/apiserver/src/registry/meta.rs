@@ -66,7 +66,9 @@ pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), 
     let api_version = resource.api_version();
     let given_kind = object["kind"].as_str().unwrap_or_default().to_owned();
     let given_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let short = if resource.group.is_empty() { "core" } else { resource.group.as_str() };
+    // The real server names its package there.
+    let package = resource.group.split('.').next().unwrap_or_default();
+    let short = if package.is_empty() { "core" } else { package };
     if !given_kind.is_empty() && given_kind != resource.kind {
         return Err(Failure::bad_request(if resource.custom {
             format!(

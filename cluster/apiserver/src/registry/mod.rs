@@ -33,6 +33,7 @@ mod newest;
 mod scale;
 mod served;
 mod strategy;
+mod token_request;
 mod update;
 mod write;
 
@@ -51,6 +52,7 @@ pub use self::change::{Change, Deleted, Part, Patch, Target, Written};
 pub use self::delete_options::{DeleteOptions, Propagation};
 /// Why pods of a spec would be forbidden.
 pub use self::strategy::account_problem;
+pub(crate) use self::token_request::{TOKEN_REQUEST, token_request};
 
 /// The API over a store. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! Subresources that have a body of their own: a Pod's Binding, a Namespace's finalizers.
+//! Subresources that have a body of their own: a Pod's Binding, a Namespace's finalizers, an account's
+//! TokenRequest.
 
 use rouse_apiserver::{Cluster, Storage};
 use serde_json::{Value, json};
@@ -132,6 +133,62 @@ async fn finalizers_of_a_namespace_change_by_their_subresource_alone() {
     assert_eq!((dry.code, ask(&cluster, "GET", &one, &[], "").await.code), (200, 200));
     assert_eq!(ask(&cluster, "PUT", &path, &[], body(json!([]))).await.code, 200);
     assert_eq!(ask(&cluster, "GET", &one, &[], "").await.code, 404);
+}
+
+#[tokio::test]
+async fn a_token_is_made_for_a_service_account_alone_and_by_a_request_for_one() {
+    let cluster = with_pod().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let account = json!({ "metadata": { "name": "p" } }).to_string();
+    assert_eq!(ask(&cluster, "POST", accounts, &[], account).await.code, 201);
+    let path = format!("{accounts}/p/token");
+    let made = ask(&cluster, "POST", &path, &[], "{}").await.json();
+    assert_eq!(made["kind"], "TokenRequest");
+    assert_eq!(made["status"]["token"].as_str().unwrap().split('.').count(), 3);
+    let invalid = "TokenRequest.authentication.k8s.io";
+    for (body, code, words) in [
+        (
+            json!({ "apiVersion": "v1", "kind": "Pod" }),
+            400,
+            "Pod in version \"v1\" cannot be handled as a TokenRequest: converting (v1.Pod) to \
+             (authentication.TokenRequest): unknown conversion"
+                .to_owned(),
+        ),
+        (
+            json!({ "apiVersion": "v1", "kind": "TokenRequest" }),
+            400,
+            "the API version in the data (v1) does not match the expected API version \
+             (authentication.k8s.io/v1)"
+                .to_owned(),
+        ),
+        (
+            json!({ "spec": { "audiences": "x" } }),
+            400,
+            "TokenRequest in version \"v1\" cannot be handled as a TokenRequest".to_owned(),
+        ),
+        (Value::Null, 400, String::new()),
+        (
+            json!({ "metadata": { "name": "q" } }),
+            422,
+            format!(
+                "{invalid} \"p\" is invalid: metadata.name: Invalid value: \"q\": must match the \
+                 service account name if specified"
+            ),
+        ),
+        (
+            json!({ "spec": { "expirationSeconds": 1 } }),
+            422,
+            format!("{invalid} \"\" is invalid: spec.expirationSeconds: Invalid value: 1"),
+        ),
+    ] {
+        let refused = ask(&cluster, "POST", &path, &[], body.to_string()).await;
+        assert_eq!(refused.code, code, "{body}: {}", refused.json());
+        assert!(message(&refused).starts_with(&words), "{body}: {}", message(&refused));
+    }
+    assert_eq!(ask(&cluster, "GET", &path, &[], "").await.code, 405);
+    for other in [format!("{PODS}/p/token"), "/api/v1/nodes/p/token".to_owned()] {
+        assert_eq!(ask(&cluster, "POST", &other, &[], "{}").await.code, 404, "{other}");
+    }
 }
 
 #[tokio::test]

@@ -93,6 +93,12 @@ pub(super) fn binding() -> Resource {
     subresource("", "Binding", "bindings", "core.v1.Binding")
 }
 
+/// The kind of a ServiceAccount's token subresource, which is no resource of its own.
+pub(super) fn token_request() -> Resource {
+    let (group, type_name) = ("authentication.k8s.io", "authentication.v1.TokenRequest");
+    subresource(group, "TokenRequest", "tokenrequests", type_name)
+}
+
 /// A kind that is served as a part of other resources.
 fn subresource(group: &str, kind: &str, plural: &str, type_name: &str) -> Resource {
     resource(Row {

@@ -52,6 +52,12 @@ impl Kinds {
         builtin::binding()
     }
 
+    /// The kind of a ServiceAccount's token subresource.
+    #[must_use]
+    pub fn token_request() -> Resource {
+        builtin::token_request()
+    }
+
     /// The resource of a path: `("apps", "v1", "deployments")`.
     #[must_use]
     pub fn by_resource(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {

@@ -31,7 +31,7 @@ use crate::runtime::interface::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, Signal, Started, Usage,
 };
 use crate::runtime::{detached, proc};
-use crate::spec::PodRef;
+use crate::spec::{Automount, PodRef};
 
 /// Bytes of a probe command's output that are kept.
 const EXEC_OUTPUT_MAX: usize = 10 * 1024;
@@ -236,6 +236,7 @@ impl ContainerRuntime for DockerRuntime {
             memory_limit: true,
             cpu_limit: true,
             volumes: true,
+            automount: Automount::All,
             pods_max: PODS_MAX,
         }
     }

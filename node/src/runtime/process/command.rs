@@ -9,7 +9,6 @@ use super::layers::Way;
 use super::wire::{self, MountView};
 use crate::runtime::interface::{ContainerSpec, Error, NO_MOUNTS};
 use crate::spec::Mount;
-use crate::spec::hosts::HOSTS;
 
 /// The command line for this host, or why there is none.
 pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
@@ -25,10 +24,14 @@ pub(super) fn plan(spec: &ContainerSpec) -> Result<InPlace, Error> {
 
 /// The volumes of a container; or why it can have none.
 pub(super) fn mounts(spec: &ContainerSpec, way: Way) -> Result<Vec<MountView>, Error> {
-    // A program without a view of its own does without the names of services.
-    let mut asked = spec.mounts.iter().filter(|mount| mount.volume != HOSTS);
     if matches!(way, Way::ReadOnly | Way::Shared) {
-        let Some(mount) = asked.next() else { return Ok(Vec::new()) };
+        let Some(mount) = spec.mounts.iter().find(|mount| !mount.optional) else {
+            for Mount { path, .. } in &spec.mounts {
+                let pod = &spec.pod;
+                tracing::debug!(%pod, path, "nothing can be mounted here; a pod does without it");
+            }
+            return Ok(Vec::new());
+        };
         return Err(Error::Unsupported(format!(
             "volume {:?} cannot be mounted at {}: {NO_MOUNTS}",
             mount.volume, mount.path

@@ -29,7 +29,7 @@ use crate::runtime::interface::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Signal, Started, Usage,
 };
 use crate::runtime::{detached, proc};
-use crate::spec::PodRef;
+use crate::spec::{Automount, PodRef};
 
 /// Bytes of a probe command's output that are kept.
 const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
@@ -263,12 +263,14 @@ impl ContainerRuntime for ProcessRuntime {
     }
 
     fn capabilities(&self) -> Capabilities {
+        // Until it is tried, hosts count as those that allow it.
+        let volumes = matches!(self.layers.known_way(), None | Some(Way::Layers { .. }));
         Capabilities {
             remaps_port: true,
             memory_limit: true,
             cpu_limit: false,
-            // Until it is tried, hosts count as those that allow it.
-            volumes: matches!(self.layers.known_way(), None | Some(Way::Layers { .. })),
+            volumes,
+            automount: if volumes { Automount::Named } else { Automount::Never },
             pods_max: PODS_MAX,
         }
     }

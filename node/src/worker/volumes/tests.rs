@@ -20,6 +20,7 @@ fn place(dir: &Path, sub_path: &str, writable: bool) -> Place {
         writable,
         path: "/v".to_owned(),
         read_only: !writable,
+        optional: false,
     }
 }
 
@@ -130,16 +131,23 @@ fn files_are_given_to_the_pods_group_and_new_ones_get_it() {
     let dir = tempfile::tempdir().unwrap();
     // A group that whoever runs this has.
     let group = fs::metadata(dir.path()).unwrap().gid();
-    let (open, closed) = (dir.path().join("open"), dir.path().join("closed"));
+    let [open, closed, empty] = ["open", "closed", "empty"].map(|name| dir.path().join(name));
     fs::create_dir_all(&open).unwrap();
     fs::write(open.join("f"), "1").unwrap();
     fs::set_permissions(open.join("f"), Permissions::from_mode(0o600)).unwrap();
-    let (written, empty) = (files(&[("a", "1", 0o400)]), Content::Kept { read_only: false });
-    let volumes = [volume(&open, empty), volume(&closed, Content::Files(written))];
+    let (written, kept) = (files(&[("a", "1", 0o400)]), Content::Kept { read_only: false });
+    let volumes = [
+        volume(&open, kept),
+        volume(&closed, Content::Files(written)),
+        volume(&empty, Content::Empty { limit: None }),
+    ];
+    fs::create_dir(&empty).unwrap();
+    give(&empty, group, true).unwrap();
     written_twice(&volumes, group);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&closed.join("a")) & 0o440, 0o440);
     give(&open, group, true).unwrap();
+    assert_eq!(mode(&empty), 0o2777, "it is looked at again and again");
     assert_eq!((mode(&open) & 0o2770, mode(&open.join("f"))), (0o2770, 0o660));
 }
 

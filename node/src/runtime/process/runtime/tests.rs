@@ -152,16 +152,23 @@ async fn a_failed_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_host_without_mount_namespaces_refuses_volumes_by_name() {
+async fn a_host_without_mount_namespaces_refuses_volumes_by_name_and_leaves_out_its_own() {
     let host = Host::with(Some(Way::ReadOnly));
-    assert!(!host.runtime.capabilities().volumes);
-    let mut spec = host.spec("");
-    spec.mounts = vec![crate::spec::Mount {
-        volume: "config".to_owned(),
+    let capabilities = host.runtime.capabilities();
+    assert_eq!((capabilities.volumes, capabilities.automount), (false, Automount::Never));
+    let mount = |volume: &str, optional| crate::spec::Mount {
+        volume: volume.to_owned(),
         host_path: "/tmp".into(),
         path: "/etc/app".to_owned(),
         read_only: true,
-    }];
+        optional,
+    };
+    let mut spec = host.spec("exit 7");
+    spec.mounts = vec![mount("hosts", true), mount("token", true)];
+    let started = host.runtime.start(spec).await.unwrap();
+    assert_eq!(started.exit.await.code, 7);
+    let mut spec = host.spec("");
+    spec.mounts = vec![mount("token", true), mount("config", false)];
     let error = host.runtime.start(spec).await.err().unwrap();
     assert!(matches!(error, Error::Unsupported(_)));
     assert!(error.to_string().contains("\"config\" cannot be mounted at /etc/app"), "{error}");
