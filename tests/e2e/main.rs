@@ -15,6 +15,7 @@ mod examples;
 mod extremes;
 mod fixtures;
 mod functions;
+mod helm;
 mod images;
 mod kubectl_apply;
 mod kubectl_read;

@@ -15,7 +15,8 @@ use rouse_kit::{Clock, Component, Process, Shutdown};
 use rouse_node::runtime::{self, Wanted};
 use tokio::sync::mpsc;
 
-use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, RuntimeLimits, hooks};
+use super::limits::RuntimeLimits;
+use super::plugs::{GatewayTraffic, NodeMetrics, OneActivator, ReadyImages, hooks};
 use super::{
     activity, api, domain, gateway, image_gc, kubeconfig, pki, ports, registries, state, traces,
 };

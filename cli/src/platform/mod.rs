@@ -12,6 +12,7 @@ mod domain;
 mod gateway;
 mod image_gc;
 pub(crate) mod kubeconfig;
+mod limits;
 pub(crate) mod pki;
 mod plugs;
 pub(crate) mod ports;

@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::admission::AdmissionResponse;
 use rouse_apiserver::registry::{Change, Options, Registry, Target};
 use rouse_controller::{Activators, Asking, Images, NotPinned, NotServed, Routed, admission};
 use rouse_controllers::{ContainerUsage, PodMetrics, PodUsage};
@@ -113,58 +112,6 @@ impl Images for ReadyImages {
     }
 }
 
-/// Refuses volumes where the runtime, once it is set, cannot give them to pods.
-#[derive(Clone, Default)]
-pub(super) struct RuntimeLimits(Arc<OnceLock<Arc<dyn ContainerRuntime>>>);
-
-impl RuntimeLimits {
-    pub(super) fn set(&self, runtime: Arc<dyn ContainerRuntime>) {
-        // Set once, at the start.
-        let _ = self.0.set(runtime);
-    }
-
-    pub(super) fn hook(&self) -> rouse_apiserver::admission::Hook {
-        use rouse_apiserver::admission::{Hook, Phase, Rule};
-        let (runtime, name) = (Arc::clone(&self.0), "runtime.rouse.dev");
-        let has_volumes = move || runtime.get().is_none_or(|r| r.capabilities().volumes);
-        let texts = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
-        Hook {
-            name: name.to_owned(),
-            phase: Phase::Validating,
-            rules: vec![Rule {
-                group: "serving.knative.dev".to_owned(),
-                resources: texts(&["services", "configurations", "revisions"]),
-                operations: texts(&["CREATE", "UPDATE"]),
-            }],
-            review: Arc::new(move |request| {
-                let response = AdmissionResponse::from(request);
-                let object = request.object.as_ref().map(|object| &object.data);
-                match object.and_then(first_volume).filter(|_| !has_volumes()) {
-                    Some((volume, field)) => {
-                        let why = rouse_node::runtime::NO_MOUNTS;
-                        response.deny(format!(
-                            "validation failed: volume {volume:?} cannot be mounted: {why}: {field}"
-                        ))
-                    }
-                    None => response,
-                }
-            }),
-        }
-    }
-}
-
-/// The name of the first volume of a Service, Configuration or Revision, and the path of the volumes.
-fn first_volume(data: &serde_json::Value) -> Option<(String, &'static str)> {
-    let paths = [
-        ("/spec/template/spec/volumes", "spec.template.spec.volumes"),
-        ("/spec/volumes", "spec.volumes"),
-    ];
-    paths.iter().find_map(|(pointer, path)| {
-        let name = data.pointer(pointer)?.get(0)?.get("name")?.as_str()?;
-        Some((name.to_owned(), *path))
-    })
-}
-
 /// The controller's admission hooks as the API server's type.
 pub(super) fn hooks(
     settings: &rouse_controller::Settings,
@@ -192,7 +139,7 @@ fn try_pod(registry: Registry) -> admission::TryPod {
     })
 }
 
-fn hook(hook: admission::Hook) -> rouse_apiserver::admission::Hook {
+pub(super) fn hook(hook: admission::Hook) -> rouse_apiserver::admission::Hook {
     use rouse_apiserver::admission::{Hook, Phase, Rule};
     let texts = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
     let rule = |rule: admission::Rule| Rule {
@@ -267,15 +214,5 @@ mod tests {
         services.create(&PostParams::default(), &robot).await.unwrap();
         services.create(&dry, &service("fine", "A")).await.unwrap();
         cluster.set_hooks(Vec::new());
-    }
-
-    #[test]
-    fn the_first_volume_of_a_template_or_a_revision_is_named() {
-        let volumes = serde_json::json!([{"name": "v"}, {"name": "w"}]);
-        let template = serde_json::json!({"spec": {"template": {"spec": {"volumes": volumes}}}});
-        let revision = serde_json::json!({"spec": {"volumes": volumes}});
-        assert_eq!(first_volume(&template), Some(("v".into(), "spec.template.spec.volumes")));
-        assert_eq!(first_volume(&revision), Some(("v".into(), "spec.volumes")));
-        assert_eq!(first_volume(&serde_json::json!({"spec": {"volumes": []}})), None);
     }
 }

@@ -1,7 +1,8 @@
 //! Old events leave the memory, as etcd's compaction lets them leave its history.
 //!
 //! A watch goes on from where it was if that is not long ago; after that it lists again (410). etcd's
-//! history is compacted every five minutes; here all of it is in memory.
+//! history is compacted every five minutes; here all of it is in memory. The newest events of each
+//! resource stay.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -68,11 +69,16 @@ mod tests {
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
         let kind = cluster.registry().kinds.by_kind("", "v1", "ConfigMap").unwrap();
         cluster.registry().create(&kind, "default", map, &Options::internal()).unwrap();
+        for n in 0..100 {
+            let name = format!("more-{n}");
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+            cluster.registry().create(&kind, "default", map, &Options::internal()).unwrap();
+        }
         pass(29).await;
         store.watch("configmaps", before).unwrap();
         pass(31).await;
         assert!(store.watch("configmaps", before).is_err());
         store.watch("configmaps", store.version()).unwrap();
-        assert_eq!(store.count("configmaps"), 1);
+        assert_eq!(store.count("configmaps"), 101);
     }
 }

@@ -12,6 +12,13 @@ const BYTES: usize = 4 << 20;
 /// Events kept per resource, whatever their size.
 pub(super) const EVENTS: usize = 4096;
 
+/// The newest events that stay whatever their age, as many as the API server's watch cache keeps at
+/// least: kn watches an object from the object's own version, which may be days old, and does not list
+/// again when it is told that this is too old.
+pub(super) const LEAST: usize = 100;
+/// Bytes that they may take.
+const LEAST_BYTES: usize = 256 << 10;
+
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -78,9 +85,11 @@ impl Ring {
         }
     }
 
-    /// Forgets the events up to `version`.
+    /// Forgets the events up to `version` but the newest few.
     pub(super) fn forget(&mut self, version: u64) {
-        while let Some(old) = self.events.pop_front_if(|event| event.version <= version) {
+        while self.events.len() > LEAST || self.bytes > LEAST_BYTES {
+            let old = self.events.pop_front_if(|event| event.version <= version);
+            let Some(old) = old else { break };
             self.bytes -= old.object.json.len();
             self.lost = old.version;
         }
@@ -148,6 +157,20 @@ mod tests {
         ring.forget(99);
         assert_eq!(versions(&ring, 9, 9), Ok(vec![]));
         assert_eq!(versions(&ring, 8, 9), Err(9));
+    }
+
+    #[test]
+    fn the_newest_small_events_stay_whatever_is_forgotten() {
+        let mut ring = Ring::default();
+        let last = u64::try_from(LEAST).unwrap() + 2;
+        for version in 1..=last {
+            ring.push(event(version, 10));
+        }
+        ring.forget(1);
+        assert_eq!(versions(&ring, 1, usize::MAX).map(|kept| kept.len()), Ok(LEAST + 1));
+        ring.forget(last);
+        assert_eq!(versions(&ring, 2, usize::MAX).map(|kept| kept.len()), Ok(LEAST));
+        assert_eq!(versions(&ring, 1, 1), Err(2));
     }
 
     #[test]

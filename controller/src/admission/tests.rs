@@ -1,6 +1,5 @@
 //! Answers of the admission hooks.
 
-mod compatibility;
 mod mutated;
 mod tried;
 
@@ -198,18 +197,13 @@ fn an_update_is_compared_with_the_stored_object() {
 fn warnings_do_not_block() {
     let config = ApiConfig::default();
     let mut object = service();
-    object["spec"]["template"]["spec"]["containers"][0]["securityContext"] =
-        json!({ "runAsNonRoot": true });
+    object["metadata"]["annotations"] = json!({ "run.googleapis.com/ingress": "all" });
     let object =
         patched(object.clone(), &mutate(&request("Service", "CREATE", object, None), &config));
     let response = validate(&request("Service", "CREATE", object, None), &config);
     assert!(response.allowed);
-    assert_eq!(
-        response.warnings.unwrap(),
-        [
-            "not enforced by every runtime of Rouse: spec.template.spec.containers[0].securityContext.runAsNonRoot"
-        ]
-    );
+    let warnings = response.warnings.unwrap();
+    assert!(warnings[0].contains("run.googleapis.com/ingress"), "{warnings:?}");
 }
 
 #[test]

@@ -97,7 +97,6 @@ impl FakeRuntime {
             id,
             ip: Some(IpAddr::V4(Ipv4Addr::from(0x0a80_0000 | (serial & 0xffff)))),
             addresses: BTreeMap::new(),
-            not_enforced: Vec::new(),
             ready_after: Some(millis(READY_MS).unwrap_or(self.script.ready)),
             exit: Box::pin(exit),
         })
@@ -146,6 +145,7 @@ impl ContainerRuntime for FakeRuntime {
             remaps_port: false,
             memory_limit: false,
             cpu_limit: false,
+            security_context: false,
             volumes: true,
             // Nobody would read them.
             automount: Automount::Never,

@@ -76,8 +76,6 @@ pub struct Started {
     pub ip: Option<IpAddr>,
     /// Addresses of ports that are not reached at `ip:port`.
     pub addresses: BTreeMap<u16, SocketAddr>,
-    /// Settings that are not enforced, in a sentence each.
-    pub not_enforced: Vec<String>,
     /// A scripted container serves nothing: its probes count as passed after this long.
     pub ready_after: Option<Duration>,
     /// Resolves once, when the container has ended and its output was read.
@@ -145,6 +143,7 @@ pub struct Capabilities {
     pub remaps_port: bool,
     pub memory_limit: bool,
     pub cpu_limit: bool,
+    pub security_context: bool,
     pub volumes: bool,
     /// Which pods get the files of their service account.
     pub automount: Automount,

@@ -11,6 +11,7 @@ mod instance;
 mod interface;
 mod proc;
 pub mod process;
+mod unmet;
 
 pub use choose::{Chosen, Wanted, choose};
 pub use futures::future::BoxFuture;
@@ -18,5 +19,7 @@ pub use guard_main::run as run_guard;
 pub use interface::{
     Capabilities, ContainerRuntime, ContainerSpec, Error, Exit, NO_MOUNTS, Signal, Started, Usage,
 };
+
+pub use unmet::Unmet;
 
 pub use crate::spec::{Automount, Mount, PodRef};

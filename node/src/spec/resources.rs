@@ -23,6 +23,10 @@ pub(crate) fn cpu_limit_millis(container: &Container) -> Option<u64> {
     limit(container, "cpu").map(|limit| u64::try_from(limit.milli_value()).unwrap_or(u64::MAX))
 }
 
+pub(crate) fn limits_storage(container: &Container) -> bool {
+    limit(container, "ephemeral-storage").is_some()
+}
+
 /// Rounded up like the limit.
 pub(crate) fn cpu_request_millis(container: &Container) -> Option<u64> {
     let request = amount(container.resources.as_ref()?.requests.as_ref()?.get("cpu")?)?;

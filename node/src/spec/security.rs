@@ -15,6 +15,7 @@ pub struct Security {
     pub non_root: bool,
     pub read_only_root: bool,
     pub no_new_privileges: bool,
+    pub add_capabilities: Vec<String>,
     pub drop_capabilities: Vec<String>,
     /// Groups that its processes have besides.
     pub supplemental_groups: Vec<i64>,
@@ -28,7 +29,7 @@ impl Security {
     pub(crate) fn of(pod: &Pod, container: &Container) -> Self {
         let of_pod = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
         let own = container.security_context.as_ref();
-        let drop = own.and_then(|own| own.capabilities.as_ref()?.drop.clone());
+        let capabilities = own.and_then(|own| own.capabilities.clone()).unwrap_or_default();
         let seccomp = own.and_then(|own| own.seccomp_profile.as_ref());
         let seccomp = seccomp.or(of_pod.and_then(|pod| pod.seccomp_profile.as_ref()));
         Self {
@@ -40,7 +41,8 @@ impl Security {
                 .unwrap_or(false),
             read_only_root: own.and_then(|own| own.read_only_root_filesystem).unwrap_or(false),
             no_new_privileges: own.and_then(|own| own.allow_privilege_escalation) == Some(false),
-            drop_capabilities: drop.unwrap_or_default(),
+            add_capabilities: capabilities.add.unwrap_or_default(),
+            drop_capabilities: capabilities.drop.unwrap_or_default(),
             supplemental_groups: of_pod
                 .and_then(|pod| pod.supplemental_groups.clone())
                 .unwrap_or_default(),
@@ -51,14 +53,15 @@ impl Security {
 
     /// The fields that are set, by the names that users write; those that every runtime gives apart.
     pub(crate) fn named(&self) -> Vec<&'static str> {
-        let Self { user, group, non_root, read_only_root, drop_capabilities, .. } = self;
+        let Self { user, group, non_root, read_only_root, .. } = self;
+        let capabilities = [&self.add_capabilities, &self.drop_capabilities];
         let restricted = self.seccomp.as_deref().is_some_and(|kind| kind != UNCONFINED);
         [
             (user.is_some(), "runAsUser"),
             (group.is_some(), "runAsGroup"),
             (*non_root, "runAsNonRoot"),
             (*read_only_root, "readOnlyRootFilesystem"),
-            (!drop_capabilities.is_empty(), "capabilities.drop"),
+            (capabilities.iter().any(|some| !some.is_empty()), "capabilities"),
             (!self.supplemental_groups.is_empty(), "supplementalGroups"),
             (restricted, "seccompProfile"),
         ]
@@ -118,7 +121,7 @@ mod tests {
                 "runAsUser",
                 "runAsGroup",
                 "runAsNonRoot",
-                "capabilities.drop",
+                "capabilities",
                 "supplementalGroups",
                 "seccompProfile"
             ]

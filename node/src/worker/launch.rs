@@ -142,7 +142,7 @@ impl Launch {
             image_id,
             ip: started.ip,
             addresses: started.addresses,
-            not_enforced: started.not_enforced.into_iter().chain(not_given).collect(),
+            not_enforced: self.not_enforced().into_iter().chain(not_given).collect(),
             scripted: started.ready_after.is_some(),
         };
         Ok(Outcome::Running(Box::new(Running { run, exit, ready_after: started.ready_after })))
@@ -223,6 +223,21 @@ impl Launch {
         };
         let refreshed = self.shared.tasks.blocking("volumes", refreshing).await;
         refreshed.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The settings that the runtime does not enforce, in a sentence each.
+    fn not_enforced(&self) -> Vec<String> {
+        let runtime = &self.shared.runtime;
+        if !runtime.needs_images() {
+            // A runtime that runs nothing has nothing to enforce.
+            return Vec::new();
+        }
+        let unmet = runtime.capabilities().of_container(runtime.name(), &self.pod, &self.spec);
+        let class = runtime.capabilities().of_class(runtime.name(), &self.pod);
+        let container = &self.spec.name;
+        let of_container =
+            unmet.into_iter().map(|one| format!("Container {container}: {}", one.message));
+        of_container.chain(class.map(|one| one.message)).collect()
     }
 
     fn container_spec(

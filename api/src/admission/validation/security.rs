@@ -1,20 +1,18 @@
 //! Security contexts.
 //!
-//! Not every runtime enforces these fields, so each field that is set gets a warning by name; the
-//! pod's Events name those that its runtime does not enforce.
+//! Whether a field is enforced is the runtime's to say: the node warns of those that its own does not.
 //!
 //! Upstream: `pkg/apis/serving/k8s_validation.go`, `fieldmask.go`.
 
 use serde_json::{Value, json};
 
-use super::fields::{is_set, mask};
+use super::fields::mask;
 use crate::admission::json::Look;
 use crate::config::ApiConfig;
 use crate::config::features::{ADD_CAPABILITIES, POD_SPEC_SECURITY_CONTEXT, SECURE_POD_DEFAULTS};
 use crate::terms::field_error::{FieldError, FieldErrors};
 
 const ID_MAX: i64 = i32::MAX as i64;
-const NOT_ENFORCED: &str = "not enforced by every runtime of Rouse";
 
 const CONTAINER_FIELDS: [&str; 8] = [
     "allowPrivilegeEscalation",
@@ -48,17 +46,6 @@ pub(super) fn of_container(container: &Value, config: &ApiConfig) -> FieldErrors
     for field in ["runAsUser", "runAsGroup"] {
         errors.extend(id(context, field));
     }
-    for field in CONTAINER_FIELDS {
-        // `privileged: false` asks for nothing.
-        let asks = context.field(field).is_some_and(|value| match field {
-            "allowPrivilegeEscalation" => value == &json!(false),
-            "runAsUser" | "runAsGroup" => true,
-            _ => is_set(value),
-        });
-        if asks && field != "privileged" {
-            errors.push(FieldError::new(NOT_ENFORCED, field).as_warning());
-        }
-    }
     errors
 }
 
@@ -75,11 +62,6 @@ pub(super) fn of_pod(spec: &Value, config: &ApiConfig) -> FieldErrors {
     for group in context.list("supplementalGroups") {
         if !group.as_i64().is_some_and(|id| (0..=ID_MAX).contains(&id)) {
             errors.push(FieldError::invalid(group, "supplementalGroups"));
-        }
-    }
-    for (name, value) in context.as_object().into_iter().flatten() {
-        if is_set(value) && POD_FIELDS.contains(&name.as_str()) {
-            errors.push(FieldError::new(NOT_ENFORCED, name).as_warning());
         }
     }
     errors

@@ -59,15 +59,26 @@ async fn a_watcher_that_fell_behind_the_ring_is_told_so() {
 async fn forgotten_events_end_old_watches_and_no_other_and_no_object() {
     let store = Store::memory();
     let a = store.create(map("a", 1)).unwrap();
-    let mut current = store.watch("configmaps", a.resource_version).unwrap();
     let b = store.create(map("b", 1)).unwrap();
-    current.next().await.unwrap();
+    more_than_stay(&store);
+    let mut current = store.watch("configmaps", store.version()).unwrap();
     store.forget_events(b.resource_version);
     assert!(store.watch("configmaps", a.resource_version).is_err());
     store.create(map("c", 1)).unwrap();
     let seen = current.next().await.unwrap();
     assert_eq!(seen[0].object.key.name, "c");
-    assert_eq!(store.count("configmaps"), 3);
+    assert_eq!(store.count("configmaps"), 4);
+}
+
+/// As many events as stay whatever is forgotten.
+fn more_than_stay(store: &Store) {
+    let mut version = store.create(map("often", 0)).unwrap().resource_version;
+    for n in 1..=crate::ring::LEAST {
+        version = store
+            .replace(map("often", u32::try_from(n).unwrap()), version)
+            .unwrap()
+            .resource_version;
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,7 @@ pub(super) fn body(
                 .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000_000)),
             binds: Some(spec.mounts.iter().map(bind).collect()),
             readonly_rootfs: Some(spec.security.read_only_root),
+            cap_add: Some(spec.security.add_capabilities.clone()),
             cap_drop: Some(spec.security.drop_capabilities.clone()),
             security_opt: some(&options(&spec.security)),
             group_add: some(&groups(&spec.security)),

@@ -15,4 +15,4 @@ mod wait;
 
 pub(super) use end::end_instance;
 pub use images::{forget_images, forget_sandbox};
-pub use runtime::DockerRuntime;
+pub use runtime::{CAPABILITIES, DockerRuntime};

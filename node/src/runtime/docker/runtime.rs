@@ -36,6 +36,17 @@ use crate::spec::{Automount, PodRef};
 /// Bytes of a probe command's output that are kept.
 const EXEC_OUTPUT_MAX: usize = 10 * 1024;
 const PODS_MAX: u32 = 250;
+
+/// Its properties.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    remaps_port: false,
+    memory_limit: true,
+    cpu_limit: true,
+    security_context: true,
+    volumes: true,
+    automount: Automount::All,
+    pods_max: PODS_MAX,
+};
 /// Containers whose usage is read at a time.
 const USAGES_AT_ONCE: usize = 16;
 const SCHEME: &str = "docker://";
@@ -190,7 +201,6 @@ impl DockerRuntime {
             id: format!("{SCHEME}{id}"),
             ip,
             addresses: if self.direct { BTreeMap::new() } else { published },
-            not_enforced: Vec::new(),
             ready_after: None,
             exit: detached::detached(&self.tasks, exit),
         })
@@ -231,14 +241,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            remaps_port: false,
-            memory_limit: true,
-            cpu_limit: true,
-            volumes: true,
-            automount: Automount::All,
-            pods_max: PODS_MAX,
-        }
+        CAPABILITIES
     }
 
     fn host_ip(&self) -> Option<IpAddr> {

@@ -1,4 +1,4 @@
-//! The command line of this host for a container, and the parts of its spec that are not enforced.
+//! The command line of this host for a container, and its volumes.
 
 use std::io;
 use std::path::PathBuf;
@@ -76,24 +76,4 @@ pub(super) fn request(
         view,
         ..wire::Request::default()
     }
-}
-
-pub(super) fn not_enforced(spec: &ContainerSpec) -> Vec<String> {
-    let container = &spec.container;
-    let mut all = Vec::new();
-    if let Some(millis) = spec.cpu_limit_millis {
-        all.push(format!(
-            "Container {container}: the CPU limit of {millis}m is not enforced by the process \
-             runtime"
-        ));
-    }
-    let security = spec.security.named();
-    if !security.is_empty() {
-        all.push(format!(
-            "Container {container}: securityContext ({}) is not enforced by the process runtime; \
-             the program runs as the user who runs the node, with that user's rights",
-            security.join(", ")
-        ));
-    }
-    all
 }

@@ -32,6 +32,6 @@ mod view;
 mod wire;
 
 pub use check::check_views;
-pub use runtime::ProcessRuntime;
+pub use runtime::{CAPABILITIES, ProcessRuntime};
 pub(super) use starter::serve;
 pub(super) use survivors::end_instance;

@@ -16,7 +16,7 @@ use rouse_image::{InPlace, Overrides, command_in_place};
 use rouse_kit::{Component, Tasks};
 use tokio::io::AsyncReadExt as _;
 
-use super::command::{mounts, not_enforced, not_started, plan, request};
+use super::command::{mounts, not_started, plan, request};
 use super::layers::{Layers, Way};
 use super::line::Begin;
 use super::memory::Limits;
@@ -35,6 +35,17 @@ use crate::spec::{Automount, PodRef};
 const EXEC_OUTPUT_MAX: u64 = 10 * 1024;
 /// Pods that a laptop can be expected to run as processes.
 const PODS_MAX: u32 = 250;
+
+/// Its properties on a host that allows mount namespaces.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    remaps_port: true,
+    memory_limit: true,
+    cpu_limit: false,
+    security_context: false,
+    volumes: true,
+    automount: Automount::Named,
+    pods_max: PODS_MAX,
+};
 
 pub struct ProcessRuntime {
     spawner: Arc<Spawner>,
@@ -154,7 +165,6 @@ impl ProcessRuntime {
             terminating: Arc::default(),
         };
         self.running.lock().insert(id.clone(), running.clone());
-        let not_enforced = not_enforced(&spec);
         let addresses = spec.reserved.clone();
         let watching = (&self.tasks, &self.limits);
         let waiting = exit::Waiting::new(child, (record, folder), running, spec, watching);
@@ -168,7 +178,6 @@ impl ProcessRuntime {
             id,
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             addresses,
-            not_enforced,
             ready_after: None,
             // A task of its own, so that the end is handled even if the future is dropped.
             exit: detached::detached(&self.tasks, exit),
@@ -266,12 +275,9 @@ impl ContainerRuntime for ProcessRuntime {
         // Until it is tried, hosts count as those that allow it.
         let volumes = matches!(self.layers.known_way(), None | Some(Way::Layers { .. }));
         Capabilities {
-            remaps_port: true,
-            memory_limit: true,
-            cpu_limit: false,
             volumes,
             automount: if volumes { Automount::Named } else { Automount::Never },
-            pods_max: PODS_MAX,
+            ..CAPABILITIES
         }
     }
 

@@ -112,19 +112,3 @@ fn probes_are_checked() {
         assert_eq!(container(fields), want);
     }
 }
-
-#[test]
-fn settings_that_may_not_be_enforced_are_warned_of() {
-    let config = ApiConfig::default();
-    let mut object = minimal();
-    object["spec"]["template"]["spec"]["containers"][0]["securityContext"] = json!({
-        "allowPrivilegeEscalation": false, "runAsNonRoot": true, "privileged": false,
-    });
-    defaults::service(&mut object, defaults::Request { config: &config, user: "a", old: None });
-    let (errors, warnings) = service(&object, Request { config: &config, old: None }).split();
-    assert!(errors.is_empty());
-    assert_eq!(
-        warnings.to_string().replace("spec.template.spec.containers[0].", ""),
-        "not enforced by every runtime of Rouse: securityContext.allowPrivilegeEscalation, securityContext.runAsNonRoot"
-    );
-}

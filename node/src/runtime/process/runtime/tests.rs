@@ -227,20 +227,6 @@ async fn a_process_is_recorded_though_the_directory_went() {
 }
 
 #[tokio::test]
-async fn settings_that_are_not_enforced_are_reported() {
-    let host = Host::new();
-    let mut spec = host.spec("exit 0");
-    spec.cpu_limit_millis = Some(250);
-    spec.security.user = Some(1000);
-    spec.security.read_only_root = true;
-    let run = host.runtime.start(spec).await.unwrap();
-    assert_eq!(run.not_enforced.len(), 2);
-    assert!(run.not_enforced[0].contains("CPU limit of 250m is not enforced"));
-    assert!(run.not_enforced[1].contains("runAsUser, readOnlyRootFilesystem"));
-    assert_eq!(within(run.exit).await, exited(0));
-}
-
-#[tokio::test]
 async fn commands_run_beside_a_program_with_its_variables() {
     let host = Host::new();
     let run = host.run("echo $$; sleep 600").await;
