@@ -73,7 +73,7 @@ async fn forgotten_events_end_old_watches_and_no_other_and_no_object() {
 /// As many events as stay whatever is forgotten.
 fn more_than_stay(store: &Store) {
     let mut version = store.create(map("often", 0)).unwrap().resource_version;
-    for n in 1..=crate::ring::LEAST {
+    for n in 1..=ring::LEAST {
         version = store
             .replace(map("often", u32::try_from(n).unwrap()), version)
             .unwrap()

@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use crate::admission::defaults;
-use crate::admission::validation::testing::{container, minimal};
-use crate::admission::validation::{Request, service};
-use crate::config::ApiConfig;
+use crate::admission::validation::testing::container;
 
 #[test]
 fn containers_are_checked() {
