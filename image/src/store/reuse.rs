@@ -56,6 +56,19 @@ impl Store {
         self.reusable().iter().any(|(_, made)| made.digest == *layer)
     }
 
+    /// What the last build noted of this machine's Python.
+    pub(crate) fn kept_python(&self) -> Option<Vec<u8>> {
+        fs::read(self.python_path()).ok()
+    }
+
+    pub(crate) fn keep_python(&self, note: &[u8]) -> Result<(), Error> {
+        index::replace(self.dir(), &self.python_path(), note)
+    }
+
+    fn python_path(&self) -> PathBuf {
+        self.dir().join("python.json")
+    }
+
     fn reuse_path(&self, key: &Digest) -> PathBuf {
         self.dir().join("reuse").join(key.hex())
     }

@@ -7,6 +7,7 @@
 //! label.
 
 mod entry;
+mod host;
 mod module;
 mod requirement;
 
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::process::Command;
 
 use self::entry::{Entry, Server, Signature};
+use self::host::HostPython;
 use super::detect::{Kind, MODULES};
 use super::layer::{LayerFiles, Source};
 use super::recipe::{APP_DIR, Content, Context, Recipe};
@@ -56,7 +58,7 @@ const JSON_FUNCTION_FILE: &str = "/rouse/function.py";
 pub(crate) fn recipe(context: &Context<'_>, source: &Path) -> Result<(Kind, Recipe), Error> {
     let file = MODULES.into_iter().find(|file| source.join(file).is_file()).unwrap_or(MODULES[0]);
     let main = source.join(file);
-    let host = host_python(source)?;
+    let host = host::find(context.store, source)?;
     let module = module::read(&host.executable, &main)?;
     let requirements = requirements(&host, source)?;
     let function = context.options.function.as_deref();
@@ -152,7 +154,7 @@ pub(crate) fn add_dependencies(
     recipe: &mut Recipe,
     needed: Option<(&str, &str)>,
 ) -> Result<Installed, Error> {
-    let host = host_python(source)?;
+    let host = host::find(context.store, source)?;
     let listed = requirements(&host, source)?;
     add_requirements(context, source, host, (listed, needed), recipe)
 }
@@ -314,31 +316,6 @@ fn run(mut command: Command, source: &Path, what: &str) -> Result<(), Error> {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(4)..].join("; ");
     Err(Error::build(source, format!("{what}: {last}")))
-}
-
-struct HostPython {
-    /// Python's own `sys.executable`: `python3` on PATH may be a version manager's script, which
-    /// takes longer than Python to start.
-    executable: String,
-    /// `3.11`.
-    version: String,
-}
-
-fn host_python(source: &Path) -> Result<HostPython, Error> {
-    let missing = || {
-        let reason = "it needs python3, which is not on PATH; install it (Debian: `apt install python3 python3-pip`)";
-        Error::build(source, reason)
-    };
-    let script = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)";
-    let output =
-        Command::new("python3").args(["-c", script]).output().map_err(|_absent| missing())?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match said.trim().split_once('\n') {
-        Some((version, executable)) if version.starts_with("3.") && executable.starts_with('/') => {
-            Ok(HostPython { executable: executable.to_owned(), version: version.to_owned() })
-        }
-        Some(_) | None => Err(missing()),
-    }
 }
 
 /// The minor version of the base's Python: `PYTHON_VERSION`, as official images set it, else its library folder.
