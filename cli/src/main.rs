@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
     // Answers a shell that completes a line, and ends.
     clap_complete::CompleteEnv::with_factory(complete::command).complete();
-    let cli = args::Cli::parse();
+    let cli = args::Cli::parse_from(args::output_is_a_file(words));
     let printer = printer::Printer::new(cli.global.output);
     match commands::run(cli, &printer) {
         Ok(()) => ExitCode::SUCCESS,

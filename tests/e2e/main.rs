@@ -26,6 +26,7 @@ mod metrics;
 mod objects;
 mod operators;
 mod pods;
+mod predict;
 mod reach;
 mod readme;
 mod scaling;

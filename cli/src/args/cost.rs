@@ -6,6 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::examples;
 
+/// The price book where none is named.
+pub(crate) const BOOK: &str = "run-request";
+
 #[derive(Clone, Debug, Args)]
 #[command(after_help = examples::COST)]
 pub(crate) struct Cost {
@@ -14,7 +17,7 @@ pub(crate) struct Cost {
     #[command(flatten)]
     pub(crate) of: CostOf,
     /// Price book, by its name
-    #[arg(long, value_name = "NAME", default_value = "run-request")]
+    #[arg(long, value_name = "NAME", default_value = BOOK)]
     pub(crate) book: String,
 }
 

@@ -52,6 +52,12 @@ pub(super) const TRAFFIC: &str = "Examples:
   rouse traffic hello --tag hello-00001=stable   a host of its own
   rouse traffic hello --untag stable";
 
+pub(super) const PREDICT: &str = "Examples:
+  rouse predict churn --input rows.jsonl --out scores.jsonl       POST /v1/models/churn:predict, 64 rows each
+  rouse predict churn --input rows.csv --key customer             a column that names the row
+  rouse predict churn --input rows.csv --protocol v2 --model m    tensors of the Open Inference Protocol
+  rouse predict hello --input rows.jsonl --protocol row --path /  each row a request of its own";
+
 pub(super) const CALL: &str = "Examples:
   rouse call hello                                      GET /
   rouse call hello /predict -d '{\"x\": 1}'               POST; @FILE and @- are read

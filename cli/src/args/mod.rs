@@ -8,6 +8,7 @@ mod examples;
 mod images;
 mod logs;
 mod objects;
+mod predict;
 mod proxy;
 mod services;
 mod up;
@@ -19,11 +20,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::Call;
 pub(crate) use self::callers::{ChangeInvokers, Invokers, InvokersCommand, Token};
-pub(crate) use self::cost::{Cost, CostCommand, CostOf};
+pub(crate) use self::cost::{BOOK, Cost, CostCommand, CostOf};
 pub(crate) use self::deploy::{Build, Deploy, Environment, Marks, Resources, Scaling};
 pub(crate) use self::images::{Digits, Images, ImagesCommand, ImportImages, PruneImages, RmImages};
 pub(crate) use self::logs::Logs;
 pub(crate) use self::objects::{Apply, Get};
+pub(crate) use self::predict::{Instance, Predict, Protocol, RowFormat, output_is_a_file};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::services::{Delete, List, Named, Rollback, Top, Traffic};
 pub(crate) use self::up::{Binds, Demo, Down, LogFormat, Runtime, Up};
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Send one request, an event, or many requests to a service
     Call(Call),
+    /// Score the rows of a file through a service
+    Predict(Box<Predict>),
     /// Give programs of this machine a plain http://127.0.0.1:PORT for one service
     Proxy(Proxy),
     /// Say who may call a service, and from where

@@ -20,7 +20,7 @@ use crate::printer::{Printer, size};
 use crate::target::Target;
 
 /// Rows by revision.
-type Rows = BTreeMap<String, Usage>;
+pub(super) type Rows = BTreeMap<String, Usage>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -157,7 +157,7 @@ fn wanted(of: &CostOf) -> Result<String> {
 }
 
 /// A month's rows, of one Service or of all.
-async fn read(target: &Target, month: &str, service: Option<&str>) -> Result<Rows> {
+pub(super) async fn read(target: &Target, month: &str, service: Option<&str>) -> Result<Rows> {
     let api: Api<ConfigMap> = Api::namespaced(target.client.clone(), keys::SYSTEM_NAMESPACE);
     let name = ledger(&target.namespace, month);
     let found = api.get_opt(&name).await.map_err(|e| unavailable(&e, "read what was used"))?;

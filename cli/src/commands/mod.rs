@@ -19,6 +19,7 @@ mod images;
 mod invokers;
 mod list;
 mod logs;
+mod predict;
 mod proxy;
 mod revisions;
 mod rollback;
@@ -69,6 +70,7 @@ async fn remote(command: Command, global: &crate::args::Global, printer: &Printe
         Command::Get(args) => get::run(args, global, printer).await,
         Command::Invokers(args) => invokers::run(args, global, printer).await,
         Command::Token(args) => token::run(&args, global, printer).await,
+        Command::Predict(args) => predict::run(*args, global, printer).await,
         Command::Proxy(args) => proxy::run(args, global, printer).await,
         Command::List(args) => list::run(&args, global, printer).await,
         Command::Describe(args) => describe::run(&args, global, printer).await,
