@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("s1_3::command_and_arguments", arguments),
     ("s1_3::variables_are_expanded", expanded),
     ("s1_3::variables_of_config_maps_and_secrets", sources),
+    ("s1_3::the_working_directory", working_directory),
     ("s1_3::standard_input_is_at_its_end", stdin),
     ("s1_3::devices_and_folders_that_programs_rely_on", files),
     ("s1_3::a_user_that_is_asked_for", user),
@@ -103,6 +104,12 @@ fn sources(space: &Space<'_>) -> anyhow::Result<()> {
     ] {
         assert_eq!(space.body(&ksvc, &format!("/env/{name}"))?, value, "{name}");
     }
+    Ok(())
+}
+
+fn working_directory(space: &Space<'_>) -> anyhow::Result<()> {
+    let ksvc = space.deploy(&service(space, "hello", json!({ "workingDir": "/proc" })))?;
+    assert_eq!(space.body(&ksvc, "/cwd")?, "/proc");
     Ok(())
 }
 

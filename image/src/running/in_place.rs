@@ -62,8 +62,7 @@ pub fn command_in_place(
     let env = environment(image, rootfs, overrides);
     let working_dir =
         overrides.working_dir.filter(|dir| !dir.is_empty()).unwrap_or(&image.working_dir);
-    let working_dir =
-        resolve_in_rootfs(rootfs, Path::new(working_dir)).unwrap_or_else(|| rootfs.to_owned());
+    let working_dir = find_folder(rootfs, Path::new(working_dir));
     for arg in argv.iter_mut().skip(1) {
         *arg = argument(rootfs, arg);
     }
@@ -150,6 +149,14 @@ fn argument(rootfs: &Path, arg: &str) -> String {
         },
         Some(_) | None => arg.to_owned(),
     }
+}
+
+/// The folder that `path` means: in the image first, then on the host, as for programs. One that is nowhere
+/// is where the image would have it.
+fn find_folder(rootfs: &Path, path: &Path) -> PathBuf {
+    let inside = resolve_in_rootfs(rootfs, path).unwrap_or_else(|| rootfs.to_owned());
+    let is_the_hosts = !inside.is_dir() && path.is_absolute() && path.is_dir();
+    if is_the_hosts { path.to_owned() } else { inside }
 }
 
 /// The file that `program` means: in the image first, then on the host.

@@ -73,6 +73,18 @@ fn paths_of_the_image_become_paths_of_the_host() {
 }
 
 #[test]
+fn a_working_directory_that_the_image_lacks_is_the_hosts() {
+    let fixture = Fixture::new(&["/app/serve"]).file("app/serve", "static", 0o755);
+    let folder = |dir: &str| {
+        let overrides = Overrides { working_dir: Some(dir), ..Overrides::default() };
+        text(&fixture.command(&overrides).unwrap().working_dir)
+    };
+    assert_eq!(folder("/app"), fixture.host("app"));
+    assert_eq!(folder("/proc"), "/proc");
+    assert_eq!(folder("/nowhere/at/all"), fixture.host("nowhere/at/all"));
+}
+
+#[test]
 fn a_dynamic_program_runs_through_the_loader_of_its_image() {
     // A program of this machine, laid out as the build does it.
     let program = std::env::current_exe().unwrap();
