@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a double ends with its test")]
 
 mod api;
+mod callers;
 mod chaos;
 mod cli;
 mod clients;
