@@ -39,18 +39,26 @@ impl Capabilities {
             self.of_container(runtime, &Pod::default(), container).into_iter().map(located)
         });
         let of_pod = self.security(runtime, &Security::of(&pod, &Container::default()));
-        of_each.chain(of_pod).chain(self.of_class(runtime, &pod)).collect()
+        of_each.chain(of_pod).chain(self.of_whole(runtime, &pod)).collect()
     }
 
-    /// The class of the pod, which means nothing to these runtimes.
-    pub(crate) fn of_class(self, runtime: &str, pod: &Pod) -> Option<Unmet> {
-        let class = pod.spec.as_ref()?.runtime_class_name.as_deref();
-        class.filter(|class| !class.is_empty()).map(|class| Unmet {
-            fields: vec!["runtimeClassName".to_owned()],
-            message: format!(
+    /// Fields of the pod as a whole that mean nothing to these runtimes.
+    pub(crate) fn of_whole(self, runtime: &str, pod: &Pod) -> Vec<Unmet> {
+        let Some(spec) = &pod.spec else { return Vec::new() };
+        let unmet = |field: &str, message| Unmet { fields: vec![field.to_owned()], message };
+        let class = spec.runtime_class_name.as_deref().filter(|class| !class.is_empty());
+        let class = class.map(|class| {
+            let message = format!(
                 "the {runtime} runtime runs pods of the class {class:?} as it runs all others"
-            ),
-        })
+            );
+            unmet("runtimeClassName", message)
+        });
+        let users = (spec.host_users == Some(false)).then(|| {
+            let message =
+                format!("the {runtime} runtime gives pods no user namespace of their own");
+            unmet("hostUsers", message)
+        });
+        class.into_iter().chain(users).collect()
     }
 
     /// The settings of one container of `pod`, its paths below the container.

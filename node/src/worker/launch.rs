@@ -233,11 +233,11 @@ impl Launch {
             return Vec::new();
         }
         let unmet = runtime.capabilities().of_container(runtime.name(), &self.pod, &self.spec);
-        let class = runtime.capabilities().of_class(runtime.name(), &self.pod);
+        let whole = runtime.capabilities().of_whole(runtime.name(), &self.pod);
         let container = &self.spec.name;
         let of_container =
             unmet.into_iter().map(|one| format!("Container {container}: {}", one.message));
-        of_container.chain(class.map(|one| one.message)).collect()
+        of_container.chain(whole.into_iter().map(|one| one.message)).collect()
     }
 
     fn container_spec(
