@@ -1,4 +1,4 @@
-//! What each path of the server answers.
+//! The paths of the server, and their answers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{getgid, getuid};
 
-use crate::{Request, State};
+use crate::request::Request;
+use crate::state::State;
 
 pub(crate) fn answer(request: &Request, state: &State, out: &mut impl Write) -> Option<()> {
     let words: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();

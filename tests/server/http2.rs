@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 
-use crate::State;
+use crate::state::State;
 
 /// `grpc.health.v1.HealthCheckResponse` of `SERVING` and `NOT_SERVING`, each in gRPC's frame.
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];

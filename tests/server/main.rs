@@ -13,50 +13,19 @@
 
 mod answers;
 mod http2;
+mod request;
 mod signals;
+mod state;
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::answers::answer;
-
-struct State {
-    now: AtomicUsize,
-    peak: AtomicUsize,
-    failing: AtomicBool,
-    dropped: AtomicUsize,
-    gone: AtomicUsize,
-    /// The user agent of the last request for `/ready`.
-    prober: Mutex<String>,
-    started: Instant,
-}
-
-impl State {
-    fn new() -> Self {
-        Self {
-            now: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-            failing: AtomicBool::new(false),
-            dropped: AtomicUsize::new(0),
-            gone: AtomicUsize::new(0),
-            prober: Mutex::default(),
-            started: Instant::now(),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        let after = Duration::from_millis(number("READY_MS").unwrap_or(0));
-        !self.failing.load(Ordering::SeqCst) && self.started.elapsed() >= after
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|value| value.parse().ok())
-}
+use crate::request::{Request, read_request};
+use crate::state::{State, number};
 
 /// Where it listens.
 fn port() -> u16 {
@@ -139,51 +108,4 @@ fn switching(request: &Request) -> String {
         _ => "",
     };
     format!("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: {to}\r\n{accept}\r\n")
-}
-
-struct Request {
-    path: String,
-    /// The line that it began with.
-    line: String,
-    /// Names in lower case.
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-    /// The client wants the connection closed after the answer.
-    last: bool,
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
-    let mut line = String::new();
-    if reader.read_line(&mut line).ok()? == 0 {
-        return None;
-    }
-    let first = line.trim_end().to_owned();
-    let mut words = first.split(' ');
-    let path = words.nth(1)?.to_owned();
-    let mut headers = HashMap::new();
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let mut body = Vec::new();
-    if headers.get("transfer-encoding").is_some_and(|v| v.contains("chunked")) {
-        loop {
-            line.clear();
-            reader.read_line(&mut line).ok()?;
-            let size = usize::from_str_radix(line.trim(), 16).ok()?;
-            let mut chunk = vec![0; size + 2];
-            reader.read_exact(&mut chunk).ok()?;
-            if size == 0 {
-                break;
-            }
-            body.extend_from_slice(&chunk[..size]);
-        }
-    } else if let Some(length) = headers.get("content-length").and_then(|v| v.parse().ok()) {
-        body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-    }
-    let last = headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    Some(Request { path, line: first, headers, body, last })
 }

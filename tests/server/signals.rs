@@ -1,4 +1,4 @@
-//! What SIGTERM does, by `ON_TERM`: nothing is said of it unless that is set.
+//! The end by SIGTERM, as `ON_TERM` asks for it; without it the signal ends the program as any.
 
 use tokio::signal::unix::{SignalKind, signal};
 
