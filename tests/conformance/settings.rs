@@ -175,7 +175,7 @@ fn max_scale_limit(space: &Space<'_>) -> anyhow::Result<()> {
 fn zero_initial_scale(space: &Space<'_>) -> anyhow::Result<()> {
     space.cluster.set("config-autoscaler", &json!({ "allow-zero-initial-scale": "true" }))?;
     let made = scaled(space, "hello", json!({}), &[("initial-scale", "0")]);
-    soon("the permission", || Ok(space.create("ksvc", &made).map(drop)?))?;
+    soon("the permission", || space.create("ksvc", &made).map(drop))?;
     let ksvc = space.ready("ksvc", "hello")?;
     assert_eq!(space.pods("hello")?.len(), 0);
     assert_eq!(space.body(&ksvc, "/env/K_REVISION")?, "hello-00001");

@@ -104,7 +104,8 @@ fn rows_are_scored_in_their_order_and_those_that_cannot_be_are_named() -> anyhow
             3 => assert_eq!(known, (Some(3), None), "{score}"),
             7 => assert!(known == (Some(7), Some("c7")) && score["error"].is_string(), "{score}"),
             _ => {
-                assert_eq!(*score, json!({ "row": n, "key": format!("c{n}"), "prediction": n + 1 }))
+                let whole = json!({ "row": n, "key": format!("c{n}"), "prediction": n + 1 });
+                assert_eq!(*score, whole);
             }
         }
     }

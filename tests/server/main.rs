@@ -33,7 +33,6 @@ fn port() -> u16 {
     u16::try_from(port).unwrap_or(8080)
 }
 
-#[expect(clippy::exit, reason = "programs of probes and of failing pods end by a code")]
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -26,7 +26,7 @@ pub(crate) fn token_request(
         let given = &request["metadata"][field];
         if given.as_str().is_some_and(|given| !given.is_empty() && given != of_path) {
             let why = format!("must match the service account {field} if specified");
-            let problem = Invalid::value(&format!("metadata.{field}"), given, &why);
+            let problem = Invalid::value(format!("metadata.{field}"), given, &why);
             return Err(Failure::invalid(&TOKEN_REQUEST, name, &[problem]));
         }
     }
