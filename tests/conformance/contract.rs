@@ -41,6 +41,8 @@ fn names(space: &Space<'_>) -> anyhow::Result<()> {
     {
         assert_eq!(space.body(&ksvc, &format!("/env/{name}"))?, value, "{name}");
     }
+    let host = space.body(&ksvc, "/env/HOSTNAME")?;
+    assert!(host.starts_with("hello-00001-deployment-"), "the pod's name: {host}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, EnvVarSource, Pod};
 
 use super::downward;
+use super::hosts::hostname;
 use super::sources::{Sources, Wanted};
 
 pub(crate) fn wanted(container: &Container) -> Wanted {
@@ -22,7 +23,7 @@ pub(crate) fn wanted(container: &Container) -> Wanted {
     wanted
 }
 
-/// The API's address, then the variables in the order of the spec (those of `envFrom` first), or what is
+/// The pod's host name and the API's address, then the variables in the order of the spec (those of `envFrom` first), or what is
 /// missing.
 /// `overrides` win over the spec, and are what `$(NAME)` expands to.
 pub(crate) fn resolve(
@@ -32,6 +33,10 @@ pub(crate) fn resolve(
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<(String, String)>, String> {
     let mut vars = Vars::default();
+    // As container runtimes set it from the host name, which processes of the host do not have.
+    if let Some(name) = &pod.metadata.name {
+        vars.set("HOSTNAME".to_owned(), hostname(name));
+    }
     if let Some(api) = sources.api {
         vars.set("KUBERNETES_SERVICE_HOST".to_owned(), api.ip().to_string());
         vars.set("KUBERNETES_SERVICE_PORT".to_owned(), api.port().to_string());

@@ -13,8 +13,6 @@ use k8s_openapi::api::core::v1::Service;
 use rouse_k8s::ObjectKey;
 use rouse_kit::address;
 
-use super::reference::PodRef;
-
 /// Stands for the name of a volume at the mount of a hosts file; no volume can have it.
 pub(crate) const HOSTS: &str = "rouse.dev/hosts";
 pub(crate) const HOSTS_FILE: &str = "/etc/hosts";
@@ -53,9 +51,9 @@ pub(crate) fn addresses(all: &BTreeMap<ObjectKey, Reached>) -> BTreeMap<ObjectKe
     all.iter().filter_map(|(key, reached)| Some((key.clone(), of(reached)?))).collect()
 }
 
-/// The name of the machine that a pod with a network of its own is.
-pub(crate) fn hostname(pod: &PodRef) -> String {
-    pod.name.chars().take(HOSTNAME_MAX).collect()
+/// The host name of the pod `name`.
+pub(crate) fn hostname(name: &str) -> String {
+    name.chars().take(HOSTNAME_MAX).collect()
 }
 
 /// The first lines of the hosts file in a container, as engines write them. Until its address is known, the

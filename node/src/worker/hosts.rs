@@ -63,7 +63,7 @@ impl Hosts {
         let mut state = self.state.lock();
         if !state.written.contains_key(name) {
             fs::create_dir_all(&self.dir)?;
-            let own = (!self.of_host).then(|| (hosts::hostname(pod), None));
+            let own = (!self.of_host).then(|| (hosts::hostname(&pod.name), None));
             let whose = Whose { namespace: pod.namespace.clone(), own };
             write(&self.dir.join(name), &whose.text(&state.addresses))?;
             state.written.insert(name.to_owned(), whose);

@@ -59,7 +59,7 @@ pub(super) fn sandbox_body(
     direct: bool,
 ) -> ContainerCreateBody {
     ContainerCreateBody {
-        hostname: Some(hostname(pod)),
+        hostname: Some(hostname(&pod.name)),
         exposed_ports: Some(expose(ports)),
         labels: Some(labels(pod, None, whose)),
         host_config: Some(HostConfig {
@@ -106,7 +106,7 @@ pub(super) fn body(
     };
     ContainerCreateBody {
         // A sandbox has its own, and those that join it get that.
-        hostname: sandbox.is_none().then(|| hostname(&spec.pod)),
+        hostname: sandbox.is_none().then(|| hostname(&spec.pod.name)),
         image: Some(spec.image.image.docker_tag()),
         entrypoint: some(&spec.command),
         cmd: some(&spec.args),

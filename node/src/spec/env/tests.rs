@@ -31,7 +31,13 @@ fn resolved(spec: Value) -> Result<String, String> {
     }))
     .unwrap();
     let vars = resolve(&pod, &container(spec), &sources(), &BTreeMap::new())?;
-    Ok(vars.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "))
+    // Each has the pod's name first, unless the spec says otherwise.
+    Ok(vars
+        .iter()
+        .filter(|var| **var != ("HOSTNAME".to_owned(), "hello-7".to_owned()))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" "))
 }
 
 #[test]
@@ -44,6 +50,18 @@ fn a_whole_config_map_or_secret_comes_with_its_prefix_and_env_wins() {
         "env": [{"name": "SIZE", "value": "4"}],
     });
     assert_eq!(resolved(spec).unwrap(), "COLOR=red SIZE=4 S_TOKEN=s3cret");
+}
+
+#[test]
+fn the_host_name_is_the_pods_unless_the_spec_says_another() {
+    let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "a".repeat(70)}})).unwrap();
+    let first = |spec: Value| {
+        let vars = resolve(&pod, &container(spec), &sources(), &BTreeMap::new()).unwrap();
+        vars[0].clone()
+    };
+    assert_eq!(first(json!({})), ("HOSTNAME".to_owned(), "a".repeat(63)));
+    let own = json!({"env": [{"name": "HOSTNAME", "value": "mine"}]});
+    assert_eq!(first(own), ("HOSTNAME".to_owned(), "mine".to_owned()));
 }
 
 #[test]
