@@ -7,7 +7,7 @@ use crate::files::program::is_executable;
 use crate::formats::error::Error;
 
 /// The served Python file: the first that exists.
-pub(super) const MODULES: [&str; 2] = ["main.py", "app.py"];
+pub(super) const MODULES: [&str; 3] = ["main.py", "app.py", "streamlit_app.py"];
 
 /// How a source is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,7 @@ mod tests {
         for (files, kind_) in [
             (&[("Procfile", 0o644), ("main.py", 0o644), ("a", 0o755)][..], Kind::Procfile),
             (&[("main.py", 0o755), ("a", 0o755)], Kind::PythonFunction),
+            (&[("streamlit_app.py", 0o644)], Kind::PythonFunction),
             (&[("server", 0o755), ("model.json", 0o644)], Kind::Executable),
         ] {
             assert_eq!(kind(folder(files).path()).unwrap(), kind_, "{files:?}");
