@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use rouse_k8s::Quantity;
+
 use super::read::Reader;
 use super::settings::{ConfigError, Data, Settings};
 use crate::terms::keys;
@@ -101,11 +103,30 @@ impl Settings for DefaultsConfig {
             let storage = &mut resources.ephemeral_storage;
             read.quantity(&format!("revision-ephemeral-storage-{kind}"), storage)?;
         }
+        config.check_resources()?;
         Ok(config)
     }
 }
 
 impl DefaultsConfig {
+    /// Knative accepts any; with a request above its limit Kubernetes then refuses every pod.
+    fn check_resources(&self) -> Result<(), ConfigError> {
+        for (name, request) in self.requests.iter() {
+            let limit = self.limits.iter().find(|(limited, _)| *limited == name);
+            let amount = |text: &str| Quantity::parse(text).ok();
+            if let Some((_, limit)) = limit
+                && amount(request).zip(amount(limit)).is_some_and(|(one, most)| one > most)
+            {
+                let key = format!("revision-{name}-request");
+                let problem = format!(
+                    "{key} ({request}) cannot be greater than revision-{name}-limit ({limit})"
+                );
+                return Err(ConfigError::new(&key, problem));
+            }
+        }
+        Ok(())
+    }
+
     fn read_timeouts(&mut self, read: Reader<'_>) -> Result<(), ConfigError> {
         read.int("revision-timeout-seconds", &mut self.revision_timeout_seconds)?;
         read.int("max-revision-timeout-seconds", &mut self.max_revision_timeout_seconds)?;

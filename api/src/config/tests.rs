@@ -120,6 +120,10 @@ fn defaults_are_read_and_refused() {
             vec![("revision-idle-timeout-seconds", "301")],
             "revision-idle-timeout-seconds (301) cannot be greater than revision-timeout-seconds (300)",
         ),
+        (
+            vec![("revision-cpu-request", "1"), ("revision-cpu-limit", "500m")],
+            "revision-cpu-request (1) cannot be greater than revision-cpu-limit (500m)",
+        ),
     ] {
         assert_eq!(refusal::<DefaultsConfig>(&pairs), want);
     }

@@ -197,13 +197,13 @@ fn an_update_is_compared_with_the_stored_object() {
 fn warnings_do_not_block() {
     let config = ApiConfig::default();
     let mut object = service();
-    object["metadata"]["annotations"] = json!({ "run.googleapis.com/ingress": "all" });
+    object["metadata"]["annotations"] = json!({ "run.googleapis.com/cpu-throttling": "false" });
     let object =
         patched(object.clone(), &mutate(&request("Service", "CREATE", object, None), &config));
     let response = validate(&request("Service", "CREATE", object, None), &config);
     assert!(response.allowed);
     let warnings = response.warnings.unwrap();
-    assert!(warnings[0].contains("run.googleapis.com/ingress"), "{warnings:?}");
+    assert!(warnings[0].contains("run.googleapis.com/cpu-throttling"), "{warnings:?}");
 }
 
 #[test]

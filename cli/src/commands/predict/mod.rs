@@ -340,7 +340,7 @@ mod tests {
                 "metadata": { "annotations": annotations },
                 "spec": { "containerConcurrency": limit, "containers": [] }
             } });
-            serde_json::from_value(json!({ "spec": spec })).unwrap()
+            serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
         };
         for (limit, max, parallel_) in [
             (0, None, PARALLEL),
