@@ -42,7 +42,7 @@ impl fmt::Display for Spent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { amount, currency, book, used } = self;
         write!(f, "{amount:.6} {currency} by {book}, before what a month includes")?;
-        for (unit, quantity) in used.iter().filter(|(_, quantity)| **quantity > 0.0) {
+        for (unit, quantity) in used.iter().filter(|(_, quantity)| **quantity >= 0.05) {
             write!(f, "; {quantity:.1} {unit}")?;
         }
         Ok(())

@@ -31,6 +31,7 @@ use self::scores::{Job, Line, Scores};
 use self::send::{Score, Sender};
 use super::serving::service;
 use crate::args::{Global, Predict, Protocol, RowFormat};
+use crate::identity::{Identity, bearer};
 use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 use crate::reach::{Part, Reach, url_of};
@@ -39,6 +40,8 @@ use crate::target::Target;
 /// Requests in flight where neither the command nor the service says how many.
 const PARALLEL: usize = 32;
 const PARALLEL_MAX: usize = 1000;
+/// A job that takes longer stops, and goes on with a new token.
+const TOKEN_SECONDS: i64 = 12 * 60 * 60;
 /// Rows without a score that are named at the end.
 const NAMED: usize = 10;
 
@@ -77,7 +80,11 @@ pub(crate) async fn run(args: Predict, global: &Global, printer: &Printer) -> Re
     let meter = Meter::begin(&target, &args.name).await?;
     let parallel = args.parallel.map_or_else(|| parallel(&service.spec), |n| n.get() as usize);
     let batch = if args.protocol == Protocol::Row { 1 } else { args.batch.get() as usize };
-    let sender = Sender::new(reach, args.protocol, path, args.retries);
+    let mut sender = Sender::new(reach, args.protocol, path, args.retries);
+    if let Some(identity) = Identity::asked_by(&service) {
+        let token = identity.token(&target, TOKEN_SECONDS).await?;
+        sender.identify(bearer(&token)?, identity.invitation(&args.name));
+    }
     if scores.done > 0 {
         printer.progress(format!("going on after row {}, which is done already", scores.done));
     }
@@ -312,8 +319,9 @@ fn outcome(args: &Predict, done: Done, printer: &Printer) -> Result {
         printer.progress(format!("{more} more rows have no score"));
     }
     if let Some(stopped) = done.stopped {
-        let go_on = "the same command goes on after the last row that was written";
-        return Err(stopped.because(format!("{} rows are done", done.rows)).next(go_on));
+        let go_on = format!("{} rows are done; the same command goes on after them", done.rows);
+        printer.progress(go_on);
+        return Err(stopped);
     }
     if done.failed > 0 {
         let failed = format!("{} of {} rows have no score", done.failed, done.rows);

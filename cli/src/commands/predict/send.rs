@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::protocol;
 use crate::args::Protocol;
 use crate::http::{Answer, Connection};
+use crate::identity::SERVERLESS;
 use crate::outcome::{Failure, Result};
 use crate::reach::{FORWARDED_PROTO, Reach};
 
@@ -38,6 +39,8 @@ pub(super) struct Sender {
     headers: HeaderMap,
     /// How often a request is sent again.
     retries: u32,
+    /// What to do if the service refuses the caller.
+    uninvited: Option<String>,
     idle: RefCell<Vec<Connection>>,
     pub(super) counts: Counts,
     /// Rows refused since the last that was not.
@@ -64,7 +67,11 @@ enum Verdict {
     /// Of some row, or of all.
     Refused(String),
     /// Of no row: all others would be answered alike.
-    Stop(String),
+    Stop {
+        why: String,
+        /// The caller is refused, not the path.
+        caller: bool,
+    },
 }
 
 impl Sender {
@@ -81,10 +88,17 @@ impl Sender {
             path,
             headers,
             retries,
+            uninvited: None,
             idle: RefCell::default(),
             counts: Counts::default(),
             refused: Cell::default(),
         }
+    }
+
+    /// Sends a token with each request; `uninvited` is what to do if its account may not call.
+    pub(super) fn identify(&mut self, token: HeaderValue, uninvited: String) {
+        self.headers.insert(HeaderName::from_static(SERVERLESS), token);
+        self.uninvited = Some(uninvited);
     }
 
     /// The scores of rows, in their order.
@@ -145,10 +159,13 @@ impl Sender {
                     return Ok(Ok(scores));
                 }
                 Verdict::Refused(why) => return Ok(Err(why)),
-                Verdict::Stop(why) => {
+                Verdict::Stop { why, caller } => {
+                    let next = self.uninvited.as_deref().filter(|_| caller);
+                    let next =
+                        next.unwrap_or("name the model with --model, or the path with --path");
                     return Err(Failure::new(format!("{} cannot score rows", self.reach.url))
                         .because(why)
-                        .next("name the model with --model, or the path with --path"));
+                        .next(next));
                 }
                 Verdict::Again { why, .. } if tried >= self.retries => {
                     return Err(Failure::new(format!(
@@ -204,10 +221,12 @@ fn verdict(protocol: Protocol, answer: &Answer, rows: usize, own_errors: &mut u3
             *own_errors += 1;
             Verdict::Again { after: None, why: said() }
         }
-        StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND
-        | StatusCode::METHOD_NOT_ALLOWED => Verdict::Stop(said()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Verdict::Stop { why: said(), caller: true }
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Verdict::Stop { why: said(), caller: false }
+        }
         _ => Verdict::Refused(said()),
     }
 }
