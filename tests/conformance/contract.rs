@@ -186,8 +186,9 @@ fn memory(space: &Space<'_>) -> anyhow::Result<()> {
 
 fn no_token(space: &Space<'_>) -> anyhow::Result<()> {
     const TOKEN: &str = "/file/var/run/secrets/kubernetes.io/serviceaccount/token";
-    let with = space.deploy(&service(space, "with", json!({})))?;
-    assert_eq!(space.body(&with, TOKEN)?.split('.').count(), 3, "a token");
+    let mut asks = service(space, "with", json!({}));
+    set(&mut asks, "spec.template.spec.automountServiceAccountToken", json!(true));
+    assert_eq!(space.body(&space.deploy(&asks)?, TOKEN)?.split('.').count(), 3, "a token");
     let mut made = service(space, "without", json!({}));
     set(&mut made, "spec.template.spec.automountServiceAccountToken", json!(false));
     assert_eq!(space.call(&space.deploy(&made)?, TOKEN)?.status, 404);

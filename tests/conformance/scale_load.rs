@@ -64,7 +64,7 @@ fn per_second(space: &Space<'_>) -> anyhow::Result<()> {
         })?;
         // Six at once would be many, but a thousand in a second are not reached.
         let wanted = wanted("many-00001")?;
-        ensure!(wanted == 1, "{wanted} pods for six requests at once");
+        ensure!(wanted < 2, "{wanted} pods for six requests at once");
         Ok(())
     };
     let long = || space.under_load(&few, "/sleep/20", 4, short);
