@@ -68,7 +68,8 @@ pub(crate) async fn run(args: Deploy, global: &Global, printer: &Printer) -> Res
     let limit = Duration::from_secs(args.release.wait_timeout);
     let mut service = wait::until_ready(&target, &args.name, limit, printer).await?;
     let marks = &args.marks;
-    if marks.allow_unauthenticated || marks.no_allow_unauthenticated {
+    let callers = marks.allow_unauthenticated || marks.no_allow_unauthenticated;
+    if callers || marks.ingress.is_some() {
         invokers::served::until(&target, &service, limit).await?;
     }
     if let Some(tag) = &args.release.tag

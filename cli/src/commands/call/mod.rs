@@ -50,7 +50,8 @@ pub(crate) async fn run(args: Call, global: &Global, printer: &Printer) -> Resul
     print(&answer, printer);
     if answer.status.is_client_error() || answer.status.is_server_error() {
         let failure = Failure::new(format!("{} answered {}", args.name, answer.status));
-        let uninvited = identity.filter(|_| answer.status == StatusCode::FORBIDDEN);
+        let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let uninvited = identity.filter(|_| refusals.contains(&answer.status));
         return Err(match (not_ready(&service), uninvited) {
             (Some(why), _) => failure.because(why),
             (None, Some(identity)) => failure.next(identity.invitation(&args.name)),

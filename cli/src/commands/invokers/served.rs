@@ -8,7 +8,7 @@ use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use rouse_api::route::INGRESS_READY;
 use rouse_api::routing::Callers;
-use rouse_api::{Condition, Route, Service, callers, condition};
+use rouse_api::{Condition, Route, Service, callers, condition, keys};
 
 use crate::commands::serving::name_of;
 use crate::outcome::{Context, Failure, Result};
@@ -20,7 +20,9 @@ pub(crate) async fn until(target: &Target, service: &Service, limit: Duration) -
     let (name, namespace) = (name_of(service), target.namespace.as_str());
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
     let rule = callers::callers(&annotations, namespace, &[]);
-    let served = |route: Option<&Route>| route.is_none_or(|route| serves(route, rule.as_ref()));
+    let inside = annotations.get(keys::INGRESS).is_some_and(|from| from != "all");
+    let served =
+        |route: Option<&Route>| route.is_none_or(|route| serves(route, rule.as_ref(), inside));
     match tokio::time::timeout(limit, await_condition(routes, name, served)).await {
         Ok(found) => found.map(|_| ()).or_fail(|| format!("cannot watch the Route of {name}")),
         Err(_) => Err(Failure::not_ready(format!(
@@ -31,8 +33,8 @@ pub(crate) async fn until(target: &Target, service: &Service, limit: Duration) -
     }
 }
 
-/// Whether the Route serves this rule. One that has no routing yet has nothing to serve.
-fn serves(route: &Route, rule: Option<&Callers>) -> bool {
+/// Whether the Route serves this rule, to the inside alone if it is to. One that has no routing yet has nothing to serve.
+fn serves(route: &Route, rule: Option<&Callers>, inside: bool) -> bool {
     let Some(status) = &route.status else { return true };
     let Some(routing) = &status.routing else { return true };
     let same = routing.hosts.iter().all(|host| {
@@ -40,7 +42,7 @@ fn serves(route: &Route, rule: Option<&Callers>) -> bool {
         if let Some(invokers) = own.as_mut().and_then(|own| own.invokers.as_mut()) {
             invokers.hosts.clear();
         }
-        own.as_ref() == rule
+        own.as_ref() == rule && (host.public.is_empty() || !inside)
     });
     let ready = condition::find(&status.conditions, INGRESS_READY);
     same && ready.is_some_and(Condition::is_true)
