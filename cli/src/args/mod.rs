@@ -8,6 +8,7 @@ mod examples;
 mod images;
 mod logs;
 mod objects;
+mod output;
 mod predict;
 mod proxy;
 mod services;
@@ -16,7 +17,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::call::Call;
 pub(crate) use self::callers::{ChangeInvokers, Invokers, InvokersCommand, Token};
@@ -25,6 +26,7 @@ pub(crate) use self::deploy::{Build, Deploy, Environment, Marks, Resources, Scal
 pub(crate) use self::images::{Digits, Images, ImagesCommand, ImportImages, PruneImages, RmImages};
 pub(crate) use self::logs::Logs;
 pub(crate) use self::objects::{Apply, Get};
+pub(crate) use self::output::Output;
 pub(crate) use self::predict::{Instance, Predict, Protocol, RowFormat, output_is_a_file};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::services::{Delete, List, Named, Rollback, Top, Traffic};
@@ -68,21 +70,6 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) output: Output,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document on stdout
-    Json,
-    /// One YAML document on stdout
-    Yaml,
-    /// For people, with more columns (list, get)
-    Wide,
-    /// Only names (list, get, apply)
-    Name,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Output, examples};
+use super::examples;
+use super::output::Output;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = examples::PREDICT)]

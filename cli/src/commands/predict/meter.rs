@@ -1,4 +1,4 @@
-//! What a service used while a job ran, and what that costs.
+//! The use of a service while a job runs, and its price.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a model is asked, and what of its answer belongs to which row.
+//! The requests for rows by a model's protocol, and the part of an answer that is each row's.
 //!
 //! `v1` is the protocol of TensorFlow Serving and KServe (`instances`, `predictions`), `v2` the Open
 //! Inference Protocol (tensors); with `row` each row is a request of its own.
