@@ -3,6 +3,7 @@
 //! Clients have saved them under a host, under `https://HOST`, and under the address of an API; all are found by the host.
 //! Keys may have wildcards and paths, which are matched as the kubelet does.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -193,7 +194,11 @@ async fn ask(program: &str, registry: &str, limit: Duration) -> Result<Option<Lo
         .map_err(|error| format!("{program}: {error}"))?;
     let asking = async {
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(key.as_bytes()).await?;
+            match stdin.write_all(key.as_bytes()).await {
+                // It has one login, and does not read for whom.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                written => written?,
+            }
         }
         child.wait_with_output().await
     };
