@@ -105,7 +105,7 @@ fn websocket_timeout(space: &Space<'_>) -> anyhow::Result<()> {
     socket.echoed("before")?;
     assert_eq!(socket.rest()?, "");
     let took = started.elapsed();
-    let expected = Duration::from_secs(2)..Duration::from_secs(4);
+    let expected = Duration::from_secs(2)..Duration::from_secs(10);
     ensure!(expected.contains(&took), "it ended after {took:?}");
     Ok(())
 }

@@ -37,7 +37,8 @@ fn times_out(space: &Space<'_>, ksvc: &Value, path: &str, seconds: u32) -> anyho
     let took = started.elapsed();
     ensure!(answer.status == 504 && answer.body.contains("request timeout"), "{answer:?}");
     let after = SECOND * seconds;
-    ensure!((after..after + 2 * SECOND).contains(&took), "{took:?} instead of {after:?}");
+    // Before the program would have answered.
+    ensure!((after..6 * SECOND).contains(&took), "{took:?} instead of {after:?}");
     Ok(())
 }
 
@@ -64,7 +65,7 @@ fn cut(space: &Space<'_>) -> anyhow::Result<()> {
     let (chunks, took) = whole(space, &ksvc, "/stream/60/100")?;
     ensure!(chunks.len() < 30 && chunks[0] == "chunk 0\n", "{chunks:?}");
     assert_eq!(chunks.last().map(String::as_str), Some("request timeout"));
-    ensure!((2 * SECOND..4 * SECOND).contains(&took), "{took:?}");
+    ensure!((2 * SECOND..6 * SECOND).contains(&took), "{took:?}");
     Ok(())
 }
 
@@ -80,12 +81,12 @@ fn response_start(space: &Space<'_>) -> anyhow::Result<()> {
 
 fn idle(space: &Space<'_>) -> anyhow::Result<()> {
     let ksvc = limited(space, "hello", &[("timeoutSeconds", 9), ("idleTimeoutSeconds", 1)])?;
-    let (chunks, took) = whole(space, &ksvc, "/stream/5/500")?;
-    assert_eq!(chunks.len(), 5, "never silent for a second: {chunks:?}");
+    let (chunks, took) = whole(space, &ksvc, "/stream/9/300")?;
+    assert_eq!(chunks.len(), 9, "never silent for a second: {chunks:?}");
     ensure!(took > 2 * SECOND, "{took:?}");
     let (chunks, took) = whole(space, &ksvc, "/stream/2/5000")?;
     assert_eq!(chunks, ["chunk 0\n", "request timeout"]);
-    ensure!((SECOND..3 * SECOND).contains(&took), "{took:?}");
+    ensure!((SECOND..5 * SECOND).contains(&took), "{took:?}");
     times_out(space, &ksvc, "/sleep/6000", 1)
 }
 
@@ -109,6 +110,6 @@ fn starting(space: &Space<'_>) -> anyhow::Result<()> {
     let started = Instant::now();
     let answer = space.call(&ksvc, "/")?;
     assert_eq!(answer.status, 504, "{answer:?}");
-    ensure!(started.elapsed() < 4 * SECOND, "{:?}", started.elapsed());
+    ensure!(started.elapsed() < 10 * SECOND, "{:?}", started.elapsed());
     Ok(())
 }
