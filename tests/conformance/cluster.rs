@@ -186,6 +186,7 @@ fn collection(kind: &str) -> (&'static str, &'static str) {
         "pod" => ("/api/v1", "pods"),
         "service" => ("/api/v1", "services"),
         "secret" => ("/api/v1", "secrets"),
+        "serviceaccount" => ("/api/v1", "serviceaccounts"),
         "quota" => ("/api/v1", "resourcequotas"),
         "claim" => ("/api/v1", "persistentvolumeclaims"),
         _ => ("/api/v1", "configmaps"),

@@ -186,10 +186,14 @@ fn memory(space: &Space<'_>) -> anyhow::Result<()> {
 
 fn no_token(space: &Space<'_>) -> anyhow::Result<()> {
     const TOKEN: &str = "/file/var/run/secrets/kubernetes.io/serviceaccount/token";
-    let mut asks = service(space, "with", json!({}));
-    set(&mut asks, "spec.template.spec.automountServiceAccountToken", json!(true));
-    assert_eq!(space.body(&space.deploy(&asks)?, TOKEN)?.split('.').count(), 3, "a token");
+    let robot =
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "robot" } });
+    space.create("serviceaccount", &robot)?;
+    let mut with = service(space, "with", json!({}));
+    set(&mut with, "spec.template.spec.serviceAccountName", json!("robot"));
+    assert_eq!(space.body(&space.deploy(&with)?, TOKEN)?.split('.').count(), 3, "a token");
     let mut made = service(space, "without", json!({}));
+    set(&mut made, "spec.template.spec.serviceAccountName", json!("robot"));
     set(&mut made, "spec.template.spec.automountServiceAccountToken", json!(false));
     assert_eq!(space.call(&space.deploy(&made)?, TOKEN)?.status, 404);
     Ok(())
