@@ -161,9 +161,13 @@ fn exits(space: &Space<'_>) -> anyhow::Result<()> {
     assert_eq!(answer.status, 502, "{answer:?}");
     // The next one is held until it is up again.
     assert_eq!(space.call(&ksvc, "/")?.status, 200);
-    let pod = space.pods("hello")?.pop().unwrap_or_default();
-    let status = &pod["status"]["containerStatuses"][0];
-    assert_eq!(status["restartCount"], 1, "{status}");
+    // Its status may come after its answers.
+    let status = wait::until_every(EVERY, "its restart", READY, || {
+        let pods = space.pods("hello").map_err(|error| error.to_string())?;
+        let status =
+            pods.first().map_or(Value::Null, |pod| pod["status"]["containerStatuses"][0].clone());
+        if status["restartCount"] == 1 { Ok(status) } else { Err(status.to_string()) }
+    })?;
     let ended = &status["lastState"]["terminated"];
     assert_eq!((&ended["exitCode"], &ended["reason"]), (&json!(7), &json!("Error")), "{ended}");
     ensure!(status["state"]["running"]["startedAt"].is_string(), "{status}");
