@@ -37,7 +37,7 @@ use crate::cluster::{Cluster, Runtime, Space};
 type Case = (&'static str, fn(&Space<'_>) -> anyhow::Result<()>);
 
 /// Tests at a time, unless the command line says otherwise. They wait more than they work, and share one platform.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// Started by the first test that needs it; the error is every test's.
 type Shared = Arc<OnceLock<Result<Cluster, String>>>;

@@ -242,6 +242,7 @@ fn standalone(space: &Space<'_>) -> anyhow::Result<()> {
     space.ready("configuration", "conf")?;
     let route = space.until("route", "way", "the second revision", |object| {
         object["status"]["traffic"][0]["revisionName"] == "conf-00002"
+            && condition(object, "Ready")["status"] == "True"
     })?;
     assert_eq!(space.body(&route, "/")?, "version 2 of conf-00002");
     Ok(())
