@@ -27,6 +27,13 @@ pub(crate) struct Answer {
     pub(crate) took: Duration,
 }
 
+impl Answer {
+    /// Whether its connection carries no further request.
+    pub(crate) fn closes(&self) -> bool {
+        self.headers.get(http::header::CONNECTION).is_some_and(|value| value == "close")
+    }
+}
+
 /// Where the connections for a URL go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

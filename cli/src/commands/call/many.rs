@@ -109,9 +109,7 @@ async fn send(reach: &Reach, sent: &Sent, count: u32) -> Vec<Outcome> {
         };
         let answered = match answer.await {
             Ok((answer, connection)) => {
-                let closes =
-                    answer.headers.get(http::header::CONNECTION).is_some_and(|v| v == "close");
-                open = (!closes).then_some(connection);
+                open = (!answer.closes()).then_some(connection);
                 let revision = answer.headers.get(REVISION_HEADER).and_then(|v| v.to_str().ok());
                 Some(Answered { status: answer.status, revision: revision.map(str::to_owned) })
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use rouse_api::billing::{Bill, DEFAULT_BOOKS, PriceBooks, bill};
-use rouse_api::usage::{Existed, Usage, month};
+use rouse_api::usage::{Existed, LEDGER_PERIOD, Usage, month};
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -15,8 +15,8 @@ use crate::outcome::{Context, Failure, Result};
 use crate::printer::Printer;
 use crate::target::Target;
 
-/// Ledgers are written every 15 s.
-const LEDGER_WAIT: Duration = Duration::from_secs(20);
+/// A ledger's period, and time to write it.
+const LEDGER_WAIT: Duration = LEDGER_PERIOD.saturating_add(Duration::from_secs(5));
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The use of one service since a moment.
@@ -75,8 +75,10 @@ impl Meter {
                 return Ok(None);
             }
             if !std::mem::replace(&mut said, true) {
-                printer
-                    .progress("waiting for the meter, which is read every 15 s (--no-cost: not)");
+                printer.progress(format!(
+                    "waiting for the meter, which is read every {} s (--no-cost: not)",
+                    LEDGER_PERIOD.as_secs()
+                ));
             }
             sleep(LOOK_EVERY).await;
         }

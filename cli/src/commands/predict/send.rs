@@ -193,8 +193,7 @@ impl Sender {
             None => Connection::open(&self.reach.open, self.reach.at).await?,
         };
         let answer = connection.send(Method::POST, &self.path, &self.headers, body).await?;
-        let closes = answer.headers.get(header::CONNECTION).is_some_and(|value| value == "close");
-        if !closes {
+        if !answer.closes() {
             self.idle.borrow_mut().push(connection);
         }
         Ok(answer)
